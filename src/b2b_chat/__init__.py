@@ -1,0 +1,1 @@
+"""b2b-chat: a self-hosted B2B LLM chat."""

@@ -1,0 +1,89 @@
+"""The error vocabulary of the gateway: every way in which a call can fail, with its status.
+
+A body is `{"error": {"type", "code", "message", "retryable"}}`; after a stream's first byte the same body is the
+data of `event: error`. `retryable` says whether the same call may succeed later without being changed.
+"""
+
+from typing import Final
+
+from msgspec import Struct
+
+
+class ErrorDetail(Struct, frozen=True):
+    """What went wrong, for programs (`type`, `code`, `retryable`) and for people (`message`)."""
+
+    type: str
+    code: str
+    message: str
+    retryable: bool
+
+
+class ErrorBody(Struct, frozen=True):
+    """The body of every failed answer of the gateway."""
+
+    error: ErrorDetail
+
+
+class Failure(Struct, frozen=True):
+    """One row of the vocabulary."""
+
+    type: str
+    code: str
+    status: int
+    retryable: bool
+    message: str
+
+    @property
+    def body(self) -> ErrorBody:
+        """The row as it is sent."""
+        return ErrorBody(ErrorDetail(self.type, self.code, self.message, self.retryable))
+
+
+AUTHENTICATION: Final = "authentication_error"
+INVALID_REQUEST: Final = "invalid_request_error"
+UNAVAILABLE: Final = "unavailable_error"
+UPSTREAM: Final = "upstream_error"
+INTERNAL: Final = "internal_error"
+
+_ROWS: Final = (
+    # At the door
+    (AUTHENTICATION, "missing_signature", 401, False, "X-Timestamp, X-Nonce and X-Signature are required."),
+    (AUTHENTICATION, "malformed_signature", 401, False, "A signature header is repeated or not of its form."),
+    (AUTHENTICATION, "invalid_signature", 401, False, "The signature does not match this call."),
+    (AUTHENTICATION, "stale_timestamp", 401, False, "X-Timestamp is outside the allowed clock skew."),
+    (AUTHENTICATION, "replayed_nonce", 401, False, "X-Nonce was used before. Sign every attempt afresh."),
+    (UNAVAILABLE, "nonce_store_unavailable", 503, True, "Nonces cannot be checked now, so no call is let in."),
+    # The request itself
+    (INVALID_REQUEST, "body_too_large", 413, False, "The body is larger than this gateway accepts."),
+    (INVALID_REQUEST, "invalid_body", 400, False, "The body is not what this operation takes."),
+    (INVALID_REQUEST, "not_found", 404, False, "There is nothing here."),
+    (INVALID_REQUEST, "method_not_allowed", 405, False, "This path does not take that method."),
+    (INVALID_REQUEST, "unsupported_media_type", 415, False, "Send application/json."),
+    # What OpenAI says of the request
+    (INVALID_REQUEST, "context_length_exceeded", 400, False, "The conversation is longer than the model can read."),
+    (INVALID_REQUEST, "content_filtered", 400, False, "OpenAI's content filter stopped this conversation."),
+    (INVALID_REQUEST, "upstream_rejected", 400, False, "OpenAI rejected the request."),
+    (INVALID_REQUEST, "upstream_payload_too_large", 413, False, "The request is larger than OpenAI accepts."),
+    (INVALID_REQUEST, "upstream_unprocessable", 422, False, "OpenAI could not process the request."),
+    # What OpenAI says of itself, or of our account there
+    (UPSTREAM, "upstream_authentication", 502, False, "OpenAI refused the gateway's API key."),
+    (UPSTREAM, "upstream_permission", 502, False, "The gateway's OpenAI account may not do this."),
+    (UPSTREAM, "upstream_not_found", 502, False, "OpenAI does not know the model or the path."),
+    (UPSTREAM, "upstream_quota_exhausted", 503, False, "The gateway's OpenAI quota is used up."),
+    (UPSTREAM, "upstream_rate_limited", 429, True, "OpenAI is limiting the gateway. Try again later."),
+    (UPSTREAM, "upstream_conflict", 503, True, "OpenAI reported a conflict. Try again."),
+    (UPSTREAM, "upstream_failed", 502, True, "OpenAI failed to answer. Try again."),
+    (UPSTREAM, "upstream_unavailable", 503, True, "OpenAI is overloaded or down. Try again later."),
+    # What happens on the way there
+    (UPSTREAM, "upstream_unreachable", 502, True, "OpenAI could not be reached. Try again."),
+    (UPSTREAM, "upstream_timeout", 504, True, "OpenAI did not answer in time. Try again."),
+    (UPSTREAM, "upstream_stalled", 504, True, "OpenAI fell silent in mid-answer. Try again."),
+    (UPSTREAM, "upstream_truncated", 502, True, "OpenAI's answer was cut off. Try again."),
+    (UPSTREAM, "upstream_malformed", 502, True, "OpenAI's answer could not be understood. Try again."),
+    # Ours
+    (UNAVAILABLE, "shutting_down", 503, True, "This gateway is shutting down. Try again."),
+    (INTERNAL, "internal_error", 500, False, "The gateway failed. Its log has the request id."),
+)
+
+FAILURES: Final = {code: Failure(kind, code, status, retryable, text) for kind, code, status, retryable, text in _ROWS}
+"""The vocabulary, by code."""

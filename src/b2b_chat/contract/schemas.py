@@ -1,0 +1,74 @@
+"""The bodies that cross the border, and the one model that is asked for."""
+
+from typing import Annotated, Final, Literal
+from uuid import UUID
+
+from msgspec import Meta, Struct
+
+MODEL_GPT_5_2: Final = "gpt-5.2"
+"""The only model of this installation; both sides name it by this constant."""
+
+CHAT_PATH: Final = "/v1/chat"
+PING_PATH: Final = "/internal/ping"
+
+
+class ChatMessage(Struct, frozen=True, forbid_unknown_fields=True):
+    """One turn of a conversation, as OpenAI understands it."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+class ChatMetadata(Struct, frozen=True, forbid_unknown_fields=True):
+    """Whom a call is for: ids only; no email, name or IP crosses the border."""
+
+    company_id: UUID
+    user_id: UUID
+    conversation_id: UUID
+    message_id: UUID
+
+
+class ChatRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of `POST /v1/chat` on the gateway.
+
+    `messages` holds the last completed messages and, at its end, the new one.
+    """
+
+    model: Literal["gpt-5.2"]
+    messages: Annotated[list[ChatMessage], Meta(min_length=1, max_length=1024)]
+    stream: bool
+    max_completion_tokens: Annotated[int, Meta(ge=1, le=1_000_000)]
+    metadata: ChatMetadata
+
+
+class Usage(Struct, frozen=True):
+    """Tokens as counted by the upstream."""
+
+    prompt_tokens: Annotated[int, Meta(ge=0)]
+    completion_tokens: Annotated[int, Meta(ge=0)]
+    total_tokens: Annotated[int, Meta(ge=0)]
+
+
+class ChatDelta(Struct, frozen=True):
+    """The data of `event: delta`."""
+
+    text: str
+
+
+class ChatResult(Struct, frozen=True):
+    """The JSON answer of the gateway, and the data of `event: final`.
+
+    `usage` is None when the upstream finished without counting, which is not the same as counting zero.
+    """
+
+    text: str
+    usage: Usage | None
+
+
+class Ping(Struct, frozen=True):
+    """The answer of `GET /internal/ping`."""
+
+    version: str
+    model: str
+    server_time: int
+    """Unix seconds by the gateway's clock."""

@@ -1,0 +1,72 @@
+"""Server-sent events: encode one from prepared bytes, decode many from chunks.
+
+Source: WHATWG HTML, "Server-sent events", https://html.spec.whatwg.org/multipage/server-sent-events.html
+"""
+
+from typing import Final, NamedTuple
+
+CONTENT_TYPE: Final = b"text/event-stream; charset=utf-8"
+KEEP_ALIVE: Final = b": keep-alive\n\n"
+"""A comment: clients skip it, proxies see traffic."""
+
+
+class Event(NamedTuple):
+    """One decoded event; `name` is "message" where the stream names none."""
+
+    name: str
+    data: bytes
+    id: str | None
+
+
+class EventTooLarge(Exception):
+    """A stream sent more bytes without ending an event than the reader is willing to hold."""
+
+
+def encode(name: bytes, data: bytes, *, event_id: bytes | None = None) -> bytes:
+    """One event as bytes. `data` must not hold a newline; JSON made by msgspec never does."""
+    if event_id is None:
+        return b"event: %b\ndata: %b\n\n" % (name, data)
+    return b"id: %b\nevent: %b\ndata: %b\n\n" % (event_id, name, data)
+
+
+class Decoder:
+    """Turns the chunks of one stream into events, wherever the chunks were cut.
+
+    Line ends may be LF, CRLF or CR. An event that the stream does not end with a blank line is not an event.
+    """
+
+    def __init__(self, *, max_event_bytes: int) -> None:
+        self._max_event_bytes = max_event_bytes
+        self._rest = b""
+
+    def feed(self, chunk: bytes) -> list[Event]:
+        """The events that this chunk completes.
+
+        Raises:
+            EventTooLarge: More than `max_event_bytes` came without an event's end.
+        """
+        buffer = self._rest + chunk if self._rest else chunk
+        held_back = b""
+        if b"\r" in buffer:
+            if buffer.endswith(b"\r"):  # may be the first half of a CRLF
+                buffer, held_back = buffer[:-1], b"\r"
+            buffer = buffer.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        *blocks, rest = buffer.split(b"\n\n")
+        self._rest = rest + held_back
+        if len(self._rest) > self._max_event_bytes:
+            raise EventTooLarge
+        return [event for block in blocks if (event := _parse(block))]
+
+
+def _parse(block: bytes) -> Event | None:
+    name, event_id, data = "message", None, []
+    for line in block.split(b"\n"):
+        field, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if field == b"data":
+            data.append(value)
+        elif field == b"event":
+            name = value.decode(errors="replace") or "message"
+        elif field == b"id" and b"\0" not in value:
+            event_id = value.decode(errors="replace")
+    return Event(name, b"\n".join(data), event_id) if data else None

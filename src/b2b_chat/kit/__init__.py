@@ -1,0 +1,1 @@
+"""Plumbing that both apps need and that knows nothing of chats, companies or OpenAI."""

@@ -1,0 +1,101 @@
+"""Refusals: expected failures, each with a name, a status and a text of its own.
+
+    Refusal
+    ├── InvalidRequest      400  the request cannot be understood
+    ├── NotFound            404  nothing at this address
+    ├── MethodNotAllowed    405  something is there, but not for this method
+    ├── BodyTooLarge        413  more bytes than the app accepts
+    ├── InternalError       500  a defect of ours
+    └── (the domains' own)
+
+An app decides how a refusal looks on the wire; this module decides what any exception is a refusal of.
+"""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from litestar.exceptions import (
+    HTTPException,
+    MethodNotAllowedException,
+    NotFoundException,
+    ValidationException,
+)
+
+
+class Refusal(Exception):
+    """An expected failure. Subclasses set `code`, `status` and `message`; an instance may word it more closely."""
+
+    code: ClassVar[str]
+    status: ClassVar[int]
+    message: str
+
+    def __init__(self, message: str | None = None, *, headers: Mapping[str, str] | None = None) -> None:
+        if message is not None:
+            self.message = message
+        self.headers = dict(headers or {})
+        super().__init__(self.code)
+
+
+class InvalidRequest(Refusal):
+    """The request is not what the operation takes."""
+
+    code, status = "invalid_request", 400
+    message = "The request is not what this operation takes."
+
+
+class NotFound(Refusal):
+    """Nothing at this address, or nothing that the caller may see."""
+
+    code, status = "not_found", 404
+    message = "There is nothing here."
+
+
+class MethodNotAllowed(Refusal):
+    """The address exists, but not for this method."""
+
+    code, status = "method_not_allowed", 405
+    message = "This path does not take that method."
+
+
+class BodyTooLarge(Refusal):
+    """The body has more bytes than the app accepts."""
+
+    code, status = "body_too_large", 413
+    message = "The body is larger than this server accepts."
+
+
+class InternalError(Refusal):
+    """A defect of ours: nothing that the caller can mend."""
+
+    code, status = "internal_error", 500
+    message = "The server failed. Its log has the request id."
+
+
+def as_refusal(error: Exception) -> Refusal:
+    """The refusal that an exception stands for; an unexpected one stands for `InternalError`."""
+    match error:
+        case Refusal():
+            return error
+        case NotFoundException():
+            return NotFound()
+        case MethodNotAllowedException():
+            return MethodNotAllowed(headers=error.headers)
+        case ValidationException():
+            return InvalidRequest(_what_is_invalid(error))
+        case HTTPException(status_code=BodyTooLarge.status):
+            return BodyTooLarge()
+        case HTTPException(status_code=status) if status < InternalError.status:
+            return InvalidRequest()
+        case _:
+            return InternalError()
+
+
+def _what_is_invalid(error: ValidationException) -> str:
+    """Name the fields, and msgspec's words for what is wrong with them; these tell types and bounds, not values."""
+    extra = error.extra if isinstance(error.extra, list) else []
+    problems = [
+        f"{item['key']}: {item['message']}" if item.get("key") else str(item["message"])
+        for item in extra
+        if isinstance(item, dict) and "message" in item
+    ]
+    return " ".join([InvalidRequest.message, *problems])

@@ -1,0 +1,122 @@
+"""JSON lines on stdout that hold ids and never content.
+
+The last processor keeps only fields that are on a list, so a secret, an address or a message text cannot pass,
+whoever logs it. Records of libraries lose their text and keep where they come from; exceptions keep their types and
+places and lose their messages, since these quote SQL, bodies and addresses.
+"""
+
+import logging
+import re
+import sys
+import traceback
+from collections.abc import MutableMapping
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Final
+
+import msgspec
+import structlog
+
+from b2b_chat.kit.request_id import current_request_id
+
+ALLOWED_FIELDS: Final = frozenset(
+    {
+        "app", "attempt", "assistant_message_id", "at", "code", "company_id", "conversation_id", "count", "deltas",
+        "duration_ms", "event", "exception", "failures", "level", "logger", "message_id", "method", "outcome", "place",
+        "port", "problem", "request_id", "route", "status", "user_id", "variable", "version", "workers",
+    }
+)  # fmt: skip
+"""Every field that may appear in a log line."""
+
+SPEAKING_LOGGERS: Final = frozenset({"_granian"})
+"""Libraries whose message texts are fixed and useful to an operator (start, stop, a worker's end)."""
+
+_EVENT = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_encoder = msgspec.json.Encoder()
+
+
+def configure_logging(app: str, *, level: str = "INFO") -> None:
+    """Send structlog and the standard library's logging through the same list to stdout."""
+    structlog.configure(
+        processors=[structlog.processors.add_log_level, _Stamp(app), keep_allowed, _render],
+        wrapper_class=structlog.make_filtering_bound_logger(level.lower()),
+        logger_factory=structlog.BytesLoggerFactory(sys.stdout.buffer),
+        cache_logger_on_first_use=True,
+    )
+    root = logging.getLogger()
+    root.handlers = [_LibraryHandler(app)]
+    # Below WARNING libraries speak of every statement and every byte.
+    root.setLevel(max(logging.WARNING, logging.getLevelNamesMapping()[level]))
+    for name in SPEAKING_LOGGERS:
+        logging.getLogger(name).setLevel(logging.INFO)
+
+
+def keep_allowed(_logger: Any, _method: str, fields: MutableMapping[str, Any]) -> dict[str, Any]:
+    """Drop every field that is not on the list, and every event name that is not one."""
+    kept = {name: value for name, value in fields.items() if name in ALLOWED_FIELDS}
+    if not _EVENT.fullmatch(str(kept.get("event", ""))):
+        kept["event"] = "unnamed_event"
+    if "exc_info" in fields:
+        kept["exception"] = describe_exception(fields["exc_info"])
+    return kept
+
+
+def describe_exception(exc_info: Any) -> list[str]:
+    """The chain of an exception as `Type at file:line in function` lines, without any message."""
+    error = exc_info if isinstance(exc_info, BaseException) else None
+    if isinstance(exc_info, tuple):
+        error = exc_info[1]
+    elif exc_info is True:
+        error = sys.exc_info()[1]
+    lines: list[str] = []
+    while error is not None:
+        lines.append(f"{type(error).__module__}.{type(error).__qualname__}")
+        lines += _places(error.__traceback__)
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return lines
+
+
+def _places(trace: TracebackType | None) -> list[str]:
+    return [f"  {frame.filename}:{frame.lineno} in {frame.name}" for frame in traceback.extract_tb(trace)]
+
+
+class _Stamp:
+    """Adds when, which app, and for which request."""
+
+    def __init__(self, app: str) -> None:
+        self._app = app
+
+    def __call__(self, _logger: Any, _method: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        fields["at"] = datetime.now(UTC)
+        fields["app"] = self._app
+        request_id = current_request_id.get()
+        if request_id is not None:
+            fields["request_id"] = request_id
+        return fields
+
+
+def _render(_logger: Any, _method: str, fields: MutableMapping[str, Any]) -> bytes:
+    return _encoder.encode(fields)
+
+
+class _LibraryHandler(logging.Handler):
+    """Writes a library's record without its text, unless the library is one whose texts are known to be safe."""
+
+    def __init__(self, app: str) -> None:
+        super().__init__()
+        self._stamp = _Stamp(app)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        fields: dict[str, Any] = {
+            "event": "library_log",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "place": f"{record.module}:{record.lineno}",
+        }
+        if record.name in SPEAKING_LOGGERS:
+            fields["problem"] = record.getMessage()
+        if record.exc_info:
+            fields["exc_info"] = record.exc_info
+        kept = keep_allowed(None, "", self._stamp(None, "", fields))
+        sys.stdout.buffer.write(_render(None, "", kept) + b"\n")
+        sys.stdout.buffer.flush()

@@ -1,0 +1,63 @@
+"""The request id: taken from the caller or made, known to every log line, returned, and passed on.
+
+The same pass over the messages writes the one access-log line of a request.
+"""
+
+import re
+import time
+from contextvars import ContextVar
+from typing import Final, cast
+from uuid import uuid4
+
+import structlog
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+
+REQUEST_ID_HEADER: Final = "X-Request-ID"
+_ACCEPTED = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+
+current_request_id: ContextVar[str | None] = ContextVar("current_request_id", default=None)
+"""The id of the request that the running task serves; tasks started by a request inherit it."""
+
+log = structlog.get_logger(__name__)
+
+
+class RequestId:
+    """ASGI layer that gives each request its id and its access-log line.
+
+    An id of 1 to 128 letters, digits, dots, dashes and underscores is accepted; anything else is replaced, since it
+    would be written into logs and headers.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != ScopeType.HTTP:
+            await self._app(scope, receive, send)
+            return
+        method = cast("HTTPScope", scope)["method"]
+        started_at = time.perf_counter()
+        offered = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
+        request_id = offered if _ACCEPTED.fullmatch(offered) else uuid4().hex.encode()
+        current_request_id.set(request_id.decode())
+        status = 0
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id)]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_id)
+        finally:
+            log.info(
+                "request",
+                method=method,
+                route=scope.get("path_template") or "unmatched",
+                status=status,
+                duration_ms=round((time.perf_counter() - started_at) * 1000, 2),
+            )

@@ -1,0 +1,61 @@
+"""Serving an app by Granian, with the options that this software relies on."""
+
+import socket
+from typing import Any
+
+from granian.constants import HTTPModes, Interfaces, Loops
+from granian.server import Server
+
+
+class PortBusy(Exception):
+    """Something already listens there; two Granian servers would share the port without a word."""
+
+    def __init__(self, host: str, port: int) -> None:
+        super().__init__(f"{host}:{port} is in use by another program. Stop it or choose another port.")
+
+
+def ensure_port_is_free(host: str, port: int) -> None:
+    """Fail where another program listens.
+
+    Raises:
+        PortBusy: A listener has the port.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        # As Granian does, ignore connections of an earlier process that are still in TIME_WAIT; without
+        # SO_REUSEPORT a live listener still refuses the bind.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            raise PortBusy(host, port) from None
+
+
+def serve(target: str, *, host: str, port: int, workers: int = 1, kill_after_seconds: int = 60) -> None:
+    """Serve the ASGI factory `target` ("package.module:create_app") until SIGTERM or SIGINT.
+
+    Args:
+        target: Called once in each worker process.
+        host: Address to listen on.
+        port: Port to listen on.
+        workers: Processes; more than one needs shared state in Valkey.
+        kill_after_seconds: A worker that has not ended so long after SIGTERM is killed.
+
+    Raises:
+        PortBusy: Another program listens there.
+    """
+    ensure_port_is_free(host, port)
+    options: dict[str, Any] = {
+        "interface": Interfaces.ASGI,
+        "loop": Loops.uvloop,
+        "http": HTTPModes.http1,
+        "websockets": False,
+        "factory": True,
+        "workers": workers,
+        "workers_kill_timeout": kill_after_seconds,
+        "respawn_failed_workers": True,
+        "log_enabled": True,
+        # The app's own configure_logging decides about handlers; Granian must not replace them.
+        "log_dictconfig": {"version": 1, "disable_existing_loggers": False},
+    }
+    Server(target, address=host, port=port, **options).serve()

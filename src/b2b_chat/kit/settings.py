@@ -1,0 +1,205 @@
+"""Settings: frozen Structs filled from the environment, once, with every problem told at once.
+
+A field `session_idle_seconds: Annotated[int, Meta(ge=60, description="…")] = 3600` is read from the variable
+`SESSION_IDLE_SECONDS`. A field of type `Secret` may also come from the file that `<NAME>_FILE` names, as Docker and
+Kubernetes hand secrets over. Problems name variables, never values.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Final, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+from msgspec import NODEFAULT, Meta, Struct
+
+MIN_SECRET_BYTES: Final = 32
+_PLACEHOLDER = re.compile(
+    r"change.?me|replace|placeholder|example|your[-_ ]|secret|password|xxx|todo|12345678", re.IGNORECASE
+)
+_MIN_DISTINCT_CHARACTERS: Final = 8
+_WORDS: Final = {int: "a whole number", float: "a number", Decimal: "a decimal number", bool: "true or false"}
+
+SettingsT = TypeVar("SettingsT", bound=Struct)
+
+
+class Secret:
+    """A value that must not be seen: it shows as `***` wherever it is printed."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The value itself, for the one place that needs it."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "***"
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self._value == other._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+
+class SettingsError(Exception):
+    """The environment does not make valid settings; `problems` has a line each, naming the variable."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class Variable(Struct, frozen=True):
+    """One environment variable of an app."""
+
+    name: str
+    kind: Any
+    """The bare type: str, int, bool, Decimal, Secret or a Literal."""
+    meta: Meta | None
+    default: Any
+    """`NODEFAULT` where the variable is required."""
+
+    @property
+    def is_secret(self) -> bool:
+        """Whether `<NAME>_FILE` may stand in for it and its value must not be shown."""
+        return self.kind is Secret
+
+    @property
+    def expectation(self) -> str:
+        """What a value must be, for people."""
+        words = _expectation_of_kind(self.kind)
+        bounds = [
+            f"{word} {bound}"
+            for word, bound in (
+                ("at least", getattr(self.meta, "ge", None)),
+                ("more than", getattr(self.meta, "gt", None)),
+                ("at most", getattr(self.meta, "le", None)),
+            )
+            if bound is not None
+        ]
+        return ", ".join([words, *bounds])
+
+
+def variables(settings: type[Struct]) -> Iterator[Variable]:
+    """The environment variables that fill a settings Struct, in its own order."""
+    hints = get_type_hints(settings, include_extras=True)
+    for field in msgspec.structs.fields(settings):
+        kind, meta = _unwrap(hints[field.name])
+        yield Variable(field.name.upper(), kind, meta, field.default)
+
+
+def load(
+    settings: type[SettingsT],
+    environ: Mapping[str, str],
+    *,
+    check: Callable[[SettingsT], Iterable[str]] = lambda _: (),
+) -> SettingsT:
+    """Fill a settings Struct from the environment.
+
+    Args:
+        settings: The Struct to fill.
+        environ: Usually `os.environ`.
+        check: Tells the problems that no single variable shows, a line each.
+
+    Raises:
+        SettingsError: Variables are missing or wrong; it names every one of them.
+    """
+    problems: list[str] = []
+    values: dict[str, Any] = {}
+    for variable in variables(settings):
+        try:
+            text = _read(variable, environ)
+            if text is not None:
+                values[variable.name.lower()] = _convert(variable, text)
+            elif variable.default is NODEFAULT:
+                problems.append(f"{variable.name} is required: {variable.expectation}.")
+        except ValueError as error:
+            problems.append(str(error))
+    if problems:
+        raise SettingsError(problems)
+    loaded = settings(**values)
+    problems.extend(check(loaded))
+    if problems:
+        raise SettingsError(problems)
+    return loaded
+
+
+def secret_problems(secrets: Mapping[str, Secret | None]) -> Iterator[str]:
+    """What production would not accept of these secrets, by variable name. None stands for one that is not set."""
+    seen: dict[Secret, str] = {}
+    for name, secret in secrets.items():
+        if secret is None:
+            continue
+        value = secret.reveal()
+        if not value:
+            yield f"{name} is empty; production needs it."
+        elif len(value.encode()) < MIN_SECRET_BYTES:
+            yield f"{name} is shorter than {MIN_SECRET_BYTES} bytes. Make one with: openssl rand -hex 32"
+        elif _PLACEHOLDER.search(value) or len(set(value)) < _MIN_DISTINCT_CHARACTERS:
+            yield f"{name} looks like a placeholder. Make one with: openssl rand -hex 32"
+        elif secret in seen:
+            yield f"{name} is the same as {seen[secret]}; every secret must be its own."
+        seen.setdefault(secret, name)
+
+
+def _unwrap(hint: Any) -> tuple[Any, Meta | None]:
+    """Take `Annotated[...]` and `| None` off a type hint."""
+    meta = None
+    if get_origin(hint) is Annotated:
+        hint, *extras = get_args(hint)
+        meta = next((extra for extra in extras if isinstance(extra, Meta)), None)
+    if get_origin(hint) in {Union, UnionType}:
+        (hint,) = (argument for argument in get_args(hint) if argument is not type(None))
+    return hint, meta
+
+
+def _expectation_of_kind(kind: Any) -> str:
+    if get_origin(kind) is Literal:
+        return "one of " + ", ".join(get_args(kind))
+    return {int: "a whole number", float: "a number", Decimal: "a decimal number", bool: "true or false"}.get(
+        kind, "text"
+    )
+
+
+def _read(variable: Variable, environ: Mapping[str, str]) -> str | None:
+    """The variable's text, from the environment or its file; an empty variable counts as not set."""
+    text = environ.get(variable.name) or None
+    file_name = environ.get(f"{variable.name}_FILE") if variable.is_secret else None
+    if not file_name:
+        return text
+    if text is not None:
+        raise ValueError(f"{variable.name} and {variable.name}_FILE are both set; keep one.")
+    try:
+        return Path(file_name).read_text(encoding="utf-8").rstrip("\r\n") or None
+    except (OSError, UnicodeDecodeError):
+        raise ValueError(f"{variable.name}_FILE names a file that cannot be read.") from None
+
+
+def _convert(variable: Variable, text: str) -> Any:
+    if variable.is_secret:
+        return Secret(text)
+    annotated = Annotated[variable.kind, variable.meta] if variable.meta else variable.kind
+    try:
+        if variable.kind is Decimal:
+            return _decimal(text, variable.meta)
+        return msgspec.convert(text.strip(), annotated, strict=False)
+    except (msgspec.ValidationError, InvalidOperation):
+        raise ValueError(f"{variable.name} must be {variable.expectation}.") from None
+
+
+def _decimal(text: str, meta: Meta | None) -> Decimal:
+    value = Decimal(text.strip())
+    below = meta is not None and meta.ge is not None and value < Decimal(str(meta.ge))
+    above = meta is not None and meta.le is not None and value > Decimal(str(meta.le))
+    if not value.is_finite() or below or above:
+        raise InvalidOperation
+    return value
