@@ -6,12 +6,12 @@ The same pass over the messages writes the one access-log line of a request.
 import re
 import time
 from contextvars import ContextVar
-from typing import Final, cast
+from typing import Final
 from uuid import uuid4
 
 import structlog
 from litestar.enums import ScopeType
-from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 REQUEST_ID_HEADER: Final = "X-Request-ID"
 _ACCEPTED = re.compile(rb"[A-Za-z0-9._-]{1,128}")
@@ -37,7 +37,7 @@ class RequestId:
         if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
-        method = cast("HTTPScope", scope)["method"]
+        method = scope["method"]
         started_at = time.perf_counter()
         offered = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
         request_id = offered if _ACCEPTED.fullmatch(offered) else uuid4().hex.encode()

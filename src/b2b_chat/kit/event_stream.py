@@ -1,0 +1,111 @@
+"""A server-sent event stream as a response, and the watch for a client that leaves.
+
+Litestar's own `Stream` costs several tasks and wrappers a chunk and says nothing while the source is silent; this one
+sends a comment at once and whenever the stream has been silent for a while, and closes its source as soon as the
+client is gone.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Coroutine, Mapping
+from contextlib import aclosing
+from typing import Any
+
+from litestar import Response
+from litestar.response.base import ASGIResponse
+from litestar.types import Receive, Scope, Send
+from litestar.types.asgi_types import HTTPResponseBodyEvent
+
+from b2b_chat.contract.sse import CONTENT_TYPE, KEEP_ALIVE
+
+_HEADERS = (
+    (b"content-type", CONTENT_TYPE),
+    (b"cache-control", b"no-store"),
+    (b"x-accel-buffering", b"no"),
+)
+
+
+async def until_client_leaves(receive: Receive) -> None:
+    """Return when the client has closed its connection. The body must have been read before."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def race(work: Coroutine[Any, Any, Any], receive: Receive) -> bool:
+    """Run `work` until it ends or the client leaves, whichever comes first; tell whether it ended.
+
+    The loser is cancelled, and has ended by the time this returns. An exception of `work` is raised here.
+    """
+    working = asyncio.ensure_future(work)
+    leaving = asyncio.ensure_future(until_client_leaves(receive))
+    try:
+        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        finished = working.done()
+    finally:
+        leaving.cancel()
+        if not working.done():
+            working.cancel()
+        await asyncio.wait({working, leaving})
+    if finished:
+        working.result()
+    return finished
+
+
+class EventStream(Response[None]):
+    """Answers 200 with the events that an async generator yields as prepared bytes.
+
+    The generator must turn its own failures into an event; what it raises all the same cuts the stream. It is closed
+    when the client leaves.
+    """
+
+    def __init__(
+        self,
+        events: AsyncGenerator[bytes, None],
+        *,
+        keep_alive_seconds: float,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(content=None, status_code=200, headers=headers)
+        self._sender = _Sender(events, keep_alive_seconds, headers or {})
+
+    def to_asgi_response(self, *_args: Any, **_options: Any) -> ASGIResponse:
+        """This response as Litestar wants it: an ASGI app that sends it."""
+        return self._sender
+
+
+class _Sender(ASGIResponse):
+    def __init__(
+        self, events: AsyncGenerator[bytes, None], keep_alive_seconds: float, headers: Mapping[str, str]
+    ) -> None:
+        super().__init__(status_code=200)
+        self._events = events
+        self._keep_alive_seconds = keep_alive_seconds
+        self._raw_headers = [*_HEADERS, *((name.lower().encode(), value.encode()) for name, value in headers.items())]
+
+    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": self._raw_headers})
+        if await race(self._pump(send), receive):
+            await send(_body(b"", more=False))
+
+    async def _pump(self, send: Send) -> None:
+        silent = True
+
+        async def keep_alive() -> None:
+            nonlocal silent
+            while True:
+                if silent:
+                    await send(_body(KEEP_ALIVE))
+                silent = True
+                await asyncio.sleep(self._keep_alive_seconds)
+
+        keeping = asyncio.create_task(keep_alive())
+        try:
+            async with aclosing(self._events) as events:
+                async for event in events:
+                    silent = False
+                    await send(_body(event))
+        finally:
+            keeping.cancel()
+
+
+def _body(body: bytes, *, more: bool = True) -> HTTPResponseBodyEvent:
+    return {"type": "http.response.body", "body": body, "more_body": more}

@@ -1,0 +1,176 @@
+"""Starting processes that never outlive us, stopping them, and finding what a killed run left."""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+from b2b_chat.sandbox.errors import SandboxError
+
+MARK: Final = "B2B_CHAT_SANDBOX"
+"""An environment variable that every process of a sandbox carries; its value is the sandbox's folder."""
+
+_POLL_SECONDS: Final = 0.01
+_LOG_TAIL_LINES: Final = 12
+_LOG_TAIL_BYTES: Final = 8192
+_PR_SET_PDEATHSIG: Final = 1
+
+
+class Child:
+    """A process that we started. It leads a session of its own, so a terminal's Ctrl-C reaches us and not it."""
+
+    def __init__(self, name: str, process: subprocess.Popen[bytes], log: Path) -> None:
+        self.name = name
+        self.pid = process.pid
+        self.log = log
+        self._process = process
+
+    def is_running(self) -> bool:
+        """Whether it has not ended yet."""
+        return self._process.returncode is None and not self._has_exited()
+
+    def require_running(self) -> None:
+        """Do nothing while it runs.
+
+        Raises:
+            SandboxError: It has ended; the error shows the end of its log.
+        """
+        if self.is_running():
+            return
+        self.stop(kill_after_seconds=0)
+        code = self._process.returncode
+        how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+        raise SandboxError(f"{self.name} {how}. The end of {self.log}:\n{log_tail(self.log)}")
+
+    def ask_to_stop(self, by: signal.Signals = signal.SIGTERM) -> None:
+        """Send it a signal, unless it has ended."""
+        if self.is_running():
+            os.kill(self.pid, by)
+
+    def stop(self, *, kill_after_seconds: float) -> None:
+        """Wait until it has ended, kill it when that takes too long, and leave none of its own children running."""
+        if self._process.returncode is not None:
+            return
+        deadline = time.monotonic() + kill_after_seconds
+        while not self._has_exited() and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)
+        # Until it is reaped, its number cannot be another's: so the group is killed first and it is reaped after.
+        kill_group(self.pid)
+        self._process.wait()
+
+    def _has_exited(self) -> bool:
+        return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
+def spawn(
+    name: str,
+    command: Sequence[str | Path],
+    *,
+    environ: Mapping[str, str],
+    log: Path,
+    death_signal: signal.Signals = signal.SIGTERM,
+    become: Callable[[], None] | None = None,
+) -> Child:
+    """Start a process, its output going to the end of the file `log`.
+
+    Call it from the main thread: where the system offers it (Linux), the process gets `death_signal` when the thread
+    that started it ends, however that comes. `become` runs in the new process before the command does.
+
+    Raises:
+        SandboxError: The command cannot be run or the log not be written.
+    """
+    parent = os.getpid()
+
+    def prepare() -> None:
+        if become is not None:
+            become()
+        # After `become`: changing the user takes the wish back.
+        _die_with(parent, death_signal)
+
+    try:
+        with log.open("ab") as output:
+            process = subprocess.Popen(
+                [str(part) for part in command],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=dict(environ),
+                start_new_session=True,
+                preexec_fn=prepare,  # noqa: PLW1509 - only prctl and the set*id calls; we start no threads before it
+            )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise SandboxError(f"Cannot start {name} ({command[0]}, log {log}): {error}") from error
+    return Child(name, process, log)
+
+
+def log_tail(log: Path) -> str:
+    """The last lines of a log, indented, for an error message."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - _LOG_TAIL_BYTES))
+            lines = file.read().decode(errors="replace").splitlines()
+    except OSError as error:
+        return f"  (cannot be read: {error.strerror})"
+    return "\n".join(f"  {line}" for line in lines[-_LOG_TAIL_LINES:]) or "  (it is empty)"
+
+
+def left_behind(mark: str) -> list[psutil.Process]:
+    """The running processes that carry this mark: what a killed run of that sandbox left.
+
+    The mark is in the process itself, so another program that was given a dead one's number is never taken for it.
+    """
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.pid != os.getpid() and process.environ().get(MARK) == mark:
+                found.append(process)
+        except psutil.Error:
+            continue  # gone meanwhile, or another user's
+    return found
+
+
+def end(processes: Iterable[psutil.Process], *, by: signal.Signals, kill_after_seconds: float) -> None:
+    """End processes that are not our children: ask by a signal, wait, kill what is left."""
+    processes = list(processes)
+    for process in processes:
+        _send(process, by)
+    _, stubborn = psutil.wait_procs(processes, timeout=kill_after_seconds)
+    for process in stubborn:
+        _send(process, signal.SIGKILL)
+    psutil.wait_procs(stubborn, timeout=kill_after_seconds)
+
+
+def kill_group(group: int) -> None:
+    """Kill every process of a group, if there is one."""
+    try:
+        os.killpg(group, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):  # macOS: PermissionError where only a zombie is left
+        return
+
+
+def _send(process: psutil.Process, by: signal.Signals) -> None:
+    try:
+        process.send_signal(by)
+    except psutil.NoSuchProcess:
+        return
+
+
+def _die_with(parent: int, death_signal: signal.Signals) -> None:
+    """Ask the kernel for `death_signal` when the parent ends. Runs in the new process."""
+    if sys.platform != "linux":
+        return
+    if _LIBC.prctl(_PR_SET_PDEATHSIG, death_signal.value, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
+    if os.getppid() != parent:  # it ended before we asked
+        os._exit(1)
+
+
+# Loaded here and not in the new process, where loading would not be safe.
+_LIBC = ctypes.CDLL(None, use_errno=True)
