@@ -3,7 +3,6 @@
 import ctypes
 import os
 import pwd
-import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -33,25 +32,20 @@ class Account:
         os.chown(path, self.uid, self.gid)
 
     def become(self) -> None:
-        """Turn this process into this user's."""
-        os.setgroups([self.gid])
-        os.setgid(self.gid)
-        os.setuid(self.uid)
-
-    def become_with_passage(self) -> None:
         """Turn this process into this user's, but let it pass folders that are closed to the user.
 
         For a virtual environment or data folder in `/root` or in a 0700 temporary folder. The alternative, opening
         root's folders to everyone, would outlast us. Where the system refuses (not Linux, or a container without
-        CAP_SETPCAP), this is plain `become`, and PostgreSQL will say what it cannot reach.
+        CAP_SETPCAP), the right is not kept, and PostgreSQL will say what it cannot reach.
         """
         # "No fixup" keeps the rights over setuid and, unlike PR_SET_KEEPCAPS, makes access(2) heed them too.
-        if sys.platform == "linux" and _LIBC.prctl(_PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP, 0, 0, 0) == 0:
-            self.become()
+        keeps = sys.platform == "linux" and _LIBC.prctl(_PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP, 0, 0, 0) == 0
+        os.setgroups([self.gid])
+        os.setgid(self.gid)
+        os.setuid(self.uid)
+        if keeps:
             _LIBC.capset(ctypes.byref(_HEADER), _ONLY_DAC_OVERRIDE)
             _LIBC.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _CAP_DAC_OVERRIDE, 0, 0)
-        else:
-            self.become()
 
 
 def account_for_postgres() -> Account | None:
@@ -68,12 +62,6 @@ def account_for_postgres() -> Account | None:
         _add_account()
         entry = pwd.getpwnam(ACCOUNT)
     return Account(entry.pw_uid, entry.pw_gid)
-
-
-def is_open_to_all(path: Path) -> bool:
-    """Whether every user can pass all the folders on the way to `path` (and run it or enter it)."""
-    path = path.resolve()
-    return all(part.stat().st_mode & stat.S_IXOTH for part in (path, *path.parents))
 
 
 def _add_account() -> None:

@@ -78,7 +78,7 @@ def spawn(
     death_signal: signal.Signals = signal.SIGTERM,
     become: Callable[[], None] | None = None,
 ) -> Child:
-    """Start a process, its output going to the end of the file `log`.
+    """Start a process, its output going to the file `log`, which begins anew.
 
     Call it from the main thread: where the system offers it (Linux), the process gets `death_signal` when the thread
     that started it ends, however that comes. `become` runs in the new process before the command does.
@@ -95,7 +95,7 @@ def spawn(
         _die_with(parent, death_signal)
 
     try:
-        with log.open("ab") as output:
+        with log.open("wb") as output:
             process = subprocess.Popen(
                 [str(part) for part in command],
                 stdin=subprocess.DEVNULL,

@@ -1,0 +1,1 @@
+"""product_api: people, messages and money; everything that stays in Russia."""

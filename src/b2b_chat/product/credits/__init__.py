@@ -1,0 +1,1 @@
+"""Credits: what a company has, what is held for running answers, and the ledger of every movement."""

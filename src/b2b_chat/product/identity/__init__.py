@@ -1,0 +1,1 @@
+"""Users and the keys that let programs act for them."""

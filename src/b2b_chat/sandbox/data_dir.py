@@ -1,0 +1,115 @@
+"""The one folder that a sandbox lives in: its database, secrets, API key and logs, locked while in use."""
+
+import fcntl
+import json
+import os
+import secrets
+import shutil
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import platformdirs
+
+from b2b_chat.sandbox.errors import SandboxError
+
+SECRET_NAMES: Final = ("GATEWAY_SHARED_SECRET", "SESSION_SECRET", "AUTH_TOKEN_SECRET", "INVITE_TOKEN_SECRET")
+
+_SECRET_BYTES: Final = 32
+_NEEDED_BYTES: Final = 128 * 1024 * 1024
+"""A new database takes about 50 MB, its write-ahead log 16 MB at a time."""
+
+
+def default_path() -> Path:
+    """The folder that is used unless another is named: in the user's data home."""
+    return platformdirs.user_data_path("b2b-chat", appauthor=False)
+
+
+class DataDir:
+    """A sandbox's folder. Nothing in it is read or written before `open`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.expanduser().absolute()
+        self.postgres = self.path / "postgres"
+        self._lock: int | None = None
+
+    def open(self) -> None:
+        """Make the folder if it is missing, and take it for this run.
+
+        Raises:
+            SandboxError: It cannot be written, its disk is full, it is another user's, or another run has it.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            if (owner := self.path.stat().st_uid) != os.geteuid():
+                raise SandboxError(f"{self.path} belongs to another user (uid {owner}). Name your own by --data-dir.")
+            self.path.chmod(0o700)
+            self._take()
+            (self.path / "logs").mkdir(exist_ok=True)
+        except OSError as error:
+            self.close()
+            raise SandboxError(
+                f"Cannot use the data folder {self.path}: {error.strerror}. Name one that you can write by --data-dir."
+            ) from error
+        free_bytes = shutil.disk_usage(self.path).free
+        if free_bytes < _NEEDED_BYTES:
+            self.close()
+            raise SandboxError(
+                f"The disk of {self.path} is full: {free_bytes // 2**20} MB are free and {_NEEDED_BYTES // 2**20} MB "
+                "needed. Make room, or name a folder elsewhere by --data-dir."
+            )
+
+    def close(self) -> None:
+        """Let other runs have it."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def log(self, name: str) -> Path:
+        """The log file of one process."""
+        return self.path / "logs" / f"{name}.log"
+
+    def secrets(self) -> dict[str, str]:
+        """This sandbox's secrets by variable name; made at the first call, and the same ever after."""
+        file = self.path / "secrets.json"
+        kept = json.loads(file.read_text()) if file.exists() else {}
+        missing = {name: secrets.token_hex(_SECRET_BYTES) for name in SECRET_NAMES if name not in kept}
+        if missing:
+            _write_private(file, json.dumps(kept | missing, indent=2) + "\n")
+        return kept | missing
+
+    def api_key(self) -> str | None:
+        """The API key that an earlier run left, if any."""
+        with suppress(FileNotFoundError):
+            return (self.path / "api_key").read_text().strip()
+        return None
+
+    def keep_api_key(self, api_key: str) -> None:
+        """Remember the API key for the next runs."""
+        _write_private(self.path / "api_key", api_key + "\n")
+
+    def _take(self) -> None:
+        # The kernel lets go of the lock when we end, however we end; child processes do not inherit it.
+        self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            pid = os.read(self._lock, 20).decode() or "unknown"
+            self.close()
+            raise SandboxError(
+                f"Another b2b-chat (process {pid}) is running on {self.path}. Stop it, or name another folder by --data-dir."
+            ) from error
+        os.truncate(self._lock, 0)
+        os.write(self._lock, str(os.getpid()).encode())
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Write a file that only this user can read, whole or not at all."""
+    unfinished = path.with_suffix(".unfinished")
+    unfinished.unlink(missing_ok=True)
+    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.replace(path)

@@ -1,0 +1,186 @@
+"""What the simulator answers: a text in tokens, why it ended, and what it counts.
+
+Counting is simple and always the same:
+* a prompt has one token for each four bytes of a message's text, rounded up, four more for the message, and three for the
+  answer's start;
+* an answer has one token for each delta: up to eight characters with the white space before them.
+"""
+
+import re
+import zlib
+from collections.abc import Iterator
+from itertools import chain, islice
+from typing import Final, Literal
+
+from msgspec import Struct
+
+from b2b_chat.sandbox.openai_simulator.chat_request import ChatRequest
+from b2b_chat.sandbox.openai_simulator.directives import Directives
+
+BYTES_PER_TOKEN: Final = 4
+TOKENS_PER_MESSAGE: Final = 4
+TOKENS_OF_START: Final = 3
+_QUOTED_CHARACTERS: Final = 200
+_TOKEN: Final = re.compile(r"\s*\S{1,8}|\s+")
+_CYRILLIC: Final = re.compile("[а-яё]", re.IGNORECASE)
+
+_RUSSIAN: Final = (
+    " Ответ приходит по частям, как у настоящей модели ⚡.",
+    "\n\n**Коротко:** запрос подписан, отправлен и посчитан.",
+    "\n- Стоимость считается по `usage`, один раз за сообщение.",
+    "\n- История остаётся в вашей базе, в России 🇷🇺.",
+    " Спросите ещё раз, и слова будут те же.",
+    "\n\n> A short note in English, so that both alphabets travel.",
+    " Чтобы ответила настоящая модель, задайте `OPENAI_API_KEY` 🔑.",
+)
+_ENGLISH: Final = (
+    " The answer arrives piece by piece, as from a real model ⚡.",
+    "\n\n**In short:** the request was signed, sent and counted.",
+    "\n- The price follows from `usage`, once for each message.",
+    "\n- The history stays in your own database 🗄️.",
+    " Ask again and the words will be the same.",
+    "\n\n> Несколько слов по-русски, чтобы оба алфавита прошли весь путь.",
+    " Set `OPENAI_API_KEY` to hear the real model 🔑.",
+)
+
+
+def tokenise(text: str) -> list[str]:
+    """The tokens of an answer; joined, they are the text again."""
+    return _TOKEN.findall(text)
+
+
+class _Language(Struct, frozen=True):
+    opening: str
+    quotation: str
+    sentences: tuple[list[str], ...]
+
+
+_IN_RUSSIAN: Final = _Language(
+    "Это ответ симулятора 🤖, настоящая модель не вызывалась.",
+    " Вы написали: «{}».",
+    tuple(map(tokenise, _RUSSIAN)),
+)
+_IN_ENGLISH: Final = _Language(
+    "This is a simulated answer 🤖; no real model was asked.",
+    " You wrote: “{}”.",
+    tuple(map(tokenise, _ENGLISH)),
+)
+
+
+class PromptDetails(Struct, frozen=True):
+    """A part of `Usage`."""
+
+    cached_tokens: int
+    audio_tokens: int = 0
+
+
+class CompletionDetails(Struct, frozen=True):
+    """A part of `Usage`."""
+
+    reasoning_tokens: int
+    audio_tokens: int = 0
+    accepted_prediction_tokens: int = 0
+    rejected_prediction_tokens: int = 0
+
+
+class BareUsage(Struct, frozen=True):
+    """The three figures that count."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+
+
+class Usage(BareUsage, frozen=True):
+    """The figures with their details, as OpenAI sends them."""
+
+    prompt_tokens_details: PromptDetails
+    completion_tokens_details: CompletionDetails
+
+
+class Answer(Struct, frozen=True):
+    """A whole answer, not yet on any wire."""
+
+    tokens: list[str]
+    finish_reason: Literal["stop", "length", "content_filter"] | None
+    usage: BareUsage
+
+
+def count_prompt(texts: list[str]) -> int:
+    """The tokens of a prompt with these messages."""
+    pieces = sum(-(-len(text.encode(errors="surrogatepass")) // BYTES_PER_TOKEN) for text in texts)
+    return pieces + TOKENS_PER_MESSAGE * len(texts) + TOKENS_OF_START
+
+
+def compose(request: ChatRequest, prompt: str, wish: Directives, *, seed: int, answer_tokens: int) -> Answer:
+    """The answer to a request; the same seed, messages and directives give the same one.
+
+    Args:
+        request: What was asked.
+        prompt: The user's last words, without directives.
+        wish: The directives.
+        seed: Chooses among the sentences.
+        answer_tokens: The answer is at least so long, where the directives say nothing of it.
+    """
+    texts = [message.text for message in request.messages]
+    if wish.text is not None:
+        tokens = tokenise(wish.text)
+    else:
+        choice = zlib.crc32("\0".join(texts).encode(errors="surrogatepass"), seed & 0xFFFFFFFF)
+        words = _speak(prompt, choice)
+        tokens = _whole_sentences(words, answer_tokens) if wish.tokens is None else _exactly(words, wish.tokens)
+    tokens, finish_reason = _limit(tokens, request, wish)
+    completion = len(tokens) + wish.reasoning_tokens
+    prompt_tokens = count_prompt(texts)
+    usage: BareUsage
+    if wish.usage == "zero":
+        usage = Usage(0, 0, 0, PromptDetails(0), CompletionDetails(0))
+    elif wish.usage == "bare":
+        usage = BareUsage(prompt_tokens, completion, prompt_tokens + completion)
+    else:
+        usage = Usage(
+            prompt_tokens,
+            completion,
+            prompt_tokens + completion,
+            PromptDetails(min(wish.cached_tokens, prompt_tokens)),
+            CompletionDetails(wish.reasoning_tokens),
+        )
+    return Answer(tokens, None if wish.no_finish else finish_reason, usage)
+
+
+def _speak(prompt: str, choice: int) -> Iterator[list[str]]:
+    """An opening that repeats the prompt, then sentences without end."""
+    language = _IN_RUSSIAN if _CYRILLIC.search(prompt) else _IN_ENGLISH
+    quoted = prompt if len(prompt) <= _QUOTED_CHARACTERS else prompt[:_QUOTED_CHARACTERS] + "…"
+    yield tokenise(language.opening + (language.quotation.format(quoted) if quoted else ""))
+    count = len(language.sentences)
+    while True:
+        yield language.sentences[choice % count]
+        choice += 1
+
+
+def _whole_sentences(words: Iterator[list[str]], least: int) -> list[str]:
+    tokens: list[str] = []
+    for sentence in words:
+        tokens += sentence
+        if len(tokens) >= least:
+            break
+    return tokens
+
+
+def _exactly(words: Iterator[list[str]], count: int) -> list[str]:
+    return list(islice(chain.from_iterable(words), count))
+
+
+def _limit(
+    tokens: list[str], request: ChatRequest, wish: Directives
+) -> tuple[list[str], Literal["stop", "length", "content_filter"]]:
+    """Cut the answer where the filter or the request's own limit ends it."""
+    filtered = wish.content_filter_after
+    limit = request.max_completion_tokens or request.max_tokens
+    visible = None if limit is None else max(limit - wish.reasoning_tokens, 0)
+    if filtered is not None and (visible is None or filtered <= visible):
+        return tokens[:filtered], "content_filter"
+    if visible is not None and len(tokens) > visible:
+        return tokens[:visible], "length"
+    return tokens, "stop"

@@ -1,0 +1,126 @@
+"""What a sandbox starts, and the environment of each process: the caller's variables win over the embedded defaults."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from b2b_chat.sandbox.errors import SandboxError
+from b2b_chat.sandbox.ports import free_ports
+
+LOCAL_HOST: Final = "127.0.0.1"
+_DEFAULT_PORTS: Final = {"PRODUCT_PORT": 8000, "GATEWAY_PORT": 8001, "OPENAI_SIMULATOR_PORT": 8002}
+_REAL_OPENAI_URL: Final = "https://api.openai.com/v1"
+_MAX_PORT: Final = 65535
+
+_ONLY_PRODUCT: Final = {"DATABASE_URL", "SESSION_SECRET", "AUTH_TOKEN_SECRET", "INVITE_TOKEN_SECRET"}
+_ONLY_GATEWAY: Final = {"OPENAI_API_KEY"}
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Where one of our processes listens."""
+
+    host: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        """Its address for a client on this machine."""
+        host = {"0.0.0.0": LOCAL_HOST, "::": "::1"}.get(self.host, self.host)  # noqa: S104 - compared, not bound
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is started and with which variables. A listener that is None stands for something not of ours."""
+
+    product: Listener
+    gateway: Listener | None
+    simulator: Listener | None
+    gateway_url: str
+    openai_url: str | None
+    """None behind a gateway of the caller's own, which alone knows."""
+    database_url: str
+    product_environ: Mapping[str, str]
+    gateway_environ: Mapping[str, str]
+    simulator_environ: Mapping[str, str]
+
+    @property
+    def listeners(self) -> list[Listener]:
+        """Everything that will listen."""
+        return [listener for listener in (self.simulator, self.gateway, self.product) if listener]
+
+
+def make_plan(environ: Mapping[str, str], *, secrets: Mapping[str, str], embedded_database_url: str) -> Plan:
+    """Decide what to start from the caller's environment.
+
+    DATABASE_URL replaces the embedded PostgreSQL, OPENAI_API_KEY or OPENAI_BASE_URL the simulated OpenAI, GATEWAY_URL
+    the gateway. `secrets` fill in for those not given. A port of 0 stands for any free one.
+
+    Raises:
+        SandboxError: The variables contradict each other.
+    """
+    hosts = {name: environ.get(name) or LOCAL_HOST for name in ("PRODUCT_HOST", "GATEWAY_HOST")}
+    ports = _ports(environ)
+    product = Listener(hosts["PRODUCT_HOST"], ports["PRODUCT_PORT"])
+    gateway = None if is_given(environ, "GATEWAY_URL") else Listener(hosts["GATEWAY_HOST"], ports["GATEWAY_PORT"])
+    if gateway is None and not is_given(environ, "GATEWAY_SHARED_SECRET"):
+        raise SandboxError("GATEWAY_URL is set, so GATEWAY_SHARED_SECRET must be set too: the one that gateway knows.")
+    has_openai = is_given(environ, "OPENAI_API_KEY") or is_given(environ, "OPENAI_BASE_URL")
+    simulator = None if has_openai or gateway is None else Listener(LOCAL_HOST, ports["OPENAI_SIMULATOR_PORT"])
+
+    openai_url = f"{simulator.url}/v1" if simulator else environ.get("OPENAI_BASE_URL") or _REAL_OPENAI_URL
+    gateway_url = gateway.url if gateway else environ["GATEWAY_URL"]
+    # PGPORT and its like would steer asyncpg away from the embedded PostgreSQL.
+    keeps_pg = is_given(environ, "DATABASE_URL")
+    filled = {name: value for name, value in environ.items() if keeps_pg or not name.startswith("PG")}
+    filled |= {name: str(port) for name, port in ports.items()} | hosts
+    defaults = {**secrets, "GATEWAY_URL": gateway_url, "OPENAI_BASE_URL": openai_url, "OPENAI_API_KEY": "not-needed"}
+    defaults["DATABASE_URL"] = embedded_database_url
+    filled |= {name: value for name, value in defaults.items() if not is_given(environ, name)}
+    if simulator:
+        # A proxy for the world outside must not be asked for the simulator.
+        filled |= {"NO_PROXY": LOCAL_HOST, "no_proxy": LOCAL_HOST}
+    return Plan(
+        product=product,
+        gateway=gateway,
+        simulator=simulator,
+        gateway_url=gateway_url,
+        openai_url=openai_url if gateway else None,
+        database_url=_value(filled, "DATABASE_URL"),
+        product_environ=_without(filled, _ONLY_GATEWAY),
+        gateway_environ=_without(filled, _ONLY_PRODUCT),
+        simulator_environ=_without(filled, _ONLY_PRODUCT | _ONLY_GATEWAY | {"GATEWAY_SHARED_SECRET"}),
+    )
+
+
+def is_given(environ: Mapping[str, str], name: str) -> bool:
+    """Whether a variable is set, itself or by a file; an empty one is not."""
+    return bool(environ.get(name) or environ.get(f"{name}_FILE"))
+
+
+def _ports(environ: Mapping[str, str]) -> dict[str, int]:
+    ports = {}
+    for name, default in _DEFAULT_PORTS.items():
+        text = environ.get(name) or str(default)
+        if not text.isdecimal() or int(text) > _MAX_PORT:
+            raise SandboxError(f"{name} must be a port from 0 to {_MAX_PORT}; 0 takes any free one.")
+        ports[name] = int(text)
+    fixed = [port for port in ports.values() if port]
+    if len(set(fixed)) < len(fixed):
+        # Two Granian servers on one port would both start and share its connections without a word.
+        raise SandboxError(f"{', '.join(ports)} must differ from each other.")
+    open_choices = [name for name, port in ports.items() if port == 0]
+    return ports | dict(zip(open_choices, free_ports(len(open_choices)), strict=True))
+
+
+def _without(environ: Mapping[str, str], names: Collection[str]) -> dict[str, str]:
+    return {name: value for name, value in environ.items() if name.removesuffix("_FILE") not in names}
+
+
+def _value(environ: Mapping[str, str], name: str) -> str:
+    """A variable's value, from itself or from the file it names."""
+    if environ.get(name):
+        return environ[name]
+    return Path(environ[f"{name}_FILE"]).read_text(encoding="utf-8").strip()
