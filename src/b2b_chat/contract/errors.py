@@ -81,6 +81,7 @@ _ROWS: Final = (
     (UPSTREAM, "upstream_truncated", 502, True, "OpenAI's answer was cut off. Try again."),
     (UPSTREAM, "upstream_malformed", 502, True, "OpenAI's answer could not be understood. Try again."),
     # Ours
+    (UNAVAILABLE, "gateway_busy", 503, True, "This gateway has as many calls under way as it takes. Try again."),
     (UNAVAILABLE, "shutting_down", 503, True, "This gateway is shutting down. Try again."),
     (INTERNAL, "internal_error", 500, False, "The gateway failed. Its log has the request id."),
 )

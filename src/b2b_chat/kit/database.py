@@ -6,7 +6,7 @@ statements that every chat runs are written as SQL; everything else uses SQLAlch
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 import asyncpg
@@ -18,6 +18,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import Mapped, mapped_column
 from uuid_utils.compat import uuid7
+
+Session: TypeAlias = AsyncSession
 
 DATABASE_OUTAGES: Final = (
     OSError,

@@ -6,7 +6,7 @@ client is gone.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
 from typing import Any
 
@@ -50,7 +50,7 @@ async def race(work: Coroutine[Any, Any, Any], receive: Receive) -> bool:
     return finished
 
 
-class EventStream(Response[None]):
+class EventStream(Response[Any]):
     """Answers 200 with the events that an async generator yields as prepared bytes.
 
     The generator must turn its own failures into an event; what it raises all the same cuts the stream. It is closed
@@ -62,10 +62,11 @@ class EventStream(Response[None]):
         events: AsyncGenerator[bytes, None],
         *,
         keep_alive_seconds: float,
-        headers: Mapping[str, str] | None = None,
+        on_close: Callable[[], None] = lambda: None,
     ) -> None:
-        super().__init__(content=None, status_code=200, headers=headers)
-        self._sender = _Sender(events, keep_alive_seconds, headers or {})
+        """Args are the events, how long the stream may be silent, and what to call once when it is over."""
+        super().__init__(content=None, status_code=200)
+        self._sender = _Sender(events, keep_alive_seconds, on_close)
 
     def to_asgi_response(self, *_args: Any, **_options: Any) -> ASGIResponse:
         """This response as Litestar wants it: an ASGI app that sends it."""
@@ -74,17 +75,20 @@ class EventStream(Response[None]):
 
 class _Sender(ASGIResponse):
     def __init__(
-        self, events: AsyncGenerator[bytes, None], keep_alive_seconds: float, headers: Mapping[str, str]
+        self, events: AsyncGenerator[bytes, None], keep_alive_seconds: float, on_close: Callable[[], None]
     ) -> None:
         super().__init__(status_code=200)
         self._events = events
         self._keep_alive_seconds = keep_alive_seconds
-        self._raw_headers = [*_HEADERS, *((name.lower().encode(), value.encode()) for name, value in headers.items())]
+        self._on_close = on_close
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": self._raw_headers})
-        if await race(self._pump(send), receive):
-            await send(_body(b"", more=False))
+        try:
+            await send({"type": "http.response.start", "status": 200, "headers": list(_HEADERS)})
+            if await race(self._pump(send), receive):
+                await send(_body(b"", more=False))
+        finally:
+            self._on_close()
 
     async def _pump(self, send: Send) -> None:
         silent = True

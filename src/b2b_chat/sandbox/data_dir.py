@@ -33,6 +33,11 @@ class DataDir:
         self.postgres = self.path / "postgres"
         self._lock: int | None = None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether this run has taken it."""
+        return self._lock is not None
+
     def open(self) -> None:
         """Make the folder if it is missing, and take it for this run.
 
@@ -97,7 +102,8 @@ class DataDir:
             pid = os.read(self._lock, 20).decode() or "unknown"
             self.close()
             raise SandboxError(
-                f"Another b2b-chat (process {pid}) is running on {self.path}. Stop it, or name another folder by --data-dir."
+                f"Another b2b-chat (process {pid}) is running on {self.path}. "
+                "Stop it, or name another folder by --data-dir."
             ) from error
         os.truncate(self._lock, 0)
         os.write(self._lock, str(os.getpid()).encode())

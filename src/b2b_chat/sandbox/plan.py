@@ -76,7 +76,12 @@ def make_plan(environ: Mapping[str, str], *, secrets: Mapping[str, str], embedde
     keeps_pg = is_given(environ, "DATABASE_URL")
     filled = {name: value for name, value in environ.items() if keeps_pg or not name.startswith("PG")}
     filled |= {name: str(port) for name, port in ports.items()} | hosts
-    defaults = {**secrets, "GATEWAY_URL": gateway_url, "OPENAI_BASE_URL": openai_url, "OPENAI_API_KEY": "not-needed"}
+    defaults = {
+        **secrets,
+        "GATEWAY_URL": gateway_url,
+        "OPENAI_BASE_URL": openai_url,
+        "OPENAI_API_KEY": "sk-not-needed-by-this-server",
+    }
     defaults["DATABASE_URL"] = embedded_database_url
     filled |= {name: value for name, value in defaults.items() if not is_given(environ, name)}
     if simulator:

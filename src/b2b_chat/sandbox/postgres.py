@@ -103,7 +103,6 @@ class EmbeddedPostgres:
             "unix_socket_directories": str(self._socket_folder),
             "unix_socket_permissions": "0700",
             "fsync": "on" if self._durable else "off",
-            "synchronous_commit": "on" if self._durable else "off",
             "full_page_writes": "on" if self._durable else "off",
         }
         return [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]

@@ -42,12 +42,21 @@ class Child:
         Raises:
             SandboxError: It has ended; the error shows the end of its log.
         """
-        if self.is_running():
-            return
+        if not self.is_running():
+            self.stop(kill_after_seconds=0)
+            raise self._failure()
+
+    def wait_until_done(self) -> None:
+        """Wait until it ends by itself.
+
+        Raises:
+            SandboxError: It failed; the error shows the end of its log.
+        """
+        while self.is_running():
+            time.sleep(_POLL_SECONDS)
         self.stop(kill_after_seconds=0)
-        code = self._process.returncode
-        how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
-        raise SandboxError(f"{self.name} {how}. The end of {self.log}:\n{log_tail(self.log)}")
+        if self._process.returncode != 0:
+            raise self._failure()
 
     def ask_to_stop(self, by: signal.Signals = signal.SIGTERM) -> None:
         """Send it a signal, unless it has ended."""
@@ -65,8 +74,22 @@ class Child:
         kill_group(self.pid)
         self._process.wait()
 
+    def _failure(self) -> SandboxError:
+        code = self._process.returncode
+        how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+        return SandboxError(f"{self.name} {how}. The end of {self.log}:\n{log_tail(self.log)}")
+
     def _has_exited(self) -> bool:
-        return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+        try:
+            return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+        except ChildProcessError:  # `end` came upon it first
+            return True
+
+
+def our_command(name: str) -> list[str]:
+    """The command line of `b2b-chat NAME` in this same installation."""
+    # -P: a file in the caller's folder must not be imported in place of a module.
+    return [sys.executable, "-P", "-m", "b2b_chat.cli", name]
 
 
 def spawn(

@@ -1,13 +1,12 @@
 """The whole software on one machine: PostgreSQL, simulated OpenAI, gateway_api and product_api, started and stopped."""
 
-import os
 import signal
-import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from types import TracebackType
-from typing import Final
+from typing import Final, Self
 
 import httpx
 
@@ -15,16 +14,18 @@ from b2b_chat.kit.serving import PortBusy, ensure_port_is_free
 from b2b_chat.sandbox.data_dir import DataDir
 from b2b_chat.sandbox.errors import SandboxError
 from b2b_chat.sandbox.interruption import ignore_interruptions
+from b2b_chat.sandbox.migration import is_up_to_date, migrate
 from b2b_chat.sandbox.plan import Listener, Plan, is_given, make_plan
 from b2b_chat.sandbox.postgres import EmbeddedPostgres
-from b2b_chat.sandbox.processes import MARK, Child, end, left_behind, log_tail, spawn
-from b2b_chat.sandbox.world import DemoWorld, find_world, make_world
+from b2b_chat.sandbox.processes import MARK, Child, end, left_behind, our_command, spawn
 
 DATABASE: Final = "b2b_chat"
 
 _READY_SECONDS: Final = 60
 _STOP_SECONDS: Final = 5
+_LOW_CREDITS: Final = Decimal(10)
 _WATCH_SECONDS: Final = 0.2
+_WAIT_SECONDS: Final = 0.02
 
 
 @dataclass(frozen=True)
@@ -55,10 +56,12 @@ class Stack:
         self._postgres: EmbeddedPostgres | None = None
         self._apps: list[Child] = []
 
-    def __enter__(self) -> "Stack":
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None) -> None:
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
         self.stop()
 
     def start(self) -> Addresses:
@@ -84,8 +87,10 @@ class Stack:
             postgres.create_database(DATABASE)
         self._migrate(plan)
         self._start_app("product", plan.product, plan.product_environ)
+        api_key = self._data_dir.api_key() or self._seed(plan, None)
         self._wait_until_healthy(plan)
-        api_key = self._api_key(plan)
+        if not _can_chat(plan.product.url, api_key):
+            api_key = self._seed(plan, api_key)
         return Addresses(plan.product.url, plan.gateway_url, plan.openai_url, plan.database_url, api_key)
 
     def watch(self) -> None:
@@ -111,3 +116,75 @@ class Stack:
             # A process that was being started when we were interrupted.
             end(left_behind(str(self._data_dir.path)), by=signal.SIGKILL, kill_after_seconds=_STOP_SECONDS)
         self._data_dir.close()
+
+    def _end_left_behind(self) -> None:
+        """End what a killed run on this folder left; a PostgreSQL is ended by its own start."""
+        leftovers = left_behind(str(self._data_dir.path))
+        if leftovers:
+            self._tell("Ending what an earlier run left behind")
+            end(leftovers, by=signal.SIGTERM, kill_after_seconds=_STOP_SECONDS)
+
+    def _start_app(self, command: str, listener: Listener, environ: Mapping[str, str]) -> None:
+        self._tell(f"Starting {command} on {listener.url}")
+        log = self._data_dir.log(command)
+        self._apps.append(spawn(command, our_command(command), environ={**environ, **self._mark}, log=log))
+
+    def _migrate(self, plan: Plan) -> None:
+        stamp = self._data_dir.path / "migrated"
+        if self._postgres is not None and is_up_to_date(plan.database_url, stamp):
+            return
+        self._tell("Applying the database migrations")
+        environ = {**plan.product_environ, **self._mark}
+        migrate(plan.database_url, stamp, environ=environ, log=self._data_dir.log("migrate"))
+
+    def _wait_until_healthy(self, plan: Plan) -> None:
+        deadline = time.monotonic() + _READY_SECONDS
+        for listener in plan.listeners:
+            while not _answers(listener):
+                self._require_running()
+                if time.monotonic() > deadline:
+                    logs = self._data_dir.log("").parent
+                    raise SandboxError(
+                        f"{listener.url} does not answer after {_READY_SECONDS} s. See the logs in {logs}."
+                    )
+
+    def _require_running(self) -> None:
+        for app in self._apps:
+            app.require_running()
+        if self._postgres is not None:
+            self._postgres.child.require_running()
+
+    def _seed(self, plan: Plan, kept_api_key: str | None) -> str:
+        """See to it that there is a company with credits and a key of its, and keep the key for the next runs."""
+        from b2b_chat.sandbox import world  # noqa: PLC0415 - SQLAlchemy takes a second; most runs have no need of it
+
+        self._tell(f"Giving {world.GRANTED_CREDITS} credits to the company of {world.USER_EMAIL}")
+        api_key = world.seed(plan.product_environ, kept_api_key)
+        self._data_dir.keep_api_key(api_key)
+        return api_key
+
+
+def _require_free_ports(plan: Plan) -> None:
+    """Two Granian servers share a port without a word, so this is asked before anything starts."""
+    for listener in plan.listeners:
+        try:
+            ensure_port_is_free(listener.host, listener.port)
+        except PortBusy as error:
+            raise SandboxError(str(error)) from error
+
+
+def _answers(listener: Listener) -> bool:
+    """Whether it serves HTTP by now, its app loaded."""
+    try:
+        answer = httpx.get(f"{listener.url}/health", timeout=1, trust_env=False)
+    except httpx.TransportError:
+        time.sleep(_WAIT_SECONDS)
+        return False
+    return answer.status_code < httpx.codes.INTERNAL_SERVER_ERROR
+
+
+def _can_chat(product_url: str, api_key: str) -> bool:
+    """Whether product_api takes this key, and the company behind it has credits for a few chats."""
+    headers = {"Authorization": f"Bearer {api_key}"}
+    answer = httpx.get(f"{product_url}/v1/balance", headers=headers, trust_env=False)
+    return answer.status_code == httpx.codes.OK and Decimal(answer.json()["available_credits"]) >= _LOW_CREDITS

@@ -1,10 +1,12 @@
 """What the simulator answers: a text in tokens, why it ended, and what it counts.
 
 Counting is simple and always the same:
-* a prompt has one token for each four bytes of a message's text, rounded up, four more for the message, and three for the
-  answer's start;
+* a prompt has one token for each four bytes of a message's text, rounded up, four more for the message, and three for
+  the answer's start;
 * an answer has one token for each delta: up to eight characters with the white space before them.
 """
+
+# ruff: noqa: RUF001 - the Russian letters are meant
 
 import re
 import zlib
@@ -25,22 +27,22 @@ _TOKEN: Final = re.compile(r"\s*\S{1,8}|\s+")
 _CYRILLIC: Final = re.compile("[а-яё]", re.IGNORECASE)
 
 _RUSSIAN: Final = (
-    " Ответ приходит по частям, как у настоящей модели ⚡.",
+    "\n\nОтвет приходит по частям, как у настоящей модели ⚡.",
     "\n\n**Коротко:** запрос подписан, отправлен и посчитан.",
     "\n- Стоимость считается по `usage`, один раз за сообщение.",
     "\n- История остаётся в вашей базе, в России 🇷🇺.",
-    " Спросите ещё раз, и слова будут те же.",
-    "\n\n> A short note in English, so that both alphabets travel.",
-    " Чтобы ответила настоящая модель, задайте `OPENAI_API_KEY` 🔑.",
+    "\n\nСпросите ещё раз, и слова будут те же.",
+    "\n\nA short note in English, so that both alphabets travel.",
+    "\n\nЧтобы ответила настоящая модель, задайте `OPENAI_API_KEY` 🔑.",
 )
 _ENGLISH: Final = (
-    " The answer arrives piece by piece, as from a real model ⚡.",
+    "\n\nThe answer arrives piece by piece, as from a real model ⚡.",
     "\n\n**In short:** the request was signed, sent and counted.",
     "\n- The price follows from `usage`, once for each message.",
     "\n- The history stays in your own database 🗄️.",
-    " Ask again and the words will be the same.",
-    "\n\n> Несколько слов по-русски, чтобы оба алфавита прошли весь путь.",
-    " Set `OPENAI_API_KEY` to hear the real model 🔑.",
+    "\n\nAsk again and the words will be the same.",
+    "\n\nНесколько слов по-русски, чтобы оба алфавита прошли весь путь.",
+    "\n\nSet `OPENAI_API_KEY` to hear the real model 🔑.",
 )
 
 

@@ -32,10 +32,10 @@ class ApiError(Struct, frozen=True):
     @property
     def body(self) -> bytes:
         """The body as it is sent."""
-        return self.page or msgspec.json.encode({"error": self.object})
+        return self.page or msgspec.json.encode({"error": self.details})
 
     @property
-    def object(self) -> dict[str, Any]:
+    def details(self) -> dict[str, Any]:
         """The value of `error` in the body, or of an in-band error event."""
         return {"message": self.message, "type": self.type, "param": self.param, "code": self.code, **self.extra}
 

@@ -60,32 +60,32 @@ class ChatRequest(Struct, forbid_unknown_fields=True):
     top_p: Annotated[float, Meta(ge=0, le=1)] | None = None
     user: str | None = None
     metadata: Annotated[dict[str, str], Meta(max_length=16)] | None = None
-    audio: Raw | None = None
-    frequency_penalty: Raw | None = None
-    function_call: Raw | None = None
-    functions: Raw | None = None
-    logit_bias: Raw | None = None
-    logprobs: Raw | None = None
-    modalities: Raw | None = None
-    moderation: Raw | None = None
-    parallel_tool_calls: Raw | None = None
-    prediction: Raw | None = None
-    presence_penalty: Raw | None = None
-    prompt_cache_key: Raw | None = None
-    prompt_cache_options: Raw | None = None
-    prompt_cache_retention: Raw | None = None
-    reasoning_effort: Raw | None = None
-    response_format: Raw | None = None
-    safety_identifier: Raw | None = None
-    seed: Raw | None = None
-    service_tier: Raw | None = None
-    stop: Raw | None = None
-    store: Raw | None = None
-    tool_choice: Raw | None = None
-    tools: Raw | None = None
-    top_logprobs: Raw | None = None
-    verbosity: Raw | None = None
-    web_search_options: Raw | None = None
+    audio: Raw = Raw()
+    frequency_penalty: Raw = Raw()
+    function_call: Raw = Raw()
+    functions: Raw = Raw()
+    logit_bias: Raw = Raw()
+    logprobs: Raw = Raw()
+    modalities: Raw = Raw()
+    moderation: Raw = Raw()
+    parallel_tool_calls: Raw = Raw()
+    prediction: Raw = Raw()
+    presence_penalty: Raw = Raw()
+    prompt_cache_key: Raw = Raw()
+    prompt_cache_options: Raw = Raw()
+    prompt_cache_retention: Raw = Raw()
+    reasoning_effort: Raw = Raw()
+    response_format: Raw = Raw()
+    safety_identifier: Raw = Raw()
+    seed: Raw = Raw()
+    service_tier: Raw = Raw()
+    stop: Raw = Raw()
+    store: Raw = Raw()
+    tool_choice: Raw = Raw()
+    tools: Raw = Raw()
+    top_logprobs: Raw = Raw()
+    verbosity: Raw = Raw()
+    web_search_options: Raw = Raw()
 
     @property
     def last_user_text(self) -> str:
@@ -127,8 +127,10 @@ _COMPLAINTS: Final = (
     (
         r"Invalid enum value '(?P<value>.*)'",
         "invalid_value",
-        "Invalid value: '{value}'. Supported values are: 'system', 'assistant', 'user', 'function', 'tool', and "
-        "'developer'.",
+        (
+            "Invalid value: '{value}'. Supported values are: 'system', 'assistant', 'user', 'function', 'tool', and "
+            "'developer'."
+        ),
     ),
     (
         r"Expected `(?P<expected>\w+)[^`]*`, got `(?P<got>\w+)`",

@@ -1,8 +1,8 @@
 """What a request may ask of the simulator: how to answer, or how to fail.
 
-A directive is `key=value`, several stand with `;` between them, and a bare `key` means `key=true`. They come by the header
-`X-Simulate: status=503; retry_after=2` or in the last user message as `[[simulate: cut_after=3]]`, since a gateway
-forwards no headers. Where both name a key, the header's value holds.
+A directive is `key=value`, several stand with `;` between them, and a bare `key` means `key=true`. They come by the
+header `X-Simulate: status=503; retry_after=2` or in the last user message as `[[simulate: cut_after=3]]`, since a
+gateway forwards no headers. Where both name a key, the header's value holds.
 
 What comes "after N deltas" happens in the middle of the body where the answer is not streamed.
 """
@@ -41,7 +41,7 @@ class Directives(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     burst: Annotated[int, Meta(ge=1)] | None = None
     """Send so many deltas in one write."""
     framing: Literal["lf", "crlf", "cr", "comments", "fields", "no_space", "multiline", "split"] = "lf"
-    """How events are written; see `stream.FRAMINGS`."""
+    """How events are written; see `events.FRAMINGS`."""
     key: str | None = None
     """Names a group of calls, for `fail_times` and for finding them in `/simulator/requests`."""
 
@@ -81,9 +81,9 @@ class Directives(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     stall_seconds: Annotated[float, Meta(ge=0)] = float("inf")
     """How long a stall is; without it, for as long as the caller waits."""
     malformed_after: Count | None = None
-    """After N deltas send an event that makes no sense, then go on."""
-    malformed: Literal["json", "array", "number", "shape", "utf8"] = "json"
-    """Which one; see `stream.MALFORMED`."""
+    """After N deltas send an event that is not as a chunk should be, then go on."""
+    malformed: Literal["json", "array", "number", "shape", "utf8", "no_choices"] = "json"
+    """Which one; see `events.MALFORMED`."""
     error_after: Count | None = None
     """After N deltas send an in-band error event (`error` names it), and end the stream."""
     content_filter_after: Count | None = None
@@ -95,7 +95,7 @@ class Directives(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     no_done: bool = False
     """Leave out `data: [DONE]`."""
     usage: Literal["normal", "none", "zero", "bare", "twice", "after_done", "with_finish"] = "normal"
-    """What is told of the usage: nothing, zeros, figures without details, twice, late, or in the last choice's chunk."""
+    """Tell no usage, zeros, the figures without details, twice, late, or in the chunk of the finish_reason."""
 
     @property
     def healed(self) -> "Directives":
@@ -142,10 +142,15 @@ def understand(asked: Mapping[str, str]) -> Directives:
         raise _misunderstood(f"there is no error {wish.error!r}; there are {', '.join(ERRORS)}")
     if wish.fail_times is not None and wish.key is None:
         raise _misunderstood("fail_times needs a key")
-    if wish.text is not None:
+    if wish.text is None:
+        return wish
+    try:
         return msgspec.structs.replace(wish, text=unquote(wish.text, errors="surrogatepass"))
-    return wish
+    except UnicodeDecodeError:
+        raise _misunderstood("text is not percent-encoded UTF-8") from None
 
 
 def _misunderstood(problem: str) -> Refused:
-    return Refused(ApiError(400, f"Simulator directives: {problem}", type="simulator_error", code="simulator_directive"))
+    return Refused(
+        ApiError(400, f"Simulator directives: {problem}", type="simulator_error", code="simulator_directive")
+    )

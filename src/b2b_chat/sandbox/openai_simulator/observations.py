@@ -31,6 +31,7 @@ class Observation(Struct):
     status: int | None = None
     """The HTTP status sent, if any."""
     deltas_sent: int = 0
+    """Of a stream."""
     outcome: Outcome = "running"
     ended_monotonic_seconds: float | None = None
     client_gone_monotonic_seconds: float | None = None

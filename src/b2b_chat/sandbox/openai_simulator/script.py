@@ -1,44 +1,41 @@
-"""A reply as a script: steps made in advance from the answer and the faults asked for, then played to the caller."""
+"""A reply as a script: steps made in advance from the answer and the faults asked for."""
 
-import json
 import math
-import time
-import uuid
 from collections.abc import Callable, Mapping
+from itertools import groupby
 from typing import Final, Literal
 
 import msgspec
 from msgspec import Struct
 
+from b2b_chat.sandbox.openai_simulator import events
 from b2b_chat.sandbox.openai_simulator.answers import Answer
 from b2b_chat.sandbox.openai_simulator.api_errors import ERRORS, ApiError, error_for
-from b2b_chat.sandbox.openai_simulator.chat_request import SNAPSHOTS, ChatRequest
+from b2b_chat.sandbox.openai_simulator.chat_request import ChatRequest
 from b2b_chat.sandbox.openai_simulator.directives import Directives
 
-Headers = tuple[tuple[bytes, bytes], ...]
 
-
-class Start(Struct, gc=False):
+class Start(Struct):
     """Send the status and the headers."""
 
     status: int
-    headers: Headers
+    headers: tuple[tuple[bytes, bytes], ...]
 
 
-class Write(Struct, gc=False):
-    """Send a part of the body, which holds so many deltas; those are paced."""
+class Write(Struct):
+    """Send a part of the body. It holds so many deltas, which are paced."""
 
     data: bytes
     deltas: int = 0
 
 
-class Pause(Struct, gc=False):
+class Pause(Struct):
     """Send nothing for a while; infinity waits until the caller leaves."""
 
     seconds: float
 
 
-class Drop(Struct, gc=False):
+class Drop(Struct):
     """Give the connection up, in this manner; nothing can follow."""
 
     how: Literal["close", "cut", "reset", "half_chunk"]
@@ -46,28 +43,21 @@ class Drop(Struct, gc=False):
 
 Step = Start | Write | Pause | Drop
 
-DONE: Final = b"data: [DONE]\n\n"
 _SPLIT_GAP_SECONDS: Final = 0.003
 """Long enough for two parts of an event to travel apart."""
 
 _JSON: Final = (b"content-type", b"application/json")
-_EVENTS: Final = (b"content-type", b"text/event-stream; charset=utf-8")
+_EVENT_STREAM: Final = (
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+)
 
-BEFORE_HEADERS: Final[Mapping[str, Step]] = {
+IN_PLACE_OF_A_REPLY: Final[Mapping[str, Step]] = {
     "no_answer": Pause(math.inf),
     "close": Drop("close"),
     "reset": Drop("reset"),
 }
-"""By directive, what happens in place of a reply."""
-
-MALFORMED: Final = {
-    "json": b'data: {"id":"chatcmpl-broken","object":"chat.comp\n\n',
-    "array": b"data: [1, 2, 3]\n\n",
-    "number": b"data: 42\n\n",
-    "shape": b'data: {"id":7,"object":"chat.completion.chunk","choices":{"delta":"text"}}\n\n',
-    "utf8": b'data: {"id":"chatcmpl-\xff\xfe","object":"chat.completion.chunk","choices":[]}\n\n',
-}
-"""By the value of `malformed`, an event that is no chunk."""
+"""By directive, what happens before any header is sent."""
 
 
 class Interruption(Struct, frozen=True):
@@ -78,56 +68,49 @@ class Interruption(Struct, frozen=True):
 
 
 INTERRUPTIONS: Final[Mapping[str, Interruption]] = {
-    "malformed_after": Interruption(lambda wish: [Write(MALFORMED[wish.malformed])], answer_goes_on=True),
+    "malformed_after": Interruption(lambda wish: [Write(events.MALFORMED[wish.malformed])], answer_goes_on=True),
     "stall_after": Interruption(lambda wish: [Pause(wish.stall_seconds)], answer_goes_on=True),
     "error_after": Interruption(lambda wish: [Write(_in_band_error(wish))], answer_goes_on=False),
     "cut_after": Interruption(lambda _: [Drop("cut")], answer_goes_on=False),
     "reset_after": Interruption(lambda _: [Drop("reset")], answer_goes_on=False),
     "half_chunk_after": Interruption(lambda _: [Drop("half_chunk")], answer_goes_on=False),
 }
-"""By directive, what happens in the middle of a reply."""
+"""By directive, what happens in the middle of a stream."""
 
-FRAMINGS: Final[Mapping[str, Callable[[bytes], list[bytes]]]] = {
-    "crlf": lambda event: [event.replace(b"\n", b"\r\n")],
-    "cr": lambda event: [event.replace(b"\n", b"\r")],
-    "comments": lambda event: [b": keep-alive\n\n" + event],
-    "fields": lambda event: [b"event: message\nid: 7\nretry: 3000\nnonsense\n" + event],
-    "no_space": lambda event: [event.replace(b"data: ", b"data:", 1)],
-    "multiline": lambda event: [event.replace(b',"object"', b',\ndata: "object"', 1)],
-    "split": lambda event: _split(event),
-}
-"""By the value of `framing`, an event written in another way that means the same."""
+_IN_A_DOCUMENT: Final = ("stall_after", "cut_after", "reset_after", "half_chunk_after")
+"""The interruptions that a reply without streaming can have too, in the middle of its body."""
 
 
 def script_for(request: ChatRequest, answer: Answer, wish: Directives, *, tokens_per_second: float) -> list[Step]:
     """All steps of the reply to a request."""
-    for directive, step in BEFORE_HEADERS.items():
-        if getattr(wish, directive):
-            return [step]
-    delay: list[Step] = [Pause(wish.delay_ms / 1000)] if wish.delay_ms else []
-    if wish.status is not None or (wish.error is not None and wish.error_after is None):
-        return delay + refusal(_error_of(wish), wish)
-    if request.stream:
-        return delay + _stream(request, answer, wish)
-    # Without streaming the caller waits for the whole answer at once.
-    seconds = len(answer.tokens) / tokens_per_second if tokens_per_second else 0.0
-    seconds += wish.first_token_delay_ms / 1000
-    thinking: list[Step] = [Pause(seconds)] if seconds else []
-    return delay + thinking + _document(request, answer, wish)
+    seconds = wish.delay_ms / 1000
+    reply = [step for directive, step in IN_PLACE_OF_A_REPLY.items() if getattr(wish, directive)][:1]
+    if reply:
+        pass
+    elif wish.status is not None or (wish.error is not None and wish.error_after is None):
+        reply = refusal(_error_of(wish), wish)
+    elif request.stream:
+        reply = _stream(request, answer, wish)
+    else:
+        # Without streaming the caller waits for the whole answer at once.
+        seconds += wish.first_token_delay_ms / 1000
+        seconds += len(answer.tokens) / tokens_per_second if tokens_per_second else 0
+        reply = _document(request, answer, wish)
+    return [Pause(seconds), *reply] if seconds else reply
 
 
 def refusal(error: ApiError, wish: Directives | None = None) -> list[Step]:
     """The steps that refuse a request."""
-    headers: list[tuple[bytes, bytes]] = [(b"content-type", error.content_type)]
+    headers = [(b"content-type", error.content_type), (b"content-length", str(len(error.body)).encode())]
     if wish is not None and wish.retry_after is not None:
-        headers.append((b"retry-after", wish.retry_after.encode("latin-1")))
+        headers.append((b"retry-after", wish.retry_after.encode("latin-1", "replace")))
     if wish is not None and wish.retry_after_ms is not None:
-        headers.append((b"retry-after-ms", wish.retry_after_ms.encode("latin-1")))
+        headers.append((b"retry-after-ms", wish.retry_after_ms.encode("latin-1", "replace")))
     return [Start(error.status, tuple(headers)), Write(error.body)]
 
 
 def _error_of(wish: Directives) -> ApiError:
-    """The error that `status` and `error` ask for."""
+    """The error that `error` and `status` ask for."""
     if wish.error is None:
         return error_for(wish.status or 500)
     error = ERRORS[wish.error]
@@ -135,44 +118,33 @@ def _error_of(wish: Directives) -> ApiError:
 
 
 def _in_band_error(wish: Directives) -> bytes:
-    return b'data: {"error":%b}\n\n' % msgspec.json.encode(ERRORS[wish.error or "server_error"].object)
+    return b'data: {"error":%b}\n\n' % msgspec.json.encode(_error_of(wish).details)
 
 
 def _document(request: ChatRequest, answer: Answer, wish: Directives) -> list[Step]:
     """The reply as one JSON document."""
-    head, tail = _identity(request)
-    usage = b"" if wish.usage == "none" else b',"usage":' + msgspec.json.encode(answer.usage)
-    body = (
-        b'{%b,"object":"chat.completion",%b,"choices":[{"index":0,"message":{"role":"assistant","content":%b,'
-        b'"refusal":null,"annotations":[]},"logprobs":null,"finish_reason":%b}]%b}'
-    ) % (head, tail, _json_text("".join(answer.tokens)), msgspec.json.encode(answer.finish_reason), usage)
+    body = events.document(request, answer, with_usage=wish.usage != "none")
     if wish.malformed_after is not None:
         body = body[: len(body) // 2]
     if wish.error_after is not None:
-        body = ApiError.body.fget(_error_of(wish))
+        body = _error_of(wish).body
     start = Start(200, (_JSON, (b"content-length", str(len(body)).encode())))
-    middle = len(body) // 2
-    for directive in ("stall_after", "cut_after", "reset_after", "half_chunk_after"):
+    steps: list[Step] = [start, Write(body)]
+    for directive in _IN_A_DOCUMENT:
         if getattr(wish, directive) is not None:
-            interruption = INTERRUPTIONS[directive]
-            rest: list[Step] = [Write(body[middle:], len(answer.tokens))] if interruption.answer_goes_on else []
-            return [start, Write(body[:middle]), *interruption.steps(wish), *rest]
-    return [start, Write(body)]
+            middle = len(body) // 2
+            steps = [start, Write(body[:middle]), *INTERRUPTIONS[directive].steps(wish), Write(body[middle:])]
+    return steps
 
 
 def _stream(request: ChatRequest, answer: Answer, wish: Directives) -> list[Step]:
     """The reply as a stream of events."""
-    identity, tail = _identity(request)
-    options = request.stream_options
-    include_usage = options is not None and options.include_usage is True
-    prefix = b'data: {%b,"object":"chat.completion.chunk",%b,"choices":[' % (identity, tail)
-    no_usage = b',"usage":null' if include_usage else b""
-    obfuscate = options is None or options.include_obfuscation is not False
-    chunks = Chunks(prefix, no_usage, _PADDING if obfuscate else _NO_PADDING)
-    steps: list[Step] = [Start(200, (_EVENTS, (b"cache-control", b"no-cache"))), Write(chunks.role())]
+    include_usage = request.stream_options is not None and request.stream_options.include_usage is True
+    chunks = events.chunks_for(request, include_usage=include_usage)
+    steps: list[Step] = [Write(chunks.role())]
     if wish.first_token_delay_ms:
         steps.append(Pause(wish.first_token_delay_ms / 1000))
-    steps += [Write(chunks.content(token), 1) for token in answer.tokens]
+    steps += [Write(event, 1) for event in chunks.contents(answer.tokens)]
     steps += [Write(event) for event in _ending(chunks, answer, wish, include_usage=include_usage)]
     for directive, interruption in INTERRUPTIONS.items():
         after = getattr(wish, directive)
@@ -180,88 +152,28 @@ def _stream(request: ChatRequest, answer: Answer, wish: Directives) -> list[Step
             place = _place_after(steps, after)
             steps[place:] = interruption.steps(wish) + (steps[place:] if interruption.answer_goes_on else [])
     if wish.framing != "lf":
-        steps = _framed(steps, FRAMINGS[wish.framing])
-    return steps if wish.burst is None else _in_bursts(steps, wish.burst)
+        steps = _framed(steps, events.FRAMINGS[wish.framing])
+    if wish.burst is not None:
+        steps = _in_bursts(steps, wish.burst)
+    return [Start(200, _EVENT_STREAM), *steps]
 
 
-class Chunks:
-    """The events of one stream, all alike but for their middle."""
-
-    def __init__(self, prefix: bytes, no_usage: bytes, padding: tuple[bytes, ...]) -> None:
-        self._prefix = prefix
-        self._no_usage = no_usage
-        self._padding = padding
-        self._before_text = prefix + b'{"index":0,"delta":{"content":'
-        self._after_text = b'},"logprobs":null,"finish_reason":null}]' + no_usage
-
-    def role(self) -> bytes:
-        """The first one, which says who speaks."""
-        return b'%b{"index":0,"delta":{"role":"assistant","content":"","refusal":null},"logprobs":null,%b%b%b' % (
-            self._prefix,
-            b'"finish_reason":null}]',
-            self._no_usage,
-            self._padding[0],
-        )
-
-    def content(self, token: str) -> bytes:
-        """A delta of text."""
-        padding = self._padding[len(token) % len(self._padding)]
-        return b"".join((self._before_text, _json_text(token), self._after_text, padding))
-
-    def finish(self, reason: str, usage: bytes = b"") -> bytes:
-        """The end of the text, with the reason."""
-        return b'%b{"index":0,"delta":{},"logprobs":null,"finish_reason":"%b"}]%b%b' % (
-            self._prefix,
-            reason.encode(),
-            b',"usage":' + usage if usage else self._no_usage,
-            self._padding[0],
-        )
-
-    def usage(self, usage: bytes) -> bytes:
-        """The figures, with no choice."""
-        return b'%b],"usage":%b%b' % (self._prefix, usage, self._padding[0])
-
-
-_NO_PADDING: Final = (b"}\n\n",)
-# OpenAI pads its chunks with random characters so that their size does not tell the text's. Fixed ones do here.
-_PADDING: Final = tuple(b',"obfuscation":"%b"}\n\n' % b"rL3vXq0TbN8dKzPa"[: 16 - size] for size in range(16))
-
-
-def _ending(chunks: Chunks, answer: Answer, wish: Directives, *, include_usage: bool) -> list[bytes]:
+def _ending(chunks: events.Chunks, answer: Answer, wish: Directives, *, include_usage: bool) -> list[bytes]:
     """What follows the text: the reason, the figures and the end mark, as the directives would have them."""
-    figures = msgspec.json.encode(answer.usage)
-    usage = chunks.usage(figures)
     kind = wish.usage if include_usage else "none"
-    finish = []
-    if answer.finish_reason is not None:
-        finish = [chunks.finish(answer.finish_reason, figures if kind == "with_finish" else b"")]
-    done = [] if wish.no_done else [DONE]
+    figures = msgspec.json.encode(answer.usage)
+    reason = msgspec.json.encode(answer.finish_reason)
+    finish = [] if answer.finish_reason is None else [chunks.finish(reason, figures if kind == "with_finish" else None)]
+    done = [] if wish.no_done else [events.DONE]
     if kind == "after_done":
-        return [*finish, *done, usage]
+        return [*finish, *done, chunks.usage(figures)]
     repeated = {"none": 0, "with_finish": 0, "twice": 2}.get(kind, 1)
-    return [*finish, *[usage] * repeated, *done]
-
-
-def _identity(request: ChatRequest) -> tuple[bytes, bytes]:
-    """The fields that all chunks of a reply share: its id, and what stands after `object`."""
-    model = SNAPSHOTS[request.model or ""].encode()
-    return (
-        b'"id":"chatcmpl-%b"' % uuid.uuid4().hex[:29].encode(),
-        b'"created":%d,"model":"%b","service_tier":"default","system_fingerprint":null' % (time.time(), model),
-    )
-
-
-def _json_text(text: str) -> bytes:
-    """A JSON string; lone surrogates, which are no UTF-8, are escaped."""
-    try:
-        return msgspec.json.encode(text)
-    except UnicodeEncodeError:
-        return json.dumps(text).encode()
+    return [*finish, *[chunks.usage(figures)] * repeated, *done]
 
 
 def _place_after(steps: list[Step], deltas: int) -> int:
-    """Where to put a step that is to come after so many deltas: at once after the last of them."""
-    place = 2  # after the headers and the role
+    """Where to put a step that is to come at once after so many deltas, or after the last where there are fewer."""
+    place = 1  # after the role
     for number, step in enumerate(steps):
         if deltas and isinstance(step, Write) and step.deltas:
             deltas -= 1
@@ -270,6 +182,7 @@ def _place_after(steps: list[Step], deltas: int) -> int:
 
 
 def _framed(steps: list[Step], frame: Callable[[bytes], list[bytes]]) -> list[Step]:
+    """Every event in another form."""
     framed: list[Step] = []
     for step in steps:
         if not isinstance(step, Write):
@@ -282,19 +195,23 @@ def _framed(steps: list[Step], frame: Callable[[bytes], list[bytes]]) -> list[St
     return framed
 
 
-def _split(event: bytes) -> list[bytes]:
-    """An event in two parts: in the middle of its first character beyond ASCII, where it has one."""
-    place = next((number for number, byte in enumerate(event) if byte > 0x7F), len(event) // 2) + 1  # noqa: PLR2004
-    return [event[:place], event[place:]]
+def _in_bursts(steps: list[Step], size: int) -> list[Step]:
+    """Neighbouring writes joined, so that each holds `size` deltas with what stands between and after them."""
+    deltas = 0
 
+    def burst_of(step: Step) -> int | None:
+        nonlocal deltas
+        if not isinstance(step, Write):
+            return None
+        deltas += step.deltas
+        return max(deltas - 1, 0) // size
 
-def _in_bursts(steps: list[Step], deltas: int) -> list[Step]:
-    """Join neighbouring writes until each holds so many deltas."""
     joined: list[Step] = []
-    for step in steps:
-        last = joined[-1] if joined else None
-        if isinstance(step, Write) and isinstance(last, Write) and last.deltas < deltas:
-            joined[-1] = Write(last.data + step.data, last.deltas + step.deltas)
+    for burst, group in groupby(steps, burst_of):
+        members = list(group)
+        writes = [step for step in members if isinstance(step, Write)]
+        if burst is None:
+            joined += members
         else:
-            joined.append(step)
+            joined.append(Write(b"".join(step.data for step in writes), sum(step.deltas for step in writes)))
     return joined

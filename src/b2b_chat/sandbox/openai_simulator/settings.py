@@ -1,11 +1,13 @@
 """How the simulator behaves unless a request asks otherwise."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
 from b2b_chat.kit.settings import Secret, SettingsError, load
+from b2b_chat.sandbox.openai_simulator.api_errors import Refused
+from b2b_chat.sandbox.openai_simulator.directives import read, understand
 
 PREFIX: Final = "OPENAI_SIMULATOR_"
 """Stands before each field's name in the environment: `OPENAI_SIMULATOR_SEED` and so on."""
@@ -36,6 +38,13 @@ def settings_from(environ: Mapping[str, str]) -> SimulatorSettings:
     """
     ours = {name.removeprefix(PREFIX): value for name, value in environ.items() if name.startswith(PREFIX)}
     try:
-        return load(SimulatorSettings, ours)
+        return load(SimulatorSettings, ours, check=_problems)
     except SettingsError as error:
         raise SettingsError([PREFIX + problem for problem in error.problems]) from None
+
+
+def _problems(settings: SimulatorSettings) -> Iterator[str]:
+    try:
+        understand(read(settings.directives))
+    except Refused as refused:
+        yield f"DIRECTIVES is not understood. {refused}"

@@ -1,0 +1,40 @@
+"""How a command ends when it cannot do its work: lines on stderr that say what to do, and an exit code."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final, NoReturn
+
+import click
+
+from b2b_chat.kit.settings import SettingsError
+
+FAILED: Final = 1
+WRONG_USE: Final = 2
+
+
+def fail(*problems: str, code: int = FAILED) -> NoReturn:
+    """End the command with a message on stderr, a line for each problem."""
+    for problem in problems:
+        click.echo(f"b2b-chat: {problem}", err=True)
+    sys.exit(code)
+
+
+@contextmanager
+def needs(extra: str) -> Iterator[None]:
+    """Around a command: a package that is not installed ends it, naming the extra that brings the package."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("b2b_chat"):
+            raise  # a module of ours: a defect, and not a missing extra
+        fail(f"this needs {error.name}, which is not installed. Run: pip install 'b2b-chat[{extra}]'")
+
+
+@contextmanager
+def settings_explained() -> Iterator[None]:
+    """Around a command: settings that are wrong end it, each variable named on a line."""
+    try:
+        yield
+    except SettingsError as error:
+        fail(*error.problems, code=WRONG_USE)

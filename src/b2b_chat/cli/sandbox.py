@@ -1,0 +1,116 @@
+"""Commands that run the whole software on this machine: `demo` and `up`."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from b2b_chat.cli.failures import fail, needs, settings_explained
+
+if TYPE_CHECKING:
+    from b2b_chat.sandbox.data_dir import DataDir
+    from b2b_chat.sandbox.stack import Addresses
+
+_SIGNALLED: Final = 128
+
+_data_dir_option = click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for the database, secrets, API key and logs. [default: b2b-chat in your data home]",
+)
+
+
+@click.command()
+@click.argument("text", required=False)
+@_data_dir_option
+def demo(text: str | None, data_dir: Path | None) -> None:
+    """Start everything, send a chat (TEXT), show the answer and its price, and stop everything.
+
+    PostgreSQL and a simulated OpenAI are embedded. Set DATABASE_URL, OPENAI_API_KEY or GATEWAY_URL to use yours.
+    """
+    with _sandbox():
+        from b2b_chat.sandbox import demo as show
+        from b2b_chat.sandbox.stack import Stack
+
+        environ = {"OPENAI_SIMULATOR_TOKENS_PER_SECOND": show.TOKENS_PER_SECOND, **os.environ}
+        with Stack(_data_dir(data_dir), environ, _tell) as stack:
+            addresses = stack.start()
+            _tell("")
+            show.run_demo(addresses.product_url, addresses.api_key, text or show.DEFAULT_TEXT, _write)
+            _tell("\nStopping what was started")
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one line of JSON on stdout once everything is ready.")
+@_data_dir_option
+def up(*, as_json: bool, data_dir: Path | None) -> None:
+    """Start everything and leave it running until Ctrl-C; the data stays for the next time.
+
+    PostgreSQL and a simulated OpenAI are embedded. Set DATABASE_URL, OPENAI_API_KEY or GATEWAY_URL to use yours.
+    """
+    with _sandbox():
+        from b2b_chat.sandbox.interruption import Interrupted
+        from b2b_chat.sandbox.stack import Stack
+
+        with Stack(_data_dir(data_dir), os.environ, _tell) as stack:
+            addresses = stack.start()
+            _write(json.dumps(asdict(addresses)) + "\n" if as_json else _listing(addresses))
+            try:
+                stack.watch()
+            except Interrupted:  # being stopped is how it should end
+                _tell("Stopping")
+
+
+@contextmanager
+def _sandbox() -> Iterator[None]:
+    """Around all that a command does: failures become a line and an exit code, and Ctrl-C stops in order."""
+    with needs("sandbox"), settings_explained():
+        from b2b_chat.sandbox.errors import SandboxError
+        from b2b_chat.sandbox.interruption import Interrupted, interruptible
+
+        try:
+            with interruptible():
+                yield
+        except SandboxError as error:
+            fail(str(error))
+        except OSError as error:
+            if isinstance(error, BrokenPipeError):
+                raise  # whoever read our output has gone; click ends quietly
+            fail(f"the system refused: {error}.")
+        except Interrupted as interruption:
+            fail("stopped, and with it all that was started.", code=_SIGNALLED + interruption.by)
+
+
+def _data_dir(path: Path | None) -> "DataDir":
+    from b2b_chat.sandbox.data_dir import DataDir, default_path
+
+    return DataDir(path or default_path())
+
+
+def _listing(addresses: "Addresses") -> str:
+    """The addresses for people, and a line to try them with."""
+    rows = [f"  {name.replace('_', ' '):13} {value}" for name, value in asdict(addresses).items() if value]
+    example = (
+        f"curl -N {addresses.product_url}/v1/chat -H 'Authorization: Bearer {addresses.api_key}' "
+        "-H 'Content-Type: application/json' "
+        """-d '{"client_message_id": "1", "text": "Hello", "stream": true}'"""
+    )
+    return "\n".join(["", *rows, "", "Try it:", f"  {example}", "", "Ctrl-C stops everything; the data stays.", ""])
+
+
+def _tell(line: str) -> None:
+    """A line of progress, for people: stdout is for results."""
+    click.echo(line, err=True)
+
+
+def _write(text: str) -> None:
+    """A piece of the result, at once."""
+    click.echo(text, nl=False)
+
+
+COMMANDS: Final = (demo, up)

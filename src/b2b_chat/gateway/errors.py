@@ -1,0 +1,88 @@
+"""How failures look on the wire, and which failure an answer of OpenAI stands for.
+
+The vocabulary itself is `contract.errors`. What OpenAI says in words never leaves this process: it can quote the prompt.
+"""
+
+import math
+from typing import Any, Final
+
+import structlog
+from litestar import Request, Response
+
+from b2b_chat.contract.errors import FAILURES, ErrorBody, ErrorDetail, Failure
+from b2b_chat.kit.errors import InternalError, InvalidRequest, as_refusal
+
+log = structlog.get_logger(__name__)
+
+_BY_STATUS: Final = {
+    400: "upstream_rejected",
+    401: "upstream_authentication",
+    403: "upstream_permission",
+    404: "upstream_not_found",
+    408: "upstream_timeout",
+    409: "upstream_conflict",
+    413: "upstream_payload_too_large",
+    422: "upstream_unprocessable",
+    429: "upstream_rate_limited",
+    500: "upstream_failed",
+    503: "upstream_unavailable",
+    504: "upstream_timeout",
+}
+_BY_CLASS: Final = {3: "upstream_not_found", 4: "upstream_rejected", 5: "upstream_failed"}
+"""A status without a row of its own. OpenAI redirects nobody: a 3xx comes from a wrong address."""
+
+_BY_CODE: Final = {
+    "billing_hard_limit_reached": "upstream_quota_exhausted",
+    "billing_not_active": "upstream_quota_exhausted",
+    "content_filter": "content_filtered",
+    "content_policy_violation": "content_filtered",
+    "context_length_exceeded": "context_length_exceeded",
+    "insufficient_quota": "upstream_quota_exhausted",
+    "invalid_api_key": "upstream_authentication",
+    "model_not_found": "upstream_not_found",
+    "rate_limit_exceeded": "upstream_rate_limited",
+}
+"""OpenAI's own codes and types that say more than the status does, or come without one, in the middle of a stream."""
+
+
+class UpstreamFailure(Exception):
+    """A call that OpenAI did not answer, or not to its end."""
+
+    def __init__(self, code: str, *, retry_after_seconds: float | None = None) -> None:
+        self.failure: Failure = FAILURES[code]
+        self.retry_after_seconds = retry_after_seconds
+        super().__init__(code)
+
+
+def code_of_rejection(status: int | None, codes: tuple[str | None, ...]) -> str:
+    """The vocabulary's code for an error that OpenAI reported.
+
+    Args:
+        status: The HTTP status; None where the error came inside a stream.
+        codes: What OpenAI calls the error, closest name first: its `code` and its `type`.
+    """
+    for code in codes:
+        if code in _BY_CODE:
+            return _BY_CODE[code]
+    if status is None:
+        return "upstream_failed"
+    return _BY_STATUS.get(status) or _BY_CLASS[status // 100]
+
+
+def on_exception(_request: Request[Any, Any, Any], error: Exception) -> Response[ErrorBody]:
+    """Answer for what a handler, or Litestar itself, raised."""
+    if isinstance(error, UpstreamFailure):
+        return Response(error.failure.body, status_code=error.failure.status, headers=_retry_after(error))
+    refusal = as_refusal(error)
+    if isinstance(refusal, InternalError):
+        log.error("internal_error", exc_info=error)
+    is_invalid = isinstance(refusal, InvalidRequest)
+    failure = FAILURES["invalid_body" if is_invalid else refusal.code]
+    message = refusal.message if is_invalid else failure.message
+    body = ErrorBody(ErrorDetail(failure.type, failure.code, message, failure.retryable))
+    return Response(body, status_code=failure.status, headers=refusal.headers)
+
+
+def _retry_after(failure: UpstreamFailure) -> dict[str, str]:
+    seconds = failure.retry_after_seconds
+    return {} if seconds is None else {"Retry-After": str(math.ceil(seconds))}

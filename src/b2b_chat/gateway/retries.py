@@ -1,0 +1,59 @@
+"""When a failed attempt at OpenAI is followed by another, and after how long."""
+
+import math
+import random
+from collections.abc import Callable, Mapping
+from email.utils import parsedate_to_datetime
+
+from msgspec import Struct
+
+from b2b_chat.gateway.errors import UpstreamFailure
+
+
+class RetryPolicy(Struct, frozen=True):
+    """How often and how patiently to try again.
+
+    The wait is random between nothing and a bound that doubles with each attempt, so that calls which failed together
+    do not return together. Where OpenAI says when to come back we come no sooner, and give up where that is too late.
+    """
+
+    max_attempts: int
+    base_seconds: float
+    cap_seconds: float
+    uniform: Callable[[float, float], float] = random.uniform
+
+    def wait_seconds(self, attempt: int, failure: UpstreamFailure) -> float | None:
+        """The wait after the failed attempt of this number, counted from 1; None when there should be no other."""
+        if not failure.failure.retryable or attempt >= self.max_attempts:
+            return None
+        if failure.retry_after_seconds is None:
+            return self.uniform(0, min(self.cap_seconds, self.base_seconds * 2 ** (attempt - 1)))
+        if failure.retry_after_seconds > self.cap_seconds:
+            return None
+        return failure.retry_after_seconds + self.uniform(0, self.base_seconds)
+
+
+def read_retry_after(headers: Mapping[str, str], *, unix_seconds: float) -> float | None:
+    """The seconds that an answer asks us to wait; None where it does not, or not in a form that can be read.
+
+    OpenAI's own `retry-after-ms` is the more exact one; `Retry-After` holds seconds or a date.
+    """
+    milliseconds = _number(headers.get("retry-after-ms"))
+    if milliseconds is not None:
+        return milliseconds / 1000
+    text = headers.get("retry-after")
+    seconds = _number(text)
+    if seconds is not None or text is None:
+        return seconds
+    try:
+        return max(parsedate_to_datetime(text).timestamp() - unix_seconds, 0.0)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        number = float(text or "")
+    except ValueError:
+        return None
+    return number if math.isfinite(number) and number >= 0 else None

@@ -1,0 +1,144 @@
+"""The settings of gateway_api, and what production does not accept of them."""
+
+import ipaddress
+import re
+from collections.abc import Iterator
+from typing import Annotated, Final, Literal
+from urllib.parse import urlsplit
+
+from msgspec import Meta, Struct
+
+from b2b_chat.kit.settings import Secret, secret_problems
+
+_PLACEHOLDER_KEY = re.compile(r"change.?me|placeholder|example|your[-_ ]|\.\.\.|<", re.IGNORECASE)
+_HEADER_VALUE = re.compile(r"[!-~]+")
+_MIN_API_KEY_CHARACTERS: Final = 20
+
+
+class GatewaySettings(Struct, frozen=True, kw_only=True):
+    """Every variable of gateway_api. Units are in the names."""
+
+    app_env: Annotated[
+        Literal["dev", "test", "prod"], Meta(description="prod refuses settings that are only fit for a laptop.")
+    ] = "dev"
+    debug: Annotated[bool, Meta(description="asyncio's debug mode: slow callbacks are reported. Off in prod.")] = False
+    log_level: Annotated[
+        Literal["DEBUG", "INFO", "WARNING", "ERROR"], Meta(description="The least level of a log line.")
+    ] = "INFO"
+    gateway_host: Annotated[str, Meta(description="Address to listen on; 0.0.0.0 in a container.")] = "127.0.0.1"
+    gateway_port: Annotated[int, Meta(ge=1, le=65535, description="Port to listen on.")] = 8001
+    workers: Annotated[int, Meta(ge=1, le=64, description="Processes. More than one needs nonces that they share.")] = 1
+    shutdown_grace_seconds: Annotated[
+        int, Meta(ge=1, le=3600, description="Seconds that running answers have to end after SIGTERM.")
+    ] = 30
+
+    gateway_shared_secret: Annotated[Secret, Meta(description="Signs the calls of product_api; the same value there.")]
+    gateway_shared_secret_previous: Annotated[
+        Secret | None, Meta(description="Also accepted, while the secret is being changed.")
+    ] = None
+    gateway_clock_skew_seconds: Annotated[
+        int, Meta(ge=1, le=3600, description="Seconds by which a call's timestamp may differ from our clock.")
+    ] = 60
+    gateway_nonce_ttl_seconds: Annotated[
+        int, Meta(ge=2, le=86_400, description="Seconds a nonce is remembered; at least twice the clock skew.")
+    ] = 180
+    gateway_nonce_capacity: Annotated[
+        int,
+        Meta(ge=1, le=100_000_000, description="Nonces remembered at once, about 250 bytes each; when full: 503."),
+    ] = 500_000
+    gateway_max_body_bytes: Annotated[
+        int, Meta(ge=1024, le=67_108_864, description="Bytes of the largest body accepted.")
+    ] = 1_048_576
+
+    openai_api_key: Annotated[Secret, Meta(description="OpenAI's key; only this app has it.")]
+    openai_base_url: Annotated[str, Meta(description="Where `/chat/completions` is; https unless on this machine.")] = (
+        "https://api.openai.com/v1"
+    )
+    upstream_connect_timeout_seconds: Annotated[
+        float, Meta(gt=0, le=60, description="Seconds to reach OpenAI, TLS included, an attempt.")
+    ] = 5.0
+    upstream_first_token_timeout_seconds: Annotated[
+        float, Meta(gt=0, le=3600, description="Seconds to a stream's first text, an attempt; the model thinks in it.")
+    ] = 120.0
+    upstream_silence_timeout_seconds: Annotated[
+        float, Meta(gt=0, le=3600, description="Seconds without an event after a stream's first text.")
+    ] = 60.0
+    upstream_total_timeout_seconds: Annotated[
+        float, Meta(gt=0, le=7200, description="Seconds for a whole call, all attempts and waits included.")
+    ] = 600.0
+    upstream_max_attempts: Annotated[
+        int, Meta(ge=1, le=10, description="Attempts of a call, as long as no text has come.")
+    ] = 3
+    upstream_retry_base_seconds: Annotated[
+        float, Meta(ge=0, le=60, description="Seconds of the longest wait before the second attempt; then doubling.")
+    ] = 0.5
+    upstream_retry_cap_seconds: Annotated[
+        float, Meta(ge=0, le=300, description="Seconds of the longest wait; a longer Retry-After ends the call.")
+    ] = 10.0
+    upstream_max_connections: Annotated[
+        int, Meta(ge=1, le=100_000, description="Calls under way at once in a process; one more is refused with 503.")
+    ] = 1000
+    sse_keep_alive_seconds: Annotated[
+        float, Meta(gt=0, le=300, description="Seconds of silence on a stream after which a comment is sent.")
+    ] = 15.0
+
+    @property
+    def accepted_secrets(self) -> list[bytes]:
+        """The secrets that may sign a call, the current one first."""
+        secrets = (self.gateway_shared_secret, self.gateway_shared_secret_previous)
+        return [secret.reveal().encode() for secret in secrets if secret is not None]
+
+
+def check(settings: GatewaySettings) -> Iterator[str]:
+    """The problems that no single variable shows. Each names its variable and never a secret."""
+    if settings.gateway_nonce_ttl_seconds < 2 * settings.gateway_clock_skew_seconds:
+        yield (
+            "GATEWAY_NONCE_TTL_SECONDS must be at least twice GATEWAY_CLOCK_SKEW_SECONDS: a call stays valid for so "
+            "long after its nonce was seen."
+        )
+    if settings.workers > 1:
+        yield "WORKERS must be 1: more need nonces shared in Valkey, which this version cannot do yet."
+    if not _HEADER_VALUE.fullmatch(settings.openai_api_key.reveal()):
+        yield "OPENAI_API_KEY holds a space or another character that cannot stand in a header."
+    yield from _base_url_problems(settings)
+    if settings.app_env == "prod":
+        yield from _prod_problems(settings)
+
+
+def _base_url_problems(settings: GatewaySettings) -> Iterator[str]:
+    try:
+        parts = urlsplit(settings.openai_base_url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        yield "OPENAI_BASE_URL is not a URL."
+        return
+    if parts.scheme not in {"http", "https"} or not host:
+        yield "OPENAI_BASE_URL must start with https:// (or http:// on this machine) and name a host."
+    elif parts.query or parts.fragment or "@" in parts.netloc:
+        yield "OPENAI_BASE_URL must hold neither a user, nor a query, nor a fragment."
+    elif settings.app_env == "prod" and parts.scheme == "http" and not _is_loopback(host):
+        yield "OPENAI_BASE_URL must be https in production: the API key travels to it."
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _prod_problems(settings: GatewaySettings) -> Iterator[str]:
+    if settings.debug:
+        yield "DEBUG must be off in production."
+    yield from secret_problems(
+        {
+            "GATEWAY_SHARED_SECRET": settings.gateway_shared_secret,
+            "GATEWAY_SHARED_SECRET_PREVIOUS": settings.gateway_shared_secret_previous,
+        }
+    )
+    # OpenAI chooses the form of its keys, so the rules for our own secrets would refuse good ones.
+    key = settings.openai_api_key.reveal()
+    if len(key) < _MIN_API_KEY_CHARACTERS or _PLACEHOLDER_KEY.search(key):
+        yield "OPENAI_API_KEY looks like a placeholder."
+    if settings.openai_api_key in {settings.gateway_shared_secret, settings.gateway_shared_secret_previous}:
+        yield "OPENAI_API_KEY is the same as a shared secret; every secret must be its own."

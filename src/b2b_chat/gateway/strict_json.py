@@ -1,0 +1,42 @@
+"""Request bodies as msgspec decodes them: straight from bytes into their Struct, in strict mode.
+
+Litestar decodes to plain objects first and converts these leniently, so that `"5"` would pass for 5 and 1 for true.
+"""
+
+from typing import Any, Final
+
+import msgspec
+from litestar import Request
+
+from b2b_chat.kit.errors import InvalidRequest, Refusal
+
+_JSON: Final = "application/json"
+
+
+class UnsupportedMediaType(Refusal):
+    """The body says that it is something else than JSON."""
+
+    code, status = "unsupported_media_type", 415
+    message = "Send application/json."
+
+
+class StrictJsonRequest(Request[Any, Any, Any]):
+    """A request whose JSON body is decoded as the type of the handler's `data`."""
+
+    async def json(self) -> Any:
+        """The body, decoded.
+
+        Raises:
+            UnsupportedMediaType: The body is not said to be JSON.
+            InvalidRequest: It is not JSON, or not what the handler takes.
+        """
+        content_type, _ = self.content_type
+        if content_type not in {"", _JSON}:
+            raise UnsupportedMediaType
+        body = await self.body()
+        try:
+            return msgspec.json.decode(body, type=self.route_handler.parsed_fn_signature.parameters["data"].annotation)
+        except msgspec.MsgspecError as error:  # tells places and types, and of values only those of enumerations
+            raise InvalidRequest(f"{InvalidRequest.message} {error}.") from None
+        except UnicodeDecodeError:
+            raise InvalidRequest(f"{InvalidRequest.message} It is not UTF-8.") from None

@@ -1,0 +1,85 @@
+"""Lets signed calls in, once each, and nobody else.
+
+This layer stands outside of routing, so that what is not found or not allowed is told to signed callers only. Everything
+but `GET /health` is signed: a path that nobody thought of is closed.
+"""
+
+from typing import Final, Literal
+
+import msgspec
+import structlog
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, HTTPReceiveMessage, HTTPScope, Receive, Scope, Send
+
+from b2b_chat.contract.errors import FAILURES
+from b2b_chat.contract.signing import InvalidSignature, ReplayedNonce, SignatureError, read_signature, verify
+from b2b_chat.gateway.nonces import NonceStore, NonceStoreUnavailable
+from b2b_chat.gateway.settings import GatewaySettings
+from b2b_chat.kit.clock import Clock
+
+_OPEN_PATH: Final = b"/health"
+_OPEN_METHODS: Final = {"GET", "HEAD"}
+
+log = structlog.get_logger(__name__)
+
+
+class _BodyTooLarge(Exception):
+    """The body has more bytes than the settings allow."""
+
+
+class _ClientLeft(Exception):
+    """The client closed its connection before its body was here."""
+
+
+class Verification:
+    """ASGI layer that checks size, signature, time and nonce, in this order.
+
+    A nonce is recorded only when all else is right, so that nobody without the secret can fill the store or spoil the
+    nonce of another's call.
+    """
+
+    def __init__(self, app: ASGIApp, *, settings: GatewaySettings, nonces: NonceStore, clock: Clock) -> None:
+        self._app = app
+        self._accepted_secrets = settings.accepted_secrets
+        self._skew_seconds = settings.gateway_clock_skew_seconds
+        self._max_body_bytes = settings.gateway_max_body_bytes
+        self._nonces = nonces
+        self._clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] != ScopeType.HTTP or _is_open(scope):
+            await self._app(scope, receive, send)
+            return
+        try:
+            body = await self._read_body(scope, receive)
+            await self._check(scope, body)
+        except _ClientLeft:
+            return
+        except _BodyTooLarge:
+            await _refuse("body_too_large", send)
+        except SignatureError as error:
+            await _refuse(error.code, send)
+        except NonceStoreUnavailable:
+            await _refuse("nonce_store_unavailable", send)
+        else:
+            await self._app(scope, _with_body(body, receive), send)
+
+    async def _read_body(self, scope: HTTPScope, receive: Receive) -> bytes:
+        for name, value in scope["headers"]:
+            if name == b"content-length" and int(value) > self._max_body_bytes:
+                raise _BodyTooLarge
+        body = b""
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise _ClientLeft
+            body += message["body"]
+            if len(body) > self._max_body_bytes:
+                raise _BodyTooLarge
+            if not message["more_body"]:
+                return body
+
+    async def _check(self, scope: HTTPScope, body: bytes) -> None:
+        signature = read_signature(scope["headers"])
+        ...

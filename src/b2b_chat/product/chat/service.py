@@ -1,0 +1,312 @@
+"""Sending messages, and reading what was said."""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+
+from b2b_chat.contract.schemas import MODEL_GPT_5_2, ChatMessage, ChatMetadata, ChatRequest
+from b2b_chat.kit.database import new_id
+from b2b_chat.kit.errors import InvalidRequest, Refusal
+from b2b_chat.kit.pages import Page
+from b2b_chat.product.chat.models import MessageRow, MessageStatus
+from b2b_chat.product.chat.repository import AlreadySent, Question, RunInProgress, RunRepository, Sent
+from b2b_chat.product.chat.runs import Run, Runs
+from b2b_chat.product.chat.schemas import AnswerUsage, ChatAnswer, ChatSend, Conversation, Message
+from b2b_chat.product.credits.pricing import Prices, max_prompt_tokens
+from b2b_chat.product.credits.service import InsufficientCredits
+from b2b_chat.product.identity.service import Viewer
+from b2b_chat.product.transactions import TransactionFactory
+
+TITLE_CHARACTERS = 80
+
+
+class ConversationNotFound(Refusal):
+    """No such conversation, or not the viewer's."""
+
+    code, status = "conversation_not_found", 404
+    message = "You have no conversation with this id."
+
+
+class IdempotencyConflict(Refusal):
+    """The client message id names another message already."""
+
+    code, status = "idempotency_conflict", 409
+    message = "This client_message_id was used for a different message. Choose a new one."
+
+
+class ConversationBusy(Refusal):
+    """The conversation's last answer is still being written."""
+
+    code, status = "conversation_busy", 409
+    message = "The last message of this conversation is still being answered. Wait for its end."
+
+    def __init__(self) -> None:
+        super().__init__(headers={"Retry-After": "1"})
+
+
+class MessageInProgress(Refusal):
+    """The answer is being written elsewhere, or its process ended and its lease has not yet run out."""
+
+    code, status = "message_in_progress", 409
+    message = "This message is being answered. Send it again a little later."
+
+    def __init__(self) -> None:
+        super().__init__(headers={"Retry-After": "2"})
+
+
+class EmptyText(Refusal):
+    """Nothing but white space."""
+
+    code, status = "empty_text", 422
+    message = "The text is empty."
+
+
+class TextTooLong(Refusal):
+    """More characters than a message may have."""
+
+    code, status = "text_too_long", 422
+    message = "The text is too long."
+
+
+class InvalidText(Refusal):
+    """Characters that cannot be stored."""
+
+    code, status = "invalid_text", 422
+    message = "The text holds a NUL character."
+
+
+class ChatLimits(Struct, frozen=True):
+    """How much may be said at once."""
+
+    context_messages: int
+    message_chars: int
+    max_completion_tokens: int
+    min_completion_tokens: int
+
+
+class Chat:
+    """Sending messages to the assistant."""
+
+    def __init__(self, repository: RunRepository, runs: Runs, prices: Prices, limits: ChatLimits) -> None:
+        self._repository = repository
+        self._runs = runs
+        self._prices = prices
+        self._limits = limits
+
+    async def send(self, viewer: Viewer, message: ChatSend, *, stream: bool) -> Run:
+        """Have a message answered, and return the run that answers it, whether begun now or before.
+
+        The same client message id and text give the same ids, and cost once: a stored answer is returned, a running
+        one joined, a failed one tried anew.
+
+        Raises:
+            EmptyText, TextTooLong, InvalidText: The text cannot be a message.
+            IdempotencyConflict: The id was used for another message.
+            ConversationNotFound: The conversation is not the viewer's.
+            ConversationBusy: Its last message is still being answered.
+            MessageInProgress: The same message is being answered by another process.
+            InsufficientCredits: Nothing is left to pay with.
+        """
+        self._check_text(message.text)
+        fingerprint = _fingerprint(viewer.company_id, message)
+        sent = await self._repository.find_sent(viewer.user_id, message.client_message_id)
+        if sent is None:
+            try:
+                return await self._send_new(viewer, message, fingerprint, stream=stream)
+            except AlreadySent:
+                sent = await self._repository.find_sent(viewer.user_id, message.client_message_id)
+        if sent is None or sent.fingerprint != fingerprint:
+            raise IdempotencyConflict
+        return await self._send_again(viewer, message, sent, stream=stream)
+
+    async def _send_new(self, viewer: Viewer, message: ChatSend, fingerprint: bytes, *, stream: bool) -> Run:
+        context: list[ChatMessage] = []
+        if message.conversation_id is not None:
+            context = await self._context(viewer, message.conversation_id, before=None)
+        run = Run(
+            company_id=viewer.company_id,
+            conversation_id=message.conversation_id or new_id(),
+            user_message_id=new_id(),
+            assistant_message_id=new_id(),
+        )
+        question = Question(
+            company_id=viewer.company_id,
+            user_id=viewer.user_id,
+            conversation_id=run.conversation_id,
+            title=" ".join(message.text.split())[:TITLE_CHARACTERS],
+            user_message_id=run.user_message_id,
+            assistant_message_id=run.assistant_message_id,
+            text=message.text,
+            client_message_id=message.client_message_id,
+            fingerprint=fingerprint,
+        )
+        messages = [*context, ChatMessage("user", message.text)]
+        with self._reserved(run):
+            held = await self._repository.admit(question, self._max_cost(messages))
+            if held is None:
+                raise InsufficientCredits
+        self._runs.start(run, self._request(viewer, run, messages, held, stream=stream))
+        return run
+
+    async def _send_again(self, viewer: Viewer, message: ChatSend, sent: Sent, *, stream: bool) -> Run:
+        if sent.status in {MessageStatus.COMPLETED, MessageStatus.STOPPED}:
+            return Run.finished(_stored_answer(sent), company_id=viewer.company_id, attempt=sent.attempt)
+        running = self._runs.find(sent.assistant_message_id)
+        if running is not None:
+            return running
+        if sent.status != MessageStatus.ERROR:
+            raise MessageInProgress
+        return await self._retry(viewer, message, sent, stream=stream)
+
+    async def _retry(self, viewer: Viewer, message: ChatSend, sent: Sent, *, stream: bool) -> Run:
+        """Try a failed answer anew, under the ids that it had."""
+        run = Run(
+            company_id=viewer.company_id,
+            conversation_id=sent.conversation_id,
+            user_message_id=sent.user_message_id,
+            assistant_message_id=sent.assistant_message_id,
+        )
+        with self._reserved(run):
+            context = await self._context(viewer, sent.conversation_id, before=sent.user_message_id)
+            messages = [*context, ChatMessage("user", message.text)]
+            reopened = await self._repository.readmit(viewer.company_id, sent, self._max_cost(messages))
+            if reopened is None:
+                raise MessageInProgress
+            run.attempt, held = reopened
+            if held is None:
+                raise InsufficientCredits
+        self._runs.start(run, self._request(viewer, run, messages, held, stream=stream))
+        return run
+
+    @contextmanager
+    def _reserved(self, run: Run) -> Iterator[None]:
+        """Make a run known while it is admitted, and forget it when it is not."""
+        self._runs.reserve(run)
+        try:
+            yield
+        except RunInProgress:
+            self._runs.discard(run)
+            raise ConversationBusy from None
+        except BaseException:
+            self._runs.discard(run)
+            raise
+
+    async def _context(self, viewer: Viewer, conversation_id: UUID, *, before: UUID | None) -> list[ChatMessage]:
+        context = await self._repository.find_context(
+            viewer.company_id, viewer.user_id, conversation_id, before=before, limit=self._limits.context_messages
+        )
+        if context is None:
+            raise ConversationNotFound
+        return context
+
+    def _max_cost(self, messages: list[ChatMessage]) -> Decimal:
+        return self._prices.cost(max_prompt_tokens(messages), self._limits.max_completion_tokens)
+
+    def _request(
+        self, viewer: Viewer, run: Run, messages: list[ChatMessage], held_credits: Decimal, *, stream: bool
+    ) -> ChatRequest:
+        affordable = self._prices.affordable_completion_tokens(held_credits, max_prompt_tokens(messages))
+        return ChatRequest(
+            model=MODEL_GPT_5_2,
+            messages=messages,
+            stream=stream,
+            max_completion_tokens=max(
+                self._limits.min_completion_tokens, min(affordable, self._limits.max_completion_tokens)
+            ),
+            metadata=ChatMetadata(viewer.company_id, viewer.user_id, run.conversation_id, run.user_message_id),
+        )
+
+    def _check_text(self, text: str) -> None:
+        if not text.strip():
+            raise EmptyText
+        if len(text) > self._limits.message_chars:
+            raise TextTooLong(f"The text is longer than {self._limits.message_chars} characters.")
+        if "\0" in text:
+            raise InvalidText
+
+
+class Conversations:
+    """Reading what was said."""
+
+    def __init__(self, transaction: TransactionFactory) -> None:
+        self._transaction = transaction
+
+    async def list_conversations(self, viewer: Viewer, *, cursor: str | None, limit: int) -> Page[Conversation]:
+        """The viewer's conversations, newest first.
+
+        Raises:
+            InvalidRequest: The cursor is not one that this list gave.
+        """
+        before = _id_from_cursor(cursor)
+        async with self._transaction() as tx:
+            rows = await tx.conversations.list_conversations(
+                viewer.company_id, viewer.user_id, before=before, limit=limit + 1
+            )
+        items = [Conversation(row.id, row.title, row.created_at) for row in rows[:limit]]
+        return Page(items, str(items[-1].id) if len(rows) > limit else None)
+
+    async def list_messages(
+        self, viewer: Viewer, conversation_id: UUID, *, cursor: str | None, limit: int
+    ) -> Page[Message]:
+        """The messages of one of the viewer's conversations, oldest first.
+
+        Raises:
+            ConversationNotFound: It is not the viewer's.
+            InvalidRequest: The cursor is not one that this list gave.
+        """
+        after = _id_from_cursor(cursor)
+        async with self._transaction() as tx:
+            if not await tx.conversations.exists(viewer.company_id, viewer.user_id, conversation_id):
+                raise ConversationNotFound
+            rows = await tx.conversations.list_messages(
+                viewer.company_id, conversation_id, after=after, limit=limit + 1
+            )
+        items = [_message(row) for row in rows[:limit]]
+        return Page(items, str(items[-1].id) if len(rows) > limit else None)
+
+
+def _fingerprint(company_id: UUID, message: ChatSend) -> bytes:
+    """What makes two sends the same: who pays, where it goes and what it says, not how the answer is fetched."""
+    asked = (str(company_id), str(message.conversation_id or ""), message.text)
+    return hashlib.sha256("\0".join(asked).encode()).digest()
+
+
+def _stored_answer(sent: Sent) -> ChatAnswer:
+    return ChatAnswer(
+        conversation_id=sent.conversation_id,
+        user_message_id=sent.user_message_id,
+        assistant_message_id=sent.assistant_message_id,
+        status="stopped" if sent.status == MessageStatus.STOPPED else "completed",
+        text=sent.text,
+        usage=msgspec.json.decode(sent.usage_json or b"{}", type=AnswerUsage),
+        charge_credits=sent.charge_credits or Decimal(0),
+        balance_credits=sent.balance_credits,
+    )
+
+
+def _message(row: MessageRow) -> Message:
+    # The columns are constrained to these values by the database; convert checks it and types it.
+    return msgspec.convert(
+        {
+            "id": row.id,
+            "role": row.role,
+            "status": row.status,
+            "text": row.text,
+            "usage": row.usage_json,
+            "error_code": row.error_code,
+            "created_at": row.created_at,
+        },
+        Message,
+    )
+
+
+def _id_from_cursor(cursor: str | None) -> UUID | None:
+    try:
+        return None if cursor is None else UUID(cursor)
+    except ValueError:
+        raise InvalidRequest("cursor: not one of this list.") from None

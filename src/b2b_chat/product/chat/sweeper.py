@@ -1,0 +1,40 @@
+"""The heartbeat of runs: renews the leases of our own, and gives up those whose process is gone."""
+
+import asyncio
+
+import structlog
+
+from b2b_chat.kit.database import is_outage
+from b2b_chat.product.chat.repository import RunRepository
+from b2b_chat.product.chat.runs import Interrupted, Runs
+
+log = structlog.get_logger(__name__)
+
+
+async def sweep(repository: RunRepository) -> int:
+    """Mark answers whose lease has run out as `interrupted`, free their holds, and tell how many there were.
+
+    Any number of processes may sweep at once: an answer is given up by the one whose statement finds it live.
+    """
+    given_up = [
+        attempt
+        for attempt in await repository.list_expired()
+        if await repository.fail(attempt, Interrupted.code, hold_state="expired")
+    ]
+    for attempt in given_up:
+        log.warning("answer_interrupted", assistant_message_id=attempt.assistant_message_id)
+    return len(given_up)
+
+
+async def keep_leases(runs: Runs, repository: RunRepository, *, lease_seconds: float) -> None:
+    """Renew and sweep until cancelled, three times a lease."""
+    while True:
+        try:
+            if live := runs.live:
+                await repository.renew_leases(live)
+            await sweep(repository)
+        except Exception as error:
+            if not is_outage(error):
+                raise
+            log.warning("database_unavailable", exc_info=error)
+        await asyncio.sleep(lease_seconds / 3)

@@ -1,0 +1,76 @@
+"""How product_api words a failure: `{"detail": {"code", "message"}}`, whatever failed, and the same in OpenAPI."""
+
+from collections import defaultdict
+from typing import Any
+
+import structlog
+from litestar import Request, Response
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.openapi.spec import Example
+from msgspec import Struct
+
+from b2b_chat.kit.database import is_outage
+from b2b_chat.kit.errors import BodyTooLarge, InternalError, InvalidRequest, Refusal, as_refusal
+
+log = structlog.get_logger(__name__)
+
+
+class ErrorDetail(Struct, frozen=True):
+    """What went wrong, for programs and for people."""
+
+    code: str
+    message: str
+
+
+class ErrorBody(Struct, frozen=True):
+    """The body of every failed answer, and the data of `event: error`."""
+
+    detail: ErrorDetail
+
+
+class DatabaseUnavailable(Refusal):
+    """PostgreSQL is away or has no connection left."""
+
+    code, status = "database_unavailable", 503
+    message = "The server cannot reach its database now. Try again in a moment."
+
+    def __init__(self) -> None:
+        super().__init__(headers={"Retry-After": "2"})
+
+
+def error_body(refusal: Refusal) -> ErrorBody:
+    """A refusal as it is sent."""
+    return ErrorBody(ErrorDetail(refusal.code, refusal.message))
+
+
+def refuse(_request: Request[Any, Any, Any], error: Exception) -> Response[ErrorBody]:
+    """Answer any exception. Only defects are logged here; the access line has the rest."""
+    refusal = DatabaseUnavailable() if is_outage(error) else as_refusal(error)
+    if isinstance(refusal, InternalError):
+        log.error("request_failed", exc_info=error)
+    elif isinstance(refusal, DatabaseUnavailable):
+        log.warning("database_unavailable", exc_info=error)
+    return Response(error_body(refusal), status_code=refusal.status, headers=refusal.headers)
+
+
+_ANYWHERE = (InvalidRequest, InternalError, DatabaseUnavailable)
+
+
+def documents(*refusals: type[Refusal], takes_body: bool = False) -> dict[int, ResponseSpec]:
+    """The failures of an operation for its OpenAPI description, by status, with an example each."""
+    by_status: defaultdict[int, list[type[Refusal]]] = defaultdict(list)
+    for refusal in (*refusals, *_ANYWHERE, *((BodyTooLarge,) if takes_body else ())):
+        by_status[refusal.status].append(refusal)
+    return {
+        status: ResponseSpec(
+            data_container=ErrorBody,
+            generate_examples=False,
+            description="; ".join((refusal.__doc__ or "").partition("\n")[0] for refusal in group),
+            examples=[Example(id=refusal.code, summary=refusal.code, value=_example(refusal)) for refusal in group],
+        )
+        for status, group in sorted(by_status.items())
+    }
+
+
+def _example(refusal: type[Refusal]) -> dict[str, dict[str, str]]:
+    return {"detail": {"code": refusal.code, "message": refusal.message}}

@@ -1,0 +1,63 @@
+"""What a sandbox's database holds to begin with: a company with credits, a user, and an API key to speak with."""
+
+import asyncio
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Final
+
+from b2b_chat.kit.database import Database
+from b2b_chat.product.companies.models import Role
+from b2b_chat.product.companies.service import Companies
+from b2b_chat.product.credits.service import Credits
+from b2b_chat.product.identity.api_keys import Scope
+from b2b_chat.product.identity.service import ApiKeys, Unauthenticated
+from b2b_chat.product.settings import load_settings
+from b2b_chat.product.transactions import TransactionFactory, transaction_factory
+
+USER_EMAIL: Final = "demo@example.test"
+COMPANY_NAME: Final = "Demo company"
+GRANTED_CREDITS: Final = Decimal(1000)
+
+_WAIT_SECONDS: Final = 10
+
+
+def seed(product_environ: Mapping[str, str], kept_api_key: str | None) -> str:
+    """Top up the company behind an earlier run's key, or else make company, user and key anew; return the key.
+
+    Raises:
+        SettingsError: The environment does not make valid settings of product_api.
+    """
+    return asyncio.run(_seed(load_settings(product_environ).database_url.reveal(), kept_api_key))
+
+
+async def _seed(database_url: str, kept_api_key: str | None) -> str:
+    database = Database(
+        database_url, pool_size=1, session_pool_size=1, acquire_seconds=_WAIT_SECONDS, statement_seconds=_WAIT_SECONDS
+    )
+    await database.open()
+    try:
+        transaction = transaction_factory(database)
+        keys = ApiKeys(transaction, database)
+        if kept_api_key is None or not await _top_up(kept_api_key, keys, transaction):
+            return await _make(keys, transaction)
+        return kept_api_key
+    finally:
+        await database.close()
+
+
+async def _top_up(api_key: str, keys: ApiKeys, transaction: TransactionFactory) -> bool:
+    """Give credits to the company that a key acts for; False if the key is not of this database."""
+    try:
+        viewer = await keys.authenticate(api_key)
+    except Unauthenticated:
+        return False
+    await Credits(transaction).top_up(viewer.company_id, GRANTED_CREDITS)
+    return True
+
+
+async def _make(keys: ApiKeys, transaction: TransactionFactory) -> str:
+    companies = Companies(transaction)
+    company_id = await companies.create(COMPANY_NAME)
+    user_id = await companies.join(company_id, USER_EMAIL, Role.OWNER)
+    await Credits(transaction).top_up(company_id, GRANTED_CREDITS)
+    return await keys.issue(company_id, user_id, COMPANY_NAME, list(Scope))

@@ -1,0 +1,58 @@
+"""Fixtures that every kind of test may use: a real PostgreSQL, and a fresh migrated database for each test."""
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+import pytest
+
+from b2b_chat.sandbox.postgres import EmbeddedPostgres, run_sql
+
+
+@contextmanager
+def _created_database(postgres_url: str, *, prefix: str, template: str = "template1") -> Iterator[str]:
+    name = f"{prefix}_{secrets.token_hex(6)}"
+    run_sql(postgres_url, f"CREATE DATABASE {name} TEMPLATE {template}")
+    try:
+        yield name
+    finally:
+        run_sql(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _with_database(url: str, name: str) -> str:
+    return urlsplit(url)._replace(path=f"/{name}").geturl()
+
+
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A database whose user may create others: TEST_DATABASE_URL, else DATABASE_URL, else an embedded server's."""
+    given = os.environ.get("TEST_DATABASE_URL") or os.environ.get("DATABASE_URL")
+    if given:
+        # psql and asyncpg do not know SQLAlchemy's way of naming a driver.
+        yield given.replace("postgresql+asyncpg://", "postgresql://", 1)
+        return
+    server = EmbeddedPostgres(tmp_path_factory.mktemp("postgres"), durable=False)
+    try:
+        server.start()
+        yield server.url("postgres")
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def template_database(postgres_url: str) -> Iterator[str]:
+    """The name of a database with all migrations applied, to copy from. Connecting to it makes copying fail."""
+    from b2b_chat.product.schema import upgrade_to_head  # noqa: PLC0415 - tests without a database need not wait for it
+
+    with _created_database(postgres_url, prefix="b2b_chat_template") as name:
+        upgrade_to_head(_with_database(postgres_url, name))
+        yield name
+
+
+@pytest.fixture
+def database_url(postgres_url: str, template_database: str) -> Iterator[str]:
+    """The address of an empty, migrated database of this test's own."""
+    with _created_database(postgres_url, prefix="b2b_chat_test", template=template_database) as name:
+        yield _with_database(postgres_url, name)
