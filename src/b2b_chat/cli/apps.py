@@ -12,6 +12,12 @@ _SIMULATOR_PORT: Final = "8002"
 _AFTER_GRACE_SECONDS: Final = 10
 """What an app may take to end once its own grace for running answers is over."""
 
+_STAND_INS: Final = {
+    "DATABASE_URL": "postgresql://localhost/none",
+    "GATEWAY_SHARED_SECRET": "none",
+    "OPENAI_API_KEY": "none",
+}
+
 
 @click.command()
 def product() -> None:
@@ -66,6 +72,19 @@ def migrate() -> None:
         upgrade_to_head(load_settings().database_url.reveal())
 
 
+@click.command()
+@click.argument("app", type=click.Choice(["product", "gateway"]))
+def openapi(app: str) -> None:
+    """Print the OpenAPI description of an app as JSON."""
+    import json
+
+    with needs(app):
+        # Nothing is connected to for a description; these only have to be there.
+        settings = import_module(f"b2b_chat.{app}.settings").load_settings(_STAND_INS)
+        litestar = import_module(f"b2b_chat.{app}.app").create_litestar(settings)
+        click.echo(json.dumps(litestar.openapi_schema.to_schema(), indent=2))
+
+
 def _serve(module: str, *, host: str, port: int, workers: int, grace_seconds: int) -> None:
     """Serve a module's `create_app` until SIGTERM."""
     from b2b_chat.kit.serving import PortBusy, serve
@@ -79,4 +98,4 @@ def _serve(module: str, *, host: str, port: int, workers: int, grace_seconds: in
         fail(str(error))
 
 
-COMMANDS: Final = (product, gateway, openai_simulator, migrate)
+COMMANDS: Final = (product, gateway, openai_simulator, migrate, openapi)

@@ -77,9 +77,7 @@ class Answers:
                 message_id=request.metadata.message_id,
             )
 
-    async def _attempts(
-        self, request: ChatRequest, request_id: str, progress: _Progress, started_at: float
-    ) -> Pieces:
+    async def _attempts(self, request: ChatRequest, request_id: str, progress: _Progress, started_at: float) -> Pieces:
         """Attempts, until one brings something; what has begun cannot be begun again."""
         body = encode_request(request)
         attempt = self._upstream.stream if request.stream else self._upstream.complete
@@ -93,7 +91,11 @@ class Answers:
                         yield piece
             except UpstreamFailure as error:
                 wait_seconds = self._retries.wait_seconds(progress.attempt, error)
-                if progress.deltas or wait_seconds is None or asyncio.get_running_loop().time() + wait_seconds >= total_at:
+                if (
+                    progress.deltas
+                    or wait_seconds is None
+                    or asyncio.get_running_loop().time() + wait_seconds >= total_at
+                ):
                     raise
                 log.warning("upstream_retry", code=error.failure.code, attempt=progress.attempt)
             else:

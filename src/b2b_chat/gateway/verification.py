@@ -4,7 +4,8 @@ This layer stands outside of routing, so that what is not found or not allowed i
 but `GET /health` is signed: a path that nobody thought of is closed.
 """
 
-from typing import Final, Literal
+from http import HTTPStatus
+from typing import Final
 
 import msgspec
 import structlog
@@ -12,7 +13,14 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPReceiveMessage, HTTPScope, Receive, Scope, Send
 
 from b2b_chat.contract.errors import FAILURES
-from b2b_chat.contract.signing import InvalidSignature, ReplayedNonce, SignatureError, read_signature, verify
+from b2b_chat.contract.signing import (
+    InvalidSignature,
+    ReplayedNonce,
+    Signature,
+    SignatureError,
+    read_signature,
+    verify,
+)
 from b2b_chat.gateway.nonces import NonceStore, NonceStoreUnavailable
 from b2b_chat.gateway.settings import GatewaySettings
 from b2b_chat.kit.clock import Clock
@@ -69,17 +77,67 @@ class Verification:
         for name, value in scope["headers"]:
             if name == b"content-length" and int(value) > self._max_body_bytes:
                 raise _BodyTooLarge
-        body = b""
+        body = bytearray()
         while True:
             message = await receive()
-            if message["type"] == "http.disconnect":
+            if message["type"] != "http.request":
                 raise _ClientLeft
             body += message["body"]
             if len(body) > self._max_body_bytes:
                 raise _BodyTooLarge
             if not message["more_body"]:
-                return body
+                return bytes(body)
 
     async def _check(self, scope: HTTPScope, body: bytes) -> None:
         signature = read_signature(scope["headers"])
-        ...
+        path, query = scope["raw_path"], scope["query_string"]
+        if query:
+            self._verify(signature, scope, path + b"?" + query, body)
+        else:
+            # The server does not tell `/v1/chat?` from `/v1/chat`; the caller signed one of them.
+            try:
+                self._verify(signature, scope, path, body)
+            except InvalidSignature:
+                self._verify(signature, scope, path + b"?", body)
+        if not await self._nonces.claim(signature.nonce):
+            raise ReplayedNonce
+
+    def _verify(self, signature: Signature, scope: HTTPScope, target: bytes, body: bytes) -> None:
+        verify(
+            self._accepted_secrets,
+            signature,
+            scope["method"],
+            target,
+            body,
+            unix_seconds=self._clock().timestamp(),
+            skew_seconds=self._skew_seconds,
+        )
+
+
+def _is_open(scope: HTTPScope) -> bool:
+    return scope["raw_path"] == _OPEN_PATH and scope["method"] in _OPEN_METHODS
+
+
+def _with_body(body: bytes, receive: Receive) -> Receive:
+    """Hand the body on in one piece, and after it whatever comes: the disconnect."""
+    is_handed_on = False
+
+    async def receive_verified() -> HTTPReceiveMessage:
+        nonlocal is_handed_on
+        if is_handed_on:
+            return await receive()
+        is_handed_on = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receive_verified
+
+
+async def _refuse(code: str, send: Send) -> None:
+    failure = FAILURES[code]
+    log.warning("call_refused", code=code)
+    body = msgspec.json.encode(failure.body)
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    if failure.status == HTTPStatus.UNAUTHORIZED:
+        headers.append((b"www-authenticate", b"HMAC-SHA256"))
+    await send({"type": "http.response.start", "status": failure.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})

@@ -162,11 +162,9 @@ def _speak(prompt: str, choice: int) -> Iterator[list[str]]:
 
 
 def _whole_sentences(words: Iterator[list[str]], least: int) -> list[str]:
-    tokens: list[str] = []
-    for sentence in words:
-        tokens += sentence
-        if len(tokens) >= least:
-            break
+    tokens = next(words)
+    while len(tokens) < least:
+        tokens = tokens + next(words)
     return tokens
 
 

@@ -39,15 +39,13 @@ class Simulator:
         self._observations = Observations(settings.kept_requests)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one ASGI scope."""
+        """Serve one ASGI scope: the lifespan or an HTTP request, since the server has websockets switched off."""
         if scope["type"] == "lifespan":
             await _live(receive, send)
-        elif scope["type"] == "http":
-            caller = Caller(scope, receive, send)
-            if scope["path"].startswith("/v1/"):
-                await self._call(scope, caller)
-            else:
-                await self._show(scope, caller)
+        elif scope["path"].startswith("/v1/"):
+            await self._call(scope, Caller(scope, receive, send))
+        else:
+            await self._show(scope, Caller(scope, receive, send))
 
     async def _call(self, scope: Scope, caller: Caller) -> None:
         """Serve a call of the API, and note what becomes of it."""

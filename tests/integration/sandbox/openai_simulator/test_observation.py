@@ -8,6 +8,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from yarl import URL
 
 from b2b_chat.sandbox.openai_simulator import SimulatorSettings
 from support.simulated_openai import Wire, simulated_openai
@@ -131,6 +132,17 @@ async def test_a_caller_that_leaves_before_the_headers_is_noticed(wire: Wire, di
 
     seen = await seen_when(wire, has_ended)
     assert (seen["outcome"], seen["status"]) == ("client_gone", None)
+
+
+async def test_a_caller_that_leaves_in_the_middle_of_its_request_is_noticed(wire: Wire) -> None:
+    url = URL(wire.url)
+    _, writer = await asyncio.open_connection(url.host, url.port)
+    writer.write(b"POST /v1/chat/completions HTTP/1.1\r\nHost: simulator\r\nContent-Length: 1000\r\n\r\n{")
+    await seen_when(wire, lambda call: not has_ended(call))
+    writer.close()
+    await writer.wait_closed()
+
+    assert (await seen_when(wire, has_ended))["outcome"] == "client_gone"
 
 
 async def test_a_caller_that_reads_nothing_holds_the_answer_back_until_it_leaves(wire: Wire) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import quote
 
 import openai
 import pytest
@@ -15,6 +16,9 @@ from b2b_chat.sandbox.openai_simulator.events import FRAMINGS
 from support.simulated_openai import Wire
 
 MODEL = "gpt-5.2"
+PATIENCE_SECONDS = 30
+IMPATIENCE_SECONDS = 0.3
+"""For calls that are never answered."""
 MESSAGES: list[ChatCompletionMessageParam] = [
     {"role": "system", "content": "Be kind."},
     {"role": "user", "content": "Привет! How are you? 🙂"},
@@ -33,7 +37,7 @@ DETAILS = {
 USAGE = {"prompt_tokens": None, "completion_tokens": None, "total_tokens": None, **DETAILS}
 COMMON = dict.fromkeys(("id", "object", "created", "model", "service_tier", "system_fingerprint"))
 CHOICE = dict.fromkeys(("index", "logprobs", "finish_reason"))
-MESSAGE = dict.fromkeys(("role", "content", "refusal", "annotations"))
+MESSAGE: dict[str, Any] = {"role": None, "content": None, "refusal": None, "annotations": []}
 COMPLETION = {**COMMON, "choices": [{**CHOICE, "message": MESSAGE}], "usage": USAGE}
 
 
@@ -158,7 +162,7 @@ async def test_the_limit_ends_the_answer_in_both_forms(client: AsyncOpenAI) -> N
 @pytest.mark.parametrize("framing", sorted(FRAMINGS))
 async def test_the_sdk_reads_every_framing(client: AsyncOpenAI, framing: str) -> None:
     text = "Да, 🤖 ok"
-    chunks = await streamed(client, **simulate(f"framing={framing}; text=Да,%20🤖%20ok".encode().decode("latin-1")))
+    chunks = await streamed(client, **simulate(f"framing={framing}; text={quote(text)}"))
 
     assert text_of(chunks) == text
     assert chunks[-1].usage is not None
@@ -190,9 +194,10 @@ async def test_the_sdk_reads_every_framing(client: AsyncOpenAI, framing: str) ->
 async def test_the_sdk_raises_its_own_error(
     client: AsyncOpenAI, directives: str, error: type[openai.APIError], code: str | None, *, stream: bool
 ) -> None:
+    timeout = IMPATIENCE_SECONDS if directives == "no_answer" else PATIENCE_SECONDS
     with pytest.raises(error) as raised:
         await client.chat.completions.create(
-            model=MODEL, messages=MESSAGES, stream=stream, timeout=1, **simulate(directives)
+            model=MODEL, messages=MESSAGES, stream=stream, timeout=timeout, **simulate(directives)
         )
 
     assert raised.value.code == code
@@ -212,8 +217,9 @@ async def test_the_sdk_raises_its_own_error(
 async def test_what_the_sdk_raises_in_the_middle_of_a_stream(
     client: AsyncOpenAI, directives: str, error: type[Exception]
 ) -> None:
+    timeout = IMPATIENCE_SECONDS if directives == "stall_after=2" else PATIENCE_SECONDS
     stream = await client.chat.completions.create(
-        model=MODEL, messages=MESSAGES, stream=True, timeout=1, **simulate(directives)
+        model=MODEL, messages=MESSAGES, stream=True, timeout=timeout, **simulate(directives)
     )
     with pytest.raises(error):
         async for _ in stream:

@@ -200,7 +200,7 @@ async def test_a_key_fails_so_often_and_then_answers(wire: Wire) -> None:
 async def test_the_connection_may_be_closed_or_reset_before_the_headers(wire: Wire, how: dict[str, Any]) -> None:
     with pytest.raises(aiohttp.ServerDisconnectedError):
         await wire.post("close", **how)
-    with pytest.raises(ConnectionResetError):
+    with pytest.raises(aiohttp.ClientOSError, match="Connection reset by peer"):
         await wire.post("reset", **how)
 
 
@@ -257,7 +257,7 @@ async def test_a_malformed_document_is_no_json(wire: Wire) -> None:
     async with wire.post("malformed_after=0") as response:
         body = await response.read()
 
-    with pytest.raises(ValueError, match="JSON|utf-8"):
+    with pytest.raises(ValueError, match=r"JSON|utf-8|Unterminated|Expecting|delimiter"):
         json.loads(body)
 
 

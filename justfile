@@ -1,0 +1,82 @@
+# b2b-chat's recipes; `just` lists them.
+
+set positional-arguments := true
+
+export UV_COMPILE_BYTECODE := "1"
+
+# List the recipes
+default:
+    @just --list --unsorted
+
+# --- Work -------------------------------------------------------------------------------------------------------
+
+# Install everything that development needs, and the pre-commit hooks
+setup:
+    uv sync
+    uv run pre-commit install
+
+# Send one message through the whole stack on embedded servers
+demo *text:
+    uv run b2b-chat demo "$@"
+
+# Run the whole stack on embedded servers until Ctrl-C
+up *options:
+    uv run b2b-chat up "$@"
+
+# --- Checks -----------------------------------------------------------------------------------------------------
+
+# Run all tests
+test *options:
+    uv run pytest "$@"
+
+# Run the tests that need no server
+test-unit *options:
+    uv run pytest tests/unit "$@"
+
+# Run all tests and tell what they do not reach
+coverage:
+    uv run coverage erase
+    uv run coverage run -m pytest
+    uv run coverage combine -q
+    uv run coverage report
+    uv run coverage report --include '*/b2b_chat/contract/*,*/b2b_chat/gateway/*' --fail-under 100
+    uv run coverage report --omit '*/b2b_chat/contract/*,*/b2b_chat/gateway/*' --fail-under 90
+
+# Lint and check the format
+lint:
+    uv run ruff check
+    uv run ruff format --check
+
+# Format, and mend what the linter can mend
+format:
+    uv run ruff check --fix
+    uv run ruff format
+
+# Check the types
+types:
+    uv run mypy
+
+# Check who may import whom
+arch:
+    uv run lint-imports
+
+# Run every check, tests last
+check: lint types arch test
+
+# --- Parts ------------------------------------------------------------------------------------------------------
+
+# Run product_api alone; settings from the environment
+product:
+    uv run b2b-chat product
+
+# Run gateway_api alone; settings from the environment
+gateway:
+    uv run b2b-chat gateway
+
+# Apply the migrations to DATABASE_URL
+migrate:
+    uv run b2b-chat migrate
+
+# Write a migration for what the models have and DATABASE_URL lacks
+revision message:
+    uv run alembic revision --autogenerate -m "$1"

@@ -1,0 +1,71 @@
+"""The composition root of gateway_api."""
+
+import asyncio
+import os
+from importlib.metadata import version
+from typing import Any
+
+from litestar import Litestar
+from litestar.di import Provide
+from litestar.types import ASGIApp
+
+from b2b_chat.gateway.answers import Answers
+from b2b_chat.gateway.errors import on_exception
+from b2b_chat.gateway.nonces import MemoryNonces
+from b2b_chat.gateway.openapi import openapi_config
+from b2b_chat.gateway.routes import chat, ping
+from b2b_chat.gateway.settings import GatewaySettings, check
+from b2b_chat.gateway.strict_json import StrictJsonRequest
+from b2b_chat.gateway.upstream import Upstream
+from b2b_chat.gateway.verification import Verification
+from b2b_chat.kit.clock import Clock, utc_now
+from b2b_chat.kit.health import health
+from b2b_chat.kit.logging import configure_logging
+from b2b_chat.kit.request_id import RequestId
+from b2b_chat.kit.settings import load
+
+
+def create_app(settings: GatewaySettings | None = None, *, clock: Clock = utc_now) -> ASGIApp:
+    """Build gateway_api.
+
+    Args:
+        settings: Read from the environment where there are none.
+        clock: The time by which signatures are judged.
+
+    Raises:
+        SettingsError: The environment does not make valid settings.
+    """
+    if settings is None:
+        settings = load(GatewaySettings, os.environ, check=check)
+    configure_logging("gateway_api", level=settings.log_level)
+    upstream = Upstream(settings)
+    app = _litestar(
+        dependencies={
+            "answers": _given(Answers(upstream, settings)),
+            "settings": _given(settings),
+            "clock": _given(clock),
+        },
+        on_startup=[lambda: asyncio.get_running_loop().set_debug(settings.debug)],
+        on_shutdown=[upstream.close],
+    )
+    nonces = MemoryNonces(ttl_seconds=settings.gateway_nonce_ttl_seconds, capacity=settings.gateway_nonce_capacity)
+    return RequestId(Verification(app, settings=settings, nonces=nonces, clock=clock))
+
+
+def openapi_schema() -> dict[str, Any]:
+    """The OpenAPI document. It is not served: whoever calls this app has it from here."""
+    return _litestar(openapi_config=openapi_config(version("b2b-chat"))).openapi_schema.to_schema()
+
+
+def _litestar(**options: Any) -> Litestar:
+    return Litestar(
+        route_handlers=[health, ping, chat],
+        exception_handlers={Exception: on_exception},
+        request_class=StrictJsonRequest,
+        request_max_body_size=None,  # Verification has its own limit, and has read the body
+        **({"openapi_config": None, "logging_config": None} | options),
+    )
+
+
+def _given(value: Any) -> Provide:
+    return Provide(lambda: value, use_cache=True, sync_to_thread=False)

@@ -1,0 +1,124 @@
+"""What the OpenAPI document says beyond what Litestar reads from the handlers: errors, the signature, the stream."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.openapi.spec import (
+    Components,
+    Example,
+    OpenAPIMediaType,
+    OpenAPIResponse,
+    OpenAPIType,
+    Operation,
+    Schema,
+    SecurityScheme,
+)
+
+from b2b_chat.contract.errors import FAILURES, ErrorBody, Failure
+from b2b_chat.contract.schemas import MODEL_GPT_5_2
+from b2b_chat.contract.signing import NONCE_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER
+
+DOOR_CODES: Final = (
+    "missing_signature",
+    "malformed_signature",
+    "invalid_signature",
+    "stale_timestamp",
+    "replayed_nonce",
+    "nonce_store_unavailable",
+    "body_too_large",
+    "internal_error",
+)
+"""How any signed operation can fail."""
+
+CHAT_CODES: Final = tuple(code for code in FAILURES if code not in {"not_found", "method_not_allowed", "shutting_down"})
+"""How a chat can fail: in every way but those of paths that are none, and those that come with a later version."""
+
+REQUEST_EXAMPLE: Final = Example(
+    summary="A first message, streamed",
+    value={
+        "model": MODEL_GPT_5_2,
+        "messages": [{"role": "user", "content": "How do I cook rice?"}],
+        "stream": True,
+        "max_completion_tokens": 1000,
+        "metadata": {
+            "company_id": "0b6e4c5e-6f0c-4c39-9d2e-0d9a3f1f5b11",
+            "user_id": "5d1f0f34-96a4-4f0e-9a38-6a8c3b1f7a22",
+            "conversation_id": "9a7c2f8e-0c1b-4d5e-8f60-7b2d4c9e1a33",
+            "message_id": "c3e8b1d4-2a6f-4b7c-9d80-1e5f6a7b8c44",
+        },
+    },
+)
+
+_STREAM_EXAMPLE: Final = (
+    ": keep-alive\n\n"
+    'event: delta\ndata: {"text":"Rinse it"}\n\n'
+    'event: delta\ndata: {"text":" first."}\n\n'
+    'event: final\ndata: {"text":"Rinse it first.",'
+    '"usage":{"prompt_tokens":14,"completion_tokens":4,"total_tokens":18}}\n\n'
+)
+_STREAM_DESCRIPTION: Final = (
+    "Server-sent events: `delta` (ChatDelta) as the answer comes, then one `final` (ChatResult) or one `error` "
+    "(ErrorBody). A stream that ends with neither has failed. Comments keep proxies awake."
+)
+_SCHEMES: Final = {
+    "timestamp": (TIMESTAMP_HEADER, "Unix seconds, digits only."),
+    "nonce": (NONCE_HEADER, "16 to 128 of A-Z a-z 0-9 _ -, never used before."),
+    "signature": (
+        SIGNATURE_HEADER,
+        "Lower-case hex HMAC-SHA256, by the shared secret, of method, raw path and query, timestamp, nonce and the "
+        "body's SHA-256 in hex, joined by one newline.",
+    ),
+}
+
+
+@dataclass
+class StreamingOperation(Operation):
+    """An operation that answers with JSON or, where the body asks for it, with a stream of events."""
+
+    def __post_init__(self) -> None:
+        """Add the stream to what Litestar found: one status, two media types."""
+        success = (self.responses or {})["200"]
+        if isinstance(success, OpenAPIResponse) and success.content is not None:
+            schema = Schema(type=OpenAPIType.STRING, description=_STREAM_DESCRIPTION)
+            examples = {"stream": Example(summary="A short answer", value=_STREAM_EXAMPLE)}
+            success.content["text/event-stream"] = OpenAPIMediaType(schema=schema, examples=examples)
+
+
+def documented(codes: Iterable[str]) -> dict[int, ResponseSpec]:
+    """The error responses of an operation that can fail in these ways: one a status, with an example of each code."""
+    by_status: dict[int, list[Failure]] = {}
+    for code in codes:
+        by_status.setdefault(FAILURES[code].status, []).append(FAILURES[code])
+    return {
+        status: ResponseSpec(
+            data_container=ErrorBody,
+            generate_examples=False,
+            description=" ".join(f"`{failure.code}`: {failure.message}" for failure in failures),
+            examples=[
+                Example(id=failure.code, summary=failure.message, value=msgspec.to_builtins(failure.body))
+                for failure in failures
+            ],
+        )
+        for status, failures in by_status.items()
+    }
+
+
+def openapi_config(version: str) -> OpenAPIConfig:
+    """The document's own part: what this is and how calls are signed."""
+    return OpenAPIConfig(
+        title="gateway_api",
+        version=version,
+        description="Checks signatures, asks OpenAI, and normalises what comes back.",
+        use_handler_docstrings=True,
+        components=Components(
+            security_schemes={
+                name: SecurityScheme(type="apiKey", name=header, security_scheme_in="header", description=description)
+                for name, (header, description) in _SCHEMES.items()
+            }
+        ),
+        security=[{name: [] for name in _SCHEMES}],
+    )

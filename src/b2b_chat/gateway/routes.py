@@ -1,0 +1,88 @@
+"""The operations of gateway_api: parse, call, return."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from importlib.metadata import version
+from typing import Annotated, Any, Final
+
+import msgspec
+import structlog
+from litestar import Request, Response, get, post
+from litestar.params import Body
+
+from b2b_chat.contract.errors import FAILURES
+from b2b_chat.contract.schemas import CHAT_PATH, MODEL_GPT_5_2, PING_PATH, ChatDelta, ChatRequest, ChatResult, Ping
+from b2b_chat.contract.sse import encode
+from b2b_chat.gateway.answers import Answers, Pieces
+from b2b_chat.gateway.errors import UpstreamFailure
+from b2b_chat.gateway.openapi import CHAT_CODES, DOOR_CODES, REQUEST_EXAMPLE, StreamingOperation, documented
+from b2b_chat.gateway.settings import GatewaySettings
+from b2b_chat.kit.clock import Clock
+from b2b_chat.kit.event_stream import EventStream, race
+from b2b_chat.kit.request_id import current_request_id
+
+_CLIENT_LEFT_STATUS: Final = 499
+"""Nobody reads it; the access log tells by it why there was no answer (nginx's own number)."""
+
+_VERSION: Final = version("b2b-chat")
+_encoder = msgspec.json.Encoder()
+log = structlog.get_logger(__name__)
+
+
+@get(PING_PATH, operation_id="ping", tags=["internal"], responses=documented(DOOR_CODES), sync_to_thread=False)
+def ping(clock: Clock) -> Ping:
+    """Tell version, model and time: one signed call shows a wrong secret or a skewed clock."""
+    return Ping(version=_VERSION, model=MODEL_GPT_5_2, server_time=int(clock().timestamp()))
+
+
+@post(
+    CHAT_PATH,
+    status_code=200,
+    operation_id="createChat",
+    operation_class=StreamingOperation,
+    response_description="The answer: JSON, or a stream of events where `stream` is true.",
+    tags=["chat"],
+    responses=documented(CHAT_CODES),
+)
+async def chat(
+    request: Request[Any, Any, Any],
+    data: Annotated[ChatRequest, Body(examples=[REQUEST_EXAMPLE])],
+    answers: Answers,
+    settings: GatewaySettings,
+) -> Response[ChatResult]:
+    """Answer a conversation's last message.
+
+    A call that fails before the first text of its answer is here is answered with the error's own status, streamed or
+    not; after it, a stream tells the error as an event.
+    """
+    pieces = answers.answer(data, current_request_id.get() or "")
+    first: list[str | ChatResult] = []
+
+    async def await_first() -> None:
+        first.append(await anext(pieces))
+
+    if not await race(await_first(), request.receive):
+        return Response(content=None, status_code=_CLIENT_LEFT_STATUS)
+    if isinstance(first[0], ChatResult) and not data.stream:
+        return Response(first[0])
+    return EventStream(_events(first[0], pieces), keep_alive_seconds=settings.sse_keep_alive_seconds)
+
+
+async def _events(first: str | ChatResult, pieces: Pieces) -> AsyncGenerator[bytes, None]:
+    """The pieces of an answer as events."""
+    try:
+        async with aclosing(pieces):
+            yield _event(first)
+            async for piece in pieces:
+                yield _event(piece)
+    except UpstreamFailure as error:
+        yield encode(b"error", _encoder.encode(error.failure.body))
+    except Exception as error:
+        log.error("internal_error", exc_info=error)
+        yield encode(b"error", _encoder.encode(FAILURES["internal_error"].body))
+
+
+def _event(piece: str | ChatResult) -> bytes:
+    if isinstance(piece, ChatResult):
+        return encode(b"final", _encoder.encode(piece))
+    return encode(b"delta", _encoder.encode(ChatDelta(piece)))

@@ -1,0 +1,90 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from b2b_chat.cli import main
+
+
+def run_python(code: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=False)
+
+
+def command_without(package: str, *arguments: str) -> str:
+    """Runs a command in a Python that cannot import `package`, as in an installation without it."""
+    return f"import sys; sys.modules[{package!r}] = None; sys.argv[1:] = {list(arguments)!r}; import b2b_chat.cli.__main__"
+
+
+def test_help_lists_every_command_with_a_line() -> None:
+    text = CliRunner().invoke(main, ["--help"]).output
+    lines = text[text.index("Commands:") :].splitlines()[1:]
+    listed = {line.split()[0]: line.split(maxsplit=1)[1] for line in lines if line.startswith("  ") and len(line.split()) > 1}
+    assert {"demo", "up", "product", "gateway", "openai-simulator", "migrate", "openapi"} <= listed.keys()
+    assert not [name for name, line in listed.items() if line.endswith("...")]
+
+
+def test_help_names_the_exit_codes() -> None:
+    assert "Exit codes: 0 done; 1 it failed; 2 wrong usage or settings" in CliRunner().invoke(main, ["--help"]).output
+
+
+def test_the_command_line_itself_imports_nothing_heavy() -> None:
+    heavy = {"litestar", "granian", "sqlalchemy", "alembic", "openai", "httpx", "psutil", "aiohttp", "asyncpg"}
+    done = run_python(f"import sys, b2b_chat.cli; print(sorted({heavy!r} & set(sys.modules)))")
+    assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("package", "command", "extra"),
+    [
+        ("openai", ["gateway"], "gateway"),
+        ("sqlalchemy", ["product"], "product"),
+        ("alembic", ["migrate"], "product"),
+        ("psutil", ["demo"], "sandbox"),
+        ("httpx", ["up"], "sandbox"),
+        ("platformdirs", ["up"], "sandbox"),
+    ],
+)
+def test_a_package_that_is_not_installed_is_told_with_its_extra(
+    package: str, command: list[str], extra: str, tmp_path: Path
+) -> None:
+    environ = {
+        "HOME": str(tmp_path),
+        "DATABASE_URL": "postgresql://127.0.0.1:1/x",
+        "GATEWAY_SHARED_SECRET": "s" * 32,
+        "OPENAI_API_KEY": "sk-of-this-test-alone",
+    }
+    done = run_python(command_without(package, *command), **environ)
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"b2b-chat: this needs {package}, which is not installed. Run: pip install 'b2b-chat[{extra}]'\n"
+    )
+
+
+@pytest.mark.parametrize(("command", "missing"), [("product", "DATABASE_URL"), ("gateway", "OPENAI_API_KEY"), ("migrate", "DATABASE_URL")])
+def test_wrong_settings_are_told_all_at_once_by_name_and_end_with_2(command: str, missing: str) -> None:
+    done = run_python(command_without("nothing", command), LOG_LEVEL="LOUD")
+    assert done.returncode == 2
+    lines = done.stderr.splitlines()
+    assert all(line.startswith("b2b-chat: ") for line in lines)
+    for name in (missing, "GATEWAY_SHARED_SECRET", "LOG_LEVEL"):
+        assert [line for line in lines if line.startswith(f"b2b-chat: {name} ")], name
+    assert "LOUD" not in done.stderr
+
+
+def test_a_wrong_simulator_setting_is_told_by_its_name() -> None:
+    done = run_python(command_without("nothing", "openai-simulator"), OPENAI_SIMULATOR_SEED="many")
+    assert (done.returncode, done.stderr[:32]) == (2, "b2b-chat: OPENAI_SIMULATOR_SEED ")
+
+
+def test_wrong_usage_ends_with_2() -> None:
+    assert CliRunner().invoke(main, ["demo", "one", "two"]).exit_code == 2
+    assert CliRunner().invoke(main, ["fly"]).exit_code == 2
+
+
+@pytest.mark.parametrize("app", ["product", "gateway"])
+def test_the_openapi_document_needs_no_settings(app: str) -> None:
+    done = run_python(command_without("nothing", "openapi", app))
+    assert done.returncode == 0, done.stderr
+    assert '"/v1/chat"' in done.stdout
