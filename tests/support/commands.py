@@ -24,7 +24,9 @@ def clean_environ(home: Path, **variables: str) -> dict[str, str]:
     return {**kept, "HOME": str(home), **ports, **variables}
 
 
-def run(*arguments: str | Path, environ: dict[str, str], timeout_seconds: float = 120) -> subprocess.CompletedProcess[str]:
+def run(
+    *arguments: str | Path, environ: dict[str, str], timeout_seconds: float = 120
+) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
     command = [*COMMAND, *map(str, arguments)]
     return subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=timeout_seconds)
@@ -69,5 +71,3 @@ def until(condition: Callable[[], bool], *, timeout_seconds: float = 30) -> None
     while not condition():
         assert time.monotonic() < deadline, "it did not happen"
         time.sleep(0.02)
-
-

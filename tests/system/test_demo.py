@@ -22,7 +22,9 @@ def test_it_shows_answer_usage_charge_and_a_free_retry_twice(data_dir: Path, tmp
         done = run("demo", "What is a gateway?", "--data-dir", data_dir, environ=clean_environ(tmp_path))
         assert done.returncode == 0, done.stderr
         assert "You:       What is a gateway?\nAssistant: " in done.stdout
-        assert re.search(r"^Usage: +[1-9]\d* prompt \+ [1-9]\d* completion = [1-9]\d* tokens$", done.stdout, re.MULTILINE)
+        assert re.search(
+            r"^Usage: +[1-9]\d* prompt \+ [1-9]\d* completion = [1-9]\d* tokens$", done.stdout, re.MULTILINE
+        )
         assert re.search(r"^Charge: +0\.\d*[1-9]\d* credits$", done.stdout, re.MULTILINE)
         assert re.search(r"^Balance: +99\d\.\d+ credits$", done.stdout, re.MULTILINE)
         assert re.search(r"same ids: user [0-9a-f-]{36}, assistant [0-9a-f-]{36}; charged 0 credits\n$", done.stdout)

@@ -1,7 +1,6 @@
 """Commands that run one part alone, as production does."""
 
 import os
-from importlib import import_module
 from typing import Final
 
 import click
@@ -12,22 +11,22 @@ _SIMULATOR_PORT: Final = "8002"
 _AFTER_GRACE_SECONDS: Final = 10
 """What an app may take to end once its own grace for running answers is over."""
 
-_STAND_INS: Final = {
-    "DATABASE_URL": "postgresql://localhost/none",
-    "GATEWAY_SHARED_SECRET": "none",
-    "OPENAI_API_KEY": "none",
-}
+_STAND_INS: Final = {"DATABASE_URL": "postgresql://localhost/none", "GATEWAY_SHARED_SECRET": "none"}
+"""For a description nothing is connected to; these only have to be there."""
 
 
 @click.command()
 def product() -> None:
-    """Run product_api alone; settings come from the environment."""
-    with needs("product"), settings_explained():
+    """Run product_api alone.
+
+    Settings come from the environment; deploy/env/product_api.env.example lists them.
+    """
+    with needs("product", "asyncpg", "sqlalchemy"), settings_explained():
         from b2b_chat.product.settings import load_settings
 
         settings = load_settings()
         _serve(
-            "b2b_chat.product.app",
+            "b2b_chat.product.app:create_app",
             host=settings.product_host,
             port=settings.product_port,
             workers=settings.workers,
@@ -37,13 +36,17 @@ def product() -> None:
 
 @click.command()
 def gateway() -> None:
-    """Run gateway_api alone; settings come from the environment."""
-    with needs("gateway"), settings_explained():
-        from b2b_chat.gateway.settings import load_settings
+    """Run gateway_api alone.
 
-        settings = load_settings()
+    Settings come from the environment; deploy/env/gateway_api.env.example lists them.
+    """
+    with needs("gateway", "openai"), settings_explained():
+        from b2b_chat.gateway.settings import GatewaySettings, check
+        from b2b_chat.kit.settings import load
+
+        settings = load(GatewaySettings, os.environ, check=check)
         _serve(
-            "b2b_chat.gateway.app",
+            "b2b_chat.gateway.app:create_app",
             host=settings.gateway_host,
             port=settings.gateway_port,
             workers=settings.workers,
@@ -54,17 +57,23 @@ def gateway() -> None:
 @click.command("openai-simulator")
 @click.option("--port", type=click.IntRange(1, 65535), envvar="OPENAI_SIMULATOR_PORT", default=_SIMULATOR_PORT)
 def openai_simulator(port: int) -> None:
-    """Run the simulated OpenAI alone; settings are OPENAI_SIMULATOR_... in the environment."""
+    """Run the simulated OpenAI alone.
+
+    Settings come from the environment, as OPENAI_SIMULATOR_SEED and the like.
+    """
     with needs("sandbox"), settings_explained():
         from b2b_chat.sandbox.openai_simulator.settings import settings_from
 
         settings_from(os.environ)
-        _serve("b2b_chat.sandbox.openai_simulator", host="127.0.0.1", port=port, workers=1, grace_seconds=0)
+        _serve("b2b_chat.sandbox.openai_simulator:create_app", host="127.0.0.1", port=port, workers=1, grace_seconds=0)
 
 
 @click.command()
 def migrate() -> None:
-    """Apply the migrations that the database at DATABASE_URL lacks."""
+    """Bring the database up to date.
+
+    Applies the migrations that the database at DATABASE_URL lacks. Settings are those of product_api.
+    """
     with needs("product"), settings_explained():
         from b2b_chat.product.schema import upgrade_to_head
         from b2b_chat.product.settings import load_settings
@@ -75,25 +84,29 @@ def migrate() -> None:
 @click.command()
 @click.argument("app", type=click.Choice(["product", "gateway"]))
 def openapi(app: str) -> None:
-    """Print the OpenAPI description of an app as JSON."""
+    """Print an app's OpenAPI description."""
     import json
 
     with needs(app):
-        # Nothing is connected to for a description; these only have to be there.
-        settings = import_module(f"b2b_chat.{app}.settings").load_settings(_STAND_INS)
-        litestar = import_module(f"b2b_chat.{app}.app").create_litestar(settings)
-        click.echo(json.dumps(litestar.openapi_schema.to_schema(), indent=2))
+        if app == "gateway":
+            from b2b_chat.gateway.app import openapi_schema
+
+            schema = openapi_schema()
+        else:
+            from b2b_chat.product.app import create_litestar
+            from b2b_chat.product.settings import load_settings
+
+            schema = create_litestar(load_settings(_STAND_INS)).openapi_schema.to_schema()
+        click.echo(json.dumps(schema, indent=2))
 
 
-def _serve(module: str, *, host: str, port: int, workers: int, grace_seconds: int) -> None:
-    """Serve a module's `create_app` until SIGTERM."""
+def _serve(factory: str, *, host: str, port: int, workers: int, grace_seconds: int) -> None:
+    """Serve an app until SIGTERM."""
     from b2b_chat.kit.serving import PortBusy, serve
 
-    # Imported before the workers start: a package that is missing is then told once, and the workers share the memory.
-    import_module(module)
     kill_after_seconds = grace_seconds + _AFTER_GRACE_SECONDS
     try:
-        serve(f"{module}:create_app", host=host, port=port, workers=workers, kill_after_seconds=kill_after_seconds)
+        serve(factory, host=host, port=port, workers=workers, kill_after_seconds=kill_after_seconds)
     except PortBusy as error:
         fail(str(error))
 

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import Final, NoReturn
 
 import click
@@ -21,9 +22,16 @@ def fail(*problems: str, code: int = FAILED) -> NoReturn:
 
 
 @contextmanager
-def needs(extra: str) -> Iterator[None]:
-    """Around a command: a package that is not installed ends it, naming the extra that brings the package."""
+def needs(extra: str, *packages: str) -> Iterator[None]:
+    """Around a command: a package that is not installed ends it, naming the extra that brings the package.
+
+    `packages` are looked for, without importing them, before the command begins: those that only a worker process
+    would import, and miss again and again.
+    """
     try:
+        for package in packages:
+            if find_spec(package) is None:
+                raise ModuleNotFoundError(name=package)
         yield
     except ModuleNotFoundError as error:
         if error.name is None or error.name.startswith("b2b_chat"):

@@ -29,7 +29,10 @@ _data_dir_option = click.option(
 @click.argument("text", required=False)
 @_data_dir_option
 def demo(text: str | None, data_dir: Path | None) -> None:
-    """Start everything, send a chat (TEXT), show the answer and its price, and stop everything.
+    """Start all, send one chat, stop all.
+
+    Sends TEXT through product_api and gateway_api, shows the answer as it arrives, what it used and cost, and that
+    sending it again costs nothing.
 
     PostgreSQL and a simulated OpenAI are embedded. Set DATABASE_URL, OPENAI_API_KEY or GATEWAY_URL to use yours.
     """
@@ -49,21 +52,20 @@ def demo(text: str | None, data_dir: Path | None) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON on stdout once everything is ready.")
 @_data_dir_option
 def up(*, as_json: bool, data_dir: Path | None) -> None:
-    """Start everything and leave it running until Ctrl-C; the data stays for the next time.
+    """Start all and leave it running.
+
+    Prints the addresses and an API key, and runs until Ctrl-C or SIGTERM. The data stays for the next time.
 
     PostgreSQL and a simulated OpenAI are embedded. Set DATABASE_URL, OPENAI_API_KEY or GATEWAY_URL to use yours.
     """
     with _sandbox():
-        from b2b_chat.sandbox.interruption import Interrupted
         from b2b_chat.sandbox.stack import Stack
 
         with Stack(_data_dir(data_dir), os.environ, _tell) as stack:
             addresses = stack.start()
             _write(json.dumps(asdict(addresses)) + "\n" if as_json else _listing(addresses))
-            try:
-                stack.watch()
-            except Interrupted:  # being stopped is how it should end
-                _tell("Stopping")
+            stack.watch()
+            _tell("Stopping")
 
 
 @contextmanager

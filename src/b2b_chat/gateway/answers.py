@@ -57,8 +57,11 @@ class Answers:
         try:
             async with aclosing(self._attempts(request, request_id, progress, started_at)) as pieces:
                 async for piece in pieces:
+                    if isinstance(piece, ChatResult):
+                        progress.outcome = "answered"
+                    else:
+                        progress.deltas += 1
                     yield piece
-            progress.outcome = "answered"
         except UpstreamFailure as error:
             progress.outcome, progress.code = "failed", error.failure.code
             raise
@@ -87,7 +90,6 @@ class Answers:
             try:
                 async with aclosing(attempt(body, request_id, total_at=total_at)) as pieces:
                     async for piece in pieces:
-                        progress.deltas += 1
                         yield piece
             except UpstreamFailure as error:
                 wait_seconds = self._retries.wait_seconds(progress.attempt, error)

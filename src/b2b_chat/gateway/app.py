@@ -1,7 +1,6 @@
 """The composition root of gateway_api."""
 
 import asyncio
-import os
 from importlib.metadata import version
 from typing import Any
 
@@ -14,7 +13,7 @@ from b2b_chat.gateway.errors import on_exception
 from b2b_chat.gateway.nonces import MemoryNonces
 from b2b_chat.gateway.openapi import openapi_config
 from b2b_chat.gateway.routes import chat, ping
-from b2b_chat.gateway.settings import GatewaySettings, check
+from b2b_chat.gateway.settings import GatewaySettings, load_settings
 from b2b_chat.gateway.strict_json import StrictJsonRequest
 from b2b_chat.gateway.upstream import Upstream
 from b2b_chat.gateway.verification import Verification
@@ -22,7 +21,6 @@ from b2b_chat.kit.clock import Clock, utc_now
 from b2b_chat.kit.health import health
 from b2b_chat.kit.logging import configure_logging
 from b2b_chat.kit.request_id import RequestId
-from b2b_chat.kit.settings import load
 
 
 def create_app(settings: GatewaySettings | None = None, *, clock: Clock = utc_now) -> ASGIApp:
@@ -36,7 +34,7 @@ def create_app(settings: GatewaySettings | None = None, *, clock: Clock = utc_no
         SettingsError: The environment does not make valid settings.
     """
     if settings is None:
-        settings = load(GatewaySettings, os.environ, check=check)
+        settings = load_settings()
     configure_logging("gateway_api", level=settings.log_level)
     upstream = Upstream(settings)
     app = _litestar(

@@ -1,6 +1,6 @@
 """How failures look on the wire, and which failure an answer of OpenAI stands for.
 
-The vocabulary itself is `contract.errors`. What OpenAI says in words never leaves this process: it can quote the prompt.
+The vocabulary itself is `contract.errors`. What OpenAI says in words never leaves this process: it can quote a prompt.
 """
 
 import math
@@ -45,6 +45,14 @@ _BY_CODE: Final = {
 """OpenAI's own codes and types that say more than the status does, or come without one, in the middle of a stream."""
 
 
+CLIENT_LEFT_STATUS: Final = 499
+"""Nobody receives it; the access log tells by it, as nginx's does, why there was no answer."""
+
+
+class ClientLeft(Exception):
+    """The client closed its connection before there was anything to answer."""
+
+
 class UpstreamFailure(Exception):
     """A call that OpenAI did not answer, or not to its end."""
 
@@ -69,8 +77,10 @@ def code_of_rejection(status: int | None, codes: tuple[str | None, ...]) -> str:
     return _BY_STATUS.get(status) or _BY_CLASS[status // 100]
 
 
-def on_exception(_request: Request[Any, Any, Any], error: Exception) -> Response[ErrorBody]:
+def on_exception(_request: Request[Any, Any, Any], error: Exception) -> Response[ErrorBody | None]:
     """Answer for what a handler, or Litestar itself, raised."""
+    if isinstance(error, ClientLeft):
+        return Response(None, status_code=CLIENT_LEFT_STATUS)
     if isinstance(error, UpstreamFailure):
         return Response(error.failure.body, status_code=error.failure.status, headers=_retry_after(error))
     refusal = as_refusal(error)

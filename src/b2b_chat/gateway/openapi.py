@@ -14,6 +14,7 @@ from litestar.openapi.spec import (
     OpenAPIResponse,
     OpenAPIType,
     Operation,
+    Reference,
     Schema,
     SecurityScheme,
 )
@@ -69,10 +70,18 @@ _SCHEMES: Final = {
     "nonce": (NONCE_HEADER, "16 to 128 of A-Z a-z 0-9 _ -, never used before."),
     "signature": (
         SIGNATURE_HEADER,
-        "Lower-case hex HMAC-SHA256, by the shared secret, of method, raw path and query, timestamp, nonce and the "
-        "body's SHA-256 in hex, joined by one newline.",
+        "Lower-case hex HMAC-SHA256 of method, raw path and query, timestamp, nonce and the body's hex SHA-256.",
     ),
 }
+
+
+@dataclass
+class _KeyedExample(Example):
+    """An example with a name. Litestar would repeat it inside, where OpenAPI knows no such field."""
+
+    @property
+    def _exclude_fields(self) -> set[str]:
+        return {"id"}
 
 
 @dataclass
@@ -84,7 +93,9 @@ class StreamingOperation(Operation):
         success = (self.responses or {})["200"]
         if isinstance(success, OpenAPIResponse) and success.content is not None:
             schema = Schema(type=OpenAPIType.STRING, description=_STREAM_DESCRIPTION)
-            examples = {"stream": Example(summary="A short answer", value=_STREAM_EXAMPLE)}
+            examples: dict[str, Example | Reference] = {
+                "stream": Example(summary="A short answer", value=_STREAM_EXAMPLE)
+            }
             success.content["text/event-stream"] = OpenAPIMediaType(schema=schema, examples=examples)
 
 
@@ -99,7 +110,7 @@ def documented(codes: Iterable[str]) -> dict[int, ResponseSpec]:
             generate_examples=False,
             description=" ".join(f"`{failure.code}`: {failure.message}" for failure in failures),
             examples=[
-                Example(id=failure.code, summary=failure.message, value=msgspec.to_builtins(failure.body))
+                _KeyedExample(id=failure.code, summary=failure.message, value=msgspec.to_builtins(failure.body))
                 for failure in failures
             ],
         )

@@ -8,29 +8,28 @@ from typing import Annotated, Any, Final
 import msgspec
 import structlog
 from litestar import Request, Response, get, post
-from litestar.params import Body
+from litestar.params import Body, Dependency
+from litestar.types import Receive
 
 from b2b_chat.contract.errors import FAILURES
 from b2b_chat.contract.schemas import CHAT_PATH, MODEL_GPT_5_2, PING_PATH, ChatDelta, ChatRequest, ChatResult, Ping
 from b2b_chat.contract.sse import encode
 from b2b_chat.gateway.answers import Answers, Pieces
-from b2b_chat.gateway.errors import UpstreamFailure
+from b2b_chat.gateway.errors import ClientLeft, UpstreamFailure
 from b2b_chat.gateway.openapi import CHAT_CODES, DOOR_CODES, REQUEST_EXAMPLE, StreamingOperation, documented
 from b2b_chat.gateway.settings import GatewaySettings
 from b2b_chat.kit.clock import Clock
 from b2b_chat.kit.event_stream import EventStream, race
 from b2b_chat.kit.request_id import current_request_id
 
-_CLIENT_LEFT_STATUS: Final = 499
-"""Nobody reads it; the access log tells by it why there was no answer (nginx's own number)."""
-
+_GIVEN: Final = Dependency(skip_validation=True)
 _VERSION: Final = version("b2b-chat")
 _encoder = msgspec.json.Encoder()
 log = structlog.get_logger(__name__)
 
 
 @get(PING_PATH, operation_id="ping", tags=["internal"], responses=documented(DOOR_CODES), sync_to_thread=False)
-def ping(clock: Clock) -> Ping:
+def ping(clock: Annotated[Clock, _GIVEN]) -> Ping:
     """Tell version, model and time: one signed call shows a wrong secret or a skewed clock."""
     return Ping(version=_VERSION, model=MODEL_GPT_5_2, server_time=int(clock().timestamp()))
 
@@ -47,8 +46,8 @@ def ping(clock: Clock) -> Ping:
 async def chat(
     request: Request[Any, Any, Any],
     data: Annotated[ChatRequest, Body(examples=[REQUEST_EXAMPLE])],
-    answers: Answers,
-    settings: GatewaySettings,
+    answers: Annotated[Answers, _GIVEN],
+    settings: Annotated[GatewaySettings, _GIVEN],
 ) -> Response[ChatResult]:
     """Answer a conversation's last message.
 
@@ -56,16 +55,31 @@ async def chat(
     not; after it, a stream tells the error as an event.
     """
     pieces = answers.answer(data, current_request_id.get() or "")
-    first: list[str | ChatResult] = []
+    if data.stream:
+        first = await _first(pieces, request.receive)
+        events = _events(first, pieces)
+        stream: Response[Any] = EventStream(events, keep_alive_seconds=settings.sse_keep_alive_seconds)
+        return stream
+    async with aclosing(pieces):
+        result: Any = await _first(pieces, request.receive)
+        return Response(result)
 
-    async def await_first() -> None:
-        first.append(await anext(pieces))
 
-    if not await race(await_first(), request.receive):
-        return Response(content=None, status_code=_CLIENT_LEFT_STATUS)
-    if isinstance(first[0], ChatResult) and not data.stream:
-        return Response(first[0])
-    return EventStream(_events(first[0], pieces), keep_alive_seconds=settings.sse_keep_alive_seconds)
+async def _first(pieces: Pieces, receive: Receive) -> str | ChatResult:
+    """The first piece of an answer.
+
+    Raises:
+        ClientLeft: Nobody waits for it any more; the call to OpenAI is closed.
+        UpstreamFailure: There will be none.
+    """
+    found: list[str | ChatResult] = []
+
+    async def find() -> None:
+        found.append(await anext(pieces))
+
+    if not await race(find(), receive):
+        raise ClientLeft
+    return found[0]
 
 
 async def _events(first: str | ChatResult, pieces: Pieces) -> AsyncGenerator[bytes, None]:
@@ -77,8 +91,8 @@ async def _events(first: str | ChatResult, pieces: Pieces) -> AsyncGenerator[byt
                 yield _event(piece)
     except UpstreamFailure as error:
         yield encode(b"error", _encoder.encode(error.failure.body))
-    except Exception as error:
-        log.error("internal_error", exc_info=error)
+    except Exception:
+        log.exception("internal_error")
         yield encode(b"error", _encoder.encode(FAILURES["internal_error"].body))
 
 

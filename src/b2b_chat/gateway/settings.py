@@ -1,14 +1,15 @@
 """The settings of gateway_api, and what production does not accept of them."""
 
 import ipaddress
+import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct
 
-from b2b_chat.kit.settings import Secret, secret_problems
+from b2b_chat.kit.settings import Secret, load, secret_problems
 
 _PLACEHOLDER_KEY = re.compile(r"change.?me|placeholder|example|your[-_ ]|\.\.\.|<", re.IGNORECASE)
 _HEADER_VALUE = re.compile(r"[!-~]+")
@@ -87,6 +88,15 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
         """The secrets that may sign a call, the current one first."""
         secrets = (self.gateway_shared_secret, self.gateway_shared_secret_previous)
         return [secret.reveal().encode() for secret in secrets if secret is not None]
+
+
+def load_settings(environ: Mapping[str, str] = os.environ) -> GatewaySettings:
+    """The settings of this process.
+
+    Raises:
+        SettingsError: Variables are missing, wrong, or unsafe for production.
+    """
+    return load(GatewaySettings, environ, check=check)
 
 
 def check(settings: GatewaySettings) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """OpenAI over the network: the only place that knows its SDK. One attempt, its deadlines, and how it can end.
 
-The SDK finds the address, authenticates, sends, and tells errors apart. It neither retries nor times out (its own limit is
-600 s) nor decodes: bytes go out as msgspec made them and come back as they were read, so that deltas which are ready
+The SDK finds the address, authenticates, sends, and tells errors apart. It neither retries nor times out (its own limit
+is 600 s) nor decodes: bytes go out as msgspec made them and come back as they were read, so that deltas which are ready
 together cost about as much as one.
 """
 
@@ -83,7 +83,7 @@ class Upstream:
         yield read_whole(bytes(answer))
 
     async def stream(self, body: bytes, request_id: str, *, total_at: float) -> AsyncGenerator[str | ChatResult, None]:
-        """One attempt at an answer in pieces: texts as they come, those that are ready together in one, then the result.
+        """One attempt at an answer in pieces: texts as they come, ready ones joined into one, and then the result.
 
         Closing the generator closes the call.
 

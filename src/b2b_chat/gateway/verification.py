@@ -1,7 +1,7 @@
 """Lets signed calls in, once each, and nobody else.
 
-This layer stands outside of routing, so that what is not found or not allowed is told to signed callers only. Everything
-but `GET /health` is signed: a path that nobody thought of is closed.
+This layer stands outside of routing, so that what is not found or not allowed is told to signed callers only.
+Everything but `GET /health` is signed: a path that nobody thought of is closed.
 """
 
 from http import HTTPStatus
@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 import structlog
 from litestar.enums import ScopeType
-from litestar.types import ASGIApp, HTTPReceiveMessage, HTTPScope, Receive, Scope, Send
+from litestar.types import ASGIApp, HTTPScope, Receive, ReceiveMessage, Scope, Send
 
 from b2b_chat.contract.errors import FAILURES
 from b2b_chat.contract.signing import (
@@ -122,7 +122,7 @@ def _with_body(body: bytes, receive: Receive) -> Receive:
     """Hand the body on in one piece, and after it whatever comes: the disconnect."""
     is_handed_on = False
 
-    async def receive_verified() -> HTTPReceiveMessage:
+    async def receive_verified() -> ReceiveMessage:
         nonlocal is_handed_on
         if is_handed_on:
             return await receive()

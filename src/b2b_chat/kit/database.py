@@ -4,9 +4,11 @@ A select by primary key costs about 50 µs of CPU through asyncpg and 500 to 800
 statements that every chat runs are written as SQL; everything else uses SQLAlchemy and advanced-alchemy.
 """
 
-from collections.abc import AsyncIterator
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 from uuid import UUID
 
 import asyncpg
@@ -20,6 +22,16 @@ from sqlalchemy.orm import Mapped, mapped_column
 from uuid_utils.compat import uuid7
 
 Session: TypeAlias = AsyncSession
+Connection: TypeAlias = Any
+"""A plain asyncpg connection; asyncpg's pool hands out proxies that no annotation of its own covers."""
+
+ResultT = TypeVar("ResultT")
+
+CONFLICTS: Final = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+"""What PostgreSQL raises when it had to end one of two transactions; nothing was changed, and trying again helps."""
+
+_MAX_TRIES: Final = 4
+_RETRY_SECONDS: Final = 0.02
 
 DATABASE_OUTAGES: Final = (
     OSError,
@@ -34,6 +46,7 @@ DATABASE_OUTAGES: Final = (
     asyncpg.CrashShutdownError,
     asyncpg.TooManyConnectionsError,
     asyncpg.QueryCanceledError,
+    *CONFLICTS,
 )
 """What a database that is down, restarting or too busy raises."""
 
@@ -53,7 +66,7 @@ def new_id() -> UUID:
 
 def is_outage(error: BaseException) -> bool:
     """Whether an exception tells of a database that cannot be used now, rather than of a wrong statement."""
-    if isinstance(error, DBAPIError) and error.connection_invalidated:
+    if isinstance(error, DBAPIError) and (error.connection_invalidated or isinstance(error.orig, DATABASE_OUTAGES)):
         return True
     return isinstance(error, DATABASE_OUTAGES)
 
@@ -105,8 +118,20 @@ class Database:
             yield session
             await session.commit()
 
+    async def run(self, work: Callable[[Connection], Awaitable[ResultT]]) -> ResultT:
+        """Do one transaction's work on a plain connection, and again where PostgreSQL ended it in a conflict."""
+        for tries_left in reversed(range(_MAX_TRIES)):
+            try:
+                async with self.connection() as connection:
+                    return await work(connection)
+            except CONFLICTS:
+                if not tries_left:
+                    raise
+            await asyncio.sleep(random.uniform(0, _RETRY_SECONDS))  # noqa: S311 - jitter
+        raise AssertionError("the last try returns or raises")
+
     @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Any]:
+    async def connection(self) -> AsyncIterator[Connection]:
         """A plain asyncpg connection; a statement outside `connection.transaction()` is its own transaction."""
         if self._pool is None:
             raise RuntimeError("the database was not opened")

@@ -13,6 +13,7 @@ from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import ASGIApp
 
 from b2b_chat.kit.database import Database
+from b2b_chat.kit.draining import drained_on_sigterm
 from b2b_chat.kit.errors import Refusal
 from b2b_chat.kit.health import health
 from b2b_chat.kit.logging import configure_logging
@@ -50,6 +51,13 @@ def create_litestar(settings: ProductSettings) -> Litestar:
         repository, gateway, prices, RunOptions(settings.chat_lease_seconds, settings.chat_resume_window_seconds)
     )
     transaction = transaction_factory(database)
+    limits = ChatLimits(
+        context_messages=settings.chat_context_limit,
+        message_chars=settings.max_message_chars,
+        max_completion_tokens=settings.chat_max_completion_tokens,
+        min_completion_tokens=settings.chat_min_completion_tokens,
+    )
+    chat = Chat(repository, runs, prices, limits)
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
@@ -58,27 +66,21 @@ def create_litestar(settings: ProductSettings) -> Litestar:
         app.state.api_keys = ApiKeys(transaction, database)
         keeping = asyncio.create_task(keep_leases(runs, repository, lease_seconds=settings.chat_lease_seconds))
         try:
-            yield
+            async with drained_on_sigterm(lambda: chat.drain(settings.shutdown_grace_seconds)):
+                yield
         finally:
-            await runs.drain(settings.shutdown_grace_seconds)
             keeping.cancel()
             with suppress(asyncio.CancelledError):
                 await keeping
             await gateway.close()
             await database.close()
 
-    limits = ChatLimits(
-        context_messages=settings.chat_context_limit,
-        message_chars=settings.max_message_chars,
-        max_completion_tokens=settings.chat_max_completion_tokens,
-        min_completion_tokens=settings.chat_min_completion_tokens,
-    )
     return Litestar(
         route_handlers=[health, ChatRoutes, ConversationRoutes, CreditRoutes],
         lifespan=[lifespan],
         dependencies={
             "viewer": Provide(provide_viewer),
-            "chat": _given(Chat(repository, runs, prices, limits)),
+            "chat": _given(chat),
             "conversations": _given(Conversations(transaction)),
             "credit": _given(Credits(transaction)),
             "stream_options": _given(StreamOptions(settings.sse_keep_alive_seconds)),

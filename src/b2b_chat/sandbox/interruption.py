@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and a closed terminal as one exception, raised once, so that stopping is never cut short."""
+"""Ctrl-C, SIGTERM and a closed terminal as one exception, which never cuts stopping short."""
 
 import signal
 from collections.abc import Iterator
@@ -7,6 +7,7 @@ from types import FrameType
 from typing import Final
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_AGAIN_SECONDS: Final = 0.5
 
 
 class Interrupted(BaseException):
@@ -19,11 +20,13 @@ class Interrupted(BaseException):
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Within it, the first SIGINT, SIGTERM or SIGHUP raises `Interrupted`; later ones do nothing."""
+    """Within it, a SIGINT, SIGTERM or SIGHUP raises `Interrupted`, until `ignore_interruptions`."""
     previous = {by: signal.signal(by, _interrupt) for by in _SIGNALS}
+    previous[signal.SIGALRM] = signal.getsignal(signal.SIGALRM)
     try:
         yield
     finally:
+        ignore_interruptions()
         for by, handler in previous.items():
             signal.signal(by, handler)
 
@@ -31,15 +34,25 @@ def interruptible() -> Iterator[None]:
 def ignore_interruptions() -> None:
     """From now on nothing interrupts: called where stopping begins.
 
-    A handler that does nothing, and not SIG_IGN, which programs started from here on would inherit.
+    By a handler that does nothing, and not by SIG_IGN, which programs started from here on would inherit.
     """
+    signal.setitimer(signal.ITIMER_REAL, 0)
     for by in _SIGNALS:
         signal.signal(by, _do_nothing)
 
 
 def _interrupt(number: int, _frame: FrameType | None) -> None:
+    by = signal.Signals(number)
     ignore_interruptions()
-    raise Interrupted(signal.Signals(number))
+
+    def interrupt_again(_number: int, _frame: FrameType | None) -> None:
+        raise Interrupted(by)
+
+    # Python drops an exception that comes up in a weak reference's callback or a `__del__`, and an import runs many
+    # of them. So it is raised again and again, until stopping begins.
+    signal.signal(signal.SIGALRM, interrupt_again)
+    signal.setitimer(signal.ITIMER_REAL, _AGAIN_SECONDS, _AGAIN_SECONDS)
+    raise Interrupted(by)
 
 
 def _do_nothing(_number: int, _frame: FrameType | None) -> None:

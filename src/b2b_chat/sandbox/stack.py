@@ -13,7 +13,7 @@ import httpx
 from b2b_chat.kit.serving import PortBusy, ensure_port_is_free
 from b2b_chat.sandbox.data_dir import DataDir
 from b2b_chat.sandbox.errors import SandboxError
-from b2b_chat.sandbox.interruption import ignore_interruptions
+from b2b_chat.sandbox.interruption import Interrupted, ignore_interruptions
 from b2b_chat.sandbox.migration import is_up_to_date, migrate
 from b2b_chat.sandbox.plan import Listener, Plan, is_given, make_plan
 from b2b_chat.sandbox.postgres import EmbeddedPostgres
@@ -94,14 +94,17 @@ class Stack:
         return Addresses(plan.product.url, plan.gateway_url, plan.openai_url, plan.database_url, api_key)
 
     def watch(self) -> None:
-        """Return never, unless something that should run has ended.
+        """Return when we are asked to end.
 
         Raises:
-            SandboxError: A process ended; the error shows the end of its log.
+            SandboxError: A process that should run has ended; the error shows the end of its log.
         """
-        while True:
-            self._require_running()
-            time.sleep(_WATCH_SECONDS)
+        try:
+            while True:
+                self._require_running()
+                time.sleep(_WATCH_SECONDS)
+        except Interrupted:
+            ignore_interruptions()
 
     def stop(self) -> None:
         """Stop all that was started and let go of the folder. Nothing interrupts it."""

@@ -14,13 +14,17 @@ def run_python(code: str, **environ: str) -> subprocess.CompletedProcess[str]:
 
 def command_without(package: str, *arguments: str) -> str:
     """Runs a command in a Python that cannot import `package`, as in an installation without it."""
-    return f"import sys; sys.modules[{package!r}] = None; sys.argv[1:] = {list(arguments)!r}; import b2b_chat.cli.__main__"
+    return (
+        f"import sys; sys.modules[{package!r}] = None; sys.argv[1:] = {list(arguments)!r}; import b2b_chat.cli.__main__"
+    )
 
 
 def test_help_lists_every_command_with_a_line() -> None:
     text = CliRunner().invoke(main, ["--help"]).output
     lines = text[text.index("Commands:") :].splitlines()[1:]
-    listed = {line.split()[0]: line.split(maxsplit=1)[1] for line in lines if line.startswith("  ") and len(line.split()) > 1}
+    listed = {
+        line.split()[0]: line.split(maxsplit=1)[1] for line in lines if line.startswith("  ") and len(line.split()) > 1
+    }
     assert {"demo", "up", "product", "gateway", "openai-simulator", "migrate", "openapi"} <= listed.keys()
     assert not [name for name, line in listed.items() if line.endswith("...")]
 
@@ -62,7 +66,9 @@ def test_a_package_that_is_not_installed_is_told_with_its_extra(
     )
 
 
-@pytest.mark.parametrize(("command", "missing"), [("product", "DATABASE_URL"), ("gateway", "OPENAI_API_KEY"), ("migrate", "DATABASE_URL")])
+@pytest.mark.parametrize(
+    ("command", "missing"), [("product", "DATABASE_URL"), ("gateway", "OPENAI_API_KEY"), ("migrate", "DATABASE_URL")]
+)
 def test_wrong_settings_are_told_all_at_once_by_name_and_end_with_2(command: str, missing: str) -> None:
     done = run_python(command_without("nothing", command), LOG_LEVEL="LOUD")
     assert done.returncode == 2

@@ -1,5 +1,7 @@
 import os
 import signal
+import time
+from contextlib import suppress
 
 import pytest
 
@@ -23,6 +25,20 @@ def test_the_first_signal_raises_and_later_ones_do_not_cut_the_stopping_short(by
         work()
     assert raised.value.by == by
     assert steps == ["stopped in order"]
+
+
+def test_an_interruption_that_python_drops_comes_again() -> None:
+    class Clumsy:
+        def __del__(self) -> None:
+            with suppress(Interrupted):  # as Python itself does with whatever comes up in here
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    def work() -> None:
+        Clumsy()
+        time.sleep(60)
+
+    with interruptible(), pytest.raises(Interrupted):
+        work()
 
 
 def test_nothing_interrupts_once_stopping_has_begun() -> None:

@@ -4,31 +4,67 @@ Every event's id is `<attempt>-<offset>`, the offset being how many characters o
 end, so that a place in the stream means the same during the run and long after it.
 """
 
+import re
 from collections.abc import AsyncGenerator
+from typing import NamedTuple
 
 import msgspec
 
 from b2b_chat.contract.schemas import ChatDelta
 from b2b_chat.contract.sse import encode
-from b2b_chat.product.chat.runs import Run
+from b2b_chat.kit.errors import InvalidRequest
+from b2b_chat.product.chat.run import Run
 from b2b_chat.product.chat.schemas import ChatAnswer, ChatFinal, ChatStart
 from b2b_chat.product.errors import error_body
 
+_EVENT_ID = re.compile(r"([0-9]{1,9})-([0-9]{1,9})(-end)?")
 _encoder = msgspec.json.Encoder()
 
 
-async def events_of(run: Run) -> AsyncGenerator[bytes, None]:
-    """Everything that a reader of a run is sent, from its start. Pieces that are ready together come as one."""
-    start = ChatStart(run.conversation_id, run.user_message_id, run.assistant_message_id)
-    yield encode(b"start", _encoder.encode(start), event_id=_event_id(run, 0))
+class Place(NamedTuple):
+    """Where a reader is in a stream: the attempt, the characters it has, and whether it has the end."""
+
+    attempt: int
+    offset: int
+    at_end: bool
+
+
+def read_event_id(event_id: str) -> Place:
+    """The place that a `Last-Event-ID` names.
+
+    Raises:
+        InvalidRequest: It is not an id of ours.
+    """
+    match = _EVENT_ID.fullmatch(event_id)
+    if match is None:
+        raise InvalidRequest("Last-Event-ID: not one of this stream.")
+    return Place(int(match[1]), int(match[2]), match[3] is not None)
+
+
+async def events_of(run: Run, after: Place | None = None) -> AsyncGenerator[bytes, None]:
+    """Everything that a reader of a run is sent, from its start or after a place in it.
+
+    Pieces that are ready together come as one. A place in an earlier attempt is no place in this one: the reader then
+    gets `start` again, whose id shows the new attempt.
+    """
     seen = offset = 0
+    skip = 0
+    if after is not None and after.attempt == run.attempt:
+        if after.at_end:
+            return
+        skip = after.offset
+    else:
+        start = ChatStart(run.conversation_id, run.user_message_id, run.assistant_message_id)
+        yield encode(b"start", _encoder.encode(start), event_id=_event_id(run, 0))
     while True:
         await run.changed(seen)
         if seen < len(run.pieces):
             text = "".join(run.pieces[seen:])
             seen = len(run.pieces)
+            unread = text[max(0, skip - offset) :]
             offset += len(text)
-            yield encode(b"delta", _encoder.encode(ChatDelta(text)), event_id=_event_id(run, offset))
+            if unread:
+                yield encode(b"delta", _encoder.encode(ChatDelta(unread)), event_id=_event_id(run, offset))
         elif run.outcome is not None:
             yield _last_event(run, offset)
             return

@@ -5,28 +5,32 @@ transaction of its own: the balance, the hold, the messages and the ledger move 
 lock the company's account first, so that they cannot lock each other out.
 """
 
-from datetime import datetime
+from collections.abc import Iterator
+from contextlib import contextmanager
 from decimal import Decimal
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
 import asyncpg
 from sqlalchemy import select
 
 from b2b_chat.contract.schemas import ChatMessage
-from b2b_chat.kit.database import Database, Session, new_id
-from b2b_chat.product.chat.models import ConversationRow, MessageRow
+from b2b_chat.kit.database import Connection, Database, Session, new_id
+from b2b_chat.product.chat.models import ConversationRow, MessageRow, MessageStatus
 
-_FIND_SENT: Final = """
+_SENT: Final = """
     SELECT asked.id AS user_message_id, asked.fingerprint, asked.conversation_id,
-           answer.id AS assistant_message_id, answer.status, answer.text, answer.usage_json, answer.attempt,
-           answer.lease_expires_at, -ledger.amount_credits AS charge_credits, accounts.balance_credits
+           answer.id AS assistant_message_id, answer.status, answer.text, answer.usage_json, answer.error_code,
+           answer.attempt, -ledger.amount_credits AS charge_credits, accounts.balance_credits
     FROM messages AS asked
     JOIN messages AS answer ON answer.reply_to = asked.id
     JOIN accounts ON accounts.company_id = asked.company_id
     LEFT JOIN ledger ON ledger.message_id = asked.id
-    WHERE asked.user_id = $1 AND asked.client_message_id = $2
 """
+
+_FIND_SENT: Final = f"{_SENT} WHERE asked.user_id = $1 AND asked.client_message_id = $2"
+
+_FIND_ANSWER: Final = f"{_SENT} WHERE answer.id = $1 AND answer.company_id = $2 AND answer.user_id = $3"
 
 _CONTEXT: Final = """
     SELECT context.role, context.text
@@ -79,6 +83,12 @@ _REOPEN: Final = """
     RETURNING attempt
 """
 
+_CLOSE_AGAIN: Final = """
+    UPDATE messages
+    SET status = 'error', attempt = attempt - 1, error_code = $2, completed_at = now(), lease_expires_at = NULL
+    WHERE id = $1
+"""
+
 _HOLD: Final = """
     WITH available AS (
         SELECT LEAST($2::numeric, balance_credits - held_credits) AS amount
@@ -99,7 +109,7 @@ _SETTLE: Final = """
         SELECT company_id FROM accounts WHERE company_id = $1 FOR UPDATE
     ), answer AS (
         UPDATE messages
-        SET status = 'completed', text = $4, usage_json = $5::jsonb, completed_at = now(), lease_expires_at = NULL
+        SET status = $7, text = $4, usage_json = $5::jsonb, completed_at = now(), lease_expires_at = NULL
         FROM account
         WHERE messages.id = $2 AND messages.company_id = account.company_id AND messages.attempt = $3
               AND messages.status IN ('pending', 'streaming')
@@ -142,6 +152,14 @@ _FAIL: Final = """
     RETURNING accounts.company_id
 """
 
+_FIND_CHARGE: Final = """
+    SELECT -ledger.amount_credits AS charge, accounts.balance_credits
+    FROM messages AS answer
+    JOIN ledger ON ledger.message_id = answer.reply_to
+    JOIN accounts ON accounts.company_id = answer.company_id
+    WHERE answer.company_id = $1 AND answer.id = $2 AND answer.attempt = $3
+"""
+
 _RENEW: Final = """
     UPDATE messages
     SET status = 'streaming', lease_expires_at = now() + make_interval(secs => $2)
@@ -174,8 +192,8 @@ class Sent(NamedTuple):
     status: str
     text: str
     usage_json: str | None
+    error_code: str | None
     attempt: int
-    lease_expires_at: datetime | None
     charge_credits: Decimal | None
     balance_credits: Decimal
 
@@ -211,16 +229,21 @@ class RunRepository:
 
     async def find_sent(self, user_id: UUID, client_message_id: str) -> Sent | None:
         """What this user sent under this id before."""
-        async with self._database.connection() as connection:
-            row = await connection.fetchrow(_FIND_SENT, user_id, client_message_id)
+        row = await self._database.run(lambda db: db.fetchrow(_FIND_SENT, user_id, client_message_id))
+        return None if row is None else Sent(**row)
+
+    async def find_answer(self, company_id: UUID, user_id: UUID, assistant_message_id: UUID) -> Sent | None:
+        """One of a user's answers, with the message that it replies to."""
+        row = await self._database.run(lambda db: db.fetchrow(_FIND_ANSWER, assistant_message_id, company_id, user_id))
         return None if row is None else Sent(**row)
 
     async def find_context(
         self, company_id: UUID, user_id: UUID, conversation_id: UUID, *, before: UUID | None, limit: int
     ) -> list[ChatMessage] | None:
         """The last completed messages of a user's conversation, oldest first; None where it is not the user's."""
-        async with self._database.connection() as connection:
-            rows = await connection.fetch(_CONTEXT, conversation_id, company_id, user_id, before, limit)
+        rows = await self._database.run(
+            lambda db: db.fetch(_CONTEXT, conversation_id, company_id, user_id, before, limit)
+        )
         if not rows:
             return None
         return [ChatMessage(row["role"], row["text"]) for row in rows if row["role"] is not None]
@@ -232,25 +255,22 @@ class RunRepository:
             AlreadySent: The client message id is taken.
             RunInProgress: The conversation has a live run.
         """
-        async with self._database.connection() as connection:
-            try:
-                held: Decimal | None = await connection.fetchval(
-                    _ADMIT,
-                    question.company_id,
-                    max_cost_credits,
-                    question.conversation_id,
-                    question.user_id,
-                    question.title,
-                    question.user_message_id,
-                    question.text,
-                    question.client_message_id,
-                    question.fingerprint,
-                    question.assistant_message_id,
-                    self._lease_seconds,
-                    new_id(),
-                )
-            except asyncpg.UniqueViolationError as error:
-                raise _collision(error) from None
+        arguments = (
+            question.company_id,
+            max_cost_credits,
+            question.conversation_id,
+            question.user_id,
+            question.title,
+            question.user_message_id,
+            question.text,
+            question.client_message_id,
+            question.fingerprint,
+            question.assistant_message_id,
+            self._lease_seconds,
+            new_id(),
+        )
+        with _collisions_named():
+            held: Decimal | None = await self._database.run(lambda db: db.fetchval(_ADMIT, *arguments))
         return held
 
     async def readmit(
@@ -263,53 +283,55 @@ class RunRepository:
         Raises:
             RunInProgress: The conversation has a live run.
         """
-        async with self._database.connection() as connection:
-            transaction = connection.transaction()
-            await transaction.start()
-            try:
-                await connection.execute(_LOCK_ACCOUNT, company_id)
-                attempt = await connection.fetchval(_REOPEN, sent.assistant_message_id, self._lease_seconds)
-                held = None
-                if attempt is not None:
-                    held = await connection.fetchval(
-                        _HOLD, company_id, max_cost_credits, new_id(), sent.user_message_id
-                    )
-            except asyncpg.UniqueViolationError as error:
-                await transaction.rollback()
-                raise _collision(error) from None
-            except BaseException:
-                await transaction.rollback()
-                raise
-            # Without a hold the reopening must not stand either.
-            await (transaction.rollback() if held is None else transaction.commit())
-        return None if attempt is None else (attempt, held)
+
+        async def reopen_and_hold(db: Connection) -> tuple[int, Decimal | None] | None:
+            async with db.transaction():
+                await db.execute(_LOCK_ACCOUNT, company_id)
+                attempt = await db.fetchval(_REOPEN, sent.assistant_message_id, self._lease_seconds)
+                if attempt is None:
+                    return None
+                held = await db.fetchval(_HOLD, company_id, max_cost_credits, new_id(), sent.user_message_id)
+                if held is None:  # then the reopening must not stand either
+                    await db.execute(_CLOSE_AGAIN, sent.assistant_message_id, sent.error_code)
+                return attempt, held
+
+        with _collisions_named():
+            return await self._database.run(reopen_and_hold)
 
     async def settle(
-        self, attempt: Attempt, text: str, usage_json: bytes, cost_credits: Decimal
+        self, attempt: Attempt, text: str, usage_json: bytes, cost_credits: Decimal, *, status: MessageStatus
     ) -> tuple[Decimal, Decimal] | None:
         """Store the answer and charge for it: the charge and the balance after; None where the attempt is not live."""
-        async with self._database.connection() as connection:
-            row = await connection.fetchrow(_SETTLE, *attempt, text, usage_json.decode(), cost_credits)
+        arguments = (*attempt, text, usage_json.decode(), cost_credits, status.value)
+        row = await self._database.run(lambda db: db.fetchrow(_SETTLE, *arguments))
+        if row is None:  # an earlier try may have been committed though its connection broke
+            row = await self._database.run(lambda db: db.fetchrow(_FIND_CHARGE, *attempt))
         return None if row is None else (row["charge"], row["balance_credits"])
 
     async def fail(self, attempt: Attempt, error_code: str, *, hold_state: str = "voided") -> bool:
         """Mark the answer as failed and free its hold; False where the attempt is not live."""
-        async with self._database.connection() as connection:
-            return await connection.fetchval(_FAIL, *attempt, error_code, hold_state) is not None
+        return await self._database.run(lambda db: db.fetchval(_FAIL, *attempt, error_code, hold_state)) is not None
 
     async def renew_leases(self, assistant_message_ids: list[UUID]) -> None:
         """Say that these answers are still being written."""
-        async with self._database.connection() as connection:
-            await connection.execute(_RENEW, assistant_message_ids, self._lease_seconds)
+        await self._database.run(lambda db: db.execute(_RENEW, assistant_message_ids, self._lease_seconds))
 
     async def list_expired(self) -> list[Attempt]:
         """Live attempts whose process has not renewed their lease."""
-        async with self._database.connection() as connection:
-            return [Attempt(*row) for row in await connection.fetch(_LIST_EXPIRED)]
+        return [Attempt(*row) for row in await self._database.run(lambda db: db.fetch(_LIST_EXPIRED))]
 
 
-def _collision(error: Any) -> Exception:
-    return RunInProgress() if error.constraint_name == "uq_messages_one_run" else AlreadySent()
+@contextmanager
+def _collisions_named() -> Iterator[None]:
+    """Tell which of the two unique constraints a statement ran into."""
+    try:
+        yield
+    except asyncpg.UniqueViolationError as error:
+        if error.constraint_name == "uq_messages_one_run":
+            raise RunInProgress from None
+        if error.constraint_name == "uq_messages_client_message_id":
+            raise AlreadySent from None
+        raise
 
 
 class ConversationRepository:

@@ -1,18 +1,22 @@
 """`/v1/chat` and `/v1/conversations`."""
 
-from typing import Any
+from http import HTTPStatus
+from typing import Annotated, Any
 from uuid import UUID
 
 from litestar import Controller, Request, Response, get, post
+from litestar.params import Parameter
 from msgspec import Struct
 
 from b2b_chat.kit.errors import BodyTooLarge
 from b2b_chat.kit.event_stream import EventStream, race
 from b2b_chat.kit.pages import Limit, Page
-from b2b_chat.product.chat.events import events_of
-from b2b_chat.product.chat.runs import AnswerDefect, ClientDisconnected, Interrupted
+from b2b_chat.product.chat.events import Place, events_of, read_event_id
+from b2b_chat.product.chat.failures import ANSWER_FAILURES, ClientDisconnected
+from b2b_chat.product.chat.run import Run
 from b2b_chat.product.chat.schemas import ChatAnswer, ChatSend, Conversation, Message
 from b2b_chat.product.chat.service import (
+    AnswerNotFound,
     Chat,
     ConversationBusy,
     ConversationNotFound,
@@ -21,18 +25,12 @@ from b2b_chat.product.chat.service import (
     IdempotencyConflict,
     InvalidText,
     MessageInProgress,
+    NothingToStop,
+    ShuttingDown,
     TextTooLong,
 )
 from b2b_chat.product.credits.service import InsufficientCredits
 from b2b_chat.product.errors import documents
-from b2b_chat.product.gateway_client import (
-    AnswerCut,
-    ContentFiltered,
-    ContextLengthExceeded,
-    GatewayRefused,
-    GatewayTimeout,
-    GatewayUnavailable,
-)
 from b2b_chat.product.guards import signed_in
 from b2b_chat.product.identity.api_keys import Scope
 from b2b_chat.product.identity.service import ScopeMissing, Unauthenticated, Viewer
@@ -67,15 +65,9 @@ class ChatRoutes(Controller):
             EmptyText,
             TextTooLong,
             InvalidText,
-            ContextLengthExceeded,
-            ContentFiltered,
-            GatewayUnavailable,
-            GatewayTimeout,
-            GatewayRefused,
-            AnswerCut,
-            Interrupted,
-            AnswerDefect,
+            ShuttingDown,
             BodyTooLarge,
+            *ANSWER_FAILURES,
         ),
     )
     async def send(
@@ -89,17 +81,53 @@ class ChatRoutes(Controller):
         """Send a message and get the answer, whole as JSON or as it is written as server-sent events."""
         stream = data.stream or "text/event-stream" in request.headers.get("accept", "")
         run = await chat.send(viewer, data, stream=stream)
-        run.attach()
         if stream:
-            return EventStream(
-                events_of(run), keep_alive_seconds=stream_options.keep_alive_seconds, on_close=run.detach
-            )
+            return _stream(run, stream_options)
+        run.attach()
         try:
             if not await race(run.ended(), request.receive):
                 raise ClientDisconnected
             return Response(await run.ended())
         finally:
             run.detach()
+
+    @get(
+        "/chat/{assistant_message_id:uuid}/events",
+        operation_id="followAnswer",
+        opt={"scope": Scope.CHAT},
+        responses=documents(Unauthenticated, ScopeMissing, AnswerNotFound, MessageInProgress),
+    )
+    async def events(
+        self,
+        viewer: Viewer,
+        assistant_message_id: UUID,
+        chat: Chat,
+        stream_options: StreamOptions,
+        last_event_id: Annotated[str | None, Parameter(header="Last-Event-ID", max_length=64)] = None,
+    ) -> Response[None]:
+        """Follow an answer as server-sent events, from its start or from the event named by `Last-Event-ID`."""
+        after = read_event_id(last_event_id) if last_event_id else None
+        run = await chat.follow(viewer, assistant_message_id)
+        if after is not None and after.at_end and after.attempt == run.attempt:
+            # 204 tells an EventSource that there is nothing to come back for.
+            return Response(None, status_code=HTTPStatus.NO_CONTENT)
+        return _stream(run, stream_options, after)
+
+    @post(
+        "/chat/{assistant_message_id:uuid}/stop",
+        operation_id="stopAnswer",
+        status_code=200,
+        opt={"scope": Scope.CHAT},
+        responses=documents(Unauthenticated, ScopeMissing, AnswerNotFound, MessageInProgress, NothingToStop),
+    )
+    async def stop(self, viewer: Viewer, assistant_message_id: UUID, chat: Chat) -> ChatAnswer:
+        """End an answer that is being written, and keep what there is of it. Stopping twice is stopping once."""
+        return await chat.stop(viewer, assistant_message_id)
+
+
+def _stream(run: Run, options: StreamOptions, after: Place | None = None) -> EventStream:
+    run.attach()
+    return EventStream(events_of(run, after), keep_alive_seconds=options.keep_alive_seconds, on_close=run.detach)
 
 
 class ConversationRoutes(Controller):

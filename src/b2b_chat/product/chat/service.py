@@ -13,12 +13,15 @@ from b2b_chat.contract.schemas import MODEL_GPT_5_2, ChatMessage, ChatMetadata, 
 from b2b_chat.kit.database import new_id
 from b2b_chat.kit.errors import InvalidRequest, Refusal
 from b2b_chat.kit.pages import Page
+from b2b_chat.product.chat.failures import stored_failure
 from b2b_chat.product.chat.models import MessageRow, MessageStatus
 from b2b_chat.product.chat.repository import AlreadySent, Question, RunInProgress, RunRepository, Sent
-from b2b_chat.product.chat.runs import Run, Runs
+from b2b_chat.product.chat.run import Run
+from b2b_chat.product.chat.runs import Runs
 from b2b_chat.product.chat.schemas import AnswerUsage, ChatAnswer, ChatSend, Conversation, Message
 from b2b_chat.product.credits.pricing import Prices, max_prompt_tokens
 from b2b_chat.product.credits.service import InsufficientCredits
+from b2b_chat.product.gateway_client import AnswerFailed
 from b2b_chat.product.identity.service import Viewer
 from b2b_chat.product.transactions import TransactionFactory
 
@@ -59,6 +62,30 @@ class MessageInProgress(Refusal):
         super().__init__(headers={"Retry-After": "2"})
 
 
+class AnswerNotFound(Refusal):
+    """No such answer, or not the viewer's."""
+
+    code, status = "answer_not_found", 404
+    message = "You have no answer with this id."
+
+
+class NothingToStop(Refusal):
+    """The answer has failed already."""
+
+    code, status = "nothing_to_stop", 409
+    message = "This answer has failed, so there is nothing to stop. Send the message again to retry."
+
+
+class ShuttingDown(Refusal):
+    """The process is about to end."""
+
+    code, status = "shutting_down", 503
+    message = "The server is restarting. Send the message again in a moment."
+
+    def __init__(self) -> None:
+        super().__init__(headers={"Retry-After": "2"})
+
+
 class EmptyText(Refusal):
     """Nothing but white space."""
 
@@ -93,6 +120,7 @@ class Chat:
     """Sending messages to the assistant."""
 
     def __init__(self, repository: RunRepository, runs: Runs, prices: Prices, limits: ChatLimits) -> None:
+        self._is_draining = False
         self._repository = repository
         self._runs = runs
         self._prices = prices
@@ -106,12 +134,15 @@ class Chat:
 
         Raises:
             EmptyText, TextTooLong, InvalidText: The text cannot be a message.
+            ShuttingDown: The process is about to end.
             IdempotencyConflict: The id was used for another message.
             ConversationNotFound: The conversation is not the viewer's.
             ConversationBusy: Its last message is still being answered.
             MessageInProgress: The same message is being answered by another process.
             InsufficientCredits: Nothing is left to pay with.
         """
+        if self._is_draining:
+            raise ShuttingDown
         self._check_text(message.text)
         fingerprint = _fingerprint(viewer.company_id, message)
         sent = await self._repository.find_sent(viewer.user_id, message.client_message_id)
@@ -123,6 +154,48 @@ class Chat:
         if sent is None or sent.fingerprint != fingerprint:
             raise IdempotencyConflict
         return await self._send_again(viewer, message, sent, stream=stream)
+
+    async def follow(self, viewer: Viewer, assistant_message_id: UUID) -> Run:
+        """The run of one of the viewer's answers, whether it is being written or was stored long ago.
+
+        Raises:
+            AnswerNotFound: It is not the viewer's.
+            MessageInProgress: Another process is writing it, or was until it ended.
+        """
+        sent = await self._find_answer(viewer, assistant_message_id)
+        running = self._runs.find(assistant_message_id)
+        if running is not None:
+            return running
+        if sent.status in {MessageStatus.PENDING, MessageStatus.STREAMING}:
+            raise MessageInProgress
+        outcome = stored_failure(sent.error_code) if sent.status == MessageStatus.ERROR else _stored_answer(sent)
+        return _stored_run(viewer, sent, outcome)
+
+    async def stop(self, viewer: Viewer, assistant_message_id: UUID) -> ChatAnswer:
+        """End an answer that is being written, and keep and charge what there is of it; else tell how it ended.
+
+        Raises:
+            AnswerNotFound: It is not the viewer's.
+            MessageInProgress: Another process is writing it.
+            NothingToStop: It has failed.
+        """
+        run = await self.follow(viewer, assistant_message_id)
+        self._runs.stop(assistant_message_id)
+        try:
+            return await run.ended()
+        except AnswerFailed:
+            raise NothingToStop from None
+
+    async def drain(self, grace_seconds: float) -> None:
+        """Take no new messages, let the running answers finish for a while, and interrupt the rest."""
+        self._is_draining = True
+        await self._runs.drain(grace_seconds)
+
+    async def _find_answer(self, viewer: Viewer, assistant_message_id: UUID) -> Sent:
+        sent = await self._repository.find_answer(viewer.company_id, viewer.user_id, assistant_message_id)
+        if sent is None:
+            raise AnswerNotFound
+        return sent
 
     async def _send_new(self, viewer: Viewer, message: ChatSend, fingerprint: bytes, *, stream: bool) -> Run:
         context: list[ChatMessage] = []
@@ -155,7 +228,7 @@ class Chat:
 
     async def _send_again(self, viewer: Viewer, message: ChatSend, sent: Sent, *, stream: bool) -> Run:
         if sent.status in {MessageStatus.COMPLETED, MessageStatus.STOPPED}:
-            return Run.finished(_stored_answer(sent), company_id=viewer.company_id, attempt=sent.attempt)
+            return _stored_run(viewer, sent, _stored_answer(sent))
         running = self._runs.find(sent.assistant_message_id)
         if running is not None:
             return running
@@ -165,12 +238,7 @@ class Chat:
 
     async def _retry(self, viewer: Viewer, message: ChatSend, sent: Sent, *, stream: bool) -> Run:
         """Try a failed answer anew, under the ids that it had."""
-        run = Run(
-            company_id=viewer.company_id,
-            conversation_id=sent.conversation_id,
-            user_message_id=sent.user_message_id,
-            assistant_message_id=sent.assistant_message_id,
-        )
+        run = _run_of(viewer, sent)
         with self._reserved(run):
             context = await self._context(viewer, sent.conversation_id, before=sent.user_message_id)
             messages = [*context, ChatMessage("user", message.text)]
@@ -274,6 +342,25 @@ def _fingerprint(company_id: UUID, message: ChatSend) -> bytes:
     """What makes two sends the same: who pays, where it goes and what it says, not how the answer is fetched."""
     asked = (str(company_id), str(message.conversation_id or ""), message.text)
     return hashlib.sha256("\0".join(asked).encode()).digest()
+
+
+def _run_of(viewer: Viewer, sent: Sent) -> Run:
+    return Run(
+        company_id=viewer.company_id,
+        conversation_id=sent.conversation_id,
+        user_message_id=sent.user_message_id,
+        assistant_message_id=sent.assistant_message_id,
+    )
+
+
+def _stored_run(viewer: Viewer, sent: Sent, outcome: ChatAnswer | AnswerFailed) -> Run:
+    """A run that has ended, as if it had been followed here all the time."""
+    run = _run_of(viewer, sent)
+    run.attempt = sent.attempt
+    if sent.text:
+        run.publish(sent.text)
+    run.finish(outcome)
+    return run
 
 
 def _stored_answer(sent: Sent) -> ChatAnswer:

@@ -5,8 +5,9 @@ import asyncio
 import structlog
 
 from b2b_chat.kit.database import is_outage
+from b2b_chat.product.chat.failures import Interrupted
 from b2b_chat.product.chat.repository import RunRepository
-from b2b_chat.product.chat.runs import Interrupted, Runs
+from b2b_chat.product.chat.runs import Runs
 
 log = structlog.get_logger(__name__)
 

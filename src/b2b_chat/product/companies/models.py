@@ -1,14 +1,22 @@
-"""Tables of companies and memberships."""
+"""Tables of companies, memberships and invites."""
 
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
 from advanced_alchemy.base import DefaultBase
-from sqlalchemy import CheckConstraint, DateTime, ForeignKey, String, func
+from sqlalchemy import CheckConstraint, DateTime, ForeignKey, Index, LargeBinary, String, func
 from sqlalchemy.orm import Mapped, mapped_column
 
 from b2b_chat.kit.database import Row
+
+
+class InviteState(StrEnum):
+    """Where an invite is in its life. One that is pending after its time is over is an expired one."""
+
+    PENDING = "pending"
+    ACCEPTED = "accepted"
+    REVOKED = "revoked"
 
 
 class Role(StrEnum):
@@ -26,6 +34,8 @@ class CompanyRow(Row):
 
     name: Mapped[str] = mapped_column(String(200))
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    blocked_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    """Since when an operator lets nobody act in it."""
 
 
 class MembershipRow(DefaultBase):
@@ -38,3 +48,31 @@ class MembershipRow(DefaultBase):
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), primary_key=True, index=True)
     role: Mapped[str] = mapped_column(String(16))
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    blocked_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    """Since when the company's admins do not let the member act in it."""
+
+
+class InviteRow(Row):
+    """That somebody was asked into a company. Only a hash of the token that was mailed is kept."""
+
+    __tablename__ = "invites"
+    __table_args__ = (
+        CheckConstraint("email = lower(email)", name="email_is_lower_case"),
+        CheckConstraint("role IN ('member', 'admin', 'owner')", name="role_is_known"),
+        CheckConstraint("state IN ('pending', 'accepted', 'revoked')", name="state_is_known"),
+        CheckConstraint("(state = 'pending') = (closed_at IS NULL)", name="closed_ones_tell_when"),
+        Index("ix_invites_company_id", "company_id", "id"),
+    )
+
+    company_id: Mapped[UUID] = mapped_column(ForeignKey("companies.id"))
+    email: Mapped[str] = mapped_column(String(254))
+    role: Mapped[str] = mapped_column(String(16))
+    token_hash: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
+    state: Mapped[str] = mapped_column(String(16), server_default=InviteState.PENDING)
+    invited_by: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    sent_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    """When the latest token was made."""
+    expires_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    closed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    """When it was accepted or revoked."""

@@ -19,6 +19,7 @@ class EntryKind(StrEnum):
 
     TOP_UP = "top_up"
     CHARGE = "charge"
+    ADJUSTMENT = "adjustment"
 
 
 class AccountRow(DefaultBase):
@@ -63,7 +64,7 @@ class LedgerEntryRow(DefaultBase):
 
     __tablename__ = "ledger"
     __table_args__ = (
-        CheckConstraint("kind IN ('top_up', 'charge')", name="kind_is_known"),
+        CheckConstraint("kind IN ('top_up', 'charge', 'adjustment')", name="kind_is_known"),
         CheckConstraint("balance_after_credits >= 0", name="balance_after_is_not_negative"),
         CheckConstraint("(kind = 'charge') = (message_id IS NOT NULL)", name="charges_name_a_message"),
     )
@@ -75,4 +76,6 @@ class LedgerEntryRow(DefaultBase):
     amount_credits: Mapped[Decimal] = mapped_column(CREDITS)
     balance_after_credits: Mapped[Decimal] = mapped_column(CREDITS)
     message_id: Mapped[UUID | None] = mapped_column(ForeignKey("messages.id"), unique=True)
+    external_id: Mapped[str | None] = mapped_column(String(128), unique=True)
+    """What the movement is called outside, an invoice's number say; one movement of any company has it."""
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())

@@ -18,7 +18,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 _WRITES_A_TURN: Final = 16
 """After so many, everything else in the process has its turn."""
 _FLUSH_SECONDS: Final = 0.02
-"""Long enough for what the server was given to reach the socket, before we use the socket ourselves."""
+"""Long enough for what the server was given to have left by the socket."""
 _NOTICE_SECONDS: Final = 1.0
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 _HALF_A_CHUNK: Final = b'3E8\r\ndata: {"id":"chatcmpl-half'
@@ -72,10 +72,11 @@ class Caller:
             raise CallerGone
         await self._send({"type": "http.response.body", "body": data, "more_body": not last})
 
-    def watch(self) -> None:
-        """Begin to notice when it leaves."""
+    def watch(self) -> asyncio.Task[None]:
+        """Begin to notice when it leaves; the task is done once it has."""
         if self._leaving is None:
             self._leaving = asyncio.create_task(self._left())
+        return self._leaving
 
     def unwatch(self) -> None:
         """Cease to."""
@@ -88,10 +89,9 @@ class Caller:
         Raises:
             CallerGone: It left meanwhile.
         """
-        self.watch()
-        assert self._leaving is not None  # noqa: S101 - `watch` has set it
-        await asyncio.wait((self._leaving,), timeout=None if math.isinf(seconds) else seconds)
-        if self._leaving.done():
+        leaving = self.watch()
+        await asyncio.wait((leaving,), timeout=None if math.isinf(seconds) else seconds)
+        if leaving.done():
             raise CallerGone
 
     async def drop(self, how: Literal["close", "cut", "reset", "half_chunk"]) -> None:
@@ -100,9 +100,9 @@ class Caller:
         Raises:
             CallerGone: It left before.
         """
+        await self.wait(_FLUSH_SECONDS)
         if how == "cut":
             return  # the server closes when the app returns without having ended the body
-        await self.wait(_FLUSH_SECONDS)
         with self._socket() as connection, contextlib.suppress(OSError):
             if how == "reset":
                 # The server, told that nothing more comes in, closes; and this makes closing a reset.
@@ -136,6 +136,5 @@ class Caller:
         raise CallerGone
 
     async def _left(self) -> None:
-        """Return when it has left."""
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
+        """Return when it has left: after the body nothing else can come."""
+        await self._receive()

@@ -84,9 +84,9 @@ _IN_A_DOCUMENT: Final = ("stall_after", "cut_after", "reset_after", "half_chunk_
 def script_for(request: ChatRequest, answer: Answer, wish: Directives, *, tokens_per_second: float) -> list[Step]:
     """All steps of the reply to a request."""
     seconds = wish.delay_ms / 1000
-    reply = [step for directive, step in IN_PLACE_OF_A_REPLY.items() if getattr(wish, directive)][:1]
-    if reply:
-        pass
+    instead = [step for directive, step in IN_PLACE_OF_A_REPLY.items() if getattr(wish, directive)]
+    if instead:
+        reply = instead[:1]
     elif wish.status is not None or (wish.error is not None and wish.error_after is None):
         reply = refusal(_error_of(wish), wish)
     elif request.stream:

@@ -257,7 +257,7 @@ async def test_a_malformed_document_is_no_json(wire: Wire) -> None:
     async with wire.post("malformed_after=0") as response:
         body = await response.read()
 
-    with pytest.raises(ValueError, match=r"JSON|utf-8|Unterminated|Expecting|delimiter"):
+    with pytest.raises((json.JSONDecodeError, UnicodeDecodeError)):
         json.loads(body)
 
 

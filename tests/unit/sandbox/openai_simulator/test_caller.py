@@ -9,7 +9,8 @@ from b2b_chat.sandbox.openai_simulator.caller import Caller, CallerGone
 
 async def test_a_connection_that_is_no_more_cannot_be_dropped() -> None:
     async def nothing_comes() -> MutableMapping[str, Any]:
-        return await asyncio.get_running_loop().create_future()
+        await asyncio.Event().wait()
+        return {}
 
     async def nothing_is_sent(message: MutableMapping[str, Any]) -> None:
         pytest.fail(f"sent {message}")

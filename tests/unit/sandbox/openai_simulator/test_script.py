@@ -79,6 +79,10 @@ def test_a_burst_holds_the_same_bytes() -> None:
     assert sizes(script(burst=3)) == sizes(script())
 
 
+def test_framing_leaves_pauses_where_they_are() -> None:
+    assert shape(script(framing="crlf", stall_after=1)) == "H01P111000"
+
+
 def test_split_framing_parts_a_character_and_keeps_the_count() -> None:
     steps = script(framing="split", text="🤖")
 

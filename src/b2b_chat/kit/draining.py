@@ -1,0 +1,43 @@
+"""Ending a worker in good order: work is drained on SIGTERM, before the server stops listening.
+
+Granian's own way is to close the listener, wait without limit for open streams, and only then tell the app. So the
+app hears SIGTERM first, drains within its own deadline, which also ends its streams, and then hands over to Granian
+by the signal that Granian still listens to.
+"""
+
+import asyncio
+import os
+import signal
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+
+@asynccontextmanager
+async def drained_on_sigterm(drain: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+    """Within the block, let SIGTERM drain before it ends the worker; on leaving the block, drain if it was not done.
+
+    `drain` must not fail, must have a deadline, and is called once.
+    """
+    loop = asyncio.get_running_loop()
+    draining: asyncio.Task[None] | None = None
+
+    async def drain_and_hand_over() -> None:
+        await drain()
+        os.kill(os.getpid(), signal.SIGINT)
+
+    def on_sigterm() -> None:
+        nonlocal draining
+        if draining is None:
+            draining = asyncio.create_task(drain_and_hand_over())
+
+    # Only a process's main thread may handle signals; a server embedded elsewhere is ended by its host.
+    in_worker = threading.current_thread() is threading.main_thread()
+    if in_worker:
+        loop.add_signal_handler(signal.SIGTERM, on_sigterm)
+    try:
+        yield
+    finally:
+        if in_worker:
+            loop.remove_signal_handler(signal.SIGTERM)
+        await (drain() if draining is None else draining)

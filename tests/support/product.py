@@ -1,0 +1,117 @@
+"""product_api on a socket, and a client that speaks to it as a person's program would."""
+
+import json
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from itertools import count
+from typing import Any, Final, NamedTuple
+
+import httpx
+
+from b2b_chat.kit.settings import load
+from b2b_chat.product.app import create_app
+from b2b_chat.product.settings import ProductSettings, check
+from support.serving import serve
+from support.world import Person
+
+SHARED_SECRET: Final = "5bd41c93e7f04c1f8aa6f7df2c2f3a90"
+_SSL_CONTEXT: Final = ssl.create_default_context()  # made once: it costs 20 ms, and nothing here is encrypted
+
+
+class Event(NamedTuple):
+    """One server-sent event."""
+
+    name: str
+    data: dict[str, Any]
+    id: str
+
+
+class Client:
+    """Sends messages as one person; `client_message_id`s number themselves."""
+
+    def __init__(self, http: httpx.AsyncClient) -> None:
+        self.http = http
+        self._ids = count(1)
+
+    def message(self, text: str = "Hello", **fields: Any) -> dict[str, Any]:
+        """The body of a send."""
+        return {"client_message_id": f"message-{next(self._ids)}", "text": text, **fields}
+
+    async def send(self, text: str = "Hello", **fields: Any) -> httpx.Response:
+        """Send a message and wait for the whole answer."""
+        return await self.http.post("/v1/chat", json=self.message(text, **fields))
+
+    async def ask(self, text: str = "Hello", **fields: Any) -> dict[str, Any]:
+        """Send a message that must be answered."""
+        response = await self.send(text, **fields)
+        assert response.status_code == 200, response.text
+        answer: dict[str, Any] = response.json()
+        return answer
+
+    @asynccontextmanager
+    async def streaming(self, text: str = "Hello", **fields: Any) -> AsyncIterator[AsyncIterator[Event]]:
+        """Send a message and read the events as they come; leaving the block hangs up."""
+        body = self.message(text, stream=True, **fields)
+        async with self.http.stream("POST", "/v1/chat", json=body) as response:
+            assert response.status_code == 200, await response.aread()
+            assert response.headers["content-type"] == "text/event-stream; charset=utf-8"
+            yield read_events(response)
+
+    async def stream(self, text: str = "Hello", **fields: Any) -> list[Event]:
+        """All events of an answer."""
+        async with self.streaming(text, **fields) as events:
+            return [event async for event in events]
+
+
+async def read_events(response: httpx.Response) -> AsyncIterator[Event]:
+    """The events of a stream, comments left out."""
+    fields: dict[str, str] = {}
+    async for line in response.aiter_lines():
+        name, _, value = line.partition(": ")
+        if name:
+            fields[name] = value
+        elif "data" in fields:
+            yield Event(fields["event"], json.loads(fields["data"]), fields["id"])
+            fields = {}
+
+
+def environ(database_url: str, gateway_url: str, **variables: str) -> dict[str, str]:
+    """The environment of a product_api."""
+    return {
+        "APP_ENV": "test",
+        "DATABASE_URL": database_url,
+        "GATEWAY_URL": gateway_url,
+        "GATEWAY_SHARED_SECRET": SHARED_SECRET,
+        "SHUTDOWN_GRACE_SECONDS": "0",
+        **variables,
+    }
+
+
+@asynccontextmanager
+async def served_product(database_url: str, gateway_url: str, **variables: str) -> AsyncIterator[str]:
+    """The base URL of a product_api; `variables` are more of its environment."""
+    settings = load(ProductSettings, environ(database_url, gateway_url, **variables), check=check)
+    async with serve(create_app(settings)) as url:
+        yield url
+
+
+@asynccontextmanager
+async def client_of(url: str, person: Person | None) -> AsyncIterator[Client]:
+    """A client with this person's key, or with none."""
+    headers = {} if person is None else {"Authorization": f"Bearer {person.api_key}"}
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=64)
+    async with httpx.AsyncClient(
+        base_url=url, headers=headers, limits=limits, timeout=30, verify=_SSL_CONTEXT
+    ) as http:
+        yield Client(http)
+
+
+def error_of(response: httpx.Response) -> tuple[int, str]:
+    """Status and code of a refusal, once its body is seen to be of the one form."""
+    body = response.json()
+    assert set(body) == {"detail"}, body
+    assert set(body["detail"]) == {"code", "message"}, body
+    assert body["detail"]["message"]
+    assert response.headers["content-type"] == "application/json"
+    return response.status_code, body["detail"]["code"]

@@ -1,0 +1,11 @@
+"""Waiting for what happens behind a test's back."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+
+async def until(condition: Callable[[], Awaitable[object]], *, timeout_seconds: float = 10) -> None:
+    """Return once the condition holds; fail where it never does."""
+    async with asyncio.timeout(timeout_seconds):
+        while not await condition():
+            await asyncio.sleep(0.01)
