@@ -46,13 +46,13 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_operators_user_id_users")),
         sa.PrimaryKeyConstraint("user_id", name=op.f("pk_operators")),
     )
+    # A key without a company is an operator's.
+    op.alter_column("api_keys", "company_id", existing_type=sa.Uuid(), nullable=True)
     _create_audit_log()
     op.add_column("ledger", sa.Column("external_id", sa.String(length=128), nullable=True))
     op.create_unique_constraint(op.f("uq_ledger_external_id"), "ledger", ["external_id"])
     op.drop_constraint(op.f("ck_ledger_kind_is_known"), "ledger")
-    op.create_check_constraint(
-        op.f("ck_ledger_kind_is_known"), "ledger", "kind IN ('top_up', 'charge', 'adjustment')"
-    )
+    op.create_check_constraint(op.f("ck_ledger_kind_is_known"), "ledger", "kind IN ('top_up', 'charge', 'adjustment')")
 
 
 def _create_audit_log() -> None:
@@ -102,6 +102,8 @@ def downgrade() -> None:
     op.drop_constraint(op.f("uq_ledger_external_id"), "ledger")
     op.drop_column("ledger", "external_id")
     op.drop_table("audit_log")
+    op.execute("DELETE FROM api_keys WHERE company_id IS NULL")
+    op.alter_column("api_keys", "company_id", existing_type=sa.Uuid(), nullable=False)
     op.drop_table("operators")
     op.drop_table("invites")
     op.drop_column("memberships", "blocked_at")

@@ -38,6 +38,7 @@ class Decoder:
     def __init__(self, *, max_event_bytes: int) -> None:
         self._max_event_bytes = max_event_bytes
         self._rest = b""
+        self._ends_in_cr = False
 
     def feed(self, chunk: bytes) -> list[Event]:
         """The events that this chunk completes.
@@ -45,14 +46,16 @@ class Decoder:
         Raises:
             EventTooLarge: More than `max_event_bytes` came without an event's end.
         """
-        buffer = self._rest + chunk if self._rest else chunk
-        held_back = b""
-        if b"\r" in buffer:
-            if buffer.endswith(b"\r"):  # may be the first half of a CRLF
-                buffer, held_back = buffer[:-1], b"\r"
-            buffer = buffer.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        *blocks, rest = buffer.split(b"\n\n")
-        self._rest = rest + held_back
+        if self._ends_in_cr and chunk.startswith(b"\n"):  # the second half of a CRLF
+            self._ends_in_cr = False
+            chunk = chunk[1:]
+        if not chunk:
+            return []
+        self._ends_in_cr = chunk.endswith(b"\r")
+        if b"\r" in chunk:
+            chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        buffer = self._rest + chunk
+        *blocks, self._rest = buffer.split(b"\n\n")
         if len(self._rest) > self._max_event_bytes:
             raise EventTooLarge
         return [event for block in blocks if (event := _parse(block))]

@@ -12,7 +12,7 @@ from b2b_chat.gateway.answers import Answers
 from b2b_chat.gateway.errors import on_exception
 from b2b_chat.gateway.nonces import MemoryNonces
 from b2b_chat.gateway.openapi import openapi_config
-from b2b_chat.gateway.routes import chat, ping
+from b2b_chat.gateway.routes import Gateway, chat, ping
 from b2b_chat.gateway.settings import GatewaySettings, load_settings
 from b2b_chat.gateway.strict_json import StrictJsonRequest
 from b2b_chat.gateway.upstream import Upstream
@@ -37,12 +37,9 @@ def create_app(settings: GatewaySettings | None = None, *, clock: Clock = utc_no
         settings = load_settings()
     configure_logging("gateway_api", level=settings.log_level)
     upstream = Upstream(settings)
+    gateway = Gateway(Answers(upstream, settings), clock, settings.sse_keep_alive_seconds)
     app = _litestar(
-        dependencies={
-            "answers": _given(Answers(upstream, settings)),
-            "settings": _given(settings),
-            "clock": _given(clock),
-        },
+        dependencies={"gateway": Provide(lambda: gateway, use_cache=True, sync_to_thread=False)},
         on_startup=[lambda: asyncio.get_running_loop().set_debug(settings.debug)],
         on_shutdown=[upstream.close],
     )
@@ -63,7 +60,3 @@ def _litestar(**options: Any) -> Litestar:
         request_max_body_size=None,  # Verification has its own limit, and has read the body
         **({"openapi_config": None, "logging_config": None} | options),
     )
-
-
-def _given(value: Any) -> Provide:
-    return Provide(lambda: value, use_cache=True, sync_to_thread=False)

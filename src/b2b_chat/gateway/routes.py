@@ -10,6 +10,7 @@ import structlog
 from litestar import Request, Response, get, post
 from litestar.params import Body, Dependency
 from litestar.types import Receive
+from msgspec import Struct
 
 from b2b_chat.contract.errors import FAILURES
 from b2b_chat.contract.schemas import CHAT_PATH, MODEL_GPT_5_2, PING_PATH, ChatDelta, ChatRequest, ChatResult, Ping
@@ -17,21 +18,30 @@ from b2b_chat.contract.sse import encode
 from b2b_chat.gateway.answers import Answers, Pieces
 from b2b_chat.gateway.errors import ClientLeft, UpstreamFailure
 from b2b_chat.gateway.openapi import CHAT_CODES, DOOR_CODES, REQUEST_EXAMPLE, StreamingOperation, documented
-from b2b_chat.gateway.settings import GatewaySettings
 from b2b_chat.kit.clock import Clock
 from b2b_chat.kit.event_stream import EventStream, race
 from b2b_chat.kit.request_id import current_request_id
 
-_GIVEN: Final = Dependency(skip_validation=True)
 _VERSION: Final = version("b2b-chat")
 _encoder = msgspec.json.Encoder()
 log = structlog.get_logger(__name__)
 
 
+class Gateway(Struct, frozen=True):
+    """What the handlers work with. It is one dependency, since Litestar starts a task for each where there are more."""
+
+    answers: Answers
+    clock: Clock
+    keep_alive_seconds: float
+
+
+GivenGateway = Annotated[Gateway, Dependency(skip_validation=True)]
+
+
 @get(PING_PATH, operation_id="ping", tags=["internal"], responses=documented(DOOR_CODES), sync_to_thread=False)
-def ping(clock: Annotated[Clock, _GIVEN]) -> Ping:
+def ping(gateway: GivenGateway) -> Ping:
     """Tell version, model and time: one signed call shows a wrong secret or a skewed clock."""
-    return Ping(version=_VERSION, model=MODEL_GPT_5_2, server_time=int(clock().timestamp()))
+    return Ping(version=_VERSION, model=MODEL_GPT_5_2, server_time=int(gateway.clock().timestamp()))
 
 
 @post(
@@ -46,19 +56,18 @@ def ping(clock: Annotated[Clock, _GIVEN]) -> Ping:
 async def chat(
     request: Request[Any, Any, Any],
     data: Annotated[ChatRequest, Body(examples=[REQUEST_EXAMPLE])],
-    answers: Annotated[Answers, _GIVEN],
-    settings: Annotated[GatewaySettings, _GIVEN],
+    gateway: GivenGateway,
 ) -> Response[ChatResult]:
     """Answer a conversation's last message.
 
     A call that fails before the first text of its answer is here is answered with the error's own status, streamed or
     not; after it, a stream tells the error as an event.
     """
-    pieces = answers.answer(data, current_request_id.get() or "")
+    pieces = gateway.answers.answer(data, current_request_id.get() or "")
     if data.stream:
         first = await _first(pieces, request.receive)
         events = _events(first, pieces)
-        stream: Response[Any] = EventStream(events, keep_alive_seconds=settings.sse_keep_alive_seconds)
+        stream: Response[Any] = EventStream(events, keep_alive_seconds=gateway.keep_alive_seconds)
         return stream
     async with aclosing(pieces):
         result: Any = await _first(pieces, request.receive)

@@ -8,21 +8,30 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import MetaData
 
+from b2b_chat.product.audit import models as audit
 from b2b_chat.product.chat import models as chat
 from b2b_chat.product.companies import models as companies
 from b2b_chat.product.credits import models as credit
 from b2b_chat.product.identity import models as identity
+from b2b_chat.product.mail import models as mail
+from b2b_chat.product.operators import models as operators
 
 TABLES = (
     companies.CompanyRow,
     companies.MembershipRow,
+    companies.InviteRow,
     identity.UserRow,
     identity.ApiKeyRow,
+    identity.LoginChallengeRow,
+    identity.SessionRow,
+    mail.MailRow,
     credit.AccountRow,
     credit.HoldRow,
     credit.LedgerEntryRow,
     chat.ConversationRow,
     chat.MessageRow,
+    operators.OperatorRow,
+    audit.AuditRow,
 )
 """Every table, named so that none is forgotten by an import that nobody makes."""
 

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import TypeAlias
 
 from b2b_chat.kit.database import Database, Session
+from b2b_chat.product.audit.repository import AuditRepository
 from b2b_chat.product.chat.repository import ConversationRepository
 from b2b_chat.product.companies.repository import CompanyRepository
 from b2b_chat.product.credits.repository import AccountRepository
@@ -37,6 +38,11 @@ class Transaction:
     def conversations(self) -> ConversationRepository:
         """Conversations and messages, for reading."""
         return ConversationRepository(self._session)
+
+    @cached_property
+    def audit(self) -> AuditRepository:
+        """The audit log."""
+        return AuditRepository(self._session)
 
 
 TransactionFactory: TypeAlias = Callable[[], AbstractAsyncContextManager[Transaction]]

@@ -1,13 +1,13 @@
 """SQL of the audit log."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import Select, insert, select, tuple_
+from sqlalchemy import ColumnElement, insert, select, tuple_
 
 from b2b_chat.kit.database import Session, new_id
 from b2b_chat.kit.request_id import current_request_id
@@ -15,17 +15,18 @@ from b2b_chat.product.audit.actions import Action
 from b2b_chat.product.audit.actors import Actor
 from b2b_chat.product.audit.models import AuditRow
 
-Outcome = Literal["ok", "refused"]
-
 
 class AuditFilter(Struct, frozen=True):
     """Which rows are wanted; a None matches all."""
 
     company_id: UUID | None = None
-    actor_id: str | None = None
-    """A user, API key, operator or `user@host`; a user's id also finds what was done with the user's keys."""
+    actor: str | None = None
+    """The id of a user, API key or operator, or `user@host`."""
+    user_id: UUID | None = None
+    """The person behind the actor: finds what was done in sessions and with keys."""
     action: Action | None = None
-    target_id: str | None = None
+    target: str | None = None
+    """The id of anything among the targets."""
     since: datetime | None = None
     until: datetime | None = None
     """Exclusive."""
@@ -50,8 +51,7 @@ class AuditRepository:
         action: Action,
         *,
         targets: Mapping[str, UUID | str],
-        outcome: Outcome = "ok",
-        reason: str | None = None,
+        refusal: str | None = None,
         before: Mapping[str, Any] | None = None,
         after: Mapping[str, Any] | None = None,
     ) -> None:
@@ -62,8 +62,7 @@ class AuditRepository:
             action: What was done.
             targets: To what, as `{"user_id": …}`. A `company_id` among them makes it that company's row, else it is
                 the actor's company's.
-            outcome: Whether it was done, or refused for lack of rights.
-            reason: The refusal's code.
+            refusal: The code of the refusal where it was attempted without the right to; None where it was done.
             before: What mattered of the target before, where the action changed it: ids, roles, amounts, times.
             after: The same afterwards.
         """
@@ -77,8 +76,8 @@ class AuditRepository:
                 actor_id=actor.id,
                 actor_user_id=actor.user_id,
                 action=action,
-                outcome=outcome,
-                reason=reason,
+                outcome="ok" if refusal is None else "refused",
+                reason=refusal,
                 request_id=current_request_id.get(),
                 targets=named,
                 target_ids=list(named.values()),
@@ -89,22 +88,27 @@ class AuditRepository:
 
     async def list_rows(self, wanted: AuditFilter, *, before: Place | None, limit: int) -> list[AuditRow]:
         """Rows that match, newest first, from below a place."""
-        query = _matching(select(AuditRow), wanted)
+        query = select(AuditRow).where(*_conditions(wanted))
         if before is not None:
             query = query.where(tuple_(AuditRow.at, AuditRow.id) < tuple_(before.at, before.id))
         return list(await self._session.scalars(query.order_by(AuditRow.at.desc(), AuditRow.id.desc()).limit(limit)))
 
 
-def _matching(query: Select[AuditRow], wanted: AuditFilter) -> Select[AuditRow]:
-    columns = (
-        (wanted.company_id, AuditRow.company_id.__eq__),
-        (wanted.actor_id, _is_by),
-        (wanted.action, AuditRow.action.__eq__),
-        (wanted.target_id, lambda target_id: AuditRow.target_ids.contains([target_id])),
-        (wanted.since, AuditRow.at.__ge__),
-        (wanted.until, AuditRow.at.__lt__),
-    )
-    return query.where(*(condition(value) for value, condition in columns if value is not None))
+def _conditions(wanted: AuditFilter) -> Iterator[ColumnElement[bool]]:
+    if wanted.company_id is not None:
+        yield AuditRow.company_id == wanted.company_id
+    if wanted.actor is not None:
+        yield AuditRow.actor_id == wanted.actor
+    if wanted.user_id is not None:
+        yield AuditRow.actor_user_id == wanted.user_id
+    if wanted.action is not None:
+        yield AuditRow.action == wanted.action
+    if wanted.target is not None:
+        yield AuditRow.target_ids.contains([wanted.target])
+    if wanted.since is not None:
+        yield AuditRow.at >= wanted.since
+    if wanted.until is not None:
+        yield AuditRow.at < wanted.until
 
 
 def _as_json(state: Mapping[str, Any] | None) -> Any:

@@ -1,9 +1,23 @@
-"""SQL of companies and memberships."""
+"""SQL of companies, memberships and invites."""
 
+from collections.abc import Collection
+from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
+from sqlalchemy import ColumnElement, Select, delete, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+
 from b2b_chat.kit.database import Session, new_id
-from b2b_chat.product.companies.models import CompanyRow, MembershipRow, Role
+from b2b_chat.product.companies.models import CompanyRow, InviteRow, InviteState, MembershipRow, Role
+from b2b_chat.product.identity.models import UserRow
+
+
+class MemberRecord(NamedTuple):
+    """A membership with the address of its user."""
+
+    membership: MembershipRow
+    email: str
 
 
 class CompanyRepository:
@@ -12,14 +26,137 @@ class CompanyRepository:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    async def add(self, name: str) -> UUID:
-        """Add a company and return its id."""
-        company_id = new_id()
-        self._session.add(CompanyRow(id=company_id, name=name))
+    async def add(self, name: str) -> CompanyRow:
+        """Add a company."""
+        company = CompanyRow(id=new_id(), name=name)
+        self._session.add(company)
         await self._session.flush()
-        return company_id
+        await self._session.refresh(company)
+        return company
 
-    async def add_member(self, company_id: UUID, user_id: UUID, role: Role) -> None:
-        """Let a user belong to a company."""
-        self._session.add(MembershipRow(company_id=company_id, user_id=user_id, role=role))
+    async def find(self, company_id: UUID) -> CompanyRow | None:
+        """A company."""
+        return await self._session.get(CompanyRow, company_id)
+
+    async def lock(self, company_id: UUID) -> CompanyRow | None:
+        """A company, whose members and invites nobody else changes until the transaction ends.
+
+        Chats go on: rows that refer to the company may still be added.
+        """
+        query = select(CompanyRow).where(CompanyRow.id == company_id).with_for_update(key_share=True)
+        return await self._session.scalar(query)
+
+    async def list_companies(self, *, name_part: str | None, before: UUID | None, limit: int) -> list[CompanyRow]:
+        """Companies whose name contains a text, whatever its case, newest first, below an id."""
+        query = select(CompanyRow)
+        if name_part is not None:
+            query = query.where(CompanyRow.name.icontains(name_part, autoescape=True))
+        if before is not None:
+            query = query.where(CompanyRow.id < before)
+        return list(await self._session.scalars(query.order_by(CompanyRow.id.desc()).limit(limit)))
+
+    async def add_member(self, company_id: UUID, user_id: UUID, role: Role) -> bool:
+        """Let a user belong to a company; False, and nothing changed, where the user does already."""
+        added = (
+            insert(MembershipRow)
+            .values(company_id=company_id, user_id=user_id, role=role)
+            .on_conflict_do_nothing()
+            .returning(MembershipRow.user_id)
+        )
+        return await self._session.scalar(added) is not None
+
+    async def find_member(self, company_id: UUID, user_id: UUID) -> MemberRecord | None:
+        """A member of a company."""
+        query = _members(company_id).where(MembershipRow.user_id == user_id)
+        row = (await self._session.execute(query)).one_or_none()
+        return None if row is None else MemberRecord(*row)
+
+    async def has_member_with_email(self, company_id: UUID, email: str) -> bool:
+        """Whether the person with this lower-case address is a member of a company."""
+        query = _members(company_id).where(UserRow.email == email)
+        return (await self._session.execute(query)).first() is not None
+
+    async def list_members(self, company_id: UUID, *, after: UUID | None, limit: int) -> list[MemberRecord]:
+        """Members of a company by user id, above one."""
+        query = _members(company_id)
+        if after is not None:
+            query = query.where(MembershipRow.user_id > after)
+        rows = await self._session.execute(query.order_by(MembershipRow.user_id).limit(limit))
+        return [MemberRecord(*row) for row in rows]
+
+    async def list_memberships(self, user_ids: Collection[UUID]) -> list[MembershipRow]:
+        """All memberships of some users."""
+        query = select(MembershipRow).where(MembershipRow.user_id.in_(user_ids)).order_by(MembershipRow.created_at)
+        return list(await self._session.scalars(query))
+
+    async def count_acting_owners(self, company_id: UUID) -> int:
+        """How many owners a company has who are not blocked in it."""
+        query = select(func.count()).where(
+            MembershipRow.company_id == company_id,
+            MembershipRow.role == Role.OWNER,
+            MembershipRow.blocked_at.is_(None),
+        )
+        return await self._session.scalar(query) or 0
+
+    async def remove_member(self, company_id: UUID, user_id: UUID) -> None:
+        """Let a user no longer belong to a company."""
+        await self._session.execute(
+            delete(MembershipRow).where(MembershipRow.company_id == company_id, MembershipRow.user_id == user_id)
+        )
+
+    async def flush(self) -> None:
+        """Write what was changed on the rows that this repository gave."""
         await self._session.flush()
+
+
+def _members(company_id: UUID) -> Select[MembershipRow, str]:
+    return (
+        select(MembershipRow, UserRow.email)
+        .join(UserRow, UserRow.id == MembershipRow.user_id)
+        .where(MembershipRow.company_id == company_id)
+    )
+
+
+class InviteRepository:
+    """Invites, within one transaction."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def add(self, row: InviteRow) -> InviteRow:
+        """Add an invite."""
+        self._session.add(row)
+        await self._session.flush()
+        await self._session.refresh(row)
+        return row
+
+    async def find_locked(self, company_id: UUID, invite_id: UUID) -> InviteRow | None:
+        """A company's invite, which nobody else changes until the transaction ends."""
+        query = select(InviteRow).where(InviteRow.company_id == company_id, InviteRow.id == invite_id)
+        return await self._session.scalar(query.with_for_update())
+
+    async def list_invites(self, company_id: UUID, *, before: UUID | None, limit: int) -> list[InviteRow]:
+        """A company's invites, newest first, below an id."""
+        query = select(InviteRow).where(InviteRow.company_id == company_id)
+        if before is not None:
+            query = query.where(InviteRow.id < before)
+        return list(await self._session.scalars(query.order_by(InviteRow.id.desc()).limit(limit)))
+
+    async def list_open_emails(self, company_id: UUID, now: datetime) -> list[str]:
+        """The addresses of a company's invites that can still be accepted."""
+        query = select(InviteRow.email).where(InviteRow.company_id == company_id, *_is_open(now))
+        return list(await self._session.scalars(query))
+
+    async def claim(self, token_hashes: Collection[bytes], email: str, now: datetime) -> InviteRow | None:
+        """Mark the one open invite with one of these hashes and this address as accepted, and return it."""
+        claimed = (
+            update(InviteRow)
+            .where(InviteRow.token_hash.in_(token_hashes), InviteRow.email == email, *_is_open(now))
+            .values(state=InviteState.ACCEPTED, closed_at=now)
+            .returning(InviteRow)
+        )
+        return await self._session.scalar(claimed)
+
+
+def _is_open(now: datetime) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return (InviteRow.state == InviteState.PENDING, InviteRow.expires_at > now)

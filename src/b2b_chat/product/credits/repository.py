@@ -4,9 +4,14 @@ from decimal import Decimal
 from uuid import UUID
 
 from sqlalchemy import insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from b2b_chat.kit.database import Session
 from b2b_chat.product.credits.models import AccountRow, EntryKind, LedgerEntryRow
+
+
+class ExternalIdTaken(Exception):
+    """A movement of another company has this external id, since a moment ago."""
 
 
 class AccountRepository:
@@ -23,8 +28,23 @@ class AccountRepository:
         """The account of a company."""
         return (await self._session.scalars(select(AccountRow).where(AccountRow.company_id == company_id))).one()
 
-    async def top_up(self, company_id: UUID, amount_credits: Decimal) -> Decimal:
-        """Add credits with their ledger entry, and return the balance after."""
+    async def find_locked(self, company_id: UUID) -> AccountRow | None:
+        """The account of a company, which nobody else moves until the transaction ends."""
+        query = select(AccountRow).where(AccountRow.company_id == company_id).with_for_update()
+        return await self._session.scalar(query)
+
+    async def find_entry(self, external_id: str) -> LedgerEntryRow | None:
+        """The one movement, of any company, with this external id."""
+        return await self._session.scalar(select(LedgerEntryRow).where(LedgerEntryRow.external_id == external_id))
+
+    async def move(
+        self, company_id: UUID, amount_credits: Decimal, kind: EntryKind, *, external_id: str | None = None
+    ) -> LedgerEntryRow:
+        """Move a balance, and return the ledger entry that tells of it.
+
+        Raises:
+            ExternalIdTaken: The external id was given to another company's movement at the same time.
+        """
         moved = (
             update(AccountRow)
             .where(AccountRow.company_id == company_id)
@@ -32,16 +52,24 @@ class AccountRepository:
             .returning(AccountRow.balance_credits, AccountRow.entries)
         )
         balance, position = (await self._session.execute(moved)).one()
-        await self._session.execute(
-            insert(LedgerEntryRow).values(
+        entry = (
+            insert(LedgerEntryRow)
+            .values(
                 company_id=company_id,
                 position=position,
-                kind=EntryKind.TOP_UP,
+                kind=kind,
                 amount_credits=amount_credits,
                 balance_after_credits=balance,
+                external_id=external_id,
             )
+            .returning(LedgerEntryRow)
         )
-        return Decimal(balance)
+        try:
+            return (await self._session.scalars(entry)).one()
+        except IntegrityError as error:
+            if "uq_ledger_external_id" in str(error.orig):
+                raise ExternalIdTaken from error
+            raise
 
     async def list_entries(self, company_id: UUID, *, before: int | None, limit: int) -> list[LedgerEntryRow]:
         """The entries of a company, newest first, below a position."""

@@ -1,11 +1,21 @@
-"""What the credits API answers. Amounts are decimal strings, so that no client reads them as floats."""
+"""What the credits API takes and answers. Amounts are decimal strings, so that no client reads them as floats."""
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
-from msgspec import Struct
+from msgspec import Meta, Struct
+
+ExternalId = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=128,
+        pattern=r"^[!-~]+\Z",
+        description="The movement's name outside, as an invoice's number. The same one again moves nothing.",
+    ),
+]
 
 
 class Balance(Struct, frozen=True):
@@ -21,9 +31,27 @@ class LedgerEntry(Struct, frozen=True):
     """One movement of the balance."""
 
     position: int
-    kind: Literal["top_up", "charge"]
+    kind: Literal["top_up", "charge", "adjustment"]
     amount_credits: Decimal
     balance_after_credits: Decimal
     message_id: UUID | None
     """The user's message that was answered, for a charge."""
+    external_id: str | None
+    """What the operator called the movement, for a top-up or an adjustment."""
     created_at: datetime
+
+
+class CreditsAdd(Struct, frozen=True, forbid_unknown_fields=True):
+    """Credits that a company has paid for."""
+
+    amount_credits: Decimal
+    external_id: ExternalId
+
+
+class CreditsAdjust(Struct, frozen=True, forbid_unknown_fields=True):
+    """A correction of a company's balance, up or down."""
+
+    amount_credits: Decimal
+    external_id: ExternalId
+    reason: Annotated[str, Meta(min_length=1, max_length=500)]
+    """Kept in the audit log."""

@@ -1,14 +1,25 @@
 """A company's credits."""
 
 from decimal import Decimal
+from typing import Final
 from uuid import UUID
+
+from msgspec import Struct
 
 from b2b_chat.kit.errors import InvalidRequest, Refusal
 from b2b_chat.kit.pages import Page
-from b2b_chat.product.credits.models import LedgerEntryRow
-from b2b_chat.product.credits.schemas import Balance, LedgerEntry
+from b2b_chat.product.audit.actions import Action
+from b2b_chat.product.audit.actors import Actor
+from b2b_chat.product.companies.service import CompanyNotFound
+from b2b_chat.product.credits.models import AccountRow, EntryKind, LedgerEntryRow
+from b2b_chat.product.credits.repository import ExternalIdTaken
+from b2b_chat.product.credits.schemas import Balance, CreditsAdd, CreditsAdjust, LedgerEntry
 from b2b_chat.product.identity.service import Viewer
 from b2b_chat.product.transactions import TransactionFactory
+
+DECIMAL_PLACES: Final = 6
+MAX_AMOUNT_CREDITS: Final = Decimal(1_000_000_000)
+MAX_BALANCE_CREDITS: Final = Decimal(10_000_000_000_000)
 
 
 class InsufficientCredits(Refusal):
@@ -18,16 +29,127 @@ class InsufficientCredits(Refusal):
     message = "Insufficient credits: the company's balance is used up. Ask your admin to add credits."
 
 
+class InvalidAmount(Refusal):
+    """Not an amount that a balance can move by."""
+
+    code, status = "invalid_amount", 422
+    message = (
+        f"The amount must have at most {DECIMAL_PLACES} decimal places and be at most {MAX_AMOUNT_CREDITS:,} credits; "
+        "more than zero to add, and other than zero to adjust."
+    )
+
+
+class BalanceOutOfRange(Refusal):
+    """The balance would fall below what running answers hold, or rise above what is possible."""
+
+    code, status = "balance_out_of_range", 409
+    message = "The balance would fall below zero, or below what is held for running answers, or rise too high."
+
+
+class ExternalIdConflict(Refusal):
+    """The external id names another movement."""
+
+    code, status = "external_id_conflict", 409
+    message = "This external_id was used for another company, amount or kind of movement. Check it for a mistake."
+
+
+class Movement(Struct, frozen=True):
+    """What an operator wants a balance to be moved by."""
+
+    action: Action
+    kind: EntryKind
+    amount_credits: Decimal
+    external_id: str
+    reason: str | None = None
+
+    def require_amount(self) -> None:
+        """Refuse an amount that no such movement can have.
+
+        Raises:
+            InvalidAmount: It is not finite, too exact, too large, zero, or negative where credits are added.
+        """
+        amount = self.amount_credits
+        if not amount.is_finite() or not 0 < abs(amount) <= MAX_AMOUNT_CREDITS:
+            raise InvalidAmount
+        if amount != round(amount, DECIMAL_PLACES) or (amount < 0 and self.kind is EntryKind.TOP_UP):
+            raise InvalidAmount
+
+    def is_told_by(self, entry: LedgerEntryRow, company_id: UUID) -> bool:
+        """Whether an entry of the ledger is this movement, made before."""
+        told = (entry.company_id, entry.kind, entry.amount_credits)
+        return told == (company_id, self.kind, self.amount_credits)
+
+
 class Credits:
-    """Adding credits, and telling what became of them."""
+    """Moving a company's balance, and telling what became of it."""
 
     def __init__(self, transaction: TransactionFactory) -> None:
         self._transaction = transaction
 
-    async def top_up(self, company_id: UUID, amount_credits: Decimal) -> Decimal:
-        """Add credits to a company and return its balance."""
+    async def add(self, actor: Actor, company_id: UUID, addition: CreditsAdd) -> LedgerEntry:
+        """Add credits that were paid for. The same external id again returns what it did the first time.
+
+        Raises:
+            InvalidAmount: The amount cannot be added.
+            CompanyNotFound: There is no such company.
+            ExternalIdConflict: The external id was used for another movement.
+            BalanceOutOfRange: The balance would be too high.
+        """
+        movement = Movement(Action.CREDITS_ADD, EntryKind.TOP_UP, addition.amount_credits, addition.external_id)
+        return await self._move(actor, company_id, movement)
+
+    async def adjust(self, actor: Actor, company_id: UUID, adjustment: CreditsAdjust) -> LedgerEntry:
+        """Correct a balance, up or down. The same external id again returns what it did the first time.
+
+        Raises:
+            InvalidAmount: The amount cannot correct a balance.
+            CompanyNotFound: There is no such company.
+            ExternalIdConflict: The external id was used for another movement.
+            BalanceOutOfRange: More would be taken than is free, or the balance would be too high.
+        """
+        movement = Movement(
+            Action.CREDITS_ADJUST,
+            EntryKind.ADJUSTMENT,
+            adjustment.amount_credits,
+            adjustment.external_id,
+            adjustment.reason,
+        )
+        return await self._move(actor, company_id, movement)
+
+    async def _move(self, actor: Actor, company_id: UUID, movement: Movement) -> LedgerEntry:
+        movement.require_amount()
         async with self._transaction() as tx:
-            return await tx.accounts.top_up(company_id, amount_credits)
+            # The lock makes a repetition of this movement wait here, and then find the entry.
+            account = await tx.accounts.find_locked(company_id)
+            if account is None:
+                raise CompanyNotFound
+            balance_before = account.balance_credits
+            entry = await tx.accounts.find_entry(movement.external_id)
+            is_repeated = entry is not None
+            if entry is None:
+                _require_in_range(account, movement.amount_credits)
+                try:
+                    entry = await tx.accounts.move(
+                        company_id, movement.amount_credits, movement.kind, external_id=movement.external_id
+                    )
+                except ExternalIdTaken:
+                    raise ExternalIdConflict from None
+            elif not movement.is_told_by(entry, company_id):
+                raise ExternalIdConflict
+            after = {
+                "balance_credits": balance_before if is_repeated else entry.balance_after_credits,
+                "amount_credits": movement.amount_credits,
+                "is_repeated": is_repeated,
+                "reason": movement.reason,
+            }
+            await tx.audit.record(
+                actor,
+                movement.action,
+                targets={"company_id": company_id, "external_id": movement.external_id},
+                before={"balance_credits": balance_before},
+                after=after,
+            )
+        return _entry(entry)
 
     async def balance(self, viewer: Viewer) -> Balance:
         """What the viewer's company has."""
@@ -51,12 +173,19 @@ class Credits:
         return Page([_entry(row) for row in rows[:limit]], str(rows[limit - 1].position) if more else None)
 
 
+def _require_in_range(account: AccountRow, amount_credits: Decimal) -> None:
+    balance_after = account.balance_credits + amount_credits
+    if not account.held_credits <= balance_after <= MAX_BALANCE_CREDITS:
+        raise BalanceOutOfRange
+
+
 def _entry(row: LedgerEntryRow) -> LedgerEntry:
     return LedgerEntry(
         position=row.position,
-        kind="charge" if row.kind == "charge" else "top_up",
+        kind=EntryKind(row.kind).value,
         amount_credits=row.amount_credits,
         balance_after_credits=row.balance_after_credits,
         message_id=row.message_id,
+        external_id=row.external_id,
         created_at=row.created_at,
     )

@@ -1,9 +1,10 @@
-"""Tables of users and API keys."""
+"""Tables of users, their logins and sessions, and API keys."""
 
 from datetime import datetime
+from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import ARRAY, CheckConstraint, DateTime, ForeignKey, LargeBinary, String, func
+from sqlalchemy import ARRAY, CheckConstraint, DateTime, ForeignKey, Index, LargeBinary, SmallInteger, String, func
 from sqlalchemy.orm import Mapped, mapped_column
 
 from b2b_chat.kit.database import Row
@@ -17,14 +18,16 @@ class UserRow(Row):
 
     email: Mapped[str] = mapped_column(String(254), unique=True)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    blocked_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
 
 class ApiKeyRow(Row):
-    """A key that lets a program act as a user of a company. Only its hash is kept."""
+    """A key that lets a program act as a user of a company, or as an operator. Only its hash is kept."""
 
     __tablename__ = "api_keys"
 
-    company_id: Mapped[UUID] = mapped_column(ForeignKey("companies.id"), index=True)
+    company_id: Mapped[UUID | None] = mapped_column(ForeignKey("companies.id"), index=True)
+    """None for an operator's key, which acts in no company."""
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
     name: Mapped[str] = mapped_column(String(100))
     prefix: Mapped[str] = mapped_column(String(16))
@@ -33,3 +36,67 @@ class ApiKeyRow(Row):
     expires_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     revoked_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    last_used_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+
+class ChallengeState(StrEnum):
+    """How far a login by mail has come."""
+
+    REQUESTED = "requested"
+    """Asked for; nothing else has happened yet."""
+    DECLINED = "declined"
+    """Asked for too often."""
+    OPEN = "open"
+    """Has its two proofs, the link's token and the code. They were mailed, if the address is a known user's."""
+    REDEEMED = "redeemed"
+    BURNT = "burnt"
+    """Ended by wrong codes."""
+
+
+class LoginChallengeRow(Row):
+    """Somebody's wish to sign in with an address, whether the address is known or not. Only hashes of proofs are kept.
+
+    There is a row for unknown addresses too: asking for a link and guessing a code are then the same work for every
+    address, and take the same time.
+    """
+
+    __tablename__ = "login_challenges"
+    __table_args__ = (
+        CheckConstraint("email = lower(email)", name="email_is_lower_case"),
+        CheckConstraint("state IN ('requested', 'declined', 'open', 'redeemed', 'burnt')", name="state_is_known"),
+        CheckConstraint(
+            "(state IN ('requested', 'declined')) = (token_hash IS NULL)", name="open_ones_have_proofs"
+        ),
+        CheckConstraint("(token_hash IS NULL) = (code_hash IS NULL)", name="proofs_come_together"),
+        Index("ix_login_challenges_email", "email", "expires_at"),
+        Index("ix_login_challenges_requested", "id", postgresql_where="state = 'requested'"),
+    )
+
+    email: Mapped[str] = mapped_column(String(254))
+    language: Mapped[str] = mapped_column(String(2))
+    client_ip: Mapped[str] = mapped_column(String(45))
+    state: Mapped[str] = mapped_column(String(16), server_default=ChallengeState.REQUESTED)
+    user_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
+    token_hash: Mapped[bytes | None] = mapped_column(LargeBinary(32), unique=True)
+    code_hash: Mapped[bytes | None] = mapped_column(LargeBinary(32))
+    wrong_codes: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    expires_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), index=True)
+
+
+class SessionRow(Row):
+    """A browser that has signed in. Only the hash of its cookie's token is kept."""
+
+    __tablename__ = "sessions"
+
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), index=True)
+    company_id: Mapped[UUID | None] = mapped_column(ForeignKey("companies.id"))
+    """The company that the user is acting in."""
+    token_hash: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
+    user_agent: Mapped[str] = mapped_column(String(200))
+    client_ip: Mapped[str] = mapped_column(String(45))
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    last_seen_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    expires_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), index=True)
+    """The end of its absolute lifetime."""
+    revoked_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))

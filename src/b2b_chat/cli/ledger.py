@@ -1,0 +1,51 @@
+"""`b2b-chat ledger …`: is the money right?"""
+
+import asyncio
+from typing import Final
+
+import click
+
+from b2b_chat.cli.failures import fail, needs, settings_explained
+
+_STATEMENT_SECONDS: Final = 600
+_ACQUIRE_SECONDS: Final = 10
+
+
+@click.group()
+def ledger() -> None:
+    """Check the credits of the database at DATABASE_URL."""
+
+
+@ledger.command()
+def verify() -> None:
+    """Check every invariant of balances, holds and charges, on a live database; exit 1 and name what is broken."""
+    with needs("product"), settings_explained():
+        from b2b_chat.kit.database import Database
+        from b2b_chat.product.credits.verification import Violation, verify_ledger
+        from b2b_chat.product.settings import load_settings
+
+        url = load_settings().database_url.reveal()
+
+        async def check() -> list[Violation]:
+            database = Database(
+                url,
+                pool_size=1,
+                session_pool_size=1,
+                acquire_seconds=_ACQUIRE_SECONDS,
+                statement_seconds=_STATEMENT_SECONDS,
+            )
+            await database.open()
+            try:
+                return await verify_ledger(database)
+            finally:
+                await database.close()
+
+        violations = asyncio.run(check())
+    for violation in violations:
+        click.echo(f"{violation.invariant}: {violation.subject}: {violation.finding}", err=True)
+    if violations:
+        fail(f"The ledger is broken in {len(violations)} places.")
+    click.echo("The ledger is right: every invariant holds.")
+
+
+COMMANDS: Final = (ledger,)

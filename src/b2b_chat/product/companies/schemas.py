@@ -1,0 +1,107 @@
+"""What the API about companies takes and answers."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from msgspec import Meta, Struct
+
+from b2b_chat.product.companies.models import Role
+from b2b_chat.product.identity.api_keys import Scope
+
+
+class Company(Struct, frozen=True):
+    """A company."""
+
+    id: UUID
+    name: str
+    created_at: datetime
+    blocked_at: datetime | None
+    """Since when an operator lets nobody act in it."""
+
+
+class Member(Struct, frozen=True):
+    """A person of a company."""
+
+    user_id: UUID
+    email: str
+    role: Role
+    joined_at: datetime
+    blocked_at: datetime | None
+    """Since when the company's admins do not let the member act in it."""
+
+
+class MemberChange(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a member is to be."""
+
+    role: Role
+
+
+class InviteCreate(Struct, frozen=True, forbid_unknown_fields=True):
+    """Whom to ask into the company, and as what."""
+
+    email: EmailAddress
+    role: Role
+
+
+class Invite(Struct, frozen=True):
+    """That somebody was asked into the company. The token is in the mail alone."""
+
+    id: UUID
+    email: str
+    role: Role
+    state: Literal["pending", "accepted", "revoked", "expired"]
+    invited_by: UUID
+    created_at: datetime
+    sent_at: datetime
+    """When the mail with the token that counts was written; resending moves it."""
+    expires_at: datetime
+    closed_at: datetime | None
+    """When it was accepted or revoked."""
+
+
+class InviteAcceptance(Struct, frozen=True, forbid_unknown_fields=True):
+    """The token of an invite, as the mailed link has it after the `#`."""
+
+    token: Annotated[str, Meta(min_length=1, max_length=200)]
+
+
+class Membership(Struct, frozen=True):
+    """That you belong to a company, and as what."""
+
+    company_id: UUID
+    company_name: str
+    role: Role
+
+
+class ApiKeyCreate(Struct, frozen=True, forbid_unknown_fields=True):
+    """A key to be made; it acts in your name, within your rights."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=100)]
+    scopes: Annotated[list[Scope], Meta(min_length=1, max_length=len(Scope))]
+    expires_at: datetime | None = None
+    """With an offset from UTC; without one at all the key lasts until it is revoked."""
+
+
+class ApiKey(Struct, frozen=True):
+    """A key of the company, as far as it can be shown."""
+
+    id: UUID
+    name: str
+    prefix: str
+    """How the key begins, to tell it from others."""
+    scopes: list[Scope]
+    user_id: UUID
+    """Whom it acts for."""
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+
+
+class NewApiKey(Struct, frozen=True):
+    """A key that was just made."""
+
+    api_key: ApiKey
+    key: str
+    """The key itself. It is shown this once and cannot be seen again."""
