@@ -11,7 +11,13 @@ _SIMULATOR_PORT: Final = "8002"
 _AFTER_GRACE_SECONDS: Final = 10
 """What an app may take to end once its own grace for running answers is over."""
 
-_STAND_INS: Final = {"DATABASE_URL": "postgresql://localhost/none", "GATEWAY_SHARED_SECRET": "none"}
+_STAND_INS: Final = {
+    "DATABASE_URL": "postgresql://localhost/none",
+    "GATEWAY_SHARED_SECRET": "none",
+    "SESSION_SECRET": "none",
+    "AUTH_TOKEN_SECRET": "none",
+    "INVITE_TOKEN_SECRET": "none",
+}
 """For a description nothing is connected to; these only have to be there."""
 
 

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Final
 import msgspec
 import structlog
 from litestar import Request, Response, get, post
-from litestar.params import Body, Dependency
+from litestar.di import NamedDependency
+from litestar.params import Body, SkipValidation
 from litestar.types import Receive
 from msgspec import Struct
 
@@ -35,7 +36,7 @@ class Gateway(Struct, frozen=True):
     keep_alive_seconds: float
 
 
-GivenGateway = Annotated[Gateway, Dependency(skip_validation=True)]
+GivenGateway = NamedDependency[SkipValidation[Gateway]]
 
 
 @get(PING_PATH, operation_id="ping", tags=["internal"], responses=documented(DOOR_CODES), sync_to_thread=False)
@@ -66,9 +67,7 @@ async def chat(
     pieces = gateway.answers.answer(data, current_request_id.get() or "")
     if data.stream:
         first = await _first(pieces, request.receive)
-        events = _events(first, pieces)
-        stream: Response[Any] = EventStream(events, keep_alive_seconds=gateway.keep_alive_seconds)
-        return stream
+        return EventStream(_events(first, pieces), keep_alive_seconds=gateway.keep_alive_seconds)
     async with aclosing(pieces):
         result: Any = await _first(pieces, request.receive)
         return Response(result)

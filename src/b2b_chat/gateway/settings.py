@@ -22,7 +22,7 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     app_env: Annotated[
         Literal["dev", "test", "prod"], Meta(description="prod refuses settings that are only fit for a laptop.")
     ] = "dev"
-    debug: Annotated[bool, Meta(description="asyncio's debug mode: slow callbacks are reported. Off in prod.")] = False
+    debug: Annotated[bool, Meta(description="Log at DEBUG, whatever LOG_LEVEL says. Off in prod.")] = False
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR"], Meta(description="The least level of a log line.")
     ] = "INFO"

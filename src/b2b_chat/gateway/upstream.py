@@ -28,6 +28,8 @@ _MAX_ANSWER_BYTES: Final = 33_554_432
 _DRAIN_SECONDS: Final = 0.1
 _TRANSPORT_ERRORS: Final = (openai.APIConnectionError, httpx2.RequestError, aiohttp.ClientError)
 """What breaks on the way. Over aiohttp the SDK calls nearly all of it a time-out, and lets some pass as it is."""
+_NOT_HTTP: Final = (aiohttp.ClientResponseError, httpx2.DecodingError)
+"""What answered speaks another protocol, or says of its body what is not so."""
 
 
 class _Deadline(NamedTuple):
@@ -168,8 +170,8 @@ def _broken_transport_is(code: str) -> Iterator[None]:
     """Call what breaks on the way inside the block by this name."""
     try:
         yield
-    except aiohttp.ClientResponseError as error:
-        raise UpstreamFailure("upstream_malformed") from error  # what answered does not speak HTTP
+    except _NOT_HTTP as error:
+        raise UpstreamFailure("upstream_malformed") from error
     except _TRANSPORT_ERRORS as error:
         raise UpstreamFailure(code) from error
 

@@ -22,7 +22,7 @@ from b2b_chat.kit.request_id import current_request_id
 ALLOWED_FIELDS: Final = frozenset(
     {
         "app", "attempt", "assistant_message_id", "at", "code", "company_id", "conversation_id", "count", "deltas",
-        "duration_ms", "event", "exception", "failures", "level", "logger", "message_id", "method", "outcome", "place",
+        "duration_ms", "event", "exception", "failures", "level", "logger", "mail_id", "message_id", "method", "outcome", "place",
         "port", "problem", "request_id", "route", "status", "user_id", "variable", "version", "workers",
     }
 )  # fmt: skip

@@ -11,6 +11,8 @@ from msgspec import Struct
 
 from b2b_chat.kit.database import is_outage
 from b2b_chat.kit.errors import BodyTooLarge, InternalError, InvalidRequest, Refusal, as_refusal
+from b2b_chat.kit.strict_json import UnsupportedMediaType
+from b2b_chat.product.bodies import InvalidUnicode, NulCharacter, TooDeeplyNested
 
 log = structlog.get_logger(__name__)
 
@@ -53,13 +55,14 @@ def refuse(_request: Request[Any, Any, Any], error: Exception) -> Response[Error
     return Response(error_body(refusal), status_code=refusal.status, headers=refusal.headers)
 
 
+_IN_BODIES = (BodyTooLarge, UnsupportedMediaType, NulCharacter, InvalidUnicode, TooDeeplyNested)
 _ANYWHERE = (InvalidRequest, InternalError, DatabaseUnavailable)
 
 
 def documents(*refusals: type[Refusal], takes_body: bool = False) -> dict[int, ResponseSpec]:
     """The failures of an operation for its OpenAPI description, by status, with an example each."""
     by_status: defaultdict[int, list[type[Refusal]]] = defaultdict(list)
-    for refusal in (*refusals, *_ANYWHERE, *((BodyTooLarge,) if takes_body else ())):
+    for refusal in (*refusals, *_ANYWHERE, *(_IN_BODIES if takes_body else ())):
         by_status[refusal.status].append(refusal)
     return {
         status: ResponseSpec(

@@ -184,7 +184,7 @@ class GatewayClient:
     def _failure(self, body: bytes, retry_after: str | None) -> AnswerFailed:
         try:
             detail = self._errors.decode(body).error
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             # Not the gateway's own words: a proxy in between, or not a gateway at all.
             return GatewayUnavailable()
         match detail.code:
@@ -210,7 +210,7 @@ def _translated() -> Iterator[None]:
         raise GatewayUnavailable from error
     except TimeoutError as error:
         raise GatewayTimeout from error
-    except (aiohttp.ClientPayloadError, msgspec.DecodeError, EventTooLarge) as error:
+    except (aiohttp.ClientPayloadError, msgspec.DecodeError, UnicodeDecodeError, EventTooLarge) as error:
         raise AnswerCut from error
     except (aiohttp.ClientError, OSError) as error:
         raise GatewayUnavailable from error

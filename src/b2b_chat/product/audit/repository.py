@@ -60,14 +60,15 @@ class AuditRepository:
         Args:
             actor: Who acted.
             action: What was done.
-            targets: To what, as `{"user_id": …}`. A `company_id` among them makes it that company's row, else it is
-                the actor's company's.
+            targets: To what, as `{"user_id": …}`. A `company_id` among them makes it that company's row; without one,
+                and for whatever was refused, it is the row of the company that the actor acts in.
             refusal: The code of the refusal where it was attempted without the right to; None where it was done.
             before: What mattered of the target before, where the action changed it: ids, roles, amounts, times.
             after: The same afterwards.
         """
         named = {name: str(value) for name, value in targets.items()}
-        company_id = UUID(named["company_id"]) if "company_id" in named else actor.company_id
+        is_of_target = refusal is None and "company_id" in named
+        company_id = UUID(named["company_id"]) if is_of_target else actor.company_id
         await self._session.execute(
             insert(AuditRow).values(
                 id=new_id(),

@@ -1,9 +1,10 @@
 """Sending messages, and reading what was said."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
+from typing import TypeAlias
 from uuid import UUID
 
 import msgspec
@@ -22,7 +23,7 @@ from b2b_chat.product.chat.schemas import AnswerUsage, ChatAnswer, ChatSend, Con
 from b2b_chat.product.credits.pricing import Prices, max_prompt_tokens
 from b2b_chat.product.credits.service import InsufficientCredits
 from b2b_chat.product.gateway_client import AnswerFailed
-from b2b_chat.product.identity.service import Viewer
+from b2b_chat.product.identity.viewer import Viewer
 from b2b_chat.product.transactions import TransactionFactory
 
 TITLE_CHARACTERS = 80
@@ -100,11 +101,8 @@ class TextTooLong(Refusal):
     message = "The text is too long."
 
 
-class InvalidText(Refusal):
-    """Characters that cannot be stored."""
-
-    code, status = "invalid_text", 422
-    message = "The text holds a NUL character."
+Admit: TypeAlias = Callable[[], Awaitable[object]]
+"""Counts a new message, or refuses it with `RateLimited`."""
 
 
 class ChatLimits(Struct, frozen=True):
@@ -126,14 +124,17 @@ class Chat:
         self._prices = prices
         self._limits = limits
 
-    async def send(self, viewer: Viewer, message: ChatSend, *, stream: bool) -> Run:
+    async def send(self, viewer: Viewer, message: ChatSend, *, stream: bool, admit: Admit) -> Run:
         """Have a message answered, and return the run that answers it, whether begun now or before.
 
         The same client message id and text give the same ids, and cost once: a stored answer is returned, a running
         one joined, a failed one tried anew.
 
+        `admit` counts a new message against the rate limits; one that was sent before is never limited.
+
         Raises:
-            EmptyText, TextTooLong, InvalidText: The text cannot be a message.
+            RateLimited: The viewer, his company or his address sends too many.
+            EmptyText, TextTooLong: The text cannot be a message.
             ShuttingDown: The process is about to end.
             IdempotencyConflict: The id was used for another message.
             ConversationNotFound: The conversation is not the viewer's.
@@ -143,17 +144,26 @@ class Chat:
         """
         if self._is_draining:
             raise ShuttingDown
-        self._check_text(message.text)
         fingerprint = _fingerprint(viewer.company_id, message)
         sent = await self._repository.find_sent(viewer.user_id, message.client_message_id)
         if sent is None:
+            await admit()
+            self._check_text(message.text)
             try:
                 return await self._send_new(viewer, message, fingerprint, stream=stream)
-            except AlreadySent:
+            except (AlreadySent, ConversationBusy):
+                # What keeps the conversation busy may be this message, sent twice at once.
                 sent = await self._repository.find_sent(viewer.user_id, message.client_message_id)
-        if sent is None or sent.fingerprint != fingerprint:
+                if sent is None:
+                    raise
+        if sent.fingerprint != fingerprint:
             raise IdempotencyConflict
-        return await self._send_again(viewer, message, sent, stream=stream)
+        try:
+            return await self._send_again(viewer, message, sent, stream=stream)
+        except MessageInProgress:
+            # The answer may have ended between the look into the database and the one into the runs; look again.
+            sent = await self._repository.find_sent(viewer.user_id, message.client_message_id) or sent
+            return await self._send_again(viewer, message, sent, stream=stream)
 
     async def follow(self, viewer: Viewer, assistant_message_id: UUID) -> Run:
         """The run of one of the viewer's answers, whether it is being written or was stored long ago.
@@ -166,6 +176,9 @@ class Chat:
         running = self._runs.find(assistant_message_id)
         if running is not None:
             return running
+        if sent.status in {MessageStatus.PENDING, MessageStatus.STREAMING}:
+            # It may have ended between the look into the database and the one into the runs; look again.
+            sent = await self._find_answer(viewer, assistant_message_id)
         if sent.status in {MessageStatus.PENDING, MessageStatus.STREAMING}:
             raise MessageInProgress
         outcome = stored_failure(sent.error_code) if sent.status == MessageStatus.ERROR else _stored_answer(sent)
@@ -229,7 +242,7 @@ class Chat:
     async def _send_again(self, viewer: Viewer, message: ChatSend, sent: Sent, *, stream: bool) -> Run:
         if sent.status in {MessageStatus.COMPLETED, MessageStatus.STOPPED}:
             return _stored_run(viewer, sent, _stored_answer(sent))
-        running = self._runs.find(sent.assistant_message_id)
+        running = await self._runs.join(sent.assistant_message_id)
         if running is not None:
             return running
         if sent.status != MessageStatus.ERROR:
@@ -294,8 +307,6 @@ class Chat:
             raise EmptyText
         if len(text) > self._limits.message_chars:
             raise TextTooLong(f"The text is longer than {self._limits.message_chars} characters.")
-        if "\0" in text:
-            raise InvalidText
 
 
 class Conversations:

@@ -14,7 +14,7 @@ from b2b_chat.product.companies.service import CompanyNotFound
 from b2b_chat.product.credits.models import AccountRow, EntryKind, LedgerEntryRow
 from b2b_chat.product.credits.repository import ExternalIdTaken
 from b2b_chat.product.credits.schemas import Balance, CreditsAdd, CreditsAdjust, LedgerEntry
-from b2b_chat.product.identity.service import Viewer
+from b2b_chat.product.identity.viewer import Viewer
 from b2b_chat.product.transactions import TransactionFactory
 
 DECIMAL_PLACES: Final = 6
