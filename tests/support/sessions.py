@@ -76,7 +76,9 @@ async def invite_token(world: World, email: str) -> str:
 
 
 @asynccontextmanager
-async def http_client(url: str, *, key: str | None = None, session: str | None = None) -> AsyncIterator[httpx.AsyncClient]:
+async def http_client(
+    url: str, *, key: str | None = None, session: str | None = None
+) -> AsyncIterator[httpx.AsyncClient]:
     """A client that shows a key or a session's cookie, or nothing."""
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     cookies = {"session": session} if session else {}

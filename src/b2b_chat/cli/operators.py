@@ -1,10 +1,11 @@
 """What an operator does in a shell on the server: companies, credits, users, operators, the audit log.
 
-The result alone goes to stdout, so that `company=$(b2b-chat company-create …)` works. Every command that changes
-something is recorded in the audit log as done by `user@host`.
+They need DATABASE_URL and nothing else. The result alone goes to stdout, so that `COMPANY=$(b2b-chat company-create …)`
+works. Every command is recorded in the audit log as done by `user@host`.
 """
 
 import asyncio
+import os
 import sys
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from uuid import UUID, uuid4
 import click
 import msgspec
 
-from b2b_chat.cli.failures import WRONG_USE, fail, needs, settings_explained
+from b2b_chat.cli.failures import fail, needs, settings_explained
 
 if TYPE_CHECKING:
     from b2b_chat.kit.database import Database
@@ -209,12 +210,13 @@ def _shell() -> Iterator[Shell]:
         from b2b_chat.kit.database import DATABASE_OUTAGES, Database
         from b2b_chat.kit.errors import Refusal
         from b2b_chat.kit.request_id import current_request_id
-        from b2b_chat.product.settings import load_settings
+        from b2b_chat.kit.settings import load
+        from b2b_chat.product.settings import DatabaseSettings
 
         # What one command does belongs together in the audit log, as what one request does.
         current_request_id.set(f"cli-{uuid4().hex}")
         database = Database(
-            load_settings().database_url.reveal(),
+            load(DatabaseSettings, os.environ).database_url.reveal(),
             pool_size=1,
             session_pool_size=1,
             acquire_seconds=_ACQUIRE_SECONDS,
@@ -225,8 +227,6 @@ def _shell() -> Iterator[Shell]:
                 yield _shell_on(database, runner)
             except Refusal as refusal:
                 fail(refusal.message)
-            except msgspec.ValidationError as error:
-                fail(f"{error}.", code=WRONG_USE)
             except DATABASE_OUTAGES as error:
                 fail(f"the database at DATABASE_URL does not answer ({type(error).__name__}).")
             finally:
@@ -255,7 +255,12 @@ def _shell_on(database: "Database", runner: asyncio.Runner) -> Shell:
 
 def _convert(value: Any, kind: Any) -> Any:
     """What was typed as what a use case takes, by the rules of the HTTP API."""
-    return msgspec.convert(value, kind)
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        problem, _, place = str(error).partition(" - at `$.")
+        name = place.rstrip("`") or str(value)
+        raise click.UsageError(f"{name}: {problem}.") from None
 
 
 def _aware(time: datetime | None) -> datetime | None:

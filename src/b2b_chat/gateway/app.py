@@ -1,5 +1,7 @@
 """The composition root of gateway_api."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import Any
 
@@ -10,13 +12,15 @@ from litestar.types import ASGIApp
 from b2b_chat.contract.schemas import ChatMessage, ChatMetadata, ChatRequest
 from b2b_chat.gateway.answers import Answers
 from b2b_chat.gateway.errors import on_exception
+from b2b_chat.gateway.idempotency import MemoryRecords
 from b2b_chat.gateway.nonces import MemoryNonces
 from b2b_chat.gateway.openapi import openapi_config
 from b2b_chat.gateway.routes import Gateway, chat, ping
 from b2b_chat.gateway.settings import GatewaySettings, load_settings
-from b2b_chat.gateway.upstream import Upstream
+from b2b_chat.gateway.upstream import open_upstreams
 from b2b_chat.gateway.verification import Verification
 from b2b_chat.kit.clock import Clock, utc_now
+from b2b_chat.kit.draining import drained_on_sigterm
 from b2b_chat.kit.health import health
 from b2b_chat.kit.logging import configure_logging
 from b2b_chat.kit.request_id import RequestId
@@ -36,9 +40,18 @@ def create_app(settings: GatewaySettings | None = None, *, clock: Clock = utc_no
     if settings is None:
         settings = load_settings()
     configure_logging("gateway_api", level="DEBUG" if settings.debug else settings.log_level)
-    upstream = Upstream(settings)
-    gateway = Gateway(Answers(upstream, settings), clock, settings.sse_keep_alive_seconds)
-    app = _litestar(gateway, openapi_config=None, on_shutdown=[upstream.close])
+    records = MemoryRecords(
+        ttl_seconds=settings.gateway_idempotency_ttl_seconds, capacity_bytes=settings.gateway_idempotency_max_bytes
+    )
+    answers = Answers(open_upstreams(settings), records, settings)
+
+    @asynccontextmanager
+    async def lifespan(_app: Litestar) -> AsyncIterator[None]:
+        async with drained_on_sigterm(lambda: answers.drain(settings.shutdown_grace_seconds)):
+            yield
+
+    gateway = Gateway(answers, clock, settings.sse_keep_alive_seconds, settings.stream_start_seconds)
+    app = _litestar(gateway, openapi_config=None, lifespan=[lifespan])
     nonces = MemoryNonces(ttl_seconds=settings.gateway_nonce_ttl_seconds, capacity=settings.gateway_nonce_capacity)
     return RequestId(Verification(app, settings=settings, nonces=nonces, clock=clock))
 

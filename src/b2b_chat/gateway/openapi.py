@@ -34,8 +34,8 @@ DOOR_CODES: Final = (
 )
 """How any signed operation can fail."""
 
-CHAT_CODES: Final = tuple(code for code in FAILURES if code not in {"not_found", "method_not_allowed", "shutting_down"})
-"""How a chat can fail: in every way but those of paths that are none, and those that come with a later version."""
+CHAT_CODES: Final = tuple(code for code in FAILURES if code not in {"not_found", "method_not_allowed"})
+"""How a chat can fail: in every way but those of paths that are none."""
 
 REQUEST_EXAMPLE: Final = Example(
     summary="A first message, streamed",

@@ -10,6 +10,15 @@ from b2b_chat.kit.errors import InvalidRequest
 
 ItemT = TypeVar("ItemT")
 
+IdCursor = Annotated[
+    str | None,
+    QueryParameter(
+        pattern="^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$",
+        description="Where the page starts: `next_cursor` of the page before.",
+    ),
+]
+"""The cursor of a list by id."""
+
 Limit = Annotated[int, QueryParameter(ge=1, le=100, description="How many items at most.")]
 
 

@@ -18,6 +18,7 @@ from b2b_chat.kit.draining import drained_on_sigterm
 from b2b_chat.kit.errors import Refusal
 from b2b_chat.kit.health import health
 from b2b_chat.kit.logging import configure_logging
+from b2b_chat.kit.openapi import ExactStructs
 from b2b_chat.kit.request_id import RequestId
 from b2b_chat.product.administration import ADMINISTRATION_ROUTES, Administration
 from b2b_chat.product.audit.refusals import refusal_recorder
@@ -114,6 +115,7 @@ def create_litestar(settings: ProductSettings) -> Litestar:
         exception_handlers={Refusal: refuse, HTTPException: refuse, Exception: refuse},
         request_class=JsonRequest,
         request_max_body_size=settings.max_body_bytes,
+        plugins=[ExactStructs()],
         openapi_config=_openapi(people.session_cookie.name),
         logging_config=None,
         debug=False,

@@ -78,11 +78,11 @@ def _closer(body: bytes) -> Refusal | None:
 
 def _is_deeper_than(value: Any, depth: int) -> bool:
     layer = [value]
-    for _ in range(depth + 1):
+    for _ in range(depth):
         layer = [
             inner
             for outer in layer
             if isinstance(outer, list | dict)
             for inner in (outer.values() if isinstance(outer, dict) else outer)
         ]
-    return bool(layer)
+    return any(isinstance(inner, list | dict) for inner in layer)

@@ -11,7 +11,6 @@ from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
 from b2b_chat.kit.errors import Refusal
-from b2b_chat.product.bodies import NulCharacter
 from b2b_chat.product.identity.api_keys import Scope
 from b2b_chat.product.identity.cookies import SessionCookie
 from b2b_chat.product.identity.service import ApiKeys
@@ -88,10 +87,7 @@ class Gatekeeper:
 
         Raises:
             CrossSiteRequest: The request is another website's.
-            NulCharacter: Its query holds a NUL.
         """
-        if b"%00" in connection.scope["query_string"]:
-            raise NulCharacter
         headers = connection.headers
         if connection.scope.get("method") in _SAFE_METHODS or _bearer(connection) is not None:
             return

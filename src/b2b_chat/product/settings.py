@@ -7,9 +7,11 @@ from decimal import Decimal
 from email.utils import parseaddr
 from ipaddress import ip_address
 from typing import Annotated, Final, Literal
+from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct
 
+from b2b_chat.kit.database import is_postgresql_url
 from b2b_chat.kit.settings import Secret, load, secret_problems
 from b2b_chat.product.limits.client_ip import parse_networks
 
@@ -169,6 +171,12 @@ class ProductSettings(Struct, frozen=True):
     ] = None
 
 
+class DatabaseSettings(Struct, frozen=True):
+    """All that a command needs which does one use case and serves nothing."""
+
+    database_url: Annotated[Secret, Meta(description="PostgreSQL, as postgresql://user:password@host:5432/name")]
+
+
 def load_settings(environ: Mapping[str, str] = os.environ) -> ProductSettings:
     """The settings of this process.
 
@@ -182,10 +190,11 @@ def check(settings: ProductSettings) -> Iterator[str]:
     """What no single variable shows."""
     if settings.workers > 1:
         yield "WORKERS must be 1: more than one process needs shared state, which this release does not have."
-    if not settings.gateway_url.startswith(("http://", "https://")):
-        yield "GATEWAY_URL must start with http:// or https://."
-    if not settings.public_url.startswith(("http://", "https://")):
-        yield "PUBLIC_URL must start with http:// or https://."
+    if not is_postgresql_url(settings.database_url.reveal()):
+        yield "DATABASE_URL must be as postgresql://user:password@host:5432/name, with %40 for an @ in the password."
+    for name, url in (("GATEWAY_URL", settings.gateway_url), ("PUBLIC_URL", settings.public_url)):
+        if not _is_http_url(url):
+            yield f"{name} must start with http:// or https:// and name a host."
     if settings.cookie_samesite == "none" and not settings.cookie_secure:
         yield "COOKIE_SAMESITE=none needs COOKIE_SECURE=true: browsers drop the cookie otherwise."
     if settings.smtp_host is not None and settings.email_from is None:
@@ -225,6 +234,15 @@ def _unsafe_in_production(settings: ProductSettings) -> Iterator[str]:
         yield "OPENAI_API_KEY must not be set on the product server. Only the gateway may hold it."
     if settings.debug or settings.log_level == "DEBUG":
         yield "DEBUG and LOG_LEVEL=DEBUG are refused in production."
+
+
+def _is_http_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return False
+    return parts.scheme in {"http", "https"} and bool(host)
 
 
 def _is_this_machine(host: str) -> bool:

@@ -69,5 +69,5 @@ async def _make(keys: ApiKeys, transaction: TransactionFactory) -> str:
 
 
 async def _grant(company_id: UUID, transaction: TransactionFactory) -> None:
-    addition = CreditsAdd(GRANTED_CREDITS, f"sandbox-{new_id()}")
+    addition = CreditsAdd(str(GRANTED_CREDITS), f"sandbox-{new_id()}")
     await Credits(transaction).add(command_line_actor(), company_id, addition)

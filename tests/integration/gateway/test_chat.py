@@ -198,3 +198,23 @@ async def test_many_at_once_do_not_mix(patient: Gateway) -> None:
     prompts = [f"Question number {number}" for number in range(40)]
     results = await asyncio.gather(*[ask(patient, prompt, stream=n % 2 == 0) for n, prompt in enumerate(prompts)])
     assert all(f"“{prompt}”" in result["text"] for prompt, result in zip(prompts, results, strict=True))
+
+
+async def test_a_stream_whose_first_text_is_slow_begins_with_a_comment(openai: Wire) -> None:
+    settings = gateway_settings(openai_base_url=f"{openai.url}/v1", stream_start_seconds=0.1)
+    async with gateway(settings) as client, client.opened("[[simulate: delay_ms=500; tokens=2]]") as response:
+        assert response.status_code == 200
+        chunks = response.aiter_raw()
+        assert await anext(chunks) == KEEP_ALIVE
+        rest = b"".join([chunk async for chunk in chunks])
+    assert rest.startswith(b"event: delta")
+    assert b"event: final" in rest
+
+
+async def test_a_failure_after_a_stream_has_begun_is_an_event(openai: Wire) -> None:
+    settings = gateway_settings(openai_base_url=f"{openai.url}/v1", stream_start_seconds=0)
+    async with gateway(settings) as client:
+        response = await client.post("[[simulate: delay_ms=200; status=401]]", stream=True)
+    assert response.status_code == 200
+    assert [event.name for event in events_of(response)] == ["error"]
+    assert json.loads(events_of(response)[0].data)["error"]["code"] == "upstream_authentication"

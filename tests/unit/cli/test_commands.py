@@ -12,6 +12,9 @@ from b2b_chat.cli import main
 SETTINGS = {
     "DATABASE_URL": "postgresql://127.0.0.1:1/x",
     "GATEWAY_SHARED_SECRET": "a-secret-of-this-test-alone-0123456789",
+    "SESSION_SECRET": "one-more-of-this-test-alone-0123456789",
+    "AUTH_TOKEN_SECRET": "yet-another-of-this-test-0123456789abc",
+    "INVITE_TOKEN_SECRET": "the-last-one-of-this-test-0123456789ab",
     "OPENAI_API_KEY": "sk-of-this-test-alone",
 }
 FREE_PORTS = {"PRODUCT_PORT": "0", "GATEWAY_PORT": "0", "OPENAI_SIMULATOR_PORT": "0"}

@@ -19,6 +19,7 @@ class TestEachFailure:
     def test_has_a_fitting_status(self, failure: Failure) -> None:
         statuses = {
             "authentication_error": {401},
+            "idempotency_error": {409, 422},
             "invalid_request_error": {400, 404, 405, 413, 415, 422},
             "upstream_error": {429, 502, 503, 504},
             "unavailable_error": {503},

@@ -42,7 +42,7 @@ def test_what_is_not_in_the_contract_is_refused(changes: dict[str, Any]) -> None
 
 
 def test_no_usage_is_not_zero_usage() -> None:
-    assert msgspec.json.encode(ChatResult("", None)) == b'{"text":"","usage":null}'
+    assert msgspec.json.encode(ChatResult("", None)) == b'{"text":"","usage":null,"upstream":"primary"}'
     assert b'"prompt_tokens":0' in msgspec.json.encode(ChatResult("", Usage(0, 0, 0)))
 
 

@@ -24,9 +24,15 @@ class Pieces:
             self.is_closed = True
 
 
+async def ready(text: str) -> str:
+    return text
+
+
 async def told(pieces: Pieces) -> list[Event]:
     decoder = Decoder(max_event_bytes=10_000)
-    return [event for part in [part async for part in _events("a", pieces.run())] for event in decoder.feed(part)]
+    return [
+        event for part in [part async for part in _events(ready("a"), pieces.run())] for event in decoder.feed(part)
+    ]
 
 
 async def test_pieces_become_deltas_and_the_result_the_final() -> None:
@@ -34,7 +40,7 @@ async def test_pieces_become_deltas_and_the_result_the_final() -> None:
     assert await told(pieces) == [
         Event("delta", b'{"text":"a"}', None),
         Event("delta", b'{"text":"b"}', None),
-        Event("final", b'{"text":"ab","usage":null}', None),
+        Event("final", b'{"text":"ab","usage":null,"upstream":"primary"}', None),
     ]
 
 
@@ -53,7 +59,7 @@ async def test_a_failure_of_ours_becomes_an_error_that_says_nothing_more() -> No
 
 async def test_who_stops_listening_closes_the_answer() -> None:
     pieces = Pieces(ChatResult("ab", None))
-    events = _events("a", pieces.run())
+    events = _events(ready("a"), pieces.run())
     await anext(events)
     await anext(events)
     await events.aclose()

@@ -92,6 +92,16 @@ def test_an_address_must_be_one(url: str) -> None:
         ({"WORKERS": "2"}, "WORKERS"),
         ({"OPENAI_API_KEY": "sk-with a space in the middle"}, "OPENAI_API_KEY"),
         ({"OPENAI_API_KEY": "sk-ключ-ключ-ключ-ключ"}, "OPENAI_API_KEY"),
+        ({"OPENAI_FALLBACK_BASE_URL": "https://eu.example.com/v1"}, "OPENAI_FALLBACK_BASE_URL"),
+        ({"OPENAI_FALLBACK_API_KEY": API_KEY}, "OPENAI_FALLBACK_BASE_URL"),
+        (
+            {"OPENAI_FALLBACK_BASE_URL": "ftp://eu.example.com", "OPENAI_FALLBACK_API_KEY": API_KEY},
+            "OPENAI_FALLBACK_BASE_URL",
+        ),
+        (
+            {"OPENAI_FALLBACK_BASE_URL": "https://eu.example.com/v1", "OPENAI_FALLBACK_API_KEY": "with a space"},
+            "OPENAI_FALLBACK_API_KEY",
+        ),
         ({"LOG_LEVEL": "loud"}, "LOG_LEVEL"),
         ({"GATEWAY_PORT": "0"}, "GATEWAY_PORT"),
         ({"GATEWAY_PORT": "http"}, "GATEWAY_PORT"),

@@ -15,7 +15,8 @@ FIGURES = Usage(prompt_tokens=3, completion_tokens=2, total_tokens=5)
 
 
 async def nothing() -> AsyncGenerator[bytes, None]:
-    for chunk in ():
+    chunks: tuple[bytes, ...] = ()
+    for chunk in chunks:
         yield chunk
 
 

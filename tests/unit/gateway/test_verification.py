@@ -292,9 +292,8 @@ class Call(NamedTuple):
 
 
 methods = st.sampled_from(["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD", "post"])
-letters = st.sampled_from("abcXYZ019-_.~/%?&=+ é")
-targets = st.builds(lambda rest: "/" + rest.rstrip("?"), st.text(letters, max_size=20)).filter(
-    lambda target: target != "/health"
+targets = st.sampled_from(
+    ["/", "/v1/chat", "/v1/%63hat", "/v1/chat?a=1", "/v1/chat?b=%20&b=+", "//x/../y", "/~.-_=&+/é", "/v1/chat?a?b"]
 )
 far_times = st.integers(0, NOW - 61) | st.integers(NOW + 61, 10**15 - 1)
 names = st.sampled_from([b"x-timestamp", b"x-nonce", b"x-signature"])

@@ -37,7 +37,7 @@ class ExportFormat(StrEnum):
     CSV = "csv"
 
 
-MEDIA_TYPES: Final = {ExportFormat.NDJSON: "application/x-ndjson", ExportFormat.CSV: "text/csv; charset=utf-8"}
+MEDIA_TYPES: Final = {ExportFormat.NDJSON: "application/x-ndjson", ExportFormat.CSV: "text/csv"}
 
 
 def export_head(form: ExportFormat) -> bytes:

@@ -32,13 +32,6 @@ class AuditFilter(Struct, frozen=True):
     """Exclusive."""
 
 
-class Place(Struct, frozen=True):
-    """Where a row stands in the log's order: by time, and rows of one transaction by id."""
-
-    at: datetime
-    id: UUID
-
-
 class AuditRepository:
     """The audit log, within one transaction."""
 
@@ -87,11 +80,14 @@ class AuditRepository:
             )
         )
 
-    async def list_rows(self, wanted: AuditFilter, *, before: Place | None, limit: int) -> list[AuditRow]:
-        """Rows that match, newest first, from below a place."""
+    async def list_rows(self, wanted: AuditFilter, *, before: UUID | None, limit: int) -> list[AuditRow]:
+        """Rows that match, newest first, from below a row; rows of one transaction have one time and go by their id."""
         query = select(AuditRow).where(*_conditions(wanted))
         if before is not None:
-            query = query.where(tuple_(AuditRow.at, AuditRow.id) < tuple_(before.at, before.id))
+            place = await self._session.get(AuditRow, before)
+            if place is None:
+                return []
+            query = query.where(tuple_(AuditRow.at, AuditRow.id) < tuple_(place.at, place.id))
         return list(await self._session.scalars(query.order_by(AuditRow.at.desc(), AuditRow.id.desc()).limit(limit)))
 
 

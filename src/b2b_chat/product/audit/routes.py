@@ -1,20 +1,23 @@
 """`/v1/company/audit` for a company's admins, `/admin/audit` for operators."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
+import msgspec
 from litestar import Controller, get
 from litestar.di import NamedDependency, Provide
-from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromQuery, QueryParameter
 from litestar.response import Stream
+from msgspec import Meta
 from msgspec.structs import replace
 
-from b2b_chat.kit.pages import Limit, Page
+from b2b_chat.kit.errors import InvalidRequest
+from b2b_chat.kit.pages import IdCursor, Limit, Page
 from b2b_chat.product.audit.actions import Action
 from b2b_chat.product.audit.actors import operator_of
 from b2b_chat.product.audit.export import MEDIA_TYPES, ExportFormat
+from b2b_chat.product.audit.openapi import ExportingOperation
 from b2b_chat.product.audit.repository import AuditFilter
 from b2b_chat.product.audit.schemas import AuditRecord
 from b2b_chat.product.audit.service import Audit
@@ -26,6 +29,13 @@ from b2b_chat.product.identity.viewer import OperatorRequired, Unauthenticated, 
 _NAME = r"^[!-~]{1,200}\Z"
 
 
+_Time = Annotated[datetime, Meta(tz=True)]
+
+
+def _time(description: str) -> QueryParameter:
+    return QueryParameter(description=description, schema_extra={"format": "date-time"})
+
+
 async def provide_audit_filter(
     actor: Annotated[
         str | None, QueryParameter(pattern=_NAME, description="Id of a user or key, or user@host of a shell.")
@@ -35,17 +45,30 @@ async def provide_audit_filter(
     target: Annotated[
         str | None, QueryParameter(pattern=_NAME, description="Id of anything that it was done to.")
     ] = None,
-    since: Annotated[datetime | None, QueryParameter(description="From this time on, UTC if not said.")] = None,
-    until: Annotated[datetime | None, QueryParameter(description="Before this time, UTC if not said.")] = None,
+    since: Annotated[str | None, _time("From this time on.")] = None,
+    until: Annotated[str | None, _time("Before this time.")] = None,
 ) -> AuditFilter:
-    """Which records are wanted, by the query."""
+    """Which records are wanted, by the query.
+
+    Raises:
+        InvalidRequest: A time is none.
+    """
     return AuditFilter(
-        actor=actor, user_id=user_id, action=action, target=target, since=_aware(since), until=_aware(until)
+        actor=actor,
+        user_id=user_id,
+        action=action,
+        target=target,
+        since=_read_time("since", since),
+        until=_read_time("until", until),
     )
 
 
-def _aware(time: datetime | None) -> datetime | None:
-    return time.replace(tzinfo=UTC) if time is not None and time.tzinfo is None else time
+def _read_time(name: str, text: str | None) -> datetime | None:
+    try:
+        # As in bodies: RFC 3339 and nothing else, with an offset.
+        return None if text is None else msgspec.convert(text, _Time)
+    except msgspec.ValidationError as error:
+        raise InvalidRequest(f"{InvalidRequest.message} {name}: {error}.") from None
 
 
 class CompanyAuditRoutes(Controller):
@@ -67,7 +90,7 @@ class CompanyAuditRoutes(Controller):
         viewer: NamedDependency[Viewer],
         wanted: NamedDependency[AuditFilter],
         audit: NamedDependency[Audit],
-        cursor: FromQuery[str | None] = None,
+        cursor: IdCursor = None,
         limit: Limit = 50,
     ) -> Page[AuditRecord]:
         """List what was done in your company with an admin's right, or to it by an operator, newest first."""
@@ -88,7 +111,7 @@ class OperatorAuditRoutes(Controller):
         wanted: NamedDependency[AuditFilter],
         audit: NamedDependency[Audit],
         company_id: FromQuery[UUID | None] = None,
-        cursor: FromQuery[str | None] = None,
+        cursor: IdCursor = None,
         limit: Limit = 50,
     ) -> Page[AuditRecord]:
         """List what was done with an admin's or an operator's right, newest first."""
@@ -98,15 +121,8 @@ class OperatorAuditRoutes(Controller):
         "/export",
         operation_id="exportAudit",
         opt={"audited": Action.AUDIT_EXPORT},
-        responses={
-            200: ResponseSpec(
-                data_container=str,
-                media_type=MEDIA_TYPES[ExportFormat.NDJSON],
-                description="A record a line, as JSON or as CSV.",
-                generate_examples=False,
-            ),
-            **documents(Unauthenticated, UserBlocked, OperatorRequired),
-        },
+        operation_class=ExportingOperation,
+        responses=documents(Unauthenticated, UserBlocked, OperatorRequired),
     )
     async def export(
         self,

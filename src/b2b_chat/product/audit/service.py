@@ -1,20 +1,18 @@
 """Reading the audit log; it is written by the use cases themselves, in their own transactions."""
 
 from collections.abc import AsyncGenerator
-from datetime import datetime
 from typing import Final
 from uuid import UUID
 
 import msgspec
 import structlog
 
-from b2b_chat.kit.errors import InvalidRequest
-from b2b_chat.kit.pages import Page
+from b2b_chat.kit.pages import Page, id_from_cursor
 from b2b_chat.product.audit.actions import Action
 from b2b_chat.product.audit.actors import Actor
 from b2b_chat.product.audit.export import ExportFormat, export_head, export_records
 from b2b_chat.product.audit.models import AuditRow
-from b2b_chat.product.audit.repository import AuditFilter, Place
+from b2b_chat.product.audit.repository import AuditFilter
 from b2b_chat.product.audit.schemas import AuditRecord
 from b2b_chat.product.transactions import TransactionFactory
 
@@ -30,16 +28,11 @@ class Audit:
         self._transaction = transaction
 
     async def search(self, wanted: AuditFilter, *, cursor: str | None, limit: int) -> Page[AuditRecord]:
-        """The records that match.
-
-        Raises:
-            InvalidRequest: The cursor is not one that this list gave.
-        """
-        before = None if cursor is None else _place(cursor)
+        """The records that match."""
         async with self._transaction() as tx:
-            rows = await tx.audit.list_rows(wanted, before=before, limit=limit + 1)
+            rows = await tx.audit.list_rows(wanted, before=id_from_cursor(cursor), limit=limit + 1)
         records = [_record(row) for row in rows[:limit]]
-        return Page(records, _cursor(rows[limit - 1]) if len(rows) > limit else None)
+        return Page(records, str(records[-1].id) if len(rows) > limit else None)
 
     async def export(self, actor: Actor, wanted: AuditFilter, form: ExportFormat) -> AsyncGenerator[bytes, None]:
         """The records that match as text, piece by piece, however many there are. That it was done is recorded."""
@@ -55,9 +48,9 @@ class Audit:
         before = None
         while rows := await self._batch(wanted, before):
             yield export_records([_record(row) for row in rows], form)
-            before = Place(rows[-1].at, rows[-1].id)
+            before = rows[-1].id
 
-    async def _batch(self, wanted: AuditFilter, before: Place | None) -> list[AuditRow]:
+    async def _batch(self, wanted: AuditFilter, before: UUID | None) -> list[AuditRow]:
         try:
             async with self._transaction() as tx:
                 return await tx.audit.list_rows(wanted, before=before, limit=_BATCH)
@@ -70,21 +63,6 @@ class Audit:
         """Record that somebody attempted what he has no right to."""
         async with self._transaction() as tx:
             await tx.audit.record(actor, action, targets=targets, refusal=code)
-
-
-def _cursor(row: AuditRow) -> str:
-    return f"{row.at.isoformat()}~{row.id}"
-
-
-def _place(cursor: str) -> Place:
-    at, _, row_id = cursor.partition("~")
-    try:
-        place = Place(datetime.fromisoformat(at), UUID(row_id))
-    except ValueError:
-        raise InvalidRequest("cursor: not one of this list.") from None
-    if place.at.tzinfo is None:
-        raise InvalidRequest("cursor: not one of this list.")
-    return place
 
 
 def _record(row: AuditRow) -> AuditRecord:

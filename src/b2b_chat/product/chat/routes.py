@@ -7,13 +7,14 @@ from uuid import UUID
 
 from litestar import Controller, Request, Response, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody
+from litestar.params import FromPath, HeaderParameter, JSONBody
 from msgspec import Struct
 
 from b2b_chat.kit.event_stream import EventStream, race
-from b2b_chat.kit.pages import Limit, Page
-from b2b_chat.product.chat.events import Place, events_of, read_event_id
+from b2b_chat.kit.pages import IdCursor, Limit, Page
+from b2b_chat.product.chat.events import EVENT_ID, Place, events_of, read_event_id
 from b2b_chat.product.chat.failures import ANSWER_FAILURES, ClientDisconnected
+from b2b_chat.product.chat.openapi import AnsweringOperation, FollowingOperation
 from b2b_chat.product.chat.run import Run
 from b2b_chat.product.chat.schemas import ChatAnswer, ChatSend, Conversation, Message
 from b2b_chat.product.chat.service import (
@@ -54,6 +55,7 @@ class ChatRoutes(Controller):
     @post(
         "/chat",
         operation_id="sendMessage",
+        operation_class=AnsweringOperation,
         status_code=200,
         opt={"scope": Scope.CHAT},
         responses=documents(
@@ -98,6 +100,7 @@ class ChatRoutes(Controller):
     @get(
         "/chat/{assistant_message_id:uuid}/events",
         operation_id="followAnswer",
+        operation_class=FollowingOperation,
         opt={"scope": Scope.CHAT},
         responses=documents(*READING_REFUSALS, AnswerNotFound, MessageInProgress),
     )
@@ -107,7 +110,7 @@ class ChatRoutes(Controller):
         assistant_message_id: FromPath[UUID],
         chat: NamedDependency[Chat],
         stream_options: NamedDependency[StreamOptions],
-        last_event_id: Annotated[str | None, HeaderParameter(name="Last-Event-ID", max_length=64)] = None,
+        last_event_id: Annotated[str, HeaderParameter(name="Last-Event-ID", pattern=EVENT_ID)] = "",
     ) -> Response[None]:
         """Follow an answer as server-sent events, from its start or from the event named by `Last-Event-ID`."""
         after = read_event_id(last_event_id) if last_event_id else None
@@ -156,7 +159,7 @@ class ConversationRoutes(Controller):
         self,
         viewer: NamedDependency[Viewer],
         conversations: NamedDependency[Conversations],
-        cursor: FromQuery[str | None] = None,
+        cursor: IdCursor = None,
         limit: Limit = 50,
     ) -> Page[Conversation]:
         """List your conversations, newest first."""
@@ -172,7 +175,7 @@ class ConversationRoutes(Controller):
         viewer: NamedDependency[Viewer],
         conversation_id: FromPath[UUID],
         conversations: NamedDependency[Conversations],
-        cursor: FromQuery[str | None] = None,
+        cursor: IdCursor = None,
         limit: Limit = 50,
     ) -> Page[Message]:
         """List the messages of one of your conversations, oldest first."""

@@ -123,14 +123,10 @@ class Invites:
         return _shown(invite, now)
 
     async def list_invites(self, viewer: Viewer, *, cursor: str | None, limit: int) -> Page[Invite]:
-        """The invites of the viewer's company, closed ones too, newest first.
-
-        Raises:
-            InvalidRequest: The cursor is not one that this list gave.
-        """
-        before, now = id_from_cursor(cursor), self._clock()
+        """The invites of the viewer's company, closed ones too, newest first."""
+        now = self._clock()
         async with self._transaction() as tx:
-            rows = await tx.invites.list_invites(viewer.company_id, before=before, limit=limit + 1)
+            rows = await tx.invites.list_invites(viewer.company_id, before=id_from_cursor(cursor), limit=limit + 1)
         items = [_shown(row, now) for row in rows[:limit]]
         return Page(items, str(items[-1].id) if len(rows) > limit else None)
 

@@ -1,6 +1,6 @@
 """The API keys of a company, as its admins see them."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from b2b_chat.kit.clock import Clock, utc_now
@@ -22,13 +22,6 @@ class ApiKeyNotFound(Refusal):
     message = "Your company has no API key with this id."
 
 
-class ExpiryNotInFuture(Refusal):
-    """The key would be expired from the start."""
-
-    code, status = "expiry_not_in_future", 422
-    message = "expires_at must be later than now."
-
-
 class CompanyKeys:
     """Making and revoking the keys that programs of a company use."""
 
@@ -43,12 +36,10 @@ class CompanyKeys:
 
         Raises:
             ScopeMissing: The viewer lacks a scope that the key is to have.
-            ExpiryNotInFuture: It would be expired from the start.
         """
         for scope in wanted.scopes:
             viewer.require(scope)
-        if wanted.expires_at is not None and wanted.expires_at <= self._clock():
-            raise ExpiryNotInFuture
+        days = wanted.expires_in_days
         key = new_api_key()
         async with self._transaction() as tx:
             row = await tx.api_keys.add(
@@ -59,7 +50,7 @@ class CompanyKeys:
                     prefix=key[:SHOWN_CHARACTERS],
                     key_hash=hash_api_key(key),
                     scopes=sorted(set(wanted.scopes)),
-                    expires_at=wanted.expires_at,
+                    expires_at=None if days is None else self._clock() + timedelta(days=days),
                 )
             )
             await tx.audit.record(
@@ -71,14 +62,9 @@ class CompanyKeys:
         return NewApiKey(_api_key(row), key)
 
     async def list_keys(self, viewer: Viewer, *, cursor: str | None, limit: int) -> Page[ApiKey]:
-        """The keys of the viewer's company, revoked ones too, newest first.
-
-        Raises:
-            InvalidRequest: The cursor is not one that this list gave.
-        """
-        before = id_from_cursor(cursor)
+        """The keys of the viewer's company, revoked ones too, newest first."""
         async with self._transaction() as tx:
-            rows = await tx.api_keys.list_keys(viewer.company_id, before=before, limit=limit + 1)
+            rows = await tx.api_keys.list_keys(viewer.company_id, before=id_from_cursor(cursor), limit=limit + 1)
         items = [_api_key(row) for row in rows[:limit]]
         return Page(items, str(items[-1].id) if len(rows) > limit else None)
 

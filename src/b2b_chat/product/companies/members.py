@@ -43,14 +43,9 @@ class Members:
         self._clock = clock
 
     async def list_members(self, viewer: Viewer, *, cursor: str | None, limit: int) -> Page[Member]:
-        """The members of the viewer's company.
-
-        Raises:
-            InvalidRequest: The cursor is not one that this list gave.
-        """
-        after = id_from_cursor(cursor)
+        """The members of the viewer's company."""
         async with self._transaction() as tx:
-            records = await tx.companies.list_members(viewer.company_id, after=after, limit=limit + 1)
+            records = await tx.companies.list_members(viewer.company_id, after=id_from_cursor(cursor), limit=limit + 1)
         items = [_member(record) for record in records[:limit]]
         return Page(items, str(items[-1].user_id) if len(records) > limit else None)
 

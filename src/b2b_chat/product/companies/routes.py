@@ -5,9 +5,9 @@ from uuid import UUID
 
 from litestar import Controller, MediaType, Request, Response, delete, get, head, patch, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.params import FromPath, JSONBody
 
-from b2b_chat.kit.pages import Limit, Page
+from b2b_chat.kit.pages import IdCursor, Limit, Page
 from b2b_chat.product.audit.actions import Action
 from b2b_chat.product.companies import invite_page
 from b2b_chat.product.companies.ceiling import RoleTooLow
@@ -19,7 +19,7 @@ from b2b_chat.product.companies.invites import (
     Invites,
     TooManyInvites,
 )
-from b2b_chat.product.companies.keys import ApiKeyNotFound, CompanyKeys, ExpiryNotInFuture
+from b2b_chat.product.companies.keys import ApiKeyNotFound, CompanyKeys
 from b2b_chat.product.companies.members import LastOwner, MemberNotFound, Members
 from b2b_chat.product.companies.schemas import (
     ApiKey,
@@ -68,7 +68,7 @@ class MemberRoutes(Controller):
         self,
         viewer: NamedDependency[Viewer],
         members: NamedDependency[Members],
-        cursor: FromQuery[str | None] = None,
+        cursor: IdCursor = None,
         limit: Limit = 50,
     ) -> Page[Member]:
         """List the members of your company."""
@@ -168,7 +168,7 @@ class InviteRoutes(Controller):
         self,
         viewer: NamedDependency[Viewer],
         invites: NamedDependency[Invites],
-        cursor: FromQuery[str | None] = None,
+        cursor: IdCursor = None,
         limit: Limit = 50,
     ) -> Page[Invite]:
         """List the invites of your company, closed ones too, newest first."""
@@ -267,7 +267,7 @@ class ApiKeyRoutes(Controller):
         "/",
         operation_id="createApiKey",
         opt={"audited": Action.API_KEY_CREATE},
-        responses=documents(*ACTING_REFUSALS, ExpiryNotInFuture, takes_body=True),
+        responses=documents(*ACTING_REFUSALS, takes_body=True),
     )
     async def create(
         self, viewer: NamedDependency[Viewer], data: JSONBody[ApiKeyCreate], company_keys: NamedDependency[CompanyKeys]
@@ -280,7 +280,7 @@ class ApiKeyRoutes(Controller):
         self,
         viewer: NamedDependency[Viewer],
         company_keys: NamedDependency[CompanyKeys],
-        cursor: FromQuery[str | None] = None,
+        cursor: IdCursor = None,
         limit: Limit = 50,
     ) -> Page[ApiKey]:
         """List the keys of your company, revoked ones too, newest first."""

@@ -103,8 +103,8 @@ class ApiKeyCreate(Struct, frozen=True, forbid_unknown_fields=True):
 
     name: Annotated[str, Meta(min_length=1, max_length=100)]
     scopes: Annotated[list[Scope], Meta(min_length=1, max_length=len(Scope))]
-    expires_at: Annotated[datetime, Meta(tz=True)] | None = None
-    """With an offset from UTC; a key without it lasts until it is revoked."""
+    expires_in_days: Annotated[int, Meta(ge=1, le=3650)] | None = None
+    """A key without it lasts until it is revoked."""
 
 
 class ApiKey(Struct, frozen=True):

@@ -68,14 +68,11 @@ class Companies:
         return _overview(record)
 
     async def search(self, name_part: str | None, *, cursor: str | None, limit: int) -> Page[CompanyOverview]:
-        """Companies whose name contains a text, with their balances, newest first.
-
-        Raises:
-            InvalidRequest: The cursor is not one that this list gave.
-        """
-        before = id_from_cursor(cursor)
+        """Companies whose name contains a text, with their balances, newest first."""
         async with self._transaction() as tx:
-            records = await tx.companies.list_with_accounts(name_part=name_part, before=before, limit=limit + 1)
+            records = await tx.companies.list_with_accounts(
+                name_part=name_part, before=id_from_cursor(cursor), limit=limit + 1
+            )
         items = [_overview(record) for record in records[:limit]]
         return Page(items, str(items[-1].id) if len(records) > limit else None)
 

@@ -1,8 +1,10 @@
 """`/v1/balance` and `/v1/ledger`."""
 
+from typing import Annotated
+
 from litestar import Controller, get
 from litestar.di import NamedDependency
-from litestar.params import FromQuery
+from litestar.params import QueryParameter
 
 from b2b_chat.kit.pages import Limit, Page
 from b2b_chat.product.credits.schemas import Balance, LedgerEntry
@@ -33,7 +35,12 @@ class CreditRoutes(Controller):
         self,
         viewer: NamedDependency[Viewer],
         credit: NamedDependency[Credits],
-        cursor: FromQuery[str | None] = None,
+        cursor: Annotated[
+            str | None,
+            QueryParameter(
+                pattern="^[0-9]{1,18}$", description="Where the page starts: `next_cursor` of the page before."
+            ),
+        ] = None,
         limit: Limit = 50,
     ) -> Page[LedgerEntry]:
         """List the movements of the company's balance, newest first."""

@@ -44,12 +44,12 @@ def compose(letter: Letter, *, sender: str, message_id: str, written_at: datetim
     message["Subject"] = subject
     message["Date"] = written_at
     message["Message-ID"] = message_id
-    message["Content-Language"] = letter.language
     # Out-of-office answers to a login code help nobody.
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(text.strip() + "\n")
     escaped = {name: html.escape(value) for name, value in fields.items()}
     message.add_alternative(_template(letter, "html").substitute(escaped), subtype="html")
+    message["Content-Language"] = letter.language  # last, or it would be taken for the first part's
     return message
 
 

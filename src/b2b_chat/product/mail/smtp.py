@@ -121,7 +121,7 @@ def _not_sent(error: Exception) -> MailNotSent:
         case _ if isinstance(error.__cause__ or error, ssl.SSLError):
             return MailDelayed("tls_failed", str(error.__cause__ or error))
         case aiosmtplib.SMTPResponseException():
-            return MailDelayed("server_busy", _words(error))
+            return MailDelayed("server_not_ready", _words(error))
         case _:
             return MailDelayed("server_unreachable", str(error))
 

@@ -5,15 +5,15 @@ from uuid import UUID
 
 from litestar import Controller, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from litestar.params import FromPath, JSONBody, QueryParameter
 
-from b2b_chat.kit.pages import Limit, Page
+from b2b_chat.kit.pages import IdCursor, Limit, Page
 from b2b_chat.product.audit.actions import Action
 from b2b_chat.product.audit.actors import operator_of
 from b2b_chat.product.companies.schemas import Company, CompanyCreate, CompanyOverview
 from b2b_chat.product.companies.service import Companies, CompanyNotFound
 from b2b_chat.product.credits.schemas import CreditsAdd, CreditsAdjust, LedgerEntry
-from b2b_chat.product.credits.service import BalanceOutOfRange, Credits, ExternalIdConflict, InvalidAmount
+from b2b_chat.product.credits.service import BalanceOutOfRange, Credits, ExternalIdConflict
 from b2b_chat.product.errors import documents
 from b2b_chat.product.guards import CrossSiteRequest, operator_only
 from b2b_chat.product.identity.viewer import OperatorRequired, Unauthenticated, UserBlocked, Viewer
@@ -51,7 +51,7 @@ class OperatorCompanyRoutes(Controller):
         self,
         companies: NamedDependency[Companies],
         search: Annotated[str | None, QueryParameter(pattern=_TEXT, description="Part of the name.")] = None,
-        cursor: FromQuery[str | None] = None,
+        cursor: IdCursor = None,
         limit: Limit = 50,
     ) -> Page[CompanyOverview]:
         """List companies with their balances, newest first."""
@@ -93,9 +93,7 @@ class OperatorCompanyRoutes(Controller):
         operation_id="addCredits",
         status_code=200,
         opt={"audited": Action.CREDITS_ADD},
-        responses=documents(
-            *_CHANGING, CompanyNotFound, InvalidAmount, ExternalIdConflict, BalanceOutOfRange, takes_body=True
-        ),
+        responses=documents(*_CHANGING, CompanyNotFound, ExternalIdConflict, BalanceOutOfRange, takes_body=True),
     )
     async def add_credits(
         self,
@@ -112,9 +110,7 @@ class OperatorCompanyRoutes(Controller):
         operation_id="adjustCredits",
         status_code=200,
         opt={"audited": Action.CREDITS_ADJUST},
-        responses=documents(
-            *_CHANGING, CompanyNotFound, InvalidAmount, ExternalIdConflict, BalanceOutOfRange, takes_body=True
-        ),
+        responses=documents(*_CHANGING, CompanyNotFound, ExternalIdConflict, BalanceOutOfRange, takes_body=True),
     )
     async def adjust_credits(
         self,
@@ -140,7 +136,7 @@ class OperatorUserRoutes(Controller):
         users: NamedDependency[Users],
         search: Annotated[str | None, QueryParameter(pattern=_TEXT, description="Part of the address.")] = None,
         company_id: Annotated[UUID | None, QueryParameter(description="Members of this company only.")] = None,
-        cursor: FromQuery[str | None] = None,
+        cursor: IdCursor = None,
         limit: Limit = 50,
     ) -> Page[User]:
         """List people with their companies, newest first."""

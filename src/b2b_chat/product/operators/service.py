@@ -100,15 +100,10 @@ class Users:
     async def search(
         self, email_part: str | None, company_id: UUID | None, *, cursor: str | None, limit: int
     ) -> Page[User]:
-        """Users whose address contains a text, or who belong to a company, newest first.
-
-        Raises:
-            InvalidRequest: The cursor is not one that this list gave.
-        """
-        before = id_from_cursor(cursor)
+        """Users whose address contains a text, or who belong to a company, newest first."""
         async with self._transaction() as tx:
             records = await tx.operators.list_users(
-                email_part=email_part, company_id=company_id, before=before, limit=limit + 1
+                email_part=email_part, company_id=company_id, before=id_from_cursor(cursor), limit=limit + 1
             )
             users = await _users(tx, records[:limit])
         return Page(users, str(users[-1].id) if len(records) > limit else None)

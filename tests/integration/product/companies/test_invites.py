@@ -86,9 +86,7 @@ async def test_a_token_presented_100_times_at_once_admits_once(
     token = await invite_token(world, email)
     session = await add_session(world, user_id)
     async with http_client(product_url, session=session) as theirs:
-        answers = await asyncio.gather(
-            *[theirs.post("/v1/invites/accept", json={"token": token}) for _ in range(100)]
-        )
+        answers = await asyncio.gather(*[theirs.post("/v1/invites/accept", json={"token": token}) for _ in range(100)])
     assert Counter(answer.status_code for answer in answers) == {200: 1, 404: 99}
     assert {error_of(answer) for answer in answers if answer.status_code == 404} == {(404, "invite_not_found")}
     rows = await world.rows("SELECT company_id FROM memberships WHERE user_id = $1", user_id)
@@ -109,9 +107,7 @@ async def test_only_the_invited_address_can_accept(world: World, product_url: st
     assert (await accept(product_url, await add_session(world, user_id), token)).status_code == 200
 
 
-async def test_accepting_needs_a_person_signed_in(
-    world: World, product_url: str, owner: Person, http: httpx.AsyncClient
-) -> None:
+async def test_accepting_needs_a_person_signed_in(world: World, product_url: str, http: httpx.AsyncClient) -> None:
     email = an_address()
     await invite(http, email)
     token = await invite_token(world, email)
@@ -265,7 +261,7 @@ async def test_a_member_may_not_invite(world: World, product_url: str) -> None:
     assert error_of(refused) == (403, "scope_missing")
 
 
-async def test_open_invites_are_capped_even_when_made_at_once(world: World, http: httpx.AsyncClient) -> None:
+async def test_open_invites_are_capped_even_when_made_at_once(http: httpx.AsyncClient) -> None:
     await asyncio.gather(*[invite(http, an_address()) for _ in range(95)])
     bodies = [{"email": an_address(), "role": "member"} for _ in range(10)]
     answers = await asyncio.gather(*[http.post("/v1/company/invites", json=body) for body in bodies])
@@ -340,7 +336,7 @@ async def test_a_body_that_is_no_invite_is_refused(http: httpx.AsyncClient, body
     assert error_of(await http.post("/v1/company/invites", json=body)) == (400, "invalid_request")
 
 
-async def test_the_page_behind_the_link_changes_nothing(world: World, product_url: str, http: httpx.AsyncClient) -> None:
+async def test_the_page_behind_the_link_changes_nothing(product_url: str, http: httpx.AsyncClient) -> None:
     email = an_address()
     await invite(http, email)
     async with http_client(product_url) as browser:

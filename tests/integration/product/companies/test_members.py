@@ -36,7 +36,9 @@ async def test_members_are_listed_by_pages_and_shown_one_by_one(world: World, pr
     shown: list[dict[str, Any]] = []
     cursor = None
     while True:
-        page = (await as_(product_url, owner, "GET", "", params={"limit": 2} | ({"cursor": cursor} if cursor else {}))).json()
+        page = (
+            await as_(product_url, owner, "GET", "", params={"limit": 2} | ({"cursor": cursor} if cursor else {}))
+        ).json()
         shown += page["items"]
         cursor = page["next_cursor"]
         if cursor is None:
@@ -132,9 +134,7 @@ async def test_two_owners_who_demote_each_other_at_once_leave_one(world: World, 
 async def test_owners_who_all_leave_at_once_leave_one(world: World, product_url: str) -> None:
     first = await world.person(role="owner")
     owners = [first, *[await world.person(role="owner", company_id=first.company_id) for _ in range(9)]]
-    answers = await asyncio.gather(
-        *[as_(product_url, owner, "DELETE", f"/{owner.user_id}") for owner in owners]
-    )
+    answers = await asyncio.gather(*[as_(product_url, owner, "DELETE", f"/{owner.user_id}") for owner in owners])
     assert Counter(answer.status_code for answer in answers) == {204: 9, 409: 1}
     assert await roles(world, first) == ["owner"]
 
@@ -191,7 +191,9 @@ async def test_a_removed_member_leaves_for_good(world: World, product_url: str) 
         assert error_of(await client.http.get("/v1/balance")) == (401, "unauthenticated")
     # The keys of the time before do not come back with the person.
     await world.rows(
-        "INSERT INTO memberships (company_id, user_id, role) VALUES ($1, $2, 'member')", owner.company_id, member.user_id
+        "INSERT INTO memberships (company_id, user_id, role) VALUES ($1, $2, 'member')",
+        owner.company_id,
+        member.user_id,
     )
     async with client_of(product_url, member) as client:
         assert error_of(await client.http.get("/v1/balance")) == (401, "unauthenticated")
