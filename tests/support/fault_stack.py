@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,7 +28,7 @@ from b2b_chat.product.schema import upgrade_to_head_async
 from b2b_chat.sandbox.postgres import EmbeddedPostgres
 from b2b_chat.sandbox.processes import Child, log_tail, our_command, spawn
 from support.commands import clean_environ
-from support.proxy import Proxy, listening
+from support.proxy import Address, Proxy, listening
 from support.wire_watch import HttpRequest, Statements, http_requests
 
 DATABASE: Final = "faults"
@@ -53,10 +54,13 @@ PRODUCT_SETTINGS: Final = {
     "GATEWAY_CONNECT_TIMEOUT_SECONDS": "2",
     "GATEWAY_SILENCE_TIMEOUT_SECONDS": "6",
     "GATEWAY_TOTAL_TIMEOUT_SECONDS": "40",
+    "CHAT_RPM_PER_COMPANY": "10000000",
+    "CHAT_RPM_PER_USER": "10000000",
+    "CHAT_RPM_PER_IP": "10000000",
     "DATABASE_POOL_SIZE": "8",
     "DATABASE_ACQUIRE_TIMEOUT_SECONDS": "2",
     "DATABASE_STATEMENT_TIMEOUT_SECONDS": "3",
-    "SHUTDOWN_GRACE_SECONDS": "4",
+    "SHUTDOWN_GRACE_SECONDS": "2",
 }
 """Time-outs in seconds where a production has minutes, so that recovery can be watched."""
 
@@ -72,7 +76,7 @@ GATEWAY_SETTINGS: Final = {
     "UPSTREAM_TOTAL_TIMEOUT_SECONDS": "30",
     "UPSTREAM_RETRY_BASE_SECONDS": "0.1",
     "UPSTREAM_RETRY_CAP_SECONDS": "2",
-    "SHUTDOWN_GRACE_SECONDS": "4",
+    "SHUTDOWN_GRACE_SECONDS": "2",
 }
 
 SIMULATOR_SETTINGS: Final = {"OPENAI_SIMULATOR_KEPT_REQUESTS": "100000"}
@@ -88,6 +92,12 @@ class Part:
         self._logs = logs
         self._starts = 0
         self._child: Child | None = None
+        self._is_ending = False
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether it was asked to end and has not yet."""
+        return self._is_ending and self.is_running
 
     @property
     def is_running(self) -> bool:
@@ -108,7 +118,9 @@ class Part:
 
     def launch(self, **overrides: str) -> None:
         """Start it, with other settings for this time where some are given, and do not wait."""
+        self.kill()
         self._starts += 1
+        self._is_ending = False
         environ = {**self.environ, **overrides}
         self._child = spawn(self.command, our_command(self.command), environ=environ, log=self.log)
 
@@ -139,6 +151,7 @@ class Part:
     def ask_to_end(self) -> None:
         """SIGTERM it."""
         assert self._child is not None
+        self._is_ending = True
         self._child.ask_to_stop(signal.SIGTERM)
 
     async def ended(self) -> None:
@@ -172,6 +185,11 @@ class Postgres:
         """Where it listens."""
         return Path(self.url.partition("host=")[2].replace("%2F", "/")) / ".s.PGSQL.5432"
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether it still runs; a full disk may have ended it."""
+        return self.is_up and self._server.child.is_running()
+
     def start(self) -> None:
         """Start it, with an empty database where there is none."""
         if not self.is_up:
@@ -204,9 +222,12 @@ class FaultStack:
         self.folder = folder
         self.postgres = Postgres(folder / "pg")
         self.statements = Statements()
-        ports = iter(_free_ports(7, rng))
-        product, gateway, simulator, *lines = ports
-        client_port, gateway_port, upstream_port, self.spare_port = lines
+        self._more_ports = iter(_free_ports(64, rng))
+        product, gateway, simulator, client_port, gateway_port, upstream_port, self.spare_port = islice(
+            self._more_ports, 7
+        )
+        self._successors: list[Part] = []
+        self._usual_targets: dict[Proxy, Address] = {}
         self.accepted_secrets = [SHARED_SECRET.encode()]
         self.verified_request_ids: set[str] = set()
         """Of the calls on the way to the gateway whose signature is right."""
@@ -216,7 +237,7 @@ class FaultStack:
         self.gateway_line = Proxy((_HOST, gateway), rng=rng, watch=http_requests(self._see_signed_call))
         self.upstream_line = Proxy((_HOST, simulator), rng=rng, watch=http_requests(self._see_upstream_call))
         self.database_line = Proxy(self.postgres.socket, rng=rng, watch=self.statements)
-        self._listening_at = {
+        self._listening_at: dict[Proxy, Address] = {
             self.client_line: (_HOST, client_port),
             self.gateway_line: (_HOST, gateway_port),
             self.upstream_line: (_HOST, upstream_port),
@@ -272,10 +293,36 @@ class FaultStack:
         for part in self.parts:
             if part.is_running:
                 part.signal(signal.SIGCONT)
-            else:
+            if part.is_ending:
+                await part.ended()
+            if not part.is_running:
                 part.launch()
         for part in self.parts:
             await part.wait_until_healthy()
+
+    async def replaced(self, part: Part, line: Proxy, **settings: str) -> Part:
+        """Start a part's successor beside it, send all new connections there, and let the part end: no pause between."""
+        port = next(self._more_ports)
+        name = f"{part.command.upper()}_PORT"
+        successor = self._part(
+            part.command, port, self.folder / "logs", {**part.environ, name: str(port), **settings}
+        )
+        await successor.start()
+        self._successors.append(successor)
+        self._usual_targets.setdefault(line, line.target)
+        line.target = (_HOST, port)
+        await part.terminate()
+        return successor
+
+    async def restored(self) -> None:
+        """End what replaced others, and go back to how it was."""
+        for line, target in self._usual_targets.items():
+            line.target = target
+        for successor in self._successors:
+            successor.kill()
+        self._successors.clear()
+        self._usual_targets.clear()
+        await self.heal()
 
     async def calls_seen_by_upstream(self) -> list[dict[str, Any]]:
         """The simulator's own record, asked for past the proxy."""
@@ -305,7 +352,7 @@ class FaultStack:
                 await self.heal()
                 yield self
             finally:
-                for part in self.parts:
+                for part in [*self.parts, *self._successors]:
                     part.kill()
                 if self.postgres.is_up:
                     self.postgres.signal(signal.SIGCONT)
@@ -358,7 +405,7 @@ async def _is_healthy(http: aiohttp.ClientSession, url: str) -> bool:
 def _free_ports(count: int, rng: random.Random) -> list[int]:
     """So many ports that nothing listens on, outside the range of clients' ports."""
     found: list[int] = []
-    for port in rng.sample(_PORTS, 200):
+    for port in rng.sample(_PORTS, 2000):
         with socket.socket() as probe:
             try:
                 probe.bind((_HOST, port))

@@ -134,19 +134,24 @@ class Witness:
         async with aiohttp.ClientSession(self.stack.url, connector=connector, timeout=timeout) as self._http:
             yield self
 
-    async def send(self, person: Person, text: str = "Hello", **fields: Any) -> Reply:
+    async def send(
+        self, person: Person, text: str = "Hello", *, headers: dict[str, str] | None = None, **fields: Any
+    ) -> Reply:
         """Send a message and follow it to its end; `stream` is at random unless given."""
-        fields.setdefault("stream", self.rng.random() < 0.5)  # noqa: PLR2004 - half
+        fields.setdefault("stream", self.rng.random() < 0.5)
         fields.setdefault("client_message_id", f"m{next(self._numbers)}-{uuid4().hex[:8]}")
         body = {"text": text, **fields}
         sent = self.sent.setdefault((person.user_id, body["client_message_id"]), Sent(person, body))
-        return await self.send_again(sent, body)
+        return await self.send_again(sent, body, headers)
 
-    async def send_again(self, sent: Sent, body: dict[str, Any] | None = None) -> Reply:
+    async def send_again(
+        self, sent: Sent, body: dict[str, Any] | None = None, headers: dict[str, str] | None = None
+    ) -> Reply:
         """Send a message once more as it was, or with another body under its id."""
         reply = Reply(sent=sent)
+        options = {"json": body or sent.body, "headers": headers or {}}
         with suppress(*BROKEN):
-            async with self._request("POST", "/v1/chat", sent.person, json=body or sent.body) as response:
+            async with self._request("POST", "/v1/chat", sent.person, **options) as response:
                 await self._read("sendMessage", response, reply, sent)
         return reply
 
