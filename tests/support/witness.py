@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import io
 import json
 import random
 import time
@@ -154,6 +155,19 @@ class Witness:
             async with self._request("POST", "/v1/chat", sent.person, **options) as response:
                 await self._read("sendMessage", response, reply, sent)
         return reply
+
+    async def post_raw(self, person: Person, body: bytes, headers: dict[str, str]) -> Reply:
+        """Send any bytes as a message."""
+        sent = Sent(person, {})
+        reply = Reply(sent=sent)
+        with suppress(*BROKEN):
+            async with self._request("POST", "/v1/chat", person, data=io.BytesIO(body), headers=headers) as response:
+                await self._read("sendMessage", response, reply, sent)
+        return reply
+
+    def know(self, request_id: str) -> None:
+        """Take a request for one of ours that was sent by other means."""
+        self._request_ids.add(request_id)
 
     async def follow(self, sent: Sent, after: str = "", *, until_text: int | None = None) -> Reply:
         """Read an answer's events after one of them; leave after so many characters where told."""
