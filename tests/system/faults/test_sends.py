@@ -70,6 +70,31 @@ async def test_of_many_texts_under_one_new_id_one_is_taken(witness: Witness, sta
     witness.sent[person.user_id, "new"].body["text"] = stored["text"]
 
 
+async def test_of_many_messages_to_one_conversation_one_is_taken_at_a_time(witness: Witness, stack: FaultStack) -> None:
+    person = await witness.world.person()
+    first = await witness.send(person, stream=False)
+    assert first.answer is not None
+    thread = first.answer["conversation_id"]
+    text = "Next [[simulate: tokens=20; tps=20]]"
+    replies = await asyncio.gather(*[witness.send(person, text, conversation_id=thread) for _ in range(20)])
+    assert [reply.is_answered for reply in replies].count(True) == 1
+    assert {reply.code for reply in replies if not reply.is_answered} == {"conversation_busy"}
+    assert len(await stack.calls_seen_by_upstream()) == 2
+
+
+async def test_a_failed_message_is_tried_again_once_however_many_ask(witness: Witness, stack: FaultStack) -> None:
+    person = await witness.world.person()
+    failed = await witness.send(person, "Hello [[simulate: key=many; fail_times=1; status=400]]", stream=False)
+    assert failed.code == "gateway_refused"
+    sent = failed.sent
+    assert sent is not None
+    replies = await asyncio.gather(*[witness.send_again(sent) for _ in range(30)])
+    assert {reply.code for reply in replies if not reply.is_answered} <= {"message_in_progress"}
+    assert any(reply.is_answered for reply in replies)
+    await witness.answer(sent)
+    assert len(await stack.calls_seen_by_upstream()) == 2
+
+
 async def test_the_last_credits_are_spent_once(witness: Witness) -> None:
     person = await witness.world.person(balance="0.300000")
     replies = await asyncio.gather(*[witness.send(person, "Hello [[simulate: tokens=60]]") for _ in range(40)])
