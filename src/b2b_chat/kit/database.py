@@ -44,7 +44,7 @@ DATABASE_OUTAGES: Final = (
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
+    asyncpg.InsufficientResourcesError,  # no connection, no memory, or no room on the disk
     asyncpg.QueryCanceledError,
     *CONFLICTS,
 )

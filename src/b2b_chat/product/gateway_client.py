@@ -128,7 +128,7 @@ class GatewayClient:
             AnswerFailed: There is none; the subclass says why.
         """
         with _translated():
-            async with self._post(request) as response:
+            async with await self._post_surely(request) as response:
                 await self._expect_ok(response)
                 return self._results.decode(await response.read())
 
@@ -142,7 +142,7 @@ class GatewayClient:
         """
         decoder = Decoder(max_event_bytes=_MAX_EVENT_BYTES)
         with _translated():
-            async with self._post(request) as response:
+            async with await self._post_surely(request) as response:
                 await self._expect_ok(response)
                 async for chunk in response.content.iter_any():
                     text, result = self._read(decoder.feed(chunk))
@@ -169,6 +169,19 @@ class GatewayClient:
     async def _expect_ok(self, response: aiohttp.ClientResponse) -> None:
         if response.status != HTTPStatus.OK:
             raise self._failure(await response.read(), response.headers.get("Retry-After"))
+
+    async def _post_surely(self, request: ChatRequest) -> aiohttp.ClientResponse:
+        """Send a call, and once more where its connection was closed before a word of the answer.
+
+        A gateway that restarts closes the connections that we kept, at times just as we use one. Should it have begun
+        with the call all the same, it knows the second one by the message's id.
+        """
+        try:
+            return await self._post(request)
+        except aiohttp.ClientConnectorError:
+            raise
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+            return await self._post(request)
 
     def _post(self, request: ChatRequest) -> aiohttp.client._RequestContextManager:
         if self._session is None:

@@ -1,6 +1,7 @@
 """The heartbeat of runs: renews the leases of our own, and gives up those whose process is gone."""
 
 import asyncio
+from logging import ERROR, WARNING
 
 import structlog
 
@@ -28,14 +29,13 @@ async def sweep(repository: RunRepository) -> int:
 
 
 async def keep_leases(runs: Runs, repository: RunRepository, *, lease_seconds: float) -> None:
-    """Renew and sweep until cancelled, three times a lease."""
+    """Renew and sweep until cancelled, three times a lease, whatever fails."""
     while True:
         try:
             if live := runs.live:
                 await repository.renew_leases(live)
             await sweep(repository)
         except Exception as error:
-            if not is_outage(error):
-                raise
-            log.warning("database_unavailable", exc_info=error)
+            # Nobody would start it again, and without it answers of dead processes stay live for ever.
+            log.log(WARNING if is_outage(error) else ERROR, "sweep_failed", exc_info=error)
         await asyncio.sleep(lease_seconds / 3)

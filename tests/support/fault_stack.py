@@ -1,0 +1,417 @@
+"""The whole software as separate processes, with a proxy between any two of them, to be harmed and healed.
+
+    client -> product_api -> gateway_api -> simulated OpenAI
+                    \\-> PostgreSQL
+
+Every arrow is a `Proxy`; every process can be killed, stopped and started alone.
+"""
+
+import asyncio
+import os
+import random
+import shutil
+import signal
+import socket
+import tempfile
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+import psutil
+
+from b2b_chat.contract.signing import SignatureError, read_signature, verify
+from b2b_chat.product.schema import upgrade_to_head_async
+from b2b_chat.sandbox.postgres import EmbeddedPostgres
+from b2b_chat.sandbox.processes import Child, log_tail, our_command, spawn
+from support.commands import clean_environ
+from support.proxy import Address, Proxy, listening
+from support.wire_watch import HttpRequest, Statements, http_requests
+
+DATABASE: Final = "faults"
+SHARED_SECRET: Final = "0b0a9fd4b9c34bd78d55d1a9c07ae9f2"
+CLOCK_SKEW_SECONDS: Final = 30
+LEASE_SECONDS: Final = 3.0
+RESUME_WINDOW_SECONDS: Final = 4.0
+
+_HOST: Final = "127.0.0.1"
+_READY_SECONDS: Final = 60
+_KILL_AFTER_SECONDS: Final = 30
+_PORTS: Final = range(20_000, 32_000)
+"""Below the range that the system takes clients' ports from, so that a killed server's port stays free."""
+
+PRODUCT_SETTINGS: Final = {
+    "APP_ENV": "test",
+    "SESSION_SECRET": "3fa9cbe1d84742eabf9ae8a6be1d8c55",
+    "AUTH_TOKEN_SECRET": "71cf26b70e7e4c0ea1f3a77d1f6f0c21",
+    "INVITE_TOKEN_SECRET": "c6b04e31cf6a4f52930fd6a4f1f0f93b",
+    "CHAT_LEASE_SECONDS": str(LEASE_SECONDS),
+    "CHAT_RESUME_WINDOW_SECONDS": str(RESUME_WINDOW_SECONDS),
+    "SSE_KEEP_ALIVE_SECONDS": "1",
+    "GATEWAY_CONNECT_TIMEOUT_SECONDS": "2",
+    "GATEWAY_SILENCE_TIMEOUT_SECONDS": "6",
+    "GATEWAY_TOTAL_TIMEOUT_SECONDS": "40",
+    "CHAT_RPM_PER_COMPANY": "10000000",
+    "CHAT_RPM_PER_USER": "10000000",
+    "CHAT_RPM_PER_IP": "10000000",
+    "DATABASE_POOL_SIZE": "8",
+    "DATABASE_ACQUIRE_TIMEOUT_SECONDS": "2",
+    "DATABASE_STATEMENT_TIMEOUT_SECONDS": "3",
+    "SHUTDOWN_GRACE_SECONDS": "2",
+}
+"""Time-outs in seconds where a production has minutes, so that recovery can be watched."""
+
+GATEWAY_SETTINGS: Final = {
+    "APP_ENV": "test",
+    "OPENAI_API_KEY": "sk-of-the-fault-suite",
+    "GATEWAY_CLOCK_SKEW_SECONDS": str(CLOCK_SKEW_SECONDS),
+    "GATEWAY_NONCE_TTL_SECONDS": str(4 * CLOCK_SKEW_SECONDS),
+    "SSE_KEEP_ALIVE_SECONDS": "1",
+    "UPSTREAM_CONNECT_TIMEOUT_SECONDS": "2",
+    "UPSTREAM_FIRST_TOKEN_TIMEOUT_SECONDS": "4",
+    "UPSTREAM_SILENCE_TIMEOUT_SECONDS": "3",
+    "UPSTREAM_TOTAL_TIMEOUT_SECONDS": "30",
+    "UPSTREAM_RETRY_BASE_SECONDS": "0.1",
+    "UPSTREAM_RETRY_CAP_SECONDS": "2",
+    "SHUTDOWN_GRACE_SECONDS": "2",
+}
+
+SIMULATOR_SETTINGS: Final = {"OPENAI_SIMULATOR_KEPT_REQUESTS": "100000"}
+
+
+class Part:
+    """One process of ours, which is started, killed and started again with the same port and settings."""
+
+    def __init__(self, command: str, environ: Mapping[str, str], url: str, logs: Path) -> None:
+        self.command = command
+        self.environ = dict(environ)
+        self.url = url
+        self._logs = logs
+        self._starts = 0
+        self._child: Child | None = None
+        self._is_ending = False
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether it was asked to end and has not yet."""
+        return self._is_ending and self.is_running
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._child is not None and self._child.is_running()
+
+    @property
+    def log(self) -> Path:
+        """What the last start wrote."""
+        return self._logs / f"{self.command}-{self._starts}.log"
+
+    @property
+    def processes(self) -> list[psutil.Process]:
+        """It and its workers."""
+        assert self._child is not None
+        main = psutil.Process(self._child.pid)
+        return [main, *main.children(recursive=True)]
+
+    def launch(self, **overrides: str) -> None:
+        """Start it, with other settings for this time where some are given, and do not wait."""
+        self.kill()
+        self._starts += 1
+        self._is_ending = False
+        environ = {**self.environ, **overrides}
+        self._child = spawn(self.command, our_command(self.command), environ=environ, log=self.log)
+
+    async def wait_until_healthy(self) -> None:
+        """Return once it answers."""
+        async with aiohttp.ClientSession() as http:
+            deadline = time.monotonic() + _READY_SECONDS
+            while not await _is_healthy(http, self.url):
+                assert self.is_running, f"{self.command} ended:\n{log_tail(self.log)}"
+                assert time.monotonic() < deadline, f"{self.command} does not answer:\n{log_tail(self.log)}"
+                await asyncio.sleep(0.05)
+
+    async def start(self, **overrides: str) -> None:
+        """Start it and return once it answers."""
+        self.launch(**overrides)
+        await self.wait_until_healthy()
+
+    def kill(self) -> None:
+        """SIGKILL it and its workers, as a machine does that fails."""
+        if self._child is not None:
+            self._child.stop(kill_after_seconds=0)
+
+    async def terminate(self) -> None:
+        """SIGTERM it, and return once it has ended by itself."""
+        self.ask_to_end()
+        await self.ended()
+
+    def ask_to_end(self) -> None:
+        """SIGTERM it."""
+        assert self._child is not None
+        self._is_ending = True
+        self._child.ask_to_stop(signal.SIGTERM)
+
+    async def ended(self) -> None:
+        """Return once it has ended; one that does not is a failure."""
+        deadline = time.monotonic() + _KILL_AFTER_SECONDS
+        while self.is_running:
+            assert time.monotonic() < deadline, f"{self.command} did not end:\n{log_tail(self.log)}"
+            await asyncio.sleep(0.02)
+        self.kill()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal, such as SIGSTOP, to it and its workers."""
+        for process in self.processes:
+            process.send_signal(number)
+
+
+class Postgres:
+    """The database server, which can be stopped at once, held still, and started again."""
+
+    def __init__(self, folder: Path) -> None:
+        self._server = EmbeddedPostgres(folder, durable=False)
+        self.is_up = False
+
+    @property
+    def url(self) -> str:
+        """The address past the proxy."""
+        return self._server.url(DATABASE)
+
+    @property
+    def socket(self) -> Path:
+        """Where it listens."""
+        return Path(self.url.partition("host=")[2].replace("%2F", "/")) / ".s.PGSQL.5432"
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it still runs; a full disk may have ended it."""
+        return self.is_up and self._server.child.is_running()
+
+    def start(self) -> None:
+        """Start it, with an empty database where there is none."""
+        if not self.is_up:
+            self._server.start()
+            self._server.create_database(DATABASE)
+            self.is_up = True
+
+    def stop_immediately(self) -> None:
+        """As `pg_ctl stop -m immediate`: every backend ends on the spot, and the next start recovers."""
+        self._server.child.ask_to_stop(signal.SIGQUIT)
+        self._server.stop()
+        self.is_up = False
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the server and all its backends."""
+        main = psutil.Process(self._server.child.pid)
+        for process in [main, *main.children(recursive=True)]:
+            process.send_signal(number)
+
+    def stop(self) -> None:
+        """Stop it in order."""
+        self._server.stop()
+        self.is_up = False
+
+
+class FaultStack:
+    """Everything, and the ways to harm it."""
+
+    def __init__(self, folder: Path, rng: random.Random) -> None:
+        self.folder = folder
+        self.postgres = Postgres(folder / "pg")
+        self.statements = Statements()
+        self._more_ports = iter(_free_ports(64, rng))
+        product, gateway, simulator, client_port, gateway_port, upstream_port, self.spare_port = islice(
+            self._more_ports, 7
+        )
+        self._successors: list[Part] = []
+        self._usual_targets: dict[Proxy, Address] = {}
+        self.accepted_secrets = [SHARED_SECRET.encode()]
+        self.verified_request_ids: set[str] = set()
+        """Of the calls on the way to the gateway whose signature is right."""
+        self.upstream_request_ids: list[str] = []
+        """Of the calls on the way to OpenAI."""
+        self.client_line = Proxy((_HOST, product), rng=rng)
+        self.gateway_line = Proxy((_HOST, gateway), rng=rng, watch=http_requests(self._see_signed_call))
+        self.upstream_line = Proxy((_HOST, simulator), rng=rng, watch=http_requests(self._see_upstream_call))
+        self.database_line = Proxy(self.postgres.socket, rng=rng, watch=self.statements)
+        self._listening_at: dict[Proxy, Address] = {
+            self.client_line: (_HOST, client_port),
+            self.gateway_line: (_HOST, gateway_port),
+            self.upstream_line: (_HOST, upstream_port),
+            self.database_line: folder / "line" / ".s.PGSQL.5432",
+        }
+        self.url = f"http://{_HOST}:{client_port}"
+        self.gateway_url = f"http://{_HOST}:{gateway_port}"
+        self.database_url = f"postgresql://postgres@/{DATABASE}?host={folder / 'line'}"
+        logs = folder / "logs"
+        self.simulator = self._part(
+            "openai-simulator", simulator, logs, SIMULATOR_SETTINGS | {"OPENAI_SIMULATOR_PORT": str(simulator)}
+        )
+        gateway_environ = {
+            **GATEWAY_SETTINGS,
+            "GATEWAY_PORT": str(gateway),
+            "GATEWAY_SHARED_SECRET": SHARED_SECRET,
+            "OPENAI_BASE_URL": f"http://{_HOST}:{upstream_port}/v1",
+        }
+        self.gateway = self._part("gateway", gateway, logs, gateway_environ)
+        self.product = self.new_product(product)
+
+    @property
+    def lines(self) -> list[Proxy]:
+        """All proxies."""
+        return list(self._listening_at)
+
+    @property
+    def parts(self) -> list[Part]:
+        """All processes of ours."""
+        return [self.simulator, self.gateway, self.product]
+
+    def new_product(self, port: int, **settings: str) -> Part:
+        """A product_api on a port of its own."""
+        environ = {
+            **PRODUCT_SETTINGS,
+            "PRODUCT_PORT": str(port),
+            "DATABASE_URL": self.database_url,
+            "GATEWAY_URL": self.gateway_url,
+            "GATEWAY_SHARED_SECRET": SHARED_SECRET,
+            **settings,
+        }
+        return self._part("product", port, self.folder / "logs", environ)
+
+    async def heal(self) -> None:
+        """Let everything run and nothing be harmed, with the settings that it had at first."""
+        self.statements.trap = None
+        for line in self.lines:
+            line.heal()
+        if self.postgres.is_up:
+            self.postgres.signal(signal.SIGCONT)
+        else:
+            await asyncio.to_thread(self.postgres.start)
+        for part in self.parts:
+            if part.is_running:
+                part.signal(signal.SIGCONT)
+            if part.is_ending:
+                await part.ended()
+            if not part.is_running:
+                part.launch()
+        for part in self.parts:
+            await part.wait_until_healthy()
+
+    async def replaced(self, part: Part, line: Proxy, **settings: str) -> Part:
+        """Start a part's successor beside it, send all new connections there, and let the part end: no pause between."""
+        port = next(self._more_ports)
+        name = f"{part.command.upper()}_PORT"
+        successor = self._part(
+            part.command, port, self.folder / "logs", {**part.environ, name: str(port), **settings}
+        )
+        await successor.start()
+        self._successors.append(successor)
+        self._usual_targets.setdefault(line, line.target)
+        line.target = (_HOST, port)
+        await part.terminate()
+        return successor
+
+    async def restored(self) -> None:
+        """End what replaced others, and go back to how it was."""
+        for line, target in self._usual_targets.items():
+            line.target = target
+        for successor in self._successors:
+            successor.kill()
+        self._successors.clear()
+        self._usual_targets.clear()
+        await self.heal()
+
+    async def calls_seen_by_upstream(self) -> list[dict[str, Any]]:
+        """The simulator's own record, asked for past the proxy."""
+        async with aiohttp.ClientSession() as http, http.get(f"{self.simulator.url}/simulator/requests") as response:
+            seen: list[dict[str, Any]] = await response.json()
+            return seen
+
+    async def forget_calls(self) -> None:
+        """Begin the record anew."""
+        async with aiohttp.ClientSession() as http, http.delete(f"{self.simulator.url}/simulator/requests") as response:
+            assert response.status == 200
+        self.upstream_request_ids.clear()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator["FaultStack"]:
+        """Start everything; stop it at the end."""
+        for name in ("logs", "line"):
+            (self.folder / name).mkdir()
+        async with AsyncExitStack() as stack:
+            try:
+                self.simulator.launch()
+                self.gateway.launch()
+                self.postgres.start()
+                for line, at in self._listening_at.items():
+                    await stack.enter_async_context(listening(line, at))
+                await upgrade_to_head_async(self.postgres.url)
+                await self.heal()
+                yield self
+            finally:
+                for part in [*self.parts, *self._successors]:
+                    part.kill()
+                if self.postgres.is_up:
+                    self.postgres.signal(signal.SIGCONT)
+                self.postgres.stop()
+
+    def _part(self, command: str, port: int, logs: Path, environ: Mapping[str, str]) -> Part:
+        return Part(command, {**clean_environ(self.folder), **environ}, f"http://{_HOST}:{port}", logs)
+
+    def _see_signed_call(self, request: HttpRequest) -> None:
+        try:
+            signature = read_signature(request.headers)
+            verify(
+                self.accepted_secrets,
+                signature,
+                request.method,
+                request.target,
+                request.body,
+                unix_seconds=time.time(),
+                skew_seconds=CLOCK_SKEW_SECONDS,
+            )
+        except SignatureError:
+            return
+        self.verified_request_ids.add(request.header(b"x-request-id").decode())
+
+    def _see_upstream_call(self, request: HttpRequest) -> None:
+        self.upstream_request_ids.append(request.header(b"x-client-request-id").decode())
+
+
+@asynccontextmanager
+async def fault_stack(rng: random.Random) -> AsyncIterator[FaultStack]:
+    """A running stack in a short temporary folder: the path of a unix socket may not be long."""
+    folder = Path(tempfile.mkdtemp(prefix="b2b-faults-"))
+    folder.chmod(0o755)
+    try:
+        async with FaultStack(folder, rng).running() as stack:
+            yield stack
+    finally:
+        if "FAULT_KEEP_LOGS" not in os.environ:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+async def _is_healthy(http: aiohttp.ClientSession, url: str) -> bool:
+    try:
+        async with http.get(f"{url}/health", timeout=aiohttp.ClientTimeout(2)) as response:
+            return response.status == 200
+    except (aiohttp.ClientError, TimeoutError):
+        return False
+
+
+def _free_ports(count: int, rng: random.Random) -> list[int]:
+    """So many ports that nothing listens on, outside the range of clients' ports."""
+    found: list[int] = []
+    for port in rng.sample(_PORTS, 2000):
+        with socket.socket() as probe:
+            try:
+                probe.bind((_HOST, port))
+            except OSError:
+                continue
+        found.append(port)
+        if len(found) == count:
+            return found
+    raise RuntimeError("no free ports")
