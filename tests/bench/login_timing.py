@@ -95,13 +95,16 @@ def measure_closely(http: httpx.Client, addresses: dict[str, list[str]]) -> dict
 
 
 def report(title: str, times: dict[str, list[float]]) -> None:
-    print(f"\n{title}\n{'kind':9} {'n':>5} {'mean':>8} {'p10':>8} {'p50':>8} {'p90':>8} {'p99':>8}  ms   KS against unknown")
+    columns = " ".join(f"{name:>8}" for name in ("mean", "p10", "p50", "p90", "p99"))
+    lines = ["", title, f"{'kind':9} {'n':>5} {columns}  ms   KS against unknown"]
     for kind in KINDS:
         ordered = sorted(times[kind])
         figures = [statistics.fmean(ordered), *(percentile(ordered, share) for share in (0.1, 0.5, 0.9, 0.99))]
         distance, p_value = ks(ordered, sorted(times["unknown"]))
         told = "" if kind == "unknown" else f"D = {distance:.3f}, p = {p_value:.2f}"
-        print(f"{kind:9} {len(ordered):5} " + " ".join(f"{1000 * figure:8.3f}" for figure in figures) + f"       {told}")
+        shown = " ".join(f"{1000 * figure:8.3f}" for figure in figures)
+        lines.append(f"{kind:9} {len(ordered):5} {shown}       {told}")
+    sys.stdout.write("\n".join(lines) + "\n")
 
 
 def main(samples: int, pause_seconds: float) -> None:

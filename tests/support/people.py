@@ -1,6 +1,6 @@
 """The services that let people in, with a clock that a test moves, and a database of the test's own."""
 
-from datetime import datetime, timedelta, UTC
+from datetime import UTC, datetime, timedelta
 
 from msgspec import structs
 

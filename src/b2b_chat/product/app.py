@@ -23,10 +23,11 @@ from b2b_chat.kit.request_id import RequestId
 from b2b_chat.product.administration import ADMINISTRATION_ROUTES, Administration
 from b2b_chat.product.audit.refusals import refusal_recorder
 from b2b_chat.product.bodies import JsonRequest
+from b2b_chat.product.chat.conversations import Conversations
 from b2b_chat.product.chat.repository import RunRepository
 from b2b_chat.product.chat.routes import ChatRoutes, ConversationRoutes, StreamOptions
 from b2b_chat.product.chat.runs import RunOptions, Runs
-from b2b_chat.product.chat.service import Chat, ChatLimits, Conversations
+from b2b_chat.product.chat.service import Chat, ChatLimits
 from b2b_chat.product.chat.sweeper import keep_leases
 from b2b_chat.product.credits.pricing import Prices
 from b2b_chat.product.credits.routes import CreditRoutes
@@ -141,6 +142,7 @@ def gateway_options(settings: ProductSettings) -> GatewayOptions:
         connect_timeout_seconds=settings.gateway_connect_timeout_seconds,
         silence_timeout_seconds=settings.gateway_silence_timeout_seconds,
         total_timeout_seconds=settings.gateway_total_timeout_seconds,
+        in_flight_wait_seconds=settings.gateway_in_flight_wait_seconds,
         max_connections=settings.gateway_max_connections,
     )
 

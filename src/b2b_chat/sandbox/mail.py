@@ -21,7 +21,6 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from b2b_chat.sandbox.plan import LOCAL_HOST, MAILS_PATH
 
-
 _KEPT: Final = 1000
 _LINK: Final = re.compile(r"^https?://\S+$", re.MULTILINE)
 _CODE: Final = re.compile(r"^[0-9]{6}$", re.MULTILINE)

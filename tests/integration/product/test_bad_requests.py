@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from support.fake_gateway import FakeGateway
-from support.product import Client, error_of, served_product, client_of
+from support.product import Client, client_of, error_of, served_product
 from support.world import Person, World
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -40,7 +40,10 @@ BODIES: dict[str, tuple[tuple[int, str], bytes]] = {
     "a control character": (INVALID, b'{"client_message_id": "same", "text": "\x01"}'),
     "deep lists": (TOO_DEEP, b"[" * 50_000 + b"]" * 50_000),
     "deep objects": (TOO_DEEP, b'{"a":' * 50_000 + b"1" + b"}" * 50_000),
-    "deep in an unknown field": (TOO_DEEP, b'{"client_message_id":"same","text":"Hello","more":' + b"[" * 50_000 + b"]" * 50_000 + b"}"),
+    "deep in an unknown field": (
+        TOO_DEEP,
+        b'{"client_message_id":"same","text":"Hello","more":' + b"[" * 50_000 + b"]" * 50_000 + b"}",
+    ),
     "33 deep": (TOO_DEEP, b"[" * 33 + b"]" * 33),
     "32 deep": (INVALID, b"[" * 32 + b"]" * 32),
     "deep in a known field": (TOO_DEEP, b'{"client_message_id":"same","text":' + b"[" * 50_000 + b"]" * 50_000 + b"}"),
@@ -117,7 +120,9 @@ async def test_a_text_that_cannot_be_a_message(
     await left_no_trace(client, gateway, world, person)
 
 
-@pytest.mark.parametrize("text", ["\\u0000", "x" * 8000, "😀" * 8000, "\N{ZERO WIDTH JOINER}", "a\x01\x7f\N{RIGHT-TO-LEFT OVERRIDE}b"])
+@pytest.mark.parametrize(
+    "text", ["\\u0000", "x" * 8000, "😀" * 8000, "\N{ZERO WIDTH JOINER}", "a\x01\x7f\N{RIGHT-TO-LEFT OVERRIDE}b"]
+)
 async def test_a_text_that_can(client: Client, world: World, person: Person, text: str) -> None:
     await client.ask(text)
     asked, _ = await world.messages(person)
@@ -131,7 +136,12 @@ async def test_the_problem_is_named(client: Client) -> None:
 
 async def test_another_kind_of_body_is_refused(client: Client) -> None:
     body = json.dumps(GOOD).encode()
-    for content_type in ("text/plain", "application/x-www-form-urlencoded", "application/msgpack", "multipart/form-data"):
+    for content_type in (
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "application/msgpack",
+        "multipart/form-data",
+    ):
         refused = await post(client, body, **{"Content-Type": content_type})
         assert refused == (415, "unsupported_media_type")
 
@@ -144,9 +154,7 @@ async def test_json_is_known_by_its_name(client: Client, content_type: str) -> N
     assert response.status_code == 200
 
 
-async def test_a_body_that_is_too_large(
-    database_url: str, gateway: FakeGateway, world: World, person: Person
-) -> None:
+async def test_a_body_that_is_too_large(database_url: str, gateway: FakeGateway, world: World, person: Person) -> None:
     async with (
         served_product(database_url, gateway.url, max_body_bytes=1024) as url,
         client_of(url, person) as client,
@@ -157,16 +165,16 @@ async def test_a_body_that_is_too_large(
             for _ in range(10):
                 yield b"x" * 500
 
-        response = await client.http.post(
-            "/v1/chat", content=in_chunks(), headers={"Content-Type": "application/json"}
-        )
+        response = await client.http.post("/v1/chat", content=in_chunks(), headers={"Content-Type": "application/json"})
         assert error_of(response) == (413, "body_too_large")
         # The server may close a connection whose body it has not read to its end.
         async with client_of(url, person) as another:
             assert (await another.ask("x" * 900))["status"] == "completed"
 
 
-@pytest.mark.parametrize("path", ["/", "/v1", "/v2/chat", "/v1/chat/", "/v1/nothing", "/v1/conversations/1/messages", "/%00", "/é"])
+@pytest.mark.parametrize(
+    "path", ["/", "/v1", "/v2/chat", "/v1/chat/", "/v1/nothing", "/v1/conversations/1/messages", "/%00", "/é"]
+)
 async def test_no_such_path(client: Client, path: str) -> None:
     response = await client.http.get(path)
     if path == "/v1/chat/":
@@ -177,7 +185,12 @@ async def test_no_such_path(client: Client, path: str) -> None:
 
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
-    [("GET", "/v1/chat", "POST"), ("DELETE", "/v1/chat", "POST"), ("POST", "/v1/balance", "GET"), ("PUT", "/health", "GET")],
+    [
+        ("GET", "/v1/chat", "POST"),
+        ("DELETE", "/v1/chat", "POST"),
+        ("POST", "/v1/balance", "GET"),
+        ("PUT", "/health", "GET"),
+    ],
 )
 async def test_no_such_method(client: Client, method: str, path: str, allowed: str) -> None:
     response = await client.http.request(method, path)

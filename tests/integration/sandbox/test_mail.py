@@ -6,6 +6,7 @@ import socket
 from collections.abc import AsyncIterator
 from email.message import EmailMessage
 from pathlib import Path
+from typing import Any
 
 import aiosmtplib
 import httpx
@@ -39,9 +40,9 @@ async def shown(ports: tuple[int, int]) -> AsyncIterator[list[str]]:
         yield lines
 
 
-async def listed(port: int, **query: str) -> list[dict[str, str]]:
+async def listed(port: int, **query: str) -> list[dict[str, Any]]:
     async with httpx.AsyncClient(trust_env=False) as http:
-        items: list[dict[str, str]] = (await http.get(f"http://127.0.0.1:{port}/mails", params=query)).json()["items"]
+        items: list[dict[str, Any]] = (await http.get(f"http://127.0.0.1:{port}/mails", params=query)).json()["items"]
         return items
 
 

@@ -32,10 +32,13 @@ async def test_what_runs_beside_ends_with_the_block() -> None:
             await asyncio.sleep(0)
             ended.append(1)
 
-    with pytest.raises(KeyError):
+    async def block() -> None:
         async with running(work(), work()):
             await asyncio.sleep(0)
             raise KeyError
+
+    with pytest.raises(KeyError):
+        await block()
     assert ended == [1, 1]
 
 

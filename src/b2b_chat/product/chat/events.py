@@ -17,7 +17,7 @@ from b2b_chat.product.chat.run import Run
 from b2b_chat.product.chat.schemas import ChatAnswer, ChatFinal, ChatStart
 from b2b_chat.product.errors import error_body
 
-EVENT_ID: Final = "^([0-9]{1,9})-([0-9]{1,9})(-end)?$"
+EVENT_ID: Final = "^[0-9]{1,9}-[0-9]{1,9}(-end)?$"
 """The form of an event's id."""
 _encoder = msgspec.json.Encoder()
 
@@ -36,10 +36,10 @@ def read_event_id(event_id: str) -> Place:
     Raises:
         InvalidRequest: It is not an id of ours.
     """
-    match = re.fullmatch(EVENT_ID, event_id)
-    if match is None:
+    if not re.fullmatch(EVENT_ID, event_id):
         raise InvalidRequest("Last-Event-ID: not one of this stream.")
-    return Place(int(match[1]), int(match[2]), match[3] is not None)
+    attempt, offset, *end = event_id.split("-")
+    return Place(int(attempt), int(offset), bool(end))
 
 
 async def events_of(run: Run, after: Place | None = None) -> AsyncGenerator[bytes, None]:

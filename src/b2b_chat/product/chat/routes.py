@@ -7,11 +7,13 @@ from uuid import UUID
 
 from litestar import Controller, Request, Response, get, post
 from litestar.di import NamedDependency
+from litestar.openapi.spec import OpenAPIType
 from litestar.params import FromPath, HeaderParameter, JSONBody
 from msgspec import Struct
 
 from b2b_chat.kit.event_stream import EventStream, race
 from b2b_chat.kit.pages import IdCursor, Limit, Page
+from b2b_chat.product.chat.conversations import ConversationNotFound, Conversations
 from b2b_chat.product.chat.events import EVENT_ID, Place, events_of, read_event_id
 from b2b_chat.product.chat.failures import ANSWER_FAILURES, ClientDisconnected
 from b2b_chat.product.chat.openapi import AnsweringOperation, FollowingOperation
@@ -21,8 +23,6 @@ from b2b_chat.product.chat.service import (
     AnswerNotFound,
     Chat,
     ConversationBusy,
-    ConversationNotFound,
-    Conversations,
     EmptyText,
     IdempotencyConflict,
     MessageInProgress,
@@ -110,7 +110,14 @@ class ChatRoutes(Controller):
         assistant_message_id: FromPath[UUID],
         chat: NamedDependency[Chat],
         stream_options: NamedDependency[StreamOptions],
-        last_event_id: Annotated[str, HeaderParameter(name="Last-Event-ID", pattern=EVENT_ID)] = "",
+        last_event_id: Annotated[
+            str | None,
+            HeaderParameter(
+                name="Last-Event-ID",
+                # A header is a text or not there; Litestar would document it as a text or null.
+                schema_extra={"one_of": None, "type": OpenAPIType.STRING, "pattern": EVENT_ID},
+            ),
+        ] = None,
     ) -> Response[None]:
         """Follow an answer as server-sent events, from its start or from the event named by `Last-Event-ID`."""
         after = read_event_id(last_event_id) if last_event_id else None

@@ -12,28 +12,20 @@ from msgspec import Struct
 
 from b2b_chat.contract.schemas import MODEL_GPT_5_2, ChatMessage, ChatMetadata, ChatRequest
 from b2b_chat.kit.database import new_id
-from b2b_chat.kit.errors import InvalidRequest, Refusal
-from b2b_chat.kit.pages import Page
+from b2b_chat.kit.errors import Refusal
+from b2b_chat.product.chat.conversations import ConversationNotFound
 from b2b_chat.product.chat.failures import stored_failure
-from b2b_chat.product.chat.models import MessageRow, MessageStatus
+from b2b_chat.product.chat.models import MessageStatus
 from b2b_chat.product.chat.repository import AlreadySent, Question, RunInProgress, RunRepository, Sent
 from b2b_chat.product.chat.run import Run
 from b2b_chat.product.chat.runs import Runs
-from b2b_chat.product.chat.schemas import AnswerUsage, ChatAnswer, ChatSend, Conversation, Message
+from b2b_chat.product.chat.schemas import AnswerUsage, ChatAnswer, ChatSend
 from b2b_chat.product.credits.pricing import Prices, max_prompt_tokens
 from b2b_chat.product.credits.service import InsufficientCredits
 from b2b_chat.product.gateway_client import AnswerFailed
 from b2b_chat.product.identity.viewer import Viewer
-from b2b_chat.product.transactions import TransactionFactory
 
 TITLE_CHARACTERS = 80
-
-
-class ConversationNotFound(Refusal):
-    """No such conversation, or not the viewer's."""
-
-    code, status = "conversation_not_found", 404
-    message = "You have no conversation with this id."
 
 
 class IdempotencyConflict(Refusal):
@@ -309,46 +301,6 @@ class Chat:
             raise TextTooLong(f"The text is longer than {self._limits.message_chars} characters.")
 
 
-class Conversations:
-    """Reading what was said."""
-
-    def __init__(self, transaction: TransactionFactory) -> None:
-        self._transaction = transaction
-
-    async def list_conversations(self, viewer: Viewer, *, cursor: str | None, limit: int) -> Page[Conversation]:
-        """The viewer's conversations, newest first.
-
-        Raises:
-            InvalidRequest: The cursor is not one that this list gave.
-        """
-        before = _id_from_cursor(cursor)
-        async with self._transaction() as tx:
-            rows = await tx.conversations.list_conversations(
-                viewer.company_id, viewer.user_id, before=before, limit=limit + 1
-            )
-        items = [Conversation(row.id, row.title, row.created_at) for row in rows[:limit]]
-        return Page(items, str(items[-1].id) if len(rows) > limit else None)
-
-    async def list_messages(
-        self, viewer: Viewer, conversation_id: UUID, *, cursor: str | None, limit: int
-    ) -> Page[Message]:
-        """The messages of one of the viewer's conversations, oldest first.
-
-        Raises:
-            ConversationNotFound: It is not the viewer's.
-            InvalidRequest: The cursor is not one that this list gave.
-        """
-        after = _id_from_cursor(cursor)
-        async with self._transaction() as tx:
-            if not await tx.conversations.exists(viewer.company_id, viewer.user_id, conversation_id):
-                raise ConversationNotFound
-            rows = await tx.conversations.list_messages(
-                viewer.company_id, conversation_id, after=after, limit=limit + 1
-            )
-        items = [_message(row) for row in rows[:limit]]
-        return Page(items, str(items[-1].id) if len(rows) > limit else None)
-
-
 def _fingerprint(company_id: UUID, message: ChatSend) -> bytes:
     """What makes two sends the same: who pays, where it goes and what it says, not how the answer is fetched."""
     asked = (str(company_id), str(message.conversation_id or ""), message.text)
@@ -385,26 +337,3 @@ def _stored_answer(sent: Sent) -> ChatAnswer:
         charge_credits=sent.charge_credits or Decimal(0),
         balance_credits=sent.balance_credits,
     )
-
-
-def _message(row: MessageRow) -> Message:
-    # The columns are constrained to these values by the database; convert checks it and types it.
-    return msgspec.convert(
-        {
-            "id": row.id,
-            "role": row.role,
-            "status": row.status,
-            "text": row.text,
-            "usage": row.usage_json,
-            "error_code": row.error_code,
-            "created_at": row.created_at,
-        },
-        Message,
-    )
-
-
-def _id_from_cursor(cursor: str | None) -> UUID | None:
-    try:
-        return None if cursor is None else UUID(cursor)
-    except ValueError:
-        raise InvalidRequest("cursor: not one of this list.") from None

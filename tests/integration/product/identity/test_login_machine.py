@@ -13,8 +13,16 @@ from typing import Any, Final, TypeVar
 
 import pytest
 from hypothesis import HealthCheck, settings
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule, run_state_machine_as_test
 from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    multiple,
+    rule,
+    run_state_machine_as_test,
+)
 
 from b2b_chat.kit.settings import Secret
 from b2b_chat.product.identity.logins import InvalidProof
@@ -84,7 +92,8 @@ class LoginMachine(RuleBasedStateMachine):
         super().__init__()
         self.model = Model()
         self.clock = MovableClock()
-        self.secret, self.previous = Secret(secrets.token_hex(20)), None
+        self.secret = Secret(secrets.token_hex(20))
+        self.previous: Secret | None = None
         self.people = self.make_people()
         self.codes_tried = 0
 
@@ -136,7 +145,9 @@ class LoginMachine(RuleBasedStateMachine):
 
     @rule(challenge=proofs)
     def use_a_link(self, challenge: Challenge) -> None:
-        self.redeem(LoginProof(token=challenge.token), challenge if challenge.is_live(self.clock()) else None, is_link=True)
+        self.redeem(
+            LoginProof(token=challenge.token), challenge if challenge.is_live(self.clock()) else None, is_link=True
+        )
 
     @rule(challenge=proofs)
     def use_a_code(self, challenge: Challenge) -> None:

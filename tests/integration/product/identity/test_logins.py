@@ -50,7 +50,9 @@ async def letters(world: World, email: str) -> list[tuple[LoginProof, LoginProof
 def another_code(*proofs: LoginProof) -> LoginProof:
     """A wrong code for the address of these proofs."""
     codes = {proof.code for proof in proofs}
-    return LoginProof(email=proofs[0].email, code=next(code for code in ("000000", "111111", "222222", "333333") if code not in codes))
+    return LoginProof(
+        email=proofs[0].email, code=next(code for code in ("000000", "111111", "222222", "333333") if code not in codes)
+    )
 
 
 async def signs_in(people: People, proof: LoginProof) -> bool:

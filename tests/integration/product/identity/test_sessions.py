@@ -121,7 +121,9 @@ async def test_it_survives_the_rotation_of_its_secret_once(world: World, clock: 
     assert not await is_live(make_people(world, clock, session_secret=third, session_secret_previous=second), token)
 
 
-async def test_it_acts_in_the_company_joined_last_that_lets_it(world: World, people: People, clock: MovableClock) -> None:
+async def test_it_acts_in_the_company_joined_last_that_lets_it(
+    world: World, people: People, clock: MovableClock
+) -> None:
     person = await world.person()
     companies = [person.company_id, *[(await world.person()).company_id for _ in range(3)]]
     for hours, company_id in enumerate(companies[1:], start=1):
@@ -130,7 +132,9 @@ async def test_it_acts_in_the_company_joined_last_that_lets_it(world: World, peo
             company_id, person.user_id, clock() + timedelta(hours=hours),
         )  # fmt: skip
     await world.rows("UPDATE companies SET blocked_at = now() WHERE id = $1", companies[3])
-    await world.rows("UPDATE memberships SET blocked_at = now() WHERE company_id = $1 AND user_id = $2", companies[2], person.user_id)
+    await world.rows(
+        "UPDATE memberships SET blocked_at = now() WHERE company_id = $1 AND user_id = $2", companies[2], person.user_id
+    )
     viewer = await people.sessions.authenticate(await sign_in(world, people, person.user_id))
     assert viewer.company_id == companies[1]
 
@@ -164,7 +168,11 @@ async def test_me_by_key(product_url: str, person: Person) -> None:
     async with http_client(product_url, key=person.api_key) as http:
         me = (await http.get("/v1/me")).json()
         assert (me["via"], me["company"]["id"]) == ("api_key", str(person.company_id))
-        for method, path in (("GET", "/auth/sessions"), ("PUT", "/v1/me/company"), ("DELETE", f"/auth/sessions/{uuid4()}")):
+        for method, path in (
+            ("GET", "/auth/sessions"),
+            ("PUT", "/v1/me/company"),
+            ("DELETE", f"/auth/sessions/{uuid4()}"),
+        ):
             answer = await http.request(method, path, json={"company_id": str(person.company_id)})
             assert error_of(answer) == (403, "session_required")
 
@@ -174,7 +182,9 @@ async def test_it_may_change_to_another_company(world: World, http: httpx.AsyncC
     refused = await http.put("/v1/me/company", json={"company_id": str(other.company_id)})
     assert error_of(refused) == (404, "company_not_found")
     assert error_of(await http.put("/v1/me/company", json={"company_id": str(uuid4())})) == (404, "company_not_found")
-    await world.rows("INSERT INTO memberships (company_id, user_id, role) VALUES ($1, $2, 'owner')", other.company_id, person.user_id)
+    await world.rows(
+        "INSERT INTO memberships (company_id, user_id, role) VALUES ($1, $2, 'owner')", other.company_id, person.user_id
+    )
     chosen = await http.put("/v1/me/company", json={"company_id": str(other.company_id)})
     assert (chosen.status_code, chosen.json()["company"]["role"]) == (200, "owner")
     assert (await http.get("/v1/me")).json()["company"]["id"] == str(other.company_id)
@@ -201,7 +211,10 @@ async def test_what_stands_between_it_and_its_company(
 async def test_sessions_are_listed_and_revoked(world: World, product_url: str) -> None:
     user_id, _ = await add_user(world)
     tokens = [await add_session(world, user_id) for _ in range(3)]
-    await world.rows("UPDATE sessions SET expires_at = now() WHERE id = (SELECT min(id::text)::uuid FROM sessions WHERE user_id = $1)", user_id)
+    await world.rows(
+        "UPDATE sessions SET expires_at = now() WHERE id IN (SELECT id FROM sessions WHERE user_id = $1 LIMIT 1)",
+        user_id,
+    )
     live = [token for token in tokens if await _is_live_over_http(product_url, token)]
     assert len(live) == 2
     async with http_client(product_url, session=live[0]) as http, http_client(product_url, session=live[1]) as other:

@@ -18,9 +18,7 @@ LIMITED = (429, "rate_limited")
 
 
 @asynccontextmanager
-async def limited(
-    database_url: str, gateway: FakeGateway, person: Person, **changes: object
-) -> AsyncIterator[Client]:
+async def limited(database_url: str, gateway: FakeGateway, person: Person, **changes: object) -> AsyncIterator[Client]:
     """A client of a product_api with other limits."""
     async with served_product(database_url, gateway.url, **changes) as url, client_of(url, person) as client:
         yield client
@@ -105,10 +103,11 @@ async def test_a_company_is_limited_over_its_users_and_another_is_not(
 
 
 async def test_an_address_is_the_one_that_our_proxies_tell(
-    world: World, database_url: str, gateway: FakeGateway, person: Person
+    database_url: str, gateway: FakeGateway, person: Person
 ) -> None:
     changes = {"chat_rpm_per_ip": 1, "trusted_proxies": "127.0.0.1"}
     async with limited(database_url, gateway, person, **changes) as client:
+
         async def send(forwarded: str) -> int:
             headers = {"X-Forwarded-For": forwarded}
             return (await client.http.post("/v1/chat", json=client.message(), headers=headers)).status_code

@@ -40,18 +40,27 @@ def box() -> Mailbox:
     return Mailbox()
 
 
-def make_sender(world: World, clock: MovableClock, box: Mailbox, *, seal: Seal | None = None, timeout_seconds: float = 10) -> Sender:
+def make_sender(
+    world: World, clock: MovableClock, box: Mailbox, *, seal: Seal | None = None, timeout_seconds: float = 10
+) -> Sender:
     smtp = Smtp(
         SmtpOptions(
             host="127.0.0.1", port=box.port, user=None, password=None, tls="none", ca_file=None,
             timeout_seconds=timeout_seconds,
         )
     )  # fmt: skip
-    return Sender(transaction_factory(world.database), seal or Seal(SECRET, None), smtp, "Chat <chat@example.test>", clock)
+    return Sender(
+        transaction_factory(world.database), seal or Seal(SECRET, None), smtp, "Chat <chat@example.test>", clock
+    )
 
 
 async def post(
-    world: World, clock: MovableClock, *, to: str | None = None, useful: timedelta = timedelta(minutes=10), name: str = "test"
+    world: World,
+    clock: MovableClock,
+    *,
+    to: str | None = None,
+    useful: timedelta = timedelta(minutes=10),
+    name: str = "test",
 ) -> str:
     """Put a letter into the outbox, and return its address."""
     to = to or f"{uuid4()}@example.test"
@@ -195,7 +204,9 @@ async def test_one_whose_sender_died_is_sent_when_its_lease_is_over(
     assert len(box.to(to)) == 1
 
 
-async def test_a_late_sender_does_not_undo_what_the_next_one_did(world: World, clock: MovableClock, box: Mailbox) -> None:
+async def test_a_late_sender_does_not_undo_what_the_next_one_did(
+    world: World, clock: MovableClock, box: Mailbox
+) -> None:
     to = await post(world, clock)
     late = make_sender(world, clock, box)
     (claimed,) = await late._claim()
@@ -206,7 +217,9 @@ async def test_a_late_sender_does_not_undo_what_the_next_one_did(world: World, c
     assert await state(world, to) == ("sent", None, 2)
 
 
-async def test_being_stopped_finishes_what_is_being_handed_over(world: World, clock: MovableClock, box: Mailbox) -> None:
+async def test_being_stopped_finishes_what_is_being_handed_over(
+    world: World, clock: MovableClock, box: Mailbox
+) -> None:
     to = await post(world, clock)
     box.pause_seconds = 0.3
     async with box.listening():
@@ -247,7 +260,7 @@ async def test_a_letter_with_a_defect_holds_up_no_other(world: World, clock: Mov
 
 
 async def test_a_short_outage_of_the_database_does_not_send_twice(
-    world: World, clock: MovableClock, box: Mailbox, database_url: str
+    world: World, clock: MovableClock, box: Mailbox
 ) -> None:
     to = await post(world, clock)
     box.pause_seconds = 0.2

@@ -46,7 +46,9 @@ def options(port: int, **changes: Any) -> SmtpOptions:
 
 def a_mail() -> EmailMessage:
     letter = Letter("test", "en", TO, {"at": "now"})
-    return compose(letter, sender="Chat <chat@example.test>", message_id="<1@example.test>", written_at=datetime.now(UTC))
+    return compose(
+        letter, sender="Chat <chat@example.test>", message_id="<1@example.test>", written_at=datetime.now(UTC)
+    )
 
 
 async def refused(smtp: Smtp) -> MailNotSent:
@@ -94,7 +96,9 @@ def a_box() -> Mailbox:
 async def test_by_starttls_with_an_account(a_box: Mailbox, authority: trustme.CA, ca_file: str) -> None:
     context = server_context(authority, "localhost")
     asked = {"tls_context": context, "require_starttls": True, "auth_required": True}
-    smtp = Smtp(options(a_box.port, host="localhost", tls="starttls", ca_file=ca_file, user="chat", password=Secret("right")))
+    smtp = Smtp(
+        options(a_box.port, host="localhost", tls="starttls", ca_file=ca_file, user="chat", password=Secret("right"))
+    )
     async with a_box.listening(**asked, authenticator=accepts("chat", "right")):
         await smtp.send(a_mail())
     assert len(a_box.mails) == 1

@@ -52,13 +52,17 @@ def test_without_proxies_nobody_is_believed() -> None:
 
 @pytest.mark.parametrize("text", ["x", "10.0.0.0/8 10.1.0.0/16", "10.0.0.1/8", "10.0.0.0/33"])
 def test_what_is_no_network_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="network|address|bits"):
+    with pytest.raises(ValueError, match=r"network|address|bits"):
         parse_networks(text)
 
 
 def test_networks() -> None:
     assert parse_networks("") == ()
-    assert [str(network) for network in parse_networks("127.0.0.1, ::1 ,10.0.0.0/8")] == ["127.0.0.1/32", "::1/128", "10.0.0.0/8"]
+    assert [str(network) for network in parse_networks("127.0.0.1, ::1 ,10.0.0.0/8")] == [
+        "127.0.0.1/32",
+        "::1/128",
+        "10.0.0.0/8",
+    ]
 
 
 def test_an_ipv6_customer_is_one_whatever_address_is_used() -> None:

@@ -107,9 +107,7 @@ async def test_what_is_refused_uses_nothing_up() -> None:
 )
 async def test_waiting_as_long_as_told_is_never_too_short(gaps: list[float], user: int, ip: int, company: int) -> None:
     time, viewer = Time(), a_viewer()
-    limits = make(
-        time, chat_per_user_and_minute=user, chat_per_ip_and_minute=ip, chat_per_company_and_minute=company
-    )
+    limits = make(time, chat_per_user_and_minute=user, chat_per_ip_and_minute=ip, chat_per_company_and_minute=company)
     admitted: list[float] = []
     for gap in gaps:
         time.now += gap

@@ -11,7 +11,7 @@ from b2b_chat.product.mail.letters import Letter, compose
 FIELDS: dict[str, dict[str, str]] = {
     "login": {"link": "https://chat.example.test/auth/verify#token", "code": "123456", "minutes": "10"},
     "invite": {
-        "company": "ООО «Ромашка»",
+        "company": "Компания «Ромашка»",
         "inviter": "ann@example.test",
         "link": "https://chat.example.test/v1/invites/accept#token",
         "until": "2026-12-01 12:00 UTC",
@@ -52,7 +52,7 @@ def test_every_letter_says_everything_in_both_forms(name: str, language: str) ->
 @pytest.mark.parametrize(("name", "language"), EVERY)
 def test_every_letter_is_in_its_language(name: str, language: str) -> None:
     mail = composed(name, language, company="Acme")
-    is_russian = any("а" <= letter <= "я" for letter in mail["Subject"] + part(mail, "plain") + part(mail, "html"))
+    is_russian = any(letter in "аеиоу" for letter in mail["Subject"] + part(mail, "plain") + part(mail, "html"))
     assert is_russian == (language == "ru")
     assert mail["Content-Language"] == language
     assert f'<html lang="{language}">' in part(mail, "html")
