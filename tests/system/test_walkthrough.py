@@ -35,7 +35,7 @@ class Terminal:
         block = block.replace("http://127.0.0.1:8000", self._product_url)
         block = block.replace("uv run b2b-chat", f"{sys.executable} -m b2b_chat.cli")
         kept = self._folder / "environ"
-        done = subprocess.run(  # noqa: S603 - our own README
+        done = subprocess.run(
             ["/bin/bash", "-ec", f'{block}\nenv -0 > "{kept}"'],
             env=self.environ,
             cwd=self._folder,

@@ -78,8 +78,8 @@ def holds(case: Any, url: str) -> None:
 
 
 # Derandomized: every run tries the same requests, so a failure is found again.
-often = settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
-seldom = settings(often, max_examples=10)
+often = settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+seldom = settings(often, max_examples=3)
 
 
 @programs.include(tag=list(OURS)).parametrize()

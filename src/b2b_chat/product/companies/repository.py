@@ -42,10 +42,6 @@ class CompanyRepository:
         await self._session.refresh(company)
         return company
 
-    async def find(self, company_id: UUID) -> CompanyRow | None:
-        """A company."""
-        return await self._session.get(CompanyRow, company_id)
-
     async def get(self, company_id: UUID) -> CompanyRow:
         """A company that is known to exist."""
         return (await self._session.scalars(select(CompanyRow).where(CompanyRow.id == company_id))).one()

@@ -52,7 +52,7 @@ class CompanyRoutes(Controller):
     @get("/", operation_id="getCompany", opt={"scope": Scope.READ}, responses=documents(*READING_REFUSALS))
     async def company(self, viewer: NamedDependency[Viewer], companies: NamedDependency[Companies]) -> Company:
         """Show the company that you are acting in."""
-        return await companies.get(viewer.company_id)
+        return await companies.get(viewer)
 
 
 class MemberRoutes(Controller):

@@ -11,6 +11,7 @@ from b2b_chat.product.audit.actors import Actor
 from b2b_chat.product.companies.models import CompanyRow, Role
 from b2b_chat.product.companies.repository import CompanyRecord
 from b2b_chat.product.companies.schemas import Company, CompanyCreate, CompanyOverview
+from b2b_chat.product.identity.viewer import Viewer
 from b2b_chat.product.transactions import TransactionFactory
 
 
@@ -43,17 +44,10 @@ class Companies:
             )
         return _company(company)
 
-    async def get(self, company_id: UUID) -> Company:
-        """One company.
-
-        Raises:
-            CompanyNotFound: There is no such company.
-        """
+    async def get(self, viewer: Viewer) -> Company:
+        """The company that the viewer is acting in."""
         async with self._transaction() as tx:
-            company = await tx.companies.find(company_id)
-        if company is None:
-            raise CompanyNotFound
-        return _company(company)
+            return _company(await tx.companies.get(viewer.company_id))
 
     async def overview(self, company_id: UUID) -> CompanyOverview:
         """One company with its balance.

@@ -6,6 +6,7 @@ import io
 import json
 import tracemalloc
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 from uuid import UUID, uuid4
@@ -14,10 +15,11 @@ import asyncpg
 import httpx
 import pytest
 import pytest_asyncio
+from sqlalchemy.exc import ProgrammingError
 
 from b2b_chat.product.audit.actions import Action
 from b2b_chat.product.audit.actors import Actor, command_line_actor
-from b2b_chat.product.audit.export import CSV_COLUMNS, ExportFormat
+from b2b_chat.product.audit.export import CSV_COLUMNS, ExportFormat, export_head
 from b2b_chat.product.audit.repository import AuditFilter
 from b2b_chat.product.audit.service import Audit
 from b2b_chat.product.transactions import transaction_factory
@@ -236,6 +238,43 @@ async def test_an_export_is_recorded(http: httpx.AsyncClient) -> None:
     await exported(http, target=target, action="invite.create")
     newest = (await found(http, action="audit.export"))[0]
     assert newest["after"] == {"wanted": {"target": target, "action": "invite.create"}}
+
+
+@asynccontextmanager
+async def no_log(world: World) -> AsyncIterator[None]:
+    """The log cannot be reached within the block."""
+    await world.rows("ALTER TABLE audit_log RENAME TO audit_log_away")
+    try:
+        yield
+    finally:
+        await world.rows("ALTER TABLE audit_log_away RENAME TO audit_log")
+
+
+async def test_an_export_that_fails_midway_is_cut(world: World) -> None:
+    await record(world, command_line_actor(), Action.COMPANY_BLOCK)
+    pieces = await Audit(transaction_factory(world.database)).export(
+        command_line_actor(), AuditFilter(), ExportFormat.CSV
+    )
+    assert await anext(pieces) == export_head(ExportFormat.CSV)
+    async with no_log(world):
+        with pytest.raises(ProgrammingError, match="audit_log"):
+            await anext(pieces)
+
+
+async def test_a_refusal_reaches_the_caller_even_when_it_cannot_be_recorded(world: World, product_url: str) -> None:
+    owner = await world.person(role="owner")
+    async with client_of(product_url, owner) as client, no_log(world):
+        assert error_of(await client.http.post(f"/admin/users/{uuid4()}/block")) == (403, "operator_required")
+
+
+async def test_an_action_that_cannot_be_recorded_is_not_done(world: World, product_url: str) -> None:
+    owner = await world.person(role="owner")
+    member = await world.person(company_id=owner.company_id)
+    async with client_of(product_url, owner) as client:
+        path = f"/v1/company/members/{member.user_id}"
+        async with no_log(world):
+            assert error_of(await client.http.delete(path)) == (500, "internal_error")
+        assert (await client.http.get(path)).status_code == 200
 
 
 async def test_an_export_holds_neither_memory_nor_a_connection(world: World) -> None:
