@@ -6,7 +6,7 @@ from typing import Final
 
 import click
 
-from b2b_chat.cli.failures import fail, needs, settings_explained
+from b2b_chat.cli.failures import fail, needs, outages_explained, settings_explained
 
 _SIMULATOR_PORT: Final = "8002"
 _AFTER_GRACE_SECONDS: Final = 10
@@ -89,7 +89,9 @@ def migrate() -> None:
         from b2b_chat.product.schema import upgrade_to_head
         from b2b_chat.product.settings import DatabaseSettings
 
-        upgrade_to_head(load(DatabaseSettings, os.environ).database_url.reveal())
+        url = load(DatabaseSettings, os.environ).database_url.reveal()
+        with outages_explained():
+            upgrade_to_head(url)
 
 
 @click.command()

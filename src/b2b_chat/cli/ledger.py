@@ -6,7 +6,7 @@ from typing import Final
 
 import click
 
-from b2b_chat.cli.failures import fail, needs, settings_explained
+from b2b_chat.cli.failures import fail, needs, outages_explained, settings_explained
 
 _STATEMENT_SECONDS: Final = 600
 _ACQUIRE_SECONDS: Final = 10
@@ -42,7 +42,8 @@ def verify() -> None:
             finally:
                 await database.close()
 
-        violations = asyncio.run(check())
+        with outages_explained():
+            violations = asyncio.run(check())
     for violation in violations:
         click.echo(f"{violation.invariant}: {violation.subject}: {violation.finding}", err=True)
     if violations:
