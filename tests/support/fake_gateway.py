@@ -219,15 +219,15 @@ class FakeGateway:
         assert task is not None
         self._serving.add(task)
         self._connections += 1
-        connection = self._connections
+        call = Call(self._connections, reader, writer)
         try:
-            while not writer.is_closing():
-                call = Call(connection, reader, writer)
-                if not await call.receive():
-                    break
+            while await call.receive():
                 self.calls.append(call)
                 self._arrivals[len(self.calls)].set()
                 await self.reply(call)
+                if writer.is_closing():
+                    break
+                call = Call(call.connection, reader, writer)
         except ConnectionError:
             call.left.set()
         except asyncio.CancelledError:

@@ -135,4 +135,5 @@ def test_wrong_use_is_told_by_its_name(shell: Shell, arguments: list[str], named
 def test_a_database_that_is_away_is_told_without_its_address() -> None:
     done = Shell("postgresql://someone:password@127.0.0.1:1/none").run("operator-create", "ops@example.test")
     assert (done.exit_code, done.stdout) == (1, "")
-    assert done.stderr == "b2b-chat: the database at DATABASE_URL does not answer (ConnectionRefusedError).\n"
+    assert done.stderr.startswith("b2b-chat: the database at DATABASE_URL does not answer (ConnectionRefusedError).")
+    assert "password" not in done.stderr

@@ -8,7 +8,12 @@ from support.world import Person, World
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-READS = ["/v1/balance", "/v1/ledger", "/v1/conversations", "/v1/conversations/0198a1b2-0000-7000-8000-000000000000/messages"]
+READS = [
+    "/v1/balance",
+    "/v1/ledger",
+    "/v1/conversations",
+    "/v1/conversations/0198a1b2-0000-7000-8000-000000000000/messages",
+]
 
 
 def wrong_headers(key: str) -> dict[str, str]:

@@ -154,7 +154,7 @@ async def test_json_is_known_by_its_name(client: Client, content_type: str) -> N
     assert response.status_code == 200
 
 
-async def test_a_body_that_is_too_large(database_url: str, gateway: FakeGateway, world: World, person: Person) -> None:
+async def test_a_body_that_is_too_large(database_url: str, gateway: FakeGateway, person: Person) -> None:
     async with (
         served_product(database_url, gateway.url, max_body_bytes=1024) as url,
         client_of(url, person) as client,
@@ -202,8 +202,8 @@ async def test_a_client_that_leaves_in_mid_body_harms_nobody(client: Client, pro
     parts = urlsplit(product_url)
     for _ in range(5):
         _, writer = await asyncio.open_connection(parts.hostname, parts.port)
-        head = f"POST /v1/chat HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {person.api_key}\r\nContent-Length: 100\r\n\r\n"
-        writer.write(head.encode() + b'{"client')
+        lines = ("POST /v1/chat HTTP/1.1", "Host: x", f"Authorization: Bearer {person.api_key}", "Content-Length: 100")
+        writer.write("\r\n".join([*lines, "", '{"client']).encode())
         await writer.drain()
         writer.close()
         await writer.wait_closed()

@@ -171,9 +171,7 @@ async def test_usage_of_zero_is_not_missing_usage(client: Client, gateway: FakeG
     await world.check_books()
 
 
-async def test_an_empty_answer_is_an_answer(
-    client: Client, gateway: FakeGateway, world: World, person: Person
-) -> None:
+async def test_an_empty_answer_is_an_answer(client: Client, gateway: FakeGateway, world: World, person: Person) -> None:
     gateway.reply = answering("", usage=Usage(5, 0, 5))
     start, final = await client.stream()
     assert (start.name, final.name, final.data["text"]) == ("start", "final", "")

@@ -118,12 +118,8 @@ async def test_credits_for_three_answers_never_pay_for_a_fourth(
     await world.check_books()
 
 
-async def test_credits_can_be_added_while_others_are_spent(
-    client: Client, world: World, person: Person
-) -> None:
-    await asyncio.gather(
-        *[client.ask() for _ in range(20)], *[world.top_up(person.company_id, "1") for _ in range(20)]
-    )
+async def test_credits_can_be_added_while_others_are_spent(client: Client, world: World, person: Person) -> None:
+    await asyncio.gather(*[client.ask() for _ in range(20)], *[world.top_up(person.company_id, "1") for _ in range(20)])
     account = await world.account(person)
     assert account["balance_credits"] == Decimal(1000) + 20 - 20 * Decimal("0.0134")
     assert account["entries"] == 41

@@ -77,9 +77,7 @@ async def test_an_answer_longer_than_was_asked_for_costs_what_was_held(
     await world.check_books()
 
 
-async def test_what_is_held_cannot_be_spent_twice(
-    product_url: str, gateway: FakeGateway, world: World
-) -> None:
+async def test_what_is_held_cannot_be_spent_twice(product_url: str, gateway: FakeGateway, world: World) -> None:
     person = await world.person(balance="5")  # less than the longest answer may cost
     gateway.reply = gate = Gate()
     async with client_of(product_url, person) as client:

@@ -17,7 +17,7 @@ SAME = {"client_message_id": "same"}
 async def until_failed(world: World, person: Person) -> None:
     """Wait until the answer is given up, and see how."""
 
-    async def is_over() -> bool:
+    async def is_over() -> object:
         return (await world.answer(person))["status"] == "error"
 
     await until(is_over)

@@ -61,9 +61,7 @@ WHOLE: dict[str, tuple[Reply, tuple[int, str]]] = {
     "JSON that is not UTF-8": (sending(whole(200, b'{"text": "\xff\xfe", "usage": null}')), CUT),
     "half an answer": (sending(b'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"text": "On'), CUT),
     "negative usage": (
-        sending(
-            whole(200, b'{"text": "", "usage": {"prompt_tokens": -1, "completion_tokens": 1, "total_tokens": 0}}')
-        ),
+        sending(whole(200, b'{"text": "", "usage": {"prompt_tokens": -1, "completion_tokens": 1, "total_tokens": 0}}')),
         CUT,
     ),
 }
@@ -184,9 +182,7 @@ async def test_silence(database_url: str, gateway: FakeGateway, world: World, pe
     await asyncio.wait_for(gateway.calls[0].left.wait(), 5)
 
 
-async def test_an_answer_that_never_ends(
-    database_url: str, gateway: FakeGateway, world: World, person: Person
-) -> None:
+async def test_an_answer_that_never_ends(database_url: str, gateway: FakeGateway, world: World, person: Person) -> None:
     async def drip(call: Call) -> None:
         await call.send(EVENTS_HEAD)
         while True:
@@ -232,9 +228,7 @@ async def test_nothing_is_compressed_on_the_way(client: Client, gateway: FakeGat
     assert gateway.calls[0].headers["accept-encoding"] == "identity"
 
 
-async def test_a_connection_whose_body_ends_a_moment_late_is_used_again(
-    client: Client, gateway: FakeGateway
-) -> None:
+async def test_a_connection_whose_body_ends_a_moment_late_is_used_again(client: Client, gateway: FakeGateway) -> None:
     async def end_late(call: Call) -> None:
         await call.send(EVENTS_HEAD)
         await call.send_chunk(final("Once"))
@@ -245,3 +239,21 @@ async def test_a_connection_whose_body_ends_a_moment_late_is_used_again(
     for _ in range(5):
         await client.stream()
     assert len({call.connection for call in gateway.calls}) == 1
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        events(delta("Once "), final("Once upon"), end=False),
+        events(delta("Once "), final("Once upon"), b"event: error\ndata: {}\n\n"),
+        events(delta("Once "), final("Once upon"), delta("more"), b"garbage"),
+    ],
+    ids=["silence", "an error", "more"],
+)
+async def test_an_answer_that_is_complete_stays_so_whatever_follows(
+    client: Client, gateway: FakeGateway, world: World, reply: Reply
+) -> None:
+    gateway.reply = reply
+    last = (await client.stream())[-1]
+    assert (last.name, last.data["text"]) == ("final", "Once upon")
+    await world.check_books()

@@ -153,9 +153,7 @@ class TestTenancy:
         assert [message.content for message in gateway.calls[-1].request.messages] == ["My secret plan"]
         await world.check_books()
 
-    async def test_a_cursor_of_another_opens_nothing(
-        self, client: Client, product_url: str, world: World
-    ) -> None:
+    async def test_a_cursor_of_another_opens_nothing(self, client: Client, product_url: str, world: World) -> None:
         for number in range(3):
             await client.ask(f"Thread {number}")
         cursor = (await client.http.get("/v1/conversations", params={"limit": 1})).json()["next_cursor"]

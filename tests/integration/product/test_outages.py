@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -38,12 +39,8 @@ async def database_url(server: EmbeddedPostgres) -> str:
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def product_url(
-    server: EmbeddedPostgres, database_url: str, module_gateway: FakeGateway
-) -> AsyncIterator[str]:
-    async with served_product(
-        database_url, module_gateway.url, database_acquire_timeout_seconds=1.0
-    ) as url:
+async def product_url(database_url: str, module_gateway: FakeGateway) -> AsyncIterator[str]:
+    async with served_product(database_url, module_gateway.url, database_acquire_timeout_seconds=1.0) as url:
         yield url
 
 
@@ -97,7 +94,7 @@ async def test_an_answer_that_comes_meanwhile_waits_for_it(
     # Whatever follows the answer on the product's side has begun once another request has passed through.
     assert error_of(await client.http.get("/v1/balance")) == AWAY
     server.start()
-    told = await asking
+    told: Any = await asking
     assert (told[-1].data if isinstance(told, list) else told)["status"] == "completed"
     assert (await world.answer(person))["text"] == ANSWER
     await world.check_books()
@@ -108,9 +105,7 @@ async def test_an_answer_that_could_not_be_stored_is_given_up_and_free(
 ) -> None:
     gateway.reply = gate = Gate()
     async with (
-        served_product(
-            database_url, gateway.url, database_acquire_timeout_seconds=0.2, chat_lease_seconds=0.5
-        ) as url,
+        served_product(database_url, gateway.url, database_acquire_timeout_seconds=0.2, chat_lease_seconds=0.5) as url,
         client_of(url, person) as client,
     ):
         asking = asyncio.create_task(client.send(**SAME))
@@ -120,7 +115,7 @@ async def test_an_answer_that_could_not_be_stored_is_given_up_and_free(
         assert error_of(await asking) == (503, "interrupted")
         server.start()
 
-        async def is_given_up() -> bool:
+        async def is_given_up() -> object:
             return (await world.answer(person))["status"] == "error"
 
         await until(is_given_up)

@@ -65,7 +65,7 @@ class TestSigterm:
             sending_task = asyncio.create_task(client.stream(**SAME) if stream else client.send(**SAME))
             await gateway.call()
             process.send_signal(signal.SIGTERM)
-            told = await sending_task
+            told: Any = await sending_task
             if isinstance(told, list):
                 assert (told[-1].name, told[-1].data["detail"]["code"]) == ("error", "interrupted")
             else:
@@ -111,7 +111,7 @@ async def test_what_a_killed_process_left_is_given_up_by_the_next(
         client_of(url, person) as client,
     ):
 
-        async def is_given_up() -> bool:
+        async def is_given_up() -> object:
             return (await world.answer(person))["status"] == "error"
 
         await until(is_given_up)
@@ -135,21 +135,24 @@ class TestLog:
             mine = {"X-Request-ID": "mine-1"}
             await client.http.get("/v1/balance", headers=mine)
             replaced = [
-                (await client.http.get("/v1/nothing/here", headers={"X-Request-ID": wrong})).headers["x-request-id"]
-                for wrong in ("", "a b", "x" * 129, 'a"b', b"\xe9")
+                (await client.http.get("/v1/nothing/here", headers={b"X-Request-ID": wrong})).headers["x-request-id"]
+                for wrong in (b"", b"a b", b"x" * 129, b'a"b', b"\xe9")
             ]
             process.send_signal(signal.SIGTERM)
             _, output = await ended(process)
         lines = log_lines(output)
         requests = {line["request_id"]: line for line in lines if line["event"] == "request"}
         assert set(requests) == {"mine-1", *replaced}
-        assert requests["mine-1"].items() >= {
-            "app": "product_api",
-            "level": "info",
-            "method": "GET",
-            "route": "/v1/balance",
-            "status": 200,
-        }.items()
+        assert (
+            requests["mine-1"].items()
+            >= {
+                "app": "product_api",
+                "level": "info",
+                "method": "GET",
+                "route": "/v1/balance",
+                "status": 200,
+            }.items()
+        )
         assert requests[replaced[0]]["status"] == 404
         assert "nothing" not in requests[replaced[0]]["route"]
 

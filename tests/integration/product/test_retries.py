@@ -82,7 +82,7 @@ class TestRunning:
         await client.http.get("/v1/balance")
         gate.open()
         answers = [await joined_json, as_answer(await joined_stream)]
-        began = await first
+        began: Any = await first
         answers.append(as_answer(began) if isinstance(began, list) else began)
         assert answers[0] == answers[1] == answers[2]
         assert len(gateway.calls) == 1
@@ -126,7 +126,9 @@ class TestRunning:
         assert int(response.headers["retry-after"]) > 0
         assert len(gateway.calls) == 1
         assert (await world.account(person))["held_credits"] == 0
-        await world.rows("UPDATE messages SET status = 'error' WHERE user_id = $1 AND role = 'assistant'", person.user_id)
+        await world.rows(
+            "UPDATE messages SET status = 'error' WHERE user_id = $1 AND role = 'assistant'", person.user_id
+        )
 
 
 class TestFailed:
@@ -240,9 +242,7 @@ class TestConflict:
         await world.check_books()
 
 
-async def test_a_busy_conversation_takes_no_second_message(
-    client: Client, gateway: FakeGateway, world: World
-) -> None:
+async def test_a_busy_conversation_takes_no_second_message(client: Client, gateway: FakeGateway, world: World) -> None:
     opening = await client.ask("first")
     thread = {"conversation_id": opening["conversation_id"]}
     gateway.reply = gate = Gate()

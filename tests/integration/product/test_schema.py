@@ -74,36 +74,48 @@ _BROKEN: dict[str, tuple[str, type[asyncpg.PostgresError]]] = {
         asyncpg.CheckViolationError,
     ),
     "a second charge for a message": (
-        "INSERT INTO ledger (company_id, position, kind, amount_credits, balance_after_credits, message_id) "
-        "SELECT company_id, 99, kind, amount_credits, balance_after_credits, message_id FROM ledger "
-        "WHERE company_id = $1 AND kind = 'charge'",
+        (
+            "INSERT INTO ledger (company_id, position, kind, amount_credits, balance_after_credits, message_id) "
+            "SELECT company_id, 99, kind, amount_credits, balance_after_credits, message_id FROM ledger "
+            "WHERE company_id = $1 AND kind = 'charge'"
+        ),
         asyncpg.UniqueViolationError,
     ),
     "a position taken twice": (
-        "INSERT INTO ledger (company_id, position, kind, amount_credits, balance_after_credits) "
-        "VALUES ($1, 1, 'top_up', 1, 1)",
+        (
+            "INSERT INTO ledger (company_id, position, kind, amount_credits, balance_after_credits) "
+            "VALUES ($1, 1, 'top_up', 1, 1)"
+        ),
         asyncpg.UniqueViolationError,
     ),
     "a charge for nothing": (
-        "INSERT INTO ledger (company_id, position, kind, amount_credits, balance_after_credits) "
-        "VALUES ($1, 99, 'charge', -1, 1)",
+        (
+            "INSERT INTO ledger (company_id, position, kind, amount_credits, balance_after_credits) "
+            "VALUES ($1, 99, 'charge', -1, 1)"
+        ),
         asyncpg.CheckViolationError,
     ),
     "a balance after that is negative": (
-        "INSERT INTO ledger (company_id, position, kind, amount_credits, balance_after_credits) "
-        "VALUES ($1, 99, 'top_up', -1, -1)",
+        (
+            "INSERT INTO ledger (company_id, position, kind, amount_credits, balance_after_credits) "
+            "VALUES ($1, 99, 'top_up', -1, -1)"
+        ),
         asyncpg.CheckViolationError,
     ),
     "an entry of no kind": (
-        "INSERT INTO ledger (company_id, position, kind, amount_credits, balance_after_credits) "
-        "VALUES ($1, 99, 'gift', 1, 1)",
+        (
+            "INSERT INTO ledger (company_id, position, kind, amount_credits, balance_after_credits) "
+            "VALUES ($1, 99, 'gift', 1, 1)"
+        ),
         asyncpg.CheckViolationError,
     ),
     "a second account": ("INSERT INTO accounts (company_id) VALUES ($1)", asyncpg.UniqueViolationError),
     "a second live hold": (
-        "WITH first AS (UPDATE holds SET state = 'live' WHERE company_id = $1 RETURNING *) "
-        "INSERT INTO holds (id, company_id, message_id, amount_credits) "
-        "SELECT gen_random_uuid(), company_id, message_id, 1 FROM first",
+        (
+            "WITH first AS (UPDATE holds SET state = 'live' WHERE company_id = $1 RETURNING *) "
+            "INSERT INTO holds (id, company_id, message_id, amount_credits) "
+            "SELECT gen_random_uuid(), company_id, message_id, 1 FROM first"
+        ),
         asyncpg.UniqueViolationError,
     ),
     "a hold of nothing": (
@@ -124,20 +136,26 @@ _BROKEN: dict[str, tuple[str, type[asyncpg.PostgresError]]] = {
         asyncpg.CheckViolationError,
     ),
     "a second answer": (
-        "INSERT INTO messages (id, company_id, user_id, conversation_id, role, status, reply_to) "
-        "SELECT gen_random_uuid(), company_id, user_id, conversation_id, role, status, reply_to "
-        "FROM messages WHERE company_id = $1 AND role = 'assistant'",
+        (
+            "INSERT INTO messages (id, company_id, user_id, conversation_id, role, status, reply_to) "
+            "SELECT gen_random_uuid(), company_id, user_id, conversation_id, role, status, reply_to "
+            "FROM messages WHERE company_id = $1 AND role = 'assistant'"
+        ),
         asyncpg.UniqueViolationError,
     ),
     "a client message id used twice": (
-        "INSERT INTO messages (id, company_id, user_id, conversation_id, role, status, client_message_id) "
-        "SELECT gen_random_uuid(), company_id, user_id, conversation_id, role, status, client_message_id "
-        "FROM messages WHERE company_id = $1 AND role = 'user'",
+        (
+            "INSERT INTO messages (id, company_id, user_id, conversation_id, role, status, client_message_id) "
+            "SELECT gen_random_uuid(), company_id, user_id, conversation_id, role, status, client_message_id "
+            "FROM messages WHERE company_id = $1 AND role = 'user'"
+        ),
         asyncpg.UniqueViolationError,
     ),
     "a user twice": (
-        "INSERT INTO users (id, email) SELECT gen_random_uuid(), email FROM users JOIN memberships "
-        "ON user_id = id WHERE company_id = $1",
+        (
+            "INSERT INTO users (id, email) SELECT gen_random_uuid(), email FROM users JOIN memberships "
+            "ON user_id = id WHERE company_id = $1"
+        ),
         asyncpg.UniqueViolationError,
     ),
     "an address in capitals": (

@@ -1,5 +1,6 @@
 """Cursors: an id, or a refusal."""
 
+from contextlib import suppress
 from uuid import UUID
 
 import pytest
@@ -20,13 +21,9 @@ def test_an_id_is_its_own_cursor(item_id: UUID) -> None:
 
 
 @given(st.text())
-def test_any_other_text_is_refused(text: str) -> None:
-    try:
-        item_id = id_from_cursor(text)
-    except InvalidRequest as refusal:
-        assert refusal.status == 400
-    else:
-        assert isinstance(item_id, UUID)
+def test_any_other_text_is_refused_or_an_id(text: str) -> None:
+    with suppress(InvalidRequest):
+        assert isinstance(id_from_cursor(text), UUID)
 
 
 @pytest.mark.parametrize("text", ["", "x", "0198a1b2", "g" * 32, "\0", "\ud800"])

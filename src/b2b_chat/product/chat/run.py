@@ -29,6 +29,8 @@ class Run:
         self.outcome: ChatAnswer | AnswerFailed | None = None
         self.on_unread: Callable[[], None] = lambda: None
         self._readers = 0
+        self.departures = 0
+        """How often the last reader has left."""
         self._waiting: list[asyncio.Future[None]] = []
 
     @property
@@ -78,6 +80,7 @@ class Run:
         """Count a reader out; `on_unread` is called when the last one leaves a live run."""
         self._readers -= 1
         if self.outcome is None and self.is_unread:
+            self.departures += 1
             self.on_unread()
 
     def _wake(self) -> None:

@@ -107,9 +107,11 @@ class Runs:
 
     def _leave_unread(self, run: Run) -> None:
         """End the run, unless a reader comes back within the resume window."""
+        departure = run.departures
 
         def give_up_if_unread() -> None:
-            if run.is_unread:
+            # Who came back and left again began a window of his own.
+            if run.is_unread and run.departures == departure:
                 self._give_up(run.assistant_message_id, ClientDisconnected())
 
         if self._options.resume_window_seconds:

@@ -16,11 +16,16 @@ class RoleTooLow(Refusal):
     message = "This is above your role. You can give roles up to your own, to people who have no higher one."
 
 
+def roles_up_to(role: str) -> tuple[Role, ...]:
+    """The roles that somebody with this one may give."""
+    return _WEAKEST_FIRST[: _WEAKEST_FIRST.index(Role(role)) + 1]
+
+
 def require_reach(viewer: Viewer, role: str) -> None:
     """Refuse a viewer whose own role is below this one.
 
     Raises:
         RoleTooLow: It is.
     """
-    if viewer.role is None or _WEAKEST_FIRST.index(viewer.role) < _WEAKEST_FIRST.index(Role(role)):
+    if viewer.role is None or role not in roles_up_to(viewer.role):
         raise RoleTooLow

@@ -9,7 +9,7 @@ from b2b_chat.kit.errors import Refusal
 from b2b_chat.kit.pages import Page, id_from_cursor
 from b2b_chat.product.audit.actions import Action
 from b2b_chat.product.audit.actors import actor_of
-from b2b_chat.product.companies.ceiling import require_reach
+from b2b_chat.product.companies.ceiling import require_reach, roles_up_to
 from b2b_chat.product.companies.models import MembershipRow, Role
 from b2b_chat.product.companies.repository import MemberRecord
 from b2b_chat.product.companies.schemas import Member
@@ -35,7 +35,8 @@ class Members:
     """Changing what a company's people may do in it.
 
     All changes to the members of a company happen one after the other, under the lock of its row, so that two owners
-    cannot end each other's ownership at the same time. Every change ends the member's sessions.
+    cannot end each other's ownership at the same time. Every change ends the member's sessions, and revokes those of
+    the member's open invites that the member could not make any more.
     """
 
     def __init__(self, transaction: TransactionFactory, *, clock: Clock = utc_now) -> None:
@@ -119,14 +120,17 @@ class Members:
             yield tx, record
             if before["role"] == Role.OWNER and not await tx.companies.count_acting_owners(viewer.company_id):
                 raise LastOwner
+            after = None if action is Action.MEMBER_REMOVE else _state(record.membership)
+            may_invite = after is not None and after["blocked_at"] is None
+            roles = roles_up_to(record.membership.role) if may_invite else ()
+            await tx.invites.revoke_beyond(viewer.company_id, user_id, roles, self._clock())
             await tx.sessions.revoke_all(user_id, self._clock())
-            is_gone = action is Action.MEMBER_REMOVE
             await tx.audit.record(
                 actor_of(viewer),
                 action,
                 targets={"user_id": user_id},
                 before=before,
-                after=None if is_gone else _state(record.membership),
+                after=after,
             )
 
 

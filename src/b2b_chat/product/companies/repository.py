@@ -174,6 +174,15 @@ class InviteRepository:
         query = select(InviteRow.email).where(InviteRow.company_id == company_id, *_is_open(now))
         return list(await self._session.scalars(query))
 
+    async def revoke_beyond(self, company_id: UUID, invited_by: UUID, roles: Collection[Role], now: datetime) -> None:
+        """Revoke the pending invites that somebody made, but those with one of these roles."""
+        await self._session.execute(
+            update(InviteRow)
+            .where(InviteRow.company_id == company_id, InviteRow.invited_by == invited_by)
+            .where(InviteRow.state == InviteState.PENDING, InviteRow.role.not_in(roles))
+            .values(state=InviteState.REVOKED, closed_at=now)
+        )
+
     async def claim(self, token_hashes: Collection[bytes], email: str, now: datetime) -> InviteRow | None:
         """Mark the one open invite with one of these hashes and this address as accepted, and return it."""
         claimed = (

@@ -156,6 +156,35 @@ async def test_a_change_ends_the_members_sessions(world: World, product_url: str
             assert error_of(await browser.get("/v1/balance")) == (401, "unauthenticated")
 
 
+async def test_open_invites_do_not_outlast_the_right_to_make_them(world: World, product_url: str) -> None:
+    owner = await world.person(role="owner")
+    second = await world.person(role="owner", company_id=owner.company_id)
+
+    async def invite(role: str) -> str:
+        async with client_of(product_url, second) as client:
+            body = {"email": f"{uuid4()}@example.test", "role": role}
+            invite_id: str = (await client.http.post("/v1/company/invites", json=body)).json()["id"]
+            return invite_id
+
+    async def pending() -> set[str]:
+        async with client_of(product_url, owner) as client:
+            items = (await client.http.get("/v1/company/invites")).json()["items"]
+            return {item["id"] for item in items if item["state"] == "pending"}
+
+    of_owner, of_admin, of_member = await invite("owner"), await invite("admin"), await invite("member")
+    await change(product_url, owner, second.user_id, "owner")
+    assert await pending() == {of_owner, of_admin, of_member}
+    await change(product_url, owner, second.user_id, "admin")
+    assert await pending() == {of_admin, of_member}
+    await as_(product_url, owner, "POST", f"/{second.user_id}/block")
+    assert await pending() == set()
+    await as_(product_url, owner, "POST", f"/{second.user_id}/unblock")
+    last = await invite("admin")
+    assert await pending() == {last}
+    await as_(product_url, owner, "DELETE", f"/{second.user_id}")
+    assert await pending() == set()
+
+
 async def test_a_role_lost_is_lost_to_the_keys_too(world: World, product_url: str) -> None:
     owner = await world.person(role="owner")
     admin = await world.person(role="admin", company_id=owner.company_id)

@@ -20,6 +20,7 @@ from hypothesis.stateful import (
     initialize,
     invariant,
     multiple,
+    precondition,
     rule,
     run_state_machine_as_test,
 )
@@ -145,19 +146,25 @@ class LoginMachine(RuleBasedStateMachine):
 
     @rule(challenge=proofs)
     def use_a_link(self, challenge: Challenge) -> None:
-        self.redeem(
-            LoginProof(token=challenge.token), challenge if challenge.is_live(self.clock()) else None, is_link=True
-        )
+        right = challenge if challenge.token and challenge.is_live(self.clock()) else None
+        self.redeem(LoginProof(token=challenge.token or "none"), right, is_link=True)
+
+    @precondition(lambda self: self.model.challenges)
+    @rule(back=st.integers(1, 3))
+    def use_one_of_the_latest_links(self, back: int) -> None:
+        self.use_a_link(self.model.challenges[-back:][0])
 
     @rule(challenge=proofs)
     def use_a_code(self, challenge: Challenge) -> None:
         matching = [one for one in reversed(self.live(self.email)) if one.code == challenge.code]
         self.redeem(LoginProof(email=self.email, code=challenge.code), matching[0] if matching else None)
 
-    @rule(code=st.from_regex(r"[0-9]{6}\Z", fullmatch=True))
-    def guess_a_code(self, code: str) -> None:
-        matching = [one for one in reversed(self.live(self.email)) if one.code == code]
-        self.redeem(LoginProof(email=self.email, code=code), matching[0] if matching else None)
+    @precondition(lambda self: self.model.challenges)
+    @rule(code=st.from_regex(r"[0-9]{6}\Z", fullmatch=True), times=st.integers(1, 5))
+    def guess_a_code(self, code: str, times: int) -> None:
+        for _ in range(times):
+            matching = [one for one in reversed(self.live(self.email)) if one.code == code]
+            self.redeem(LoginProof(email=self.email, code=code), matching[0] if matching else None)
 
     def redeem(self, proof: LoginProof, right: Challenge | None, *, is_link: bool = False) -> None:
         self.codes_tried += not is_link
@@ -178,6 +185,7 @@ class LoginMachine(RuleBasedStateMachine):
             right.used = True
             self.model.sessions.append(Session(token, self.clock(), self.clock()))
 
+    @precondition(lambda self: self.model.sessions)
     @rule()
     def use_the_sessions(self) -> None:
         for session in self.model.sessions:
@@ -194,12 +202,14 @@ class LoginMachine(RuleBasedStateMachine):
                 session.used_at = self.clock()
         self.run(self.people.finish())
 
+    @precondition(lambda self: self.model.sessions)
     @rule(which=st.integers(0, 5))
     def log_out(self, which: int) -> None:
         for session in self.model.sessions[which : which + 1]:
             self.run(self.people.sessions.end(session.token))
             session.revoked = True
 
+    @precondition(lambda self: self.model.sessions and not self.model.blocked)
     @rule(revokes=st.booleans())
     def block(self, revokes: bool) -> None:
         async def work() -> None:
@@ -214,15 +224,18 @@ class LoginMachine(RuleBasedStateMachine):
             for session in self.model.sessions:
                 session.revoked = True
 
+    @precondition(lambda self: self.model.blocked)
     @rule()
     def unblock(self) -> None:
         self.run(self.world.rows("UPDATE users SET blocked_at = NULL WHERE id = $1", self.user_id))
         self.model.blocked = False
 
-    @rule(minutes=st.sampled_from([1, 5, 9, 10, 59, 60, 240]))
+    @precondition(lambda self: self.model.challenges)
+    @rule(minutes=st.sampled_from([1, 2, 3, 9, 10, 55, 60, 180]))
     def time_passes(self, minutes: int) -> None:
         self.clock.pass_time(minutes=minutes)
 
+    @precondition(lambda self: self.model.challenges)
     @rule()
     def secrets_are_rotated_as_they_should_be(self) -> None:
         """Not before all that hangs on the one before has come to its end."""
