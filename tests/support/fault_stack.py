@@ -301,12 +301,10 @@ class FaultStack:
             await part.wait_until_healthy()
 
     async def replaced(self, part: Part, line: Proxy, **settings: str) -> Part:
-        """Start a part's successor beside it, send all new connections there, and let the part end: no pause between."""
+        """Start a part's successor beside it, send all new connections there, and let the part end."""
         port = next(self._more_ports)
         name = f"{part.command.upper()}_PORT"
-        successor = self._part(
-            part.command, port, self.folder / "logs", {**part.environ, name: str(port), **settings}
-        )
+        successor = self._part(part.command, port, self.folder / "logs", {**part.environ, name: str(port), **settings})
         await successor.start()
         self._successors.append(successor)
         self._usual_targets.setdefault(line, line.target)
@@ -384,14 +382,19 @@ class FaultStack:
 @asynccontextmanager
 async def fault_stack(rng: random.Random) -> AsyncIterator[FaultStack]:
     """A running stack in a short temporary folder: the path of a unix socket may not be long."""
-    folder = Path(tempfile.mkdtemp(prefix="b2b-faults-"))
-    folder.chmod(0o755)
+    folder = await asyncio.to_thread(_make_folder)
     try:
         async with FaultStack(folder, rng).running() as stack:
             yield stack
     finally:
         if "FAULT_KEEP_LOGS" not in os.environ:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _make_folder() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="b2b-faults-"))
+    folder.chmod(0o755)  # PostgreSQL runs as another user where we are root
+    return folder
 
 
 async def _is_healthy(http: aiohttp.ClientSession, url: str) -> bool:

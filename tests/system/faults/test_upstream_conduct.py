@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 from uuid import uuid4
 
@@ -79,7 +80,7 @@ async def _gaps(stack: FaultStack, key: str) -> list[float]:
     """The seconds between the attempts of one message."""
     calls = [call for call in await stack.calls_seen_by_upstream() if call["key"] == key]
     times = [call["received_monotonic_seconds"] for call in calls]
-    return [later - earlier for earlier, later in zip(times, times[1:], strict=False)] if times else []
+    return [later - earlier for earlier, later in pairwise(times)]
 
 
 async def _attempts(stack: FaultStack, key: str) -> int:
