@@ -80,3 +80,7 @@ migrate:
 # Write a migration for what the models have and DATABASE_URL lacks
 revision message:
     uv run alembic revision --autogenerate -m "$1"
+
+# Send a test mail to an address, by the mail settings in the environment
+mail-test address:
+    uv run b2b-chat mail-test "$1"

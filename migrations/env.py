@@ -3,6 +3,7 @@
 import asyncio
 import os
 
+import asyncpg
 from alembic import context
 from sqlalchemy import Connection
 from sqlalchemy.engine import make_url
@@ -27,7 +28,9 @@ async def _migrate() -> None:
     url = context.config.attributes.get("database_url") or os.environ.get("DATABASE_URL")
     if not url:
         raise SystemExit("Set DATABASE_URL to the database that is to be migrated, as postgresql://user@host/name.")
-    engine = create_async_engine(make_url(url).set(drivername="postgresql+asyncpg"), poolclass=NullPool)
+    dsn = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    # asyncpg reads the address itself: SQLAlchemy would not know `sslmode` in it.
+    engine = create_async_engine("postgresql+asyncpg://", async_creator=lambda: asyncpg.connect(dsn), poolclass=NullPool)
     async with engine.connect() as connection:
         await connection.exec_driver_sql(f"SELECT pg_advisory_lock({_MIGRATION_LOCK})")
         await connection.commit()

@@ -2,8 +2,10 @@
 
 import os
 import secrets
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -56,3 +58,16 @@ def database_url(postgres_url: str, template_database: str) -> Iterator[str]:
     """The address of an empty, migrated database of this test's own."""
     with _created_database(postgres_url, prefix="b2b_chat_test", template=template_database) as name:
         yield _with_database(postgres_url, name)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system with room for 20 MB. Skips the test where none can be mounted."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    command = ["/bin/mount", "-t", "tmpfs", "-o", "size=20m", "none", str(disk)]
+    mounted = subprocess.run(command, check=False, capture_output=True, text=True)
+    if mounted.returncode != 0:
+        pytest.skip(f"no small disk can be mounted here: {mounted.stderr.strip()}")
+    yield disk
+    subprocess.run(["/bin/umount", disk], check=True)

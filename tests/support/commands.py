@@ -19,8 +19,12 @@ COMMAND = [sys.executable, "-m", "b2b_chat.cli"]
 
 def clean_environ(home: Path, **variables: str) -> dict[str, str]:
     """Nothing of the developer's own settings; what coverage needs to look into the processes stays."""
-    kept = {name: value for name, value in os.environ.items() if name in {"PATH", "LANG"} or name.startswith("COV")}
-    ports = dict.fromkeys(("PRODUCT_PORT", "GATEWAY_PORT", "OPENAI_SIMULATOR_PORT"), "0")
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name in {"PATH", "LANG", "PYTHONPATH"} or name.startswith("COV")
+    }
+    ports = dict.fromkeys(("PRODUCT_PORT", "GATEWAY_PORT", "OPENAI_SIMULATOR_PORT", "MAIL_CATCHER_PORT"), "0")
     return {**kept, "HOME": str(home), **ports, **variables}
 
 
@@ -44,13 +48,24 @@ def started(*arguments: str | Path, environ: dict[str, str]) -> Iterator[subproc
             process.kill()
 
 
-def first_json_line(stdout: IO[str] | None) -> dict[str, Any]:
+def addresses_of(process: subprocess.Popen[str]) -> dict[str, Any]:
     """What `up --json` prints when it is ready."""
-    assert stdout is not None
-    line = stdout.readline()
-    assert line, "it ended before it was ready"
+    line = output_of(process).readline()
+    assert line, f"it ended before it was ready: {process.communicate()[1]}"
     addresses: dict[str, Any] = json.loads(line)
     return addresses
+
+
+def output_of(process: subprocess.Popen[str]) -> IO[str]:
+    """The stdout of a started command."""
+    assert process.stdout is not None
+    return process.stdout
+
+
+def progress_of(process: subprocess.Popen[str]) -> IO[str]:
+    """The stderr of a started command."""
+    assert process.stderr is not None
+    return process.stderr
 
 
 def running_in(data_dir: Path) -> list[psutil.Process]:

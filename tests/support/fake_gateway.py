@@ -149,10 +149,11 @@ def events(*parts: bytes, end: bool = True) -> Reply:
 
 
 class Gate:
-    """Answers that wait, from a chosen place on, until a test lets them go on."""
+    """Answers that begin, where they are streamed, and wait until a test lets them be finished."""
 
-    def __init__(self, before: Iterable[bytes] = (), text: str = ANSWER) -> None:
-        self._before = list(before)
+    def __init__(self, beginning: str = "", text: str = ANSWER) -> None:
+        assert text.startswith(beginning)
+        self._beginning = beginning
         self._text = text
         self._opened = asyncio.Event()
 
@@ -162,12 +163,12 @@ class Gate:
 
     async def __call__(self, call: Call) -> None:
         """Answer one call."""
-        leaving = asyncio.create_task(call.wait_until_left())
-        opening = asyncio.create_task(self._opened.wait())
         if call.request.stream:
             await call.send(EVENTS_HEAD)
-            for part in self._before:
-                await call.send_chunk(part)
+            if self._beginning:
+                await call.send_chunk(delta(self._beginning))
+        leaving = asyncio.create_task(call.wait_until_left())
+        opening = asyncio.create_task(self._opened.wait())
         await asyncio.wait({leaving, opening}, return_when=asyncio.FIRST_COMPLETED)
         leaving.cancel()
         opening.cancel()
@@ -175,6 +176,7 @@ class Gate:
         if call.left.is_set():
             return
         if call.request.stream:
+            await call.send_chunk(delta(self._text[len(self._beginning) :]))
             await call.send_chunk(final(self._text))
             await call.send_chunk(b"")
         else:
@@ -191,6 +193,12 @@ class FakeGateway:
         self._connections = 0
         self._arrivals: defaultdict[int, asyncio.Event] = defaultdict(asyncio.Event)
         self._serving: set[asyncio.Task[Any]] = set()
+
+    def forget(self) -> None:
+        """Be as new: a good answer for every call, and none yet."""
+        self.reply = answering()
+        self.calls.clear()
+        self._arrivals.clear()
 
     async def call(self, number: int = 1) -> Call:
         """The call with this number, counted from 1, once it is here."""

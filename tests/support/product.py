@@ -2,17 +2,22 @@
 
 import json
 import ssl
+import subprocess
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from itertools import count
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import httpx
+import psutil
+from msgspec import structs
 
 from b2b_chat.kit.settings import load
 from b2b_chat.product.app import create_app
 from b2b_chat.product.settings import ProductSettings, check
-from support.serving import serve
+from support.commands import clean_environ, started
+from support.serving import free_port, serve, until_listening
 from support.world import Person
 
 SHARED_SECRET: Final = "5bd41c93e7f04c1f8aa6f7df2c2f3a90"
@@ -76,6 +81,37 @@ async def read_events(response: httpx.Response) -> AsyncIterator[Event]:
             fields = {}
 
 
+@asynccontextmanager
+async def served_product(database_url: str, gateway_url: str, **changes: object) -> AsyncIterator[str]:
+    """The base URL of a product_api; `changes` are settings by field, which may go below what is sensible."""
+    settings = load(ProductSettings, environ(database_url, gateway_url), check=check)
+    async with serve(create_app(structs.replace(settings, **changes))) as url:
+        yield url
+
+
+@asynccontextmanager
+async def product_process(
+    home: Path, database_url: str, gateway_url: str, **variables: str
+) -> AsyncIterator[tuple[str, subprocess.Popen[str]]]:
+    """The base URL of a product_api that runs as a process of its own, and the process; it is killed at the end."""
+    port = free_port()
+    settings = environ(database_url, gateway_url, PRODUCT_PORT=str(port), **variables)
+    with started("product", environ=clean_environ(home, **settings)) as process:
+        try:
+            await until_listening(port, timeout_seconds=30)
+            yield f"http://127.0.0.1:{port}", process
+        finally:
+            kill_all_of(process)
+
+
+def kill_all_of(process: subprocess.Popen[str]) -> None:
+    """Kill a product_api, its workers too: these would go on without their supervisor."""
+    with suppress(psutil.NoSuchProcess):
+        supervisor = psutil.Process(process.pid)
+        for each in (supervisor, *supervisor.children(recursive=True)):
+            each.kill()
+
+
 def environ(database_url: str, gateway_url: str, **variables: str) -> dict[str, str]:
     """The environment of a product_api."""
     return {
@@ -83,17 +119,14 @@ def environ(database_url: str, gateway_url: str, **variables: str) -> dict[str, 
         "DATABASE_URL": database_url,
         "GATEWAY_URL": gateway_url,
         "GATEWAY_SHARED_SECRET": SHARED_SECRET,
+        "SESSION_SECRET": "6e0c7a52d9f14b3c8b1f5a90c4d72e18",
+        "AUTH_TOKEN_SECRET": "a83f1c6d07e24f9bb5c2d94e60718f3a",
+        "INVITE_TOKEN_SECRET": "d1975be80c3a4f62a7e4f0b3952c6d81",
         "SHUTDOWN_GRACE_SECONDS": "0",
+        # All tests come from one address; whoever tests the limits sets them.
+        **dict.fromkeys(("CHAT_RPM_PER_COMPANY", "CHAT_RPM_PER_USER", "CHAT_RPM_PER_IP"), "1000000"),
         **variables,
     }
-
-
-@asynccontextmanager
-async def served_product(database_url: str, gateway_url: str, **variables: str) -> AsyncIterator[str]:
-    """The base URL of a product_api; `variables` are more of its environment."""
-    settings = load(ProductSettings, environ(database_url, gateway_url, **variables), check=check)
-    async with serve(create_app(settings)) as url:
-        yield url
 
 
 @asynccontextmanager
@@ -101,9 +134,7 @@ async def client_of(url: str, person: Person | None) -> AsyncIterator[Client]:
     """A client with this person's key, or with none."""
     headers = {} if person is None else {"Authorization": f"Bearer {person.api_key}"}
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=64)
-    async with httpx.AsyncClient(
-        base_url=url, headers=headers, limits=limits, timeout=30, verify=_SSL_CONTEXT
-    ) as http:
+    async with httpx.AsyncClient(base_url=url, headers=headers, limits=limits, timeout=30, verify=_SSL_CONTEXT) as http:
         yield Client(http)
 
 

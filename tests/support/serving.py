@@ -36,7 +36,9 @@ async def until_listening(port: int, *, timeout_seconds: float = 10) -> None:
 async def serve(app: Any) -> AsyncIterator[str]:
     """Serve `app`, lifespan included, and yield its base URL."""
     port = free_port()
-    server = Server(app, address="127.0.0.1", port=port, interface=Interfaces.ASGI, http=HTTPModes.http1, log_enabled=False)
+    server: Any = Server(
+        app, address="127.0.0.1", port=port, interface=Interfaces.ASGI, http=HTTPModes.http1, log_enabled=False
+    )
     task = asyncio.create_task(server.serve())
     try:
         waiting = asyncio.create_task(until_listening(port))

@@ -3,18 +3,21 @@
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from decimal import Decimal
-from itertools import count
 from typing import Any, NamedTuple
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from b2b_chat.kit.database import Database
-from b2b_chat.product.companies.models import Role
-from b2b_chat.product.companies.service import Companies
-from b2b_chat.product.credits.service import Credits
-from b2b_chat.product.identity.api_keys import Scope
-from b2b_chat.product.identity.service import ApiKeys
-from b2b_chat.product.transactions import transaction_factory
+from b2b_chat.product.identity.api_keys import SHOWN_CHARACTERS, Scope, hash_api_key, new_api_key
 
+_TOP_UP = """
+    WITH moved AS (
+        UPDATE accounts SET balance_credits = balance_credits + $2, entries = entries + 1
+        WHERE company_id = $1
+        RETURNING company_id, entries, balance_credits
+    )
+    INSERT INTO ledger (company_id, position, kind, amount_credits, balance_after_credits)
+    SELECT company_id, entries, 'top_up', $2, balance_credits FROM moved
+"""
 _BALANCES_THAT_DIFFER_FROM_THEIR_LEDGER = """
     SELECT accounts.company_id, balance_credits, entries, sum(amount_credits), count(ledger)
     FROM accounts LEFT JOIN ledger USING (company_id)
@@ -70,23 +73,42 @@ class World:
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        self.transaction = transaction_factory(database)
-        self.keys = ApiKeys(self.transaction, database)
-        self.credits = Credits(self.transaction)
-        self._companies = Companies(self.transaction)
-        self._names = count(1)
 
     async def person(
-        self, *, balance: str = "1000", scopes: Collection[Scope] = tuple(Scope), company_id: UUID | None = None
+        self,
+        *,
+        balance: str = "1000",
+        scopes: Collection[Scope] = tuple(Scope),
+        company_id: UUID | None = None,
+        role: str = "member",
     ) -> Person:
         """A new user, of a new company with so many credits unless one is named."""
-        number = next(self._names)
+        user_id, api_key = uuid4(), new_api_key()
         if company_id is None:
-            company_id = await self._companies.create(f"Company {number}")
+            company_id = uuid4()
+            await self.rows("INSERT INTO companies (id, name) VALUES ($1, 'A company')", company_id)
+            await self.rows("INSERT INTO accounts (company_id) VALUES ($1)", company_id)
             if Decimal(balance):
-                await self.credits.top_up(company_id, Decimal(balance))
-        user_id = await self._companies.join(company_id, f"Person{number}@example.test", Role.MEMBER)
-        return Person(company_id, user_id, await self.keys.issue(company_id, user_id, "test", scopes))
+                await self.top_up(company_id, balance)
+        await self.rows("INSERT INTO users (id, email) VALUES ($1, $2)", user_id, f"{user_id}@example.test")
+        await self.rows(
+            "INSERT INTO memberships (company_id, user_id, role) VALUES ($1, $2, $3)", company_id, user_id, role
+        )
+        await self.rows(
+            "INSERT INTO api_keys (id, company_id, user_id, name, prefix, key_hash, scopes) "
+            "VALUES ($1, $2, $3, 'test', $4, $5, $6)",
+            uuid4(),
+            company_id,
+            user_id,
+            api_key[:SHOWN_CHARACTERS],
+            hash_api_key(api_key),
+            list(scopes),
+        )
+        return Person(company_id, user_id, api_key)
+
+    async def top_up(self, company_id: UUID, amount: str) -> None:
+        """Move a company's balance, with a ledger entry."""
+        await self.rows(_TOP_UP, company_id, Decimal(amount))
 
     async def rows(self, sql: str, *arguments: object) -> list[dict[str, Any]]:
         """What a statement returns."""
@@ -102,9 +124,25 @@ class World:
         """The account of a person's company."""
         return await self.row("SELECT * FROM accounts WHERE company_id = $1", person.company_id)
 
-    async def answer(self, user_message_id: str) -> dict[str, Any]:
-        """The assistant's message to a user's."""
-        return await self.row("SELECT * FROM messages WHERE reply_to = $1", UUID(user_message_id))
+    async def ledger(self, person: Person) -> list[dict[str, Any]]:
+        """The ledger of a person's company, oldest first."""
+        return await self.rows("SELECT * FROM ledger WHERE company_id = $1 ORDER BY position", person.company_id)
+
+    async def holds(self, person: Person) -> list[dict[str, Any]]:
+        """The holds on a person's company, oldest first."""
+        return await self.rows("SELECT * FROM holds WHERE company_id = $1 ORDER BY id", person.company_id)
+
+    async def messages(self, person: Person) -> list[dict[str, Any]]:
+        """What a person said and was answered, oldest first."""
+        return await self.rows("SELECT * FROM messages WHERE user_id = $1 ORDER BY id", person.user_id)
+
+    async def answer(self, person: Person) -> dict[str, Any]:
+        """The answer to the last that a person said."""
+        return (await self.messages(person))[-1]
+
+    async def spend_all(self, person: Person) -> None:
+        """Leave a person's company without credits."""
+        await self.top_up(person.company_id, str(-(await self.account(person))["balance_credits"]))
 
     async def check_books(self) -> None:
         """Assert what must hold of all credits whenever nothing is in the middle of a transaction."""

@@ -7,14 +7,16 @@ import socket
 from pathlib import Path
 
 import pytest
-from support.commands import clean_environ, run, running_in, started, until
+
+from support.commands import clean_environ, output_of, progress_of, run, running_in, started, until
 
 IDS = re.compile(r"user ([0-9a-f-]{36}), assistant ([0-9a-f-]{36})")
 
 
-@pytest.fixture
-def data_dir(tmp_path: Path) -> Path:
-    return tmp_path / "data"
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One folder for all tests here that do not need a new one: the first run on it takes the longest."""
+    return tmp_path_factory.mktemp("sandbox") / "data"
 
 
 def test_it_shows_answer_usage_charge_and_a_free_retry_twice(data_dir: Path, tmp_path: Path) -> None:
@@ -34,8 +36,8 @@ def test_it_shows_answer_usage_charge_and_a_free_retry_twice(data_dir: Path, tmp
 def test_the_answer_is_shown_as_it_arrives(data_dir: Path, tmp_path: Path) -> None:
     environ = clean_environ(tmp_path, OPENAI_SIMULATOR_TOKENS_PER_SECOND="20")
     with started("demo", "--data-dir", data_dir, environ=environ) as process:
-        assert process.stdout is not None
-        pieces = list(iter(lambda: os.read(process.stdout.fileno(), 65536), b""))
+        stdout = output_of(process).fileno()
+        pieces = list(iter(lambda: os.read(stdout, 65536), b""))
     assert process.returncode == 0
     assert len(pieces) > 10
 
@@ -43,8 +45,7 @@ def test_the_answer_is_shown_as_it_arrives(data_dir: Path, tmp_path: Path) -> No
 def test_ctrl_c_in_the_middle_of_an_answer_stops_everything(data_dir: Path, tmp_path: Path) -> None:
     environ = clean_environ(tmp_path, OPENAI_SIMULATOR_TOKENS_PER_SECOND="1")
     with started("demo", "--data-dir", data_dir, environ=environ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline().startswith("You: ")
+        assert output_of(process).readline().startswith("You: ")
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
@@ -53,10 +54,10 @@ def test_ctrl_c_in_the_middle_of_an_answer_stops_everything(data_dir: Path, tmp_
 
 
 @pytest.mark.parametrize("moment", ["Starting PostgreSQL", "Applying", "Starting product"])
-def test_ctrl_c_while_it_starts_stops_everything(data_dir: Path, tmp_path: Path, moment: str) -> None:
+def test_ctrl_c_while_it_starts_stops_everything(tmp_path: Path, moment: str) -> None:
+    data_dir = tmp_path / "new"
     with started("demo", "--data-dir", data_dir, environ=clean_environ(tmp_path)) as process:
-        assert process.stderr is not None
-        until(lambda: moment in process.stderr.readline())
+        until(lambda: moment in progress_of(process).readline())
         process.send_signal(signal.SIGTERM)
         output, _ = process.communicate(timeout=60)
     assert (process.returncode, output) == (143, "")
@@ -67,12 +68,28 @@ def test_a_failed_answer_ends_it_with_the_reason_and_nothing_left(data_dir: Path
     text = "Hello [[simulate: error=invalid_api_key]]"
     done = run("demo", text, "--data-dir", data_dir, environ=clean_environ(tmp_path))
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1].startswith("b2b-chat: The chat failed: ")
+    assert done.stderr.splitlines()[-1].startswith("b2b-chat: The chat failed. ")
     assert running_in(data_dir) == []
 
 
+@pytest.mark.parametrize(("text", "code"), [("", 1), (b"\xff", 2)])
+def test_a_text_that_cannot_be_sent_is_told(data_dir: Path, tmp_path: Path, text: str | bytes, code: int) -> None:
+    done = run("demo", os.fsdecode(text), "--data-dir", data_dir, environ=clean_environ(tmp_path))
+    assert done.returncode == code
+    assert "Traceback" not in done.stderr
+    assert running_in(data_dir) == []
+
+
+def test_an_answer_that_the_terminal_cannot_show_does_not_break_it(data_dir: Path, tmp_path: Path) -> None:
+    environ = clean_environ(tmp_path, PYTHONIOENCODING="latin-1")
+    done = run("demo", "[[simulate: text=%F0%9F%98%80]]", "--data-dir", data_dir, environ=environ)
+    assert done.returncode == 0, done.stderr
+    assert "Assistant: ?" in done.stdout
+
+
 @pytest.mark.parametrize("variable", ["PRODUCT_PORT", "GATEWAY_PORT", "OPENAI_SIMULATOR_PORT"])
-def test_a_busy_port_is_told_before_anything_starts(data_dir: Path, tmp_path: Path, variable: str) -> None:
+def test_a_busy_port_is_told_before_anything_starts(tmp_path: Path, variable: str) -> None:
+    data_dir = tmp_path / "new"
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = str(listener.getsockname()[1])
         done = run("demo", "--data-dir", data_dir, environ=clean_environ(tmp_path, **{variable: port}))

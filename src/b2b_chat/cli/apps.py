@@ -1,6 +1,7 @@
 """Commands that run one part alone, as production does."""
 
 import os
+import sys
 from typing import Final
 
 import click
@@ -11,7 +12,13 @@ _SIMULATOR_PORT: Final = "8002"
 _AFTER_GRACE_SECONDS: Final = 10
 """What an app may take to end once its own grace for running answers is over."""
 
-_STAND_INS: Final = {"DATABASE_URL": "postgresql://localhost/none", "GATEWAY_SHARED_SECRET": "none"}
+_STAND_INS: Final = {
+    "DATABASE_URL": "postgresql://localhost/none",
+    "GATEWAY_SHARED_SECRET": "none",
+    "SESSION_SECRET": "none",
+    "AUTH_TOKEN_SECRET": "none",
+    "INVITE_TOKEN_SECRET": "none",
+}
 """For a description nothing is connected to; these only have to be there."""
 
 
@@ -40,6 +47,9 @@ def gateway() -> None:
 
     Settings come from the environment; deploy/env/gateway_api.env.example lists them.
     """
+    # Litestar imports advanced_alchemy, and so SQLAlchemy, wherever it is installed: half a second of CPU and much
+    # memory for nothing here. A gateway host has neither; None, Python's mark of "not there", makes a laptop the same.
+    sys.modules["advanced_alchemy"] = None  # type: ignore[assignment]
     with needs("gateway", "openai"), settings_explained():
         from b2b_chat.gateway.settings import GatewaySettings, check
         from b2b_chat.kit.settings import load

@@ -28,15 +28,15 @@ def needs(extra: str, *packages: str) -> Iterator[None]:
     `packages` are looked for, without importing them, before the command begins: those that only a worker process
     would import, and miss again and again.
     """
+    for package in packages:
+        if find_spec(package) is None:
+            _fail_without(package, extra)
     try:
-        for package in packages:
-            if find_spec(package) is None:
-                raise ModuleNotFoundError(name=package)
         yield
     except ModuleNotFoundError as error:
         if error.name is None or error.name.startswith("b2b_chat"):
             raise  # a module of ours: a defect, and not a missing extra
-        fail(f"this needs {error.name}, which is not installed. Run: pip install 'b2b-chat[{extra}]'")
+        _fail_without(error.name, extra)
 
 
 @contextmanager
@@ -46,3 +46,7 @@ def settings_explained() -> Iterator[None]:
         yield
     except SettingsError as error:
         fail(*error.problems, code=WRONG_USE)
+
+
+def _fail_without(package: str, extra: str) -> NoReturn:
+    fail(f"this needs {package}, which is not installed. Run: pip install 'b2b-chat[{extra}]'")

@@ -2,9 +2,11 @@
 
 import json
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -26,7 +28,7 @@ _data_dir_option = click.option(
 
 
 @click.command()
-@click.argument("text", required=False)
+@click.argument("text", required=False, callback=lambda _context, _argument, text: _encodable(text))
 @_data_dir_option
 def demo(text: str | None, data_dir: Path | None) -> None:
     """Start all, send one chat, stop all.
@@ -44,7 +46,9 @@ def demo(text: str | None, data_dir: Path | None) -> None:
         with Stack(_data_dir(data_dir), environ, _tell) as stack:
             addresses = stack.start()
             _tell("")
-            show.run_demo(addresses.product_url, addresses.api_key, text or show.DEFAULT_TEXT, _write)
+            if isinstance(sys.stdout, TextIOWrapper):
+                sys.stdout.reconfigure(errors="replace")  # a model may answer what this terminal cannot show
+            show.run_demo(addresses.product_url, addresses.api_key, show.DEFAULT_TEXT if text is None else text, _write)
             _tell("\nStopping what was started")
 
 
@@ -86,6 +90,15 @@ def _sandbox() -> Iterator[None]:
             fail(f"the system refused: {error}.")
         except Interrupted as interruption:
             fail("stopped, and with it all that was started.", code=_SIGNALLED + interruption.by)
+
+
+def _encodable(text: str | None) -> str | None:
+    """The text, unless it holds bytes that the shell passed and that are no text in the terminal's encoding."""
+    try:
+        (text or "").encode()
+    except UnicodeEncodeError:
+        raise click.BadParameter("it is not valid UTF-8.") from None
+    return text
 
 
 def _data_dir(path: Path | None) -> "DataDir":

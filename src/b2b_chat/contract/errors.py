@@ -41,6 +41,7 @@ class Failure(Struct, frozen=True):
 
 AUTHENTICATION: Final = "authentication_error"
 INVALID_REQUEST: Final = "invalid_request_error"
+IDEMPOTENCY: Final = "idempotency_error"
 UNAVAILABLE: Final = "unavailable_error"
 UPSTREAM: Final = "upstream_error"
 INTERNAL: Final = "internal_error"
@@ -59,6 +60,9 @@ _ROWS: Final = (
     (INVALID_REQUEST, "not_found", 404, False, "There is nothing here."),
     (INVALID_REQUEST, "method_not_allowed", 405, False, "This path does not take that method."),
     (INVALID_REQUEST, "unsupported_media_type", 415, False, "Send application/json."),
+    # A message that is known already
+    (IDEMPOTENCY, "message_in_flight", 409, True, "This message is being answered now. Ask again a little later."),
+    (IDEMPOTENCY, "idempotency_mismatch", 422, False, "This message_id was used for other content."),
     # What OpenAI says of the request
     (INVALID_REQUEST, "context_length_exceeded", 400, False, "The conversation is longer than the model can read."),
     (INVALID_REQUEST, "content_filtered", 400, False, "OpenAI's content filter stopped this conversation."),

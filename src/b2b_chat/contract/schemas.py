@@ -58,11 +58,13 @@ class ChatDelta(Struct, frozen=True):
 class ChatResult(Struct, frozen=True):
     """The JSON answer of the gateway, and the data of `event: final`.
 
-    `usage` is None when the upstream finished without counting, which is not the same as counting zero.
+    `usage` is None when the upstream finished without counting, which is not the same as counting zero. `upstream`
+    names the place that answered: `primary` or `fallback`.
     """
 
     text: str
     usage: Usage | None
+    upstream: str = "primary"
 
 
 class Ping(Struct, frozen=True):

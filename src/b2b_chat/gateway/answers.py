@@ -1,21 +1,26 @@
-"""Answering a chat: how many at once, how many attempts, within what time, and the log line that tells how it went."""
+"""Answering a chat: once a message, how many at once, how many attempts, where, within what time, and its log line."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
 import structlog
-from msgspec import Struct
+from msgspec import Struct, structs
 
+from b2b_chat.contract.errors import UPSTREAM
 from b2b_chat.contract.schemas import ChatRequest, ChatResult
 from b2b_chat.gateway.completions import encode_request
 from b2b_chat.gateway.errors import UpstreamFailure
+from b2b_chat.gateway.idempotency import Key, MemoryRecords, MessageInFlight, OtherContent, fingerprint_of, key_of
 from b2b_chat.gateway.retries import RetryPolicy
 from b2b_chat.gateway.settings import GatewaySettings
 from b2b_chat.gateway.upstream import Upstream
 
 Pieces = AsyncGenerator[str | ChatResult, None]
 """Texts as they come, where a stream was asked for, and then, always, the whole result."""
+
+_IN_FLIGHT_RETRY_SECONDS = 1
+_DRAINING_RETRY_SECONDS = 2
 
 log = structlog.get_logger(__name__)
 
@@ -27,13 +32,15 @@ class _Progress(Struct):
     deltas: int = 0
     outcome: str = "abandoned"
     code: str | None = None
+    upstream: str | None = None
 
 
 class Answers:
     """Gets answers from OpenAI, with as much patience as the settings allow."""
 
-    def __init__(self, upstream: Upstream, settings: GatewaySettings) -> None:
-        self._upstream = upstream
+    def __init__(self, upstreams: Sequence[Upstream], records: MemoryRecords, settings: GatewaySettings) -> None:
+        self._upstreams = upstreams
+        self._records = records
         self._total_seconds = settings.upstream_total_timeout_seconds
         self._max_calls = settings.upstream_max_connections
         self._retries = RetryPolicy(
@@ -42,15 +49,24 @@ class Answers:
             cap_seconds=settings.upstream_retry_cap_seconds,
         )
         self._calls = 0
+        self._idle = asyncio.Event()
+        self._is_draining = False
+        self._is_cut = False
 
     async def answer(self, request: ChatRequest, request_id: str) -> Pieces:
         """The model's answer to a request. Closing the generator closes the call to OpenAI.
 
         Raises:
-            UpstreamFailure: OpenAI gave no answer, or not to its end; or too many calls are under way.
+            UpstreamFailure: OpenAI gave no answer, or not to its end; or there are reasons not to ask it.
         """
-        if self._calls >= self._max_calls:
-            raise UpstreamFailure("gateway_busy")
+        key = key_of(request)
+        stored = self._admit(key, request)
+        if stored is not None:
+            log.info("chat_replayed", message_id=request.metadata.message_id)
+            if request.stream and stored.text:
+                yield stored.text
+            yield stored
+            return
         self._calls += 1
         progress = _Progress()
         started_at = asyncio.get_running_loop().time()
@@ -59,47 +75,121 @@ class Answers:
                 async for piece in pieces:
                     if isinstance(piece, ChatResult):
                         progress.outcome = "answered"
+                        self._records.finish(key, piece)
                     else:
                         progress.deltas += 1
                     yield piece
         except UpstreamFailure as error:
-            progress.outcome, progress.code = "failed", error.failure.code
-            raise
+            failure = _shutting_down() if self._is_cut else error
+            progress.outcome, progress.code = "failed", failure.failure.code
+            raise failure from None
         finally:
             self._calls -= 1
-            log.info(
-                "chat",
-                outcome=progress.outcome,
-                code=progress.code,
-                attempt=progress.attempt,
-                deltas=progress.deltas,
-                duration_ms=round((asyncio.get_running_loop().time() - started_at) * 1000, 2),
-                company_id=request.metadata.company_id,
-                user_id=request.metadata.user_id,
-                conversation_id=request.metadata.conversation_id,
-                message_id=request.metadata.message_id,
-            )
+            self._records.forget(key)
+            if not self._calls:
+                self._idle.set()
+            _log_chat(request, progress, asyncio.get_running_loop().time() - started_at)
+
+    async def drain(self, grace_seconds: float) -> None:
+        """Take no new calls, let those under way finish for a while, then cut them and close the connections."""
+        self._is_draining = True
+        try:
+            async with asyncio.timeout(grace_seconds):
+                while self._calls:
+                    self._idle.clear()
+                    await self._idle.wait()
+        except TimeoutError:
+            log.warning("drain_cut", count=self._calls)
+        self._is_cut = True
+        for upstream in self._upstreams:
+            await upstream.close()
+
+    def _admit(self, key: Key, request: ChatRequest) -> ChatResult | None:
+        """The stored answer, or None where OpenAI is to be asked."""
+        try:
+            stored = self._records.begin(key, fingerprint_of(request))
+        except MessageInFlight:
+            raise UpstreamFailure("message_in_flight", retry_after_seconds=_IN_FLIGHT_RETRY_SECONDS) from None
+        except OtherContent:
+            raise UpstreamFailure("idempotency_mismatch") from None
+        if stored is not None:
+            return stored
+        if self._is_draining or self._calls >= self._max_calls:
+            self._records.forget(key)
+            if self._is_draining:
+                raise _shutting_down()
+            raise UpstreamFailure("gateway_busy")
+        return None
 
     async def _attempts(self, request: ChatRequest, request_id: str, progress: _Progress, started_at: float) -> Pieces:
         """Attempts, until one brings something; what has begun cannot be begun again."""
         body = encode_request(request)
-        attempt = self._upstream.stream if request.stream else self._upstream.complete
         total_at = started_at + self._total_seconds
+        failed: list[Upstream] = []
         while True:
             progress.attempt += 1
+            upstream = self._choose(failed)
+            progress.upstream = upstream.name
+            attempt = upstream.stream if request.stream else upstream.complete
             try:
                 async with aclosing(attempt(body, request_id, total_at=total_at)) as pieces:
                     async for piece in pieces:
-                        yield piece
+                        if isinstance(piece, ChatResult):
+                            upstream.breaker.succeeded()
+                            yield structs.replace(piece, upstream=upstream.name)
+                        else:
+                            yield piece
             except UpstreamFailure as error:
-                wait_seconds = self._retries.wait_seconds(progress.attempt, error)
-                if (
-                    progress.deltas
-                    or wait_seconds is None
-                    or asyncio.get_running_loop().time() + wait_seconds >= total_at
-                ):
+                if error.failure.type == UPSTREAM:
+                    upstream.breaker.failed()
+                    failed.append(upstream)
+                if progress.deltas or self._is_draining:
                     raise
-                log.warning("upstream_retry", code=error.failure.code, attempt=progress.attempt)
+                wait_seconds = self._wait_seconds(progress.attempt, error, failed)
+                if wait_seconds is None or asyncio.get_running_loop().time() + wait_seconds >= total_at:
+                    raise
+                log.warning("upstream_retry", code=error.failure.code, attempt=progress.attempt, upstream=upstream.name)
             else:
                 return
+            finally:
+                upstream.breaker.abandoned()
             await asyncio.sleep(wait_seconds)
+            if self._is_draining:
+                raise _shutting_down()
+
+    def _choose(self, failed: Sequence[Upstream]) -> Upstream:
+        """The first place that has not failed this call and is worth asking; where there is none, the least bad.
+
+        A breaker only chooses between places. It refuses no call: with nowhere else to go, asking costs nobody.
+        """
+        fresh = [upstream for upstream in self._upstreams if upstream not in failed]
+        for upstream in fresh:
+            if upstream.breaker.allows():
+                return upstream
+        return (fresh or self._upstreams)[0]
+
+    def _wait_seconds(self, attempt: int, error: UpstreamFailure, failed: Sequence[Upstream]) -> float | None:
+        """The wait before the next attempt: none where another place is left to ask; None where it is the end."""
+        if error.failure.type == UPSTREAM and any(upstream not in failed for upstream in self._upstreams):
+            return 0.0
+        return self._retries.wait_seconds(attempt, error)
+
+
+def _shutting_down() -> UpstreamFailure:
+    return UpstreamFailure("shutting_down", retry_after_seconds=_DRAINING_RETRY_SECONDS)
+
+
+def _log_chat(request: ChatRequest, progress: _Progress, seconds: float) -> None:
+    log.info(
+        "chat",
+        outcome=progress.outcome,
+        code=progress.code,
+        attempt=progress.attempt,
+        deltas=progress.deltas,
+        upstream=progress.upstream,
+        duration_ms=round(seconds * 1000, 2),
+        company_id=request.metadata.company_id,
+        user_id=request.metadata.user_id,
+        conversation_id=request.metadata.conversation_id,
+        message_id=request.metadata.message_id,
+    )

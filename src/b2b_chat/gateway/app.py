@@ -1,6 +1,7 @@
 """The composition root of gateway_api."""
 
-import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import Any
 
@@ -8,19 +9,22 @@ from litestar import Litestar
 from litestar.di import Provide
 from litestar.types import ASGIApp
 
+from b2b_chat.contract.schemas import ChatMessage, ChatMetadata, ChatRequest
 from b2b_chat.gateway.answers import Answers
 from b2b_chat.gateway.errors import on_exception
+from b2b_chat.gateway.idempotency import MemoryRecords
 from b2b_chat.gateway.nonces import MemoryNonces
 from b2b_chat.gateway.openapi import openapi_config
 from b2b_chat.gateway.routes import Gateway, chat, ping
 from b2b_chat.gateway.settings import GatewaySettings, load_settings
-from b2b_chat.gateway.strict_json import StrictJsonRequest
-from b2b_chat.gateway.upstream import Upstream
+from b2b_chat.gateway.upstream import open_upstreams
 from b2b_chat.gateway.verification import Verification
 from b2b_chat.kit.clock import Clock, utc_now
+from b2b_chat.kit.draining import drained_on_sigterm
 from b2b_chat.kit.health import health
 from b2b_chat.kit.logging import configure_logging
 from b2b_chat.kit.request_id import RequestId
+from b2b_chat.kit.strict_json import StrictJsonRequest
 
 
 def create_app(settings: GatewaySettings | None = None, *, clock: Clock = utc_now) -> ASGIApp:
@@ -35,28 +39,38 @@ def create_app(settings: GatewaySettings | None = None, *, clock: Clock = utc_no
     """
     if settings is None:
         settings = load_settings()
-    configure_logging("gateway_api", level=settings.log_level)
-    upstream = Upstream(settings)
-    gateway = Gateway(Answers(upstream, settings), clock, settings.sse_keep_alive_seconds)
-    app = _litestar(
-        dependencies={"gateway": Provide(lambda: gateway, use_cache=True, sync_to_thread=False)},
-        on_startup=[lambda: asyncio.get_running_loop().set_debug(settings.debug)],
-        on_shutdown=[upstream.close],
+    configure_logging("gateway_api", level="DEBUG" if settings.debug else settings.log_level)
+    records = MemoryRecords(
+        ttl_seconds=settings.gateway_idempotency_ttl_seconds, capacity_bytes=settings.gateway_idempotency_max_bytes
     )
+    answers = Answers(open_upstreams(settings), records, settings)
+
+    @asynccontextmanager
+    async def lifespan(_app: Litestar) -> AsyncIterator[None]:
+        async with drained_on_sigterm(lambda: answers.drain(settings.shutdown_grace_seconds)):
+            yield
+
+    gateway = Gateway(answers, clock, settings.sse_keep_alive_seconds, settings.stream_start_seconds)
+    app = _litestar(gateway, openapi_config=None, lifespan=[lifespan])
     nonces = MemoryNonces(ttl_seconds=settings.gateway_nonce_ttl_seconds, capacity=settings.gateway_nonce_capacity)
     return RequestId(Verification(app, settings=settings, nonces=nonces, clock=clock))
 
 
 def openapi_schema() -> dict[str, Any]:
     """The OpenAPI document. It is not served: whoever calls this app has it from here."""
-    return _litestar(openapi_config=openapi_config(version("b2b-chat"))).openapi_schema.to_schema()
+    document = _litestar(None, openapi_config=openapi_config(version("b2b-chat"))).openapi_schema.to_schema()
+    for closed in (ChatRequest, ChatMessage, ChatMetadata):  # what forbids unknown fields; Litestar does not say so
+        document["components"]["schemas"][closed.__name__]["additionalProperties"] = False
+    return document
 
 
-def _litestar(**options: Any) -> Litestar:
+def _litestar(gateway: Gateway | None, **options: Any) -> Litestar:
     return Litestar(
         route_handlers=[health, ping, chat],
         exception_handlers={Exception: on_exception},
         request_class=StrictJsonRequest,
         request_max_body_size=None,  # Verification has its own limit, and has read the body
-        **({"openapi_config": None, "logging_config": None} | options),
+        dependencies={"gateway": Provide(lambda: gateway, use_cache=True, sync_to_thread=False)},
+        logging_config=None,
+        **options,
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from litestar.openapi.config import OpenAPIConfig
@@ -11,7 +11,6 @@ from litestar.openapi.spec import (
     Components,
     Example,
     OpenAPIMediaType,
-    OpenAPIResponse,
     OpenAPIType,
     Operation,
     Reference,
@@ -35,8 +34,8 @@ DOOR_CODES: Final = (
 )
 """How any signed operation can fail."""
 
-CHAT_CODES: Final = tuple(code for code in FAILURES if code not in {"not_found", "method_not_allowed", "shutting_down"})
-"""How a chat can fail: in every way but those of paths that are none, and those that come with a later version."""
+CHAT_CODES: Final = tuple(code for code in FAILURES if code not in {"not_found", "method_not_allowed"})
+"""How a chat can fail: in every way but those of paths that are none."""
 
 REQUEST_EXAMPLE: Final = Example(
     summary="A first message, streamed",
@@ -61,9 +60,29 @@ _STREAM_EXAMPLE: Final = (
     'event: final\ndata: {"text":"Rinse it first.",'
     '"usage":{"prompt_tokens":14,"completion_tokens":4,"total_tokens":18}}\n\n'
 )
-_STREAM_DESCRIPTION: Final = (
-    "Server-sent events: `delta` (ChatDelta) as the answer comes, then one `final` (ChatResult) or one `error` "
-    "(ErrorBody). A stream that ends with neither has failed. Comments keep proxies awake."
+_DELTA: Final = Schema(type=OpenAPIType.OBJECT, required=["text"], properties={"text": Schema(type=OpenAPIType.STRING)})
+_EVENT: Final = Schema(
+    type=OpenAPIType.OBJECT,
+    description=(
+        "One event: `delta` with a piece of the text as the answer comes, then one `final` with the whole of it "
+        "(ChatResult) or one `error` (ErrorBody). A stream that ends with neither has failed. Comments keep proxies "
+        "awake."
+    ),
+    required=["event", "data"],
+    properties={
+        "event": Schema(type=OpenAPIType.STRING, enum=["delta", "final", "error"]),
+        "data": Schema(
+            type=OpenAPIType.STRING,
+            content_media_type="application/json",
+            content_schema=Schema(
+                any_of=[
+                    Reference(ref="#/components/schemas/ChatResult"),
+                    Reference(ref="#/components/schemas/ErrorBody"),
+                    _DELTA,
+                ]
+            ),
+        ),
+    },
 )
 _SCHEMES: Final = {
     "timestamp": (TIMESTAMP_HEADER, "Unix seconds, digits only."),
@@ -90,13 +109,10 @@ class StreamingOperation(Operation):
 
     def __post_init__(self) -> None:
         """Add the stream to what Litestar found: one status, two media types."""
-        success = (self.responses or {})["200"]
-        if isinstance(success, OpenAPIResponse) and success.content is not None:
-            schema = Schema(type=OpenAPIType.STRING, description=_STREAM_DESCRIPTION)
-            examples: dict[str, Example | Reference] = {
-                "stream": Example(summary="A short answer", value=_STREAM_EXAMPLE)
-            }
-            success.content["text/event-stream"] = OpenAPIMediaType(schema=schema, examples=examples)
+        found: Any = self.responses
+        found["200"].content["text/event-stream"] = OpenAPIMediaType(
+            schema=_EVENT, examples={"stream": Example(summary="A short answer", value=_STREAM_EXAMPLE)}
+        )
 
 
 def documented(codes: Iterable[str]) -> dict[int, ResponseSpec]:

@@ -1,6 +1,7 @@
 """The operations of gateway_api: parse, call, return."""
 
-from collections.abc import AsyncGenerator
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable
 from contextlib import aclosing
 from importlib.metadata import version
 from typing import Annotated, Any, Final
@@ -8,7 +9,8 @@ from typing import Annotated, Any, Final
 import msgspec
 import structlog
 from litestar import Request, Response, get, post
-from litestar.params import Body, Dependency
+from litestar.di import NamedDependency
+from litestar.params import Body, SkipValidation
 from litestar.types import Receive
 from msgspec import Struct
 
@@ -33,9 +35,10 @@ class Gateway(Struct, frozen=True):
     answers: Answers
     clock: Clock
     keep_alive_seconds: float
+    stream_start_seconds: float
 
 
-GivenGateway = Annotated[Gateway, Dependency(skip_validation=True)]
+GivenGateway = NamedDependency[SkipValidation[Gateway]]
 
 
 @get(PING_PATH, operation_id="ping", tags=["internal"], responses=documented(DOOR_CODES), sync_to_thread=False)
@@ -60,15 +63,13 @@ async def chat(
 ) -> Response[ChatResult]:
     """Answer a conversation's last message.
 
-    A call that fails before the first text of its answer is here is answered with the error's own status, streamed or
-    not; after it, a stream tells the error as an event.
+    A call that fails soon and before the first text of its answer is answered with the error's own status, streamed or
+    not; once a stream has begun, it tells the error as an event.
     """
     pieces = gateway.answers.answer(data, current_request_id.get() or "")
     if data.stream:
-        first = await _first(pieces, request.receive)
-        events = _events(first, pieces)
-        stream: Response[Any] = EventStream(events, keep_alive_seconds=gateway.keep_alive_seconds)
-        return stream
+        first = await _begun(pieces, request.receive, gateway.stream_start_seconds)
+        return EventStream(_events(first, pieces), keep_alive_seconds=gateway.keep_alive_seconds)
     async with aclosing(pieces):
         result: Any = await _first(pieces, request.receive)
         return Response(result)
@@ -81,21 +82,37 @@ async def _first(pieces: Pieces, receive: Receive) -> str | ChatResult:
         ClientLeft: Nobody waits for it any more; the call to OpenAI is closed.
         UpstreamFailure: There will be none.
     """
-    found: list[str | ChatResult] = []
+    return await (await _begun(pieces, receive, None))
 
-    async def find() -> None:
-        found.append(await anext(pieces))
 
-    if not await race(find(), receive):
+async def _begun(
+    pieces: Pieces, receive: Receive, patience_seconds: float | None
+) -> "asyncio.Future[str | ChatResult]":
+    """The first piece of an answer: here, or still awaited when the patience is over; it has none where it is None.
+
+    Raises:
+        ClientLeft: Nobody waits for it any more; the call to OpenAI is closed.
+        UpstreamFailure: There will be none.
+    """
+    first = asyncio.ensure_future(anext(pieces))
+
+    async def wait() -> None:
+        await asyncio.wait({first}, timeout=patience_seconds)
+
+    if not await race(wait(), receive):
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
         raise ClientLeft
-    return found[0]
+    if first.done():
+        first.result()
+    return first
 
 
-async def _events(first: str | ChatResult, pieces: Pieces) -> AsyncGenerator[bytes, None]:
+async def _events(first: Awaitable[str | ChatResult], pieces: Pieces) -> AsyncGenerator[bytes, None]:
     """The pieces of an answer as events."""
     try:
         async with aclosing(pieces):
-            yield _event(first)
+            yield _event(await first)
             async for piece in pieces:
                 yield _event(piece)
     except UpstreamFailure as error:

@@ -22,7 +22,7 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     app_env: Annotated[
         Literal["dev", "test", "prod"], Meta(description="prod refuses settings that are only fit for a laptop.")
     ] = "dev"
-    debug: Annotated[bool, Meta(description="asyncio's debug mode: slow callbacks are reported. Off in prod.")] = False
+    debug: Annotated[bool, Meta(description="Log at DEBUG, whatever LOG_LEVEL says. Off in prod.")] = False
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR"], Meta(description="The least level of a log line.")
     ] = "INFO"
@@ -51,10 +51,27 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
         int, Meta(ge=1024, le=67_108_864, description="Bytes of the largest body accepted.")
     ] = 1_048_576
 
+    gateway_idempotency_ttl_seconds: Annotated[
+        int, Meta(ge=0, le=604_800, description="Seconds an answer is kept for whoever asks again.")
+    ] = 3600
+    gateway_idempotency_max_bytes: Annotated[
+        int, Meta(ge=0, le=17_179_869_184, description="Bytes of answers kept at most; the oldest goes first.")
+    ] = 134_217_728
+
     openai_api_key: Annotated[Secret, Meta(description="OpenAI's key; only this app has it.")]
     openai_base_url: Annotated[str, Meta(description="Where `/chat/completions` is; https unless on this machine.")] = (
         "https://api.openai.com/v1"
     )
+    openai_fallback_base_url: Annotated[
+        str | None, Meta(description="A second place for the same model, asked when the first fails. With its key.")
+    ] = None
+    openai_fallback_api_key: Annotated[Secret | None, Meta(description="The key of the second place.")] = None
+    upstream_breaker_failures: Annotated[
+        int, Meta(ge=1, le=1000, description="Failures in a row after which a place is left alone for a while.")
+    ] = 5
+    upstream_breaker_open_seconds: Annotated[
+        float, Meta(gt=0, le=3600, description="Seconds that a failing place is left alone before one call probes it.")
+    ] = 10.0
     upstream_connect_timeout_seconds: Annotated[
         float, Meta(gt=0, le=60, description="Seconds to reach OpenAI, TLS included, an attempt.")
     ] = 5.0
@@ -79,6 +96,14 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     upstream_max_connections: Annotated[
         int, Meta(ge=1, le=100_000, description="Calls under way at once in a process; one more is refused with 503.")
     ] = 1000
+    stream_start_seconds: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=60,
+            description="Seconds in which a stream may fail with a status; then it begins, text or not.",
+        ),
+    ] = 1.0
     sse_keep_alive_seconds: Annotated[
         float, Meta(gt=0, le=300, description="Seconds of silence on a stream after which a comment is sent.")
     ] = 15.0
@@ -88,6 +113,12 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
         """The secrets that may sign a call, the current one first."""
         secrets = (self.gateway_shared_secret, self.gateway_shared_secret_previous)
         return [secret.reveal().encode() for secret in secrets if secret is not None]
+
+    @property
+    def api_keys(self) -> dict[str, Secret]:
+        """The keys that go to OpenAI, by variable name."""
+        keys = {"OPENAI_API_KEY": self.openai_api_key, "OPENAI_FALLBACK_API_KEY": self.openai_fallback_api_key}
+        return {name: key for name, key in keys.items() if key is not None}
 
 
 def load_settings(environ: Mapping[str, str] = os.environ) -> GatewaySettings:
@@ -108,26 +139,31 @@ def check(settings: GatewaySettings) -> Iterator[str]:
         )
     if settings.workers > 1:
         yield "WORKERS must be 1: more need nonces shared in Valkey, which this version cannot do yet."
-    if not _HEADER_VALUE.fullmatch(settings.openai_api_key.reveal()):
-        yield "OPENAI_API_KEY holds a space or another character that cannot stand in a header."
-    yield from _base_url_problems(settings)
+    for name, key in settings.api_keys.items():
+        if not _HEADER_VALUE.fullmatch(key.reveal()):
+            yield f"{name} holds a space or another character that cannot stand in a header."
+    yield from _base_url_problems("OPENAI_BASE_URL", settings.openai_base_url, settings)
+    if settings.openai_fallback_base_url is not None:
+        yield from _base_url_problems("OPENAI_FALLBACK_BASE_URL", settings.openai_fallback_base_url, settings)
+    if (settings.openai_fallback_base_url is None) != (settings.openai_fallback_api_key is None):
+        yield "OPENAI_FALLBACK_BASE_URL and OPENAI_FALLBACK_API_KEY go together; set both or none."
     if settings.app_env == "prod":
         yield from _prod_problems(settings)
 
 
-def _base_url_problems(settings: GatewaySettings) -> Iterator[str]:
+def _base_url_problems(name: str, url: str, settings: GatewaySettings) -> Iterator[str]:
     try:
-        parts = urlsplit(settings.openai_base_url)
+        parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError:
-        yield "OPENAI_BASE_URL is not a URL."
+        yield f"{name} is not a URL."
         return
     if parts.scheme not in {"http", "https"} or not host:
-        yield "OPENAI_BASE_URL must start with https:// (or http:// on this machine) and name a host."
+        yield f"{name} must start with https:// (or http:// on this machine) and name a host."
     elif parts.query or parts.fragment or "@" in parts.netloc:
-        yield "OPENAI_BASE_URL must hold neither a user, nor a query, nor a fragment."
+        yield f"{name} must hold neither a user, nor a query, nor a fragment."
     elif settings.app_env == "prod" and parts.scheme == "http" and not _is_loopback(host):
-        yield "OPENAI_BASE_URL must be https in production: the API key travels to it."
+        yield f"{name} must be https in production: the API key travels to it."
 
 
 def _is_loopback(host: str) -> bool:
@@ -147,8 +183,8 @@ def _prod_problems(settings: GatewaySettings) -> Iterator[str]:
         }
     )
     # OpenAI chooses the form of its keys, so the rules for our own secrets would refuse good ones.
-    key = settings.openai_api_key.reveal()
-    if len(key) < _MIN_API_KEY_CHARACTERS or _PLACEHOLDER_KEY.search(key):
-        yield "OPENAI_API_KEY looks like a placeholder."
-    if settings.openai_api_key in {settings.gateway_shared_secret, settings.gateway_shared_secret_previous}:
-        yield "OPENAI_API_KEY is the same as a shared secret; every secret must be its own."
+    for name, key in settings.api_keys.items():
+        if len(key.reveal()) < _MIN_API_KEY_CHARACTERS or _PLACEHOLDER_KEY.search(key.reveal()):
+            yield f"{name} looks like a placeholder."
+        if key in {settings.gateway_shared_secret, settings.gateway_shared_secret_previous}:
+            yield f"{name} is the same as a shared secret; every secret must be its own."

@@ -16,10 +16,12 @@ import httpx2
 import openai
 
 from b2b_chat.contract.schemas import ChatResult
+from b2b_chat.gateway.breaker import Breaker
 from b2b_chat.gateway.completions import StreamReader, read_whole
 from b2b_chat.gateway.errors import UpstreamFailure, code_of_rejection
 from b2b_chat.gateway.retries import read_retry_after
 from b2b_chat.gateway.settings import GatewaySettings
+from b2b_chat.kit.settings import Secret
 
 REQUEST_ID_HEADER: Final = "X-Client-Request-Id"
 """OpenAI's name for an id of ours, to be found in its logs."""
@@ -28,6 +30,18 @@ _MAX_ANSWER_BYTES: Final = 33_554_432
 _DRAIN_SECONDS: Final = 0.1
 _TRANSPORT_ERRORS: Final = (openai.APIConnectionError, httpx2.RequestError, aiohttp.ClientError)
 """What breaks on the way. Over aiohttp the SDK calls nearly all of it a time-out, and lets some pass as it is."""
+_NOT_HTTP: Final = (aiohttp.ClientResponseError, httpx2.DecodingError)
+"""What answered speaks another protocol, or says of its body what is not so."""
+
+
+def open_upstreams(settings: GatewaySettings) -> list["Upstream"]:
+    """The places to ask, in the order of preference."""
+    upstreams = [Upstream("primary", settings.openai_base_url, settings.openai_api_key, settings)]
+    if settings.openai_fallback_base_url is not None and settings.openai_fallback_api_key is not None:
+        upstreams.append(
+            Upstream("fallback", settings.openai_fallback_base_url, settings.openai_fallback_api_key, settings)
+        )
+    return upstreams
 
 
 class _Deadline(NamedTuple):
@@ -38,17 +52,21 @@ class _Deadline(NamedTuple):
 
 
 class Upstream:
-    """One OpenAI account at one address."""
+    """One OpenAI account at one address, and whether it is worth asking."""
 
-    def __init__(self, settings: GatewaySettings) -> None:
+    def __init__(self, name: str, base_url: str, api_key: Secret, settings: GatewaySettings) -> None:
+        self.name = name
+        self.breaker = Breaker(
+            failures=settings.upstream_breaker_failures, open_seconds=settings.upstream_breaker_open_seconds
+        )
         self._first_token_seconds = settings.upstream_first_token_timeout_seconds
         self._silence_seconds = settings.upstream_silence_timeout_seconds
         # A whole URL spares the SDK from joining one for each call.
-        self._url = settings.openai_base_url.rstrip("/") + "/chat/completions"
+        self._url = base_url.rstrip("/") + "/chat/completions"
         connect_seconds = settings.upstream_connect_timeout_seconds
         self._client = openai.AsyncOpenAI(
-            api_key=settings.openai_api_key.reveal(),
-            base_url=settings.openai_base_url,
+            api_key=api_key.reveal(),
+            base_url=base_url,
             max_retries=0,
             timeout=httpx2.Timeout(None, connect=connect_seconds, pool=connect_seconds),
             http_client=openai.DefaultAioHttpClient(
@@ -168,8 +186,8 @@ def _broken_transport_is(code: str) -> Iterator[None]:
     """Call what breaks on the way inside the block by this name."""
     try:
         yield
-    except aiohttp.ClientResponseError as error:
-        raise UpstreamFailure("upstream_malformed") from error  # what answered does not speak HTTP
+    except _NOT_HTTP as error:
+        raise UpstreamFailure("upstream_malformed") from error
     except _TRANSPORT_ERRORS as error:
         raise UpstreamFailure(code) from error
 

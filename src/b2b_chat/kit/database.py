@@ -15,7 +15,7 @@ import asyncpg
 from advanced_alchemy.base import DefaultBase
 from sqlalchemy import Uuid
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import Mapped, mapped_column
@@ -64,11 +64,29 @@ def new_id() -> UUID:
     return uuid7()
 
 
+def is_postgresql_url(url: str) -> bool:
+    """Whether a text is the address of a PostgreSQL database, as far as can be told without asking it."""
+    try:
+        return make_url(url).get_backend_name() in {"postgresql", "postgres"}
+    except (ArgumentError, ValueError):
+        return False
+
+
 def is_outage(error: BaseException) -> bool:
     """Whether an exception tells of a database that cannot be used now, rather than of a wrong statement."""
-    if isinstance(error, DBAPIError) and (error.connection_invalidated or isinstance(error.orig, DATABASE_OUTAGES)):
+    if isinstance(error, DBAPIError) and (
+        error.connection_invalidated or isinstance(error.driver_exception, DATABASE_OUTAGES)
+    ):
         return True
     return isinstance(error, DATABASE_OUTAGES)
+
+
+def is_unstorable_text(error: BaseException) -> bool:
+    """Whether an exception tells of a text that PostgreSQL cannot hold, which is one with a NUL."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    return isinstance(cause, asyncpg.CharacterNotInRepertoireError) or isinstance(
+        getattr(cause, "__cause__", None), asyncpg.CharacterNotInRepertoireError
+    )
 
 
 class Database:
@@ -77,17 +95,17 @@ class Database:
     def __init__(
         self, url: str, *, pool_size: int, session_pool_size: int, acquire_seconds: float, statement_seconds: float
     ) -> None:
-        self._url = make_url(url)
+        self._dsn = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
         self._pool_size = pool_size
         self._acquire_seconds = acquire_seconds
         self._statement_seconds = statement_seconds
         self._engine = create_async_engine(
-            self._url.set(drivername="postgresql+asyncpg"),
+            "postgresql+asyncpg://",
+            async_creator=self._connect,
             pool_size=session_pool_size,
             max_overflow=0,
             pool_timeout=acquire_seconds,
             pool_pre_ping=True,
-            connect_args={"command_timeout": statement_seconds, "timeout": acquire_seconds},
         )
         self._sessions = async_sessionmaker(self._engine, expire_on_commit=False)
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
@@ -95,7 +113,7 @@ class Database:
     async def open(self) -> None:
         """Make the pool of the hot path; it connects when first used, so a database that is down delays nobody."""
         self._pool = await asyncpg.create_pool(
-            self._url.set(drivername="postgresql").render_as_string(hide_password=False),
+            self._dsn,
             min_size=0,
             max_size=self._pool_size,
             command_timeout=self._statement_seconds,
@@ -137,6 +155,10 @@ class Database:
             raise RuntimeError("the database was not opened")
         async with self._pool.acquire(timeout=self._acquire_seconds) as connection:
             yield connection
+
+    async def _connect(self) -> Any:
+        """A connection for the sessions; asyncpg reads the address here too, since SQLAlchemy knows no `sslmode`."""
+        return await asyncpg.connect(self._dsn, timeout=self._acquire_seconds, command_timeout=self._statement_seconds)
 
 
 async def _keep_session_state(_connection: object) -> None:

@@ -6,7 +6,7 @@ client is gone.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from contextlib import aclosing
 from typing import Any
 
@@ -63,10 +63,11 @@ class EventStream(Response[Any]):
         *,
         keep_alive_seconds: float,
         on_close: Callable[[], None] = lambda: None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
-        """Args are the events, how long the stream may be silent, and what to call once when it is over."""
+        """Args are the events, how long the stream may be silent, what to call once when it is over, and headers."""
         super().__init__(content=None, status_code=200)
-        self._sender = _Sender(events, keep_alive_seconds, on_close)
+        self._sender = _Sender(events, keep_alive_seconds, on_close, headers or {})
 
     def to_asgi_response(self, *_args: Any, **_options: Any) -> ASGIResponse:
         """This response as Litestar wants it: an ASGI app that sends it."""
@@ -75,16 +76,21 @@ class EventStream(Response[Any]):
 
 class _Sender(ASGIResponse):
     def __init__(
-        self, events: AsyncGenerator[bytes, None], keep_alive_seconds: float, on_close: Callable[[], None]
+        self,
+        events: AsyncGenerator[bytes, None],
+        keep_alive_seconds: float,
+        on_close: Callable[[], None],
+        headers: Mapping[str, str],
     ) -> None:
         super().__init__(status_code=200)
+        self._headers = [*_HEADERS, *((name.lower().encode(), value.encode()) for name, value in headers.items())]
         self._events = events
         self._keep_alive_seconds = keep_alive_seconds
         self._on_close = on_close
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            await send({"type": "http.response.start", "status": 200, "headers": list(_HEADERS)})
+            await send({"type": "http.response.start", "status": 200, "headers": self._headers})
             if await race(self._pump(send), receive):
                 await send(_body(b"", more=False))
         finally:

@@ -10,6 +10,7 @@ import re
 import sys
 import traceback
 from collections.abc import MutableMapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Final
@@ -21,9 +22,10 @@ from b2b_chat.kit.request_id import current_request_id
 
 ALLOWED_FIELDS: Final = frozenset(
     {
-        "app", "attempt", "assistant_message_id", "at", "code", "company_id", "conversation_id", "count", "deltas",
-        "duration_ms", "event", "exception", "failures", "level", "logger", "message_id", "method", "outcome", "place",
-        "port", "problem", "request_id", "route", "status", "user_id", "variable", "version", "workers",
+        "app", "assistant_message_id", "at", "attempt", "code", "company_id", "conversation_id", "count", "deltas",
+        "duration_ms", "event", "exception", "failures", "level", "logger", "mail_id", "message_id", "method",
+        "outcome", "place", "port", "problem", "request_id", "route", "status", "upstream", "user_id", "variable",
+        "version", "workers",
     }
 )  # fmt: skip
 """Every field that may appear in a log line."""
@@ -31,8 +33,10 @@ ALLOWED_FIELDS: Final = frozenset(
 SPEAKING_LOGGERS: Final = frozenset({"_granian"})
 """Libraries whose message texts are fixed and useful to an operator (start, stop, a worker's end)."""
 
+_ALWAYS: Final = frozenset({"app", "at", "event", "level", "request_id"})
 _EVENT = re.compile(r"[a-z][a-z0-9_]{0,63}")
-_encoder = msgspec.json.Encoder()
+# A log line must not fail whoever writes it, whatever he gives it.
+_encoder = msgspec.json.Encoder(enc_hook=lambda value: type(value).__qualname__)
 
 
 def configure_logging(app: str, *, level: str = "INFO") -> None:
@@ -96,7 +100,10 @@ class _Stamp:
 
 
 def _render(_logger: Any, _method: str, fields: MutableMapping[str, Any]) -> bytes:
-    return _encoder.encode(fields)
+    try:
+        return _encoder.encode(fields)
+    except UnicodeEncodeError:  # half a surrogate pair
+        return _encoder.encode({name: value for name, value in fields.items() if name in _ALWAYS})
 
 
 class _LibraryHandler(logging.Handler):
@@ -114,7 +121,8 @@ class _LibraryHandler(logging.Handler):
             "place": f"{record.module}:{record.lineno}",
         }
         if record.name in SPEAKING_LOGGERS:
-            fields["problem"] = record.getMessage()
+            with suppress(TypeError, ValueError):  # its arguments may not fit its text
+                fields["problem"] = record.getMessage()
         if record.exc_info:
             fields["exc_info"] = record.exc_info
         kept = keep_allowed(None, "", self._stamp(None, "", fields))

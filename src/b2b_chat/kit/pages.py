@@ -1,13 +1,25 @@
 """Lists by keyset: a page, and where the next one starts."""
 
 from typing import Annotated, Generic, TypeVar
+from uuid import UUID
 
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 from msgspec import Struct
+
+from b2b_chat.kit.errors import InvalidRequest
 
 ItemT = TypeVar("ItemT")
 
-Limit = Annotated[int, Parameter(ge=1, le=100, description="How many items at most.")]
+IdCursor = Annotated[
+    str | None,
+    QueryParameter(
+        pattern="^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$",
+        description="Where the page starts: `next_cursor` of the page before.",
+    ),
+]
+"""The cursor of a list by id."""
+
+Limit = Annotated[int, QueryParameter(ge=1, le=100, description="How many items at most.")]
 
 
 class Page(Struct, Generic[ItemT], frozen=True):
@@ -15,3 +27,15 @@ class Page(Struct, Generic[ItemT], frozen=True):
 
     items: list[ItemT]
     next_cursor: str | None
+
+
+def id_from_cursor(cursor: str | None) -> UUID | None:
+    """The id at which a page of a list by id starts; None for the first page.
+
+    Raises:
+        InvalidRequest: The cursor is no id.
+    """
+    try:
+        return None if cursor is None else UUID(cursor)
+    except ValueError:
+        raise InvalidRequest("cursor: not one of this list.") from None

@@ -78,7 +78,7 @@ class Variable(Struct, frozen=True):
         """What a value must be, for people."""
         words = _expectation_of_kind(self.kind)
         bounds = [
-            f"{word} {bound}"
+            f"{word} {Decimal(str(bound)):f}"  # never as 1e-06
             for word, bound in (
                 ("at least", getattr(self.meta, "ge", None)),
                 ("more than", getattr(self.meta, "gt", None)),
@@ -133,6 +133,24 @@ def load(
     return loaded
 
 
+def render_example(settings: type[Struct]) -> str:
+    """An env file that lists every variable: what it is for, what it takes, and its default as its value."""
+    summary = (settings.__doc__ or "").partition("\n")[0]
+    head = f"# {summary}\n# Made from the settings; shows the defaults. A variable that is empty is not set.\n"
+    return "\n".join([head, *map(_example, variables(settings))])
+
+
+def _example(variable: Variable) -> str:
+    description = (getattr(variable.meta, "description", None) or "").removesuffix(".")
+    need = {NODEFAULT: "Required: ", None: "Optional: "}.get(variable.default, "")
+    takes = f"{need}{variable.expectation}"
+    if variable.is_secret:
+        takes += f"; {variable.name}_FILE may name a file that holds it"
+    value = "" if need else msgspec.json.decode(msgspec.json.encode(variable.default))
+    value = str(value).lower() if isinstance(value, bool) else value
+    return f"# {description}.\n# {takes[0].upper()}{takes[1:]}.\n{variable.name}={value}\n"
+
+
 def secret_problems(secrets: Mapping[str, Secret | None]) -> Iterator[str]:
     """What production would not accept of these secrets, by variable name. None stands for one that is not set."""
     seen: dict[Secret, str] = {}
@@ -165,9 +183,7 @@ def _unwrap(hint: Any) -> tuple[Any, Meta | None]:
 def _expectation_of_kind(kind: Any) -> str:
     if get_origin(kind) is Literal:
         return "one of " + ", ".join(get_args(kind))
-    return {int: "a whole number", float: "a number", Decimal: "a decimal number", bool: "true or false"}.get(
-        kind, "text"
-    )
+    return _WORDS.get(kind, "text")
 
 
 def _read(variable: Variable, environ: Mapping[str, str]) -> str | None:

@@ -6,11 +6,13 @@ from typing import Any
 import structlog
 from litestar import Request, Response
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.openapi.spec import Example
 from msgspec import Struct
 
-from b2b_chat.kit.database import is_outage
+from b2b_chat.kit.database import is_outage, is_unstorable_text
 from b2b_chat.kit.errors import BodyTooLarge, InternalError, InvalidRequest, Refusal, as_refusal
+from b2b_chat.kit.openapi import KeyedExample
+from b2b_chat.kit.strict_json import UnsupportedMediaType
+from b2b_chat.product.bodies import InvalidUnicode, NulCharacter, TooDeeplyNested
 
 log = structlog.get_logger(__name__)
 
@@ -45,7 +47,12 @@ def error_body(refusal: Refusal) -> ErrorBody:
 
 def refuse(_request: Request[Any, Any, Any], error: Exception) -> Response[ErrorBody]:
     """Answer any exception. Only defects are logged here; the access line has the rest."""
-    refusal = DatabaseUnavailable() if is_outage(error) else as_refusal(error)
+    if is_outage(error):
+        refusal: Refusal = DatabaseUnavailable()
+    elif is_unstorable_text(error):
+        refusal = NulCharacter()
+    else:
+        refusal = as_refusal(error)
     if isinstance(refusal, InternalError):
         log.error("request_failed", exc_info=error)
     elif isinstance(refusal, DatabaseUnavailable):
@@ -53,24 +60,26 @@ def refuse(_request: Request[Any, Any, Any], error: Exception) -> Response[Error
     return Response(error_body(refusal), status_code=refusal.status, headers=refusal.headers)
 
 
+_IN_BODIES = (BodyTooLarge, UnsupportedMediaType, NulCharacter, InvalidUnicode, TooDeeplyNested)
 _ANYWHERE = (InvalidRequest, InternalError, DatabaseUnavailable)
 
 
 def documents(*refusals: type[Refusal], takes_body: bool = False) -> dict[int, ResponseSpec]:
     """The failures of an operation for its OpenAPI description, by status, with an example each."""
     by_status: defaultdict[int, list[type[Refusal]]] = defaultdict(list)
-    for refusal in (*refusals, *_ANYWHERE, *((BodyTooLarge,) if takes_body else ())):
+    for refusal in (*refusals, *_ANYWHERE, *(_IN_BODIES if takes_body else ())):
         by_status[refusal.status].append(refusal)
     return {
         status: ResponseSpec(
             data_container=ErrorBody,
             generate_examples=False,
             description="; ".join((refusal.__doc__ or "").partition("\n")[0] for refusal in group),
-            examples=[Example(id=refusal.code, summary=refusal.code, value=_example(refusal)) for refusal in group],
+            examples=[_example(refusal) for refusal in group],
         )
         for status, group in sorted(by_status.items())
     }
 
 
-def _example(refusal: type[Refusal]) -> dict[str, dict[str, str]]:
-    return {"detail": {"code": refusal.code, "message": refusal.message}}
+def _example(refusal: type[Refusal]) -> KeyedExample:
+    body = {"detail": {"code": refusal.code, "message": refusal.message}}
+    return KeyedExample(id=refusal.code, summary=refusal.code, value=body)

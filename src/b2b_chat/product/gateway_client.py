@@ -9,6 +9,7 @@ AnswerFailed
 └── ContentFiltered        422  the model's content filter stopped the conversation
 """
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
@@ -28,6 +29,7 @@ from b2b_chat.kit.errors import Refusal
 from b2b_chat.kit.request_id import REQUEST_ID_HEADER, current_request_id
 
 _MAX_EVENT_BYTES: Final = 8 * 1024 * 1024
+_IN_FLIGHT_PAUSE_SECONDS: Final = 0.2
 
 
 class AnswerFailed(Refusal):
@@ -87,6 +89,7 @@ class GatewayOptions(Struct, frozen=True):
     connect_timeout_seconds: float
     silence_timeout_seconds: float
     total_timeout_seconds: float
+    in_flight_wait_seconds: float
     max_connections: int
 
 
@@ -171,6 +174,20 @@ class GatewayClient:
             raise self._failure(await response.read(), response.headers.get("Retry-After"))
 
     async def _post_surely(self, request: ChatRequest) -> aiohttp.ClientResponse:
+        """Send a call, and again for a while where an earlier call for the same message is still under way.
+
+        Such a call is one whose reply was lost, or whose reader left a moment ago: it ends soon, and then the gateway
+        has its answer, or answers anew.
+        """
+        give_up_at = time.monotonic() + self._options.in_flight_wait_seconds
+        while True:
+            response = await self._post_twice(request)
+            if response.status != HTTPStatus.CONFLICT or time.monotonic() > give_up_at:
+                return response
+            response.release()
+            await asyncio.sleep(_IN_FLIGHT_PAUSE_SECONDS)
+
+    async def _post_twice(self, request: ChatRequest) -> aiohttp.ClientResponse:
         """Send a call, and once more where its connection was closed before a word of the answer.
 
         A gateway that restarts closes the connections that we kept, at times just as we use one. Should it have begun
@@ -197,7 +214,7 @@ class GatewayClient:
     def _failure(self, body: bytes, retry_after: str | None) -> AnswerFailed:
         try:
             detail = self._errors.decode(body).error
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             # Not the gateway's own words: a proxy in between, or not a gateway at all.
             return GatewayUnavailable()
         match detail.code:
@@ -223,7 +240,7 @@ def _translated() -> Iterator[None]:
         raise GatewayUnavailable from error
     except TimeoutError as error:
         raise GatewayTimeout from error
-    except (aiohttp.ClientPayloadError, msgspec.DecodeError, EventTooLarge) as error:
+    except (aiohttp.ClientPayloadError, msgspec.DecodeError, UnicodeDecodeError, EventTooLarge) as error:
         raise AnswerCut from error
     except (aiohttp.ClientError, OSError) as error:
         raise GatewayUnavailable from error

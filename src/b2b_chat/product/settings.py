@@ -1,13 +1,21 @@
 """The settings of product_api, by environment variable."""
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
-from typing import Annotated, Literal
+from email.utils import parseaddr
+from ipaddress import ip_address
+from typing import Annotated, Final, Literal
+from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct
 
+from b2b_chat.kit.database import is_postgresql_url
 from b2b_chat.kit.settings import Secret, load, secret_problems
+from b2b_chat.product.limits.client_ip import parse_networks
+
+_ADDRESS: Final = re.compile(r"[!-~]+@[!-~]+")
 
 
 class ProductSettings(Struct, frozen=True):
@@ -15,6 +23,21 @@ class ProductSettings(Struct, frozen=True):
 
     database_url: Annotated[Secret, Meta(description="PostgreSQL, as postgresql://user:password@host:5432/name")]
     gateway_shared_secret: Annotated[Secret, Meta(description="Signs calls to gateway_api; the same value there")]
+    session_secret: Annotated[Secret, Meta(description="Keys the hashes of session cookies")]
+    auth_token_secret: Annotated[
+        Secret, Meta(description="Keys the hashes of login links and codes, and encrypts mails that wait")
+    ]
+    invite_token_secret: Annotated[Secret, Meta(description="Keys the hashes of invite links")]
+
+    session_secret_previous: Annotated[
+        Secret | None, Meta(description="SESSION_SECRET before its rotation; its sessions go on")
+    ] = None
+    auth_token_secret_previous: Annotated[
+        Secret | None, Meta(description="AUTH_TOKEN_SECRET before its rotation; its links, codes and mails go on")
+    ] = None
+    invite_token_secret_previous: Annotated[
+        Secret | None, Meta(description="INVITE_TOKEN_SECRET before its rotation; its invites go on")
+    ] = None
 
     app_env: Annotated[Literal["dev", "test", "prod"], Meta(description="prod refuses unsafe settings")] = "dev"
     debug: Annotated[bool, Meta(description="Log at DEBUG; refused in prod")] = False
@@ -28,6 +51,73 @@ class ProductSettings(Struct, frozen=True):
     shutdown_grace_seconds: Annotated[
         int, Meta(ge=0, le=600, description="How long running answers may finish after SIGTERM, seconds")
     ] = 25
+
+    public_url: Annotated[
+        str, Meta(min_length=1, description="Base URL at which browsers find product_api; links in mails start with it")
+    ] = "http://127.0.0.1:8000"
+    trusted_proxies: Annotated[
+        str, Meta(description="Networks whose X-Forwarded-For is believed, as 10.0.0.0/8, 127.0.0.1; none if empty")
+    ] = ""
+    cookie_secure: Annotated[
+        bool, Meta(description="Send the session cookie over TLS only, as __Host-session; required in prod")
+    ] = False
+    cookie_samesite: Annotated[
+        Literal["strict", "lax", "none"], Meta(description="When the session cookie is sent on requests of other sites")
+    ] = "lax"
+    session_idle_seconds: Annotated[
+        int, Meta(ge=300, le=31_536_000, description="A session that is not used so long ends, seconds")
+    ] = 604_800
+    session_absolute_seconds: Annotated[
+        int, Meta(ge=300, le=31_536_000, description="A session ends so long after signing in, seconds")
+    ] = 2_592_000
+    login_lifetime_seconds: Annotated[
+        int, Meta(ge=60, le=3600, description="How long a login link and its code work, seconds")
+    ] = 600
+    invite_lifetime_seconds: Annotated[
+        int, Meta(ge=60, le=7_776_000, description="How long an invite can be accepted, seconds")
+    ] = 604_800
+    max_open_invites: Annotated[int, Meta(ge=1, le=100_000, description="Open invites of a company at once")] = 100
+
+    email_from: Annotated[
+        str | None,
+        Meta(description="Sender of mails, as chat@example.com or Name <chat@example.com>; required in prod"),
+    ] = None
+    smtp_host: Annotated[
+        str | None, Meta(description="Mail server; without one mails wait in the database; required in prod")
+    ] = None
+    smtp_port: Annotated[int, Meta(ge=1, le=65535, description="Its port; 465 speaks TLS from the first byte")] = 587
+    smtp_user: Annotated[str | None, Meta(description="Account on the mail server")] = None
+    smtp_password: Annotated[Secret | None, Meta(description="Its password")] = None
+    smtp_use_tls: Annotated[
+        bool, Meta(description="Encrypt, by STARTTLS or on port 465 from the first byte, and check the certificate")
+    ] = True
+    smtp_implicit_tls: Annotated[
+        bool, Meta(description="Speak TLS from the first byte on another port than 465, too")
+    ] = False
+    smtp_ca_file: Annotated[
+        str | None, Meta(description="File of certificates to trust beside the system's, for a private mail server")
+    ] = None
+    smtp_timeout_seconds: Annotated[float, Meta(ge=1, le=300, description="Longest handover of a mail, seconds")] = 60.0
+
+    mail_poll_seconds: Annotated[
+        float, Meta(ge=0.1, le=60, description="Pause between looks for mails to write and to send, seconds")
+    ] = 1.0
+
+    chat_rpm_per_company: Annotated[int, Meta(ge=1, le=10_000_000, description="Chats of a company, per minute")] = 600
+    chat_rpm_per_user: Annotated[int, Meta(ge=1, le=10_000_000, description="Chats of a user, per minute")] = 60
+    chat_rpm_per_ip: Annotated[int, Meta(ge=1, le=10_000_000, description="Chats from an IP, per minute")] = 300
+    login_rpm_per_ip: Annotated[
+        int,
+        Meta(
+            ge=1, le=10_000_000, description="Requests for a login link and attempts to sign in from an IP, per minute"
+        ),
+    ] = 30
+    login_mails_per_email_ip_hour: Annotated[
+        int, Meta(ge=1, le=1_000_000, description="Login mails to an address asked for from one IP, per hour")
+    ] = 10
+    login_mails_per_email_hour: Annotated[
+        int, Meta(ge=1, le=1_000_000, description="Login mails to an address, per hour")
+    ] = 20
 
     database_pool_size: Annotated[int, Meta(ge=1, le=500, description="Connections for chats, per process")] = 16
     database_session_pool_size: Annotated[
@@ -48,6 +138,9 @@ class ProductSettings(Struct, frozen=True):
         float, Meta(ge=1, le=600, description="Longest silence of the gateway; it sends a comment every 15 s, seconds")
     ] = 150.0
     gateway_total_timeout_seconds: Annotated[float, Meta(ge=1, le=3600, description="Longest answer, seconds")] = 330.0
+    gateway_in_flight_wait_seconds: Annotated[
+        float, Meta(ge=0, le=60, description="Longest wait for an earlier call for the same message to end, seconds")
+    ] = 5.0
     gateway_max_connections: Annotated[
         int, Meta(ge=1, le=20_000, description="Connections to the gateway, per process")
     ] = 4096
@@ -81,6 +174,12 @@ class ProductSettings(Struct, frozen=True):
     ] = None
 
 
+class DatabaseSettings(Struct, frozen=True):
+    """All that a command needs which does one use case and serves nothing."""
+
+    database_url: Annotated[Secret, Meta(description="PostgreSQL, as postgresql://user:password@host:5432/name")]
+
+
 def load_settings(environ: Mapping[str, str] = os.environ) -> ProductSettings:
     """The settings of this process.
 
@@ -94,15 +193,63 @@ def check(settings: ProductSettings) -> Iterator[str]:
     """What no single variable shows."""
     if settings.workers > 1:
         yield "WORKERS must be 1: more than one process needs shared state, which this release does not have."
-    if not settings.gateway_url.startswith(("http://", "https://")):
-        yield "GATEWAY_URL must start with http:// or https://."
+    if not is_postgresql_url(settings.database_url.reveal()):
+        yield "DATABASE_URL must be as postgresql://user:password@host:5432/name, with %40 for an @ in the password."
+    for name, url in (("GATEWAY_URL", settings.gateway_url), ("PUBLIC_URL", settings.public_url)):
+        if not _is_http_url(url):
+            yield f"{name} must start with http:// or https:// and name a host."
+    if settings.cookie_samesite == "none" and not settings.cookie_secure:
+        yield "COOKIE_SAMESITE=none needs COOKIE_SECURE=true: browsers drop the cookie otherwise."
+    if settings.smtp_host is not None and settings.email_from is None:
+        yield "EMAIL_FROM is required where SMTP_HOST is set."
+    if settings.email_from is not None and not _ADDRESS.fullmatch(parseaddr(settings.email_from)[1]):
+        yield "EMAIL_FROM must be an address, as chat@example.com or Name <chat@example.com>."
+    try:
+        parse_networks(settings.trusted_proxies)
+    except ValueError:
+        yield "TRUSTED_PROXIES must be networks with commas between, as 10.0.0.0/8, 127.0.0.1."
     if settings.app_env == "prod":
         yield from _unsafe_in_production(settings)
 
 
 def _unsafe_in_production(settings: ProductSettings) -> Iterator[str]:
-    yield from secret_problems({"GATEWAY_SHARED_SECRET": settings.gateway_shared_secret})
+    yield from secret_problems(
+        {
+            "GATEWAY_SHARED_SECRET": settings.gateway_shared_secret,
+            "SESSION_SECRET": settings.session_secret,
+            "AUTH_TOKEN_SECRET": settings.auth_token_secret,
+            "INVITE_TOKEN_SECRET": settings.invite_token_secret,
+            "SESSION_SECRET_PREVIOUS": settings.session_secret_previous,
+            "AUTH_TOKEN_SECRET_PREVIOUS": settings.auth_token_secret_previous,
+            "INVITE_TOKEN_SECRET_PREVIOUS": settings.invite_token_secret_previous,
+        }
+    )
+    if not settings.cookie_secure:
+        yield "COOKIE_SECURE must be true in production: a session cookie must not travel in the clear."
+    if not settings.public_url.startswith("https://"):
+        yield "PUBLIC_URL must start with https:// in production."
+    for name, value in (("SMTP_HOST", settings.smtp_host), ("EMAIL_FROM", settings.email_from)):
+        if not value:
+            yield f"{name} is required in production: people sign in by mail."
+    if settings.smtp_user and not settings.smtp_use_tls and not _is_this_machine(settings.smtp_host or ""):
+        yield "SMTP_USE_TLS must be true in production unless SMTP_HOST is this machine: SMTP_PASSWORD would be seen."
     if settings.openai_api_key is not None:
         yield "OPENAI_API_KEY must not be set on the product server. Only the gateway may hold it."
     if settings.debug or settings.log_level == "DEBUG":
         yield "DEBUG and LOG_LEVEL=DEBUG are refused in production."
+
+
+def _is_http_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return False
+    return parts.scheme in {"http", "https"} and bool(host)
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

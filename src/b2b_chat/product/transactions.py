@@ -8,9 +8,12 @@ from typing import TypeAlias
 from b2b_chat.kit.database import Database, Session
 from b2b_chat.product.audit.repository import AuditRepository
 from b2b_chat.product.chat.repository import ConversationRepository
-from b2b_chat.product.companies.repository import CompanyRepository
+from b2b_chat.product.companies.repository import CompanyRepository, InviteRepository
 from b2b_chat.product.credits.repository import AccountRepository
-from b2b_chat.product.identity.repository import UserRepository
+from b2b_chat.product.identity.key_repository import ApiKeyRepository
+from b2b_chat.product.identity.repository import ChallengeRepository, SessionRepository, UserRepository
+from b2b_chat.product.mail.repository import MailRepository
+from b2b_chat.product.operators.repository import OperatorRepository
 
 
 class Transaction:
@@ -25,9 +28,39 @@ class Transaction:
         return CompanyRepository(self._session)
 
     @cached_property
+    def invites(self) -> InviteRepository:
+        """Invites."""
+        return InviteRepository(self._session)
+
+    @cached_property
     def users(self) -> UserRepository:
         """Users and their API keys."""
         return UserRepository(self._session)
+
+    @cached_property
+    def challenges(self) -> ChallengeRepository:
+        """Logins by mail."""
+        return ChallengeRepository(self._session)
+
+    @cached_property
+    def sessions(self) -> SessionRepository:
+        """Sessions."""
+        return SessionRepository(self._session)
+
+    @cached_property
+    def api_keys(self) -> ApiKeyRepository:
+        """API keys."""
+        return ApiKeyRepository(self._session)
+
+    @cached_property
+    def operators(self) -> OperatorRepository:
+        """Operators."""
+        return OperatorRepository(self._session)
+
+    @cached_property
+    def mails(self) -> MailRepository:
+        """The outbox."""
+        return MailRepository(self._session)
 
     @cached_property
     def accounts(self) -> AccountRepository:

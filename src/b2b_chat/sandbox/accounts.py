@@ -31,7 +31,7 @@ class Account:
         """Give a file or folder to this user."""
         os.chown(path, self.uid, self.gid)
 
-    def become(self) -> None:
+    def become(self) -> None:  # pragma: no cover - runs in the new process, before another program replaces it
         """Turn this process into this user's, but let it pass folders that are closed to the user.
 
         For a virtual environment or data folder in `/root` or in a 0700 temporary folder. The alternative, opening

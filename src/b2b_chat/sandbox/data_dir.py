@@ -5,6 +5,7 @@ import json
 import os
 import secrets
 import shutil
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -16,6 +17,9 @@ from b2b_chat.sandbox.errors import SandboxError
 SECRET_NAMES: Final = ("GATEWAY_SHARED_SECRET", "SESSION_SECRET", "AUTH_TOKEN_SECRET", "INVITE_TOKEN_SECRET")
 
 _SECRET_BYTES: Final = 32
+_LOCK_SECONDS: Final = 3
+"""How long an earlier run that is just stopping is waited for."""
+_POLL_SECONDS: Final = 0.05
 _NEEDED_BYTES: Final = 128 * 1024 * 1024
 """A new database takes about 50 MB, its write-ahead log 16 MB at a time."""
 
@@ -29,7 +33,7 @@ class DataDir:
     """A sandbox's folder. Nothing in it is read or written before `open`."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path.expanduser().absolute()
+        self.path = path.expanduser().resolve()
         self.postgres = self.path / "postgres"
         self._lock: int | None = None
 
@@ -45,12 +49,12 @@ class DataDir:
             SandboxError: It cannot be written, its disk is full, it is another user's, or another run has it.
         """
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
+            # The mode is for a new folder; one that was there is the user's, who may have others look into it.
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             if (owner := self.path.stat().st_uid) != os.geteuid():
                 raise SandboxError(f"{self.path} belongs to another user (uid {owner}). Name your own by --data-dir.")
-            self.path.chmod(0o700)
             self._take()
-            (self.path / "logs").mkdir(exist_ok=True)
+            (self.path / "logs").mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
             self.close()
             raise SandboxError(
@@ -96,17 +100,27 @@ class DataDir:
     def _take(self) -> None:
         # The kernel lets go of the lock when we end, however we end; child processes do not inherit it.
         self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+        deadline = time.monotonic() + _LOCK_SECONDS
+        while not _locks(self._lock):
+            if time.monotonic() < deadline:
+                time.sleep(_POLL_SECONDS)
+                continue
             pid = os.read(self._lock, 20).decode() or "unknown"
             self.close()
             raise SandboxError(
                 f"Another b2b-chat (process {pid}) is running on {self.path}. "
                 "Stop it, or name another folder by --data-dir."
-            ) from error
+            )
         os.truncate(self._lock, 0)
         os.write(self._lock, str(os.getpid()).encode())
+
+
+def _locks(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _write_private(path: Path, text: str) -> None:

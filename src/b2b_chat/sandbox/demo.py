@@ -68,6 +68,12 @@ def _summary(final: dict[str, Any]) -> str:
     )
 
 
+def _reason(error: dict[str, Any]) -> str:
+    """What product_api says of a failure."""
+    detail = error["detail"]
+    return f"{detail['message']} ({detail['code']})"
+
+
 def _balance(outcome: Outcome) -> Decimal:
     return Decimal(str(outcome.final["balance_credits"]))
 
@@ -82,7 +88,7 @@ def _chat(client: httpx.Client, message: dict[str, Any], *, on_delta: Callable[[
             elif name == "delta":
                 on_delta(data["text"])
             elif name == "error":
-                raise SandboxError(f"The chat failed: {json.dumps(data)}")
+                raise SandboxError(f"The chat failed. {_reason(data)}")
             elif name == "final":
                 return Outcome(start, data)
     except httpx.HTTPError as error:
@@ -94,7 +100,7 @@ def _events(client: httpx.Client, message: dict[str, Any]) -> Iterator[tuple[str
     decoder = Decoder(max_event_bytes=_MAX_EVENT_BYTES)
     with client.stream("POST", "/v1/chat", json=message) as answer:
         if answer.status_code != httpx.codes.OK:
-            raise SandboxError(f"product_api refused the chat with {answer.status_code}: {answer.read().decode()}")
+            raise SandboxError(f"The chat was refused. {_reason(json.loads(answer.read()))}")
         for chunk in answer.iter_bytes():
             for event in decoder.feed(chunk):
                 yield event.name, json.loads(event.data, parse_float=Decimal)

@@ -9,9 +9,20 @@ from b2b_chat.sandbox.errors import SandboxError
 from b2b_chat.sandbox.ports import free_ports
 
 LOCAL_HOST: Final = "127.0.0.1"
-_DEFAULT_PORTS: Final = {"PRODUCT_PORT": 8000, "GATEWAY_PORT": 8001, "OPENAI_SIMULATOR_PORT": 8002}
+MAILS_PATH: Final = "/mails"
+_DEFAULT_PORTS: Final = {
+    "PRODUCT_PORT": 8000,
+    "GATEWAY_PORT": 8001,
+    "OPENAI_SIMULATOR_PORT": 8002,
+    "MAIL_CATCHER_PORT": 8003,
+    "SMTP_PORT": 0,
+}
 _REAL_OPENAI_URL: Final = "https://api.openai.com/v1"
 _MAX_PORT: Final = 65535
+
+_NO_LIMITS: Final = dict.fromkeys(("CHAT_RPM_PER_COMPANY", "CHAT_RPM_PER_USER", "CHAT_RPM_PER_IP"), "1000000")
+"""One key for everything, and a load generator, would soon meet limits that are meant for people."""
+_CAUGHT_MAIL: Final = {"SMTP_HOST": LOCAL_HOST, "SMTP_USE_TLS": "false", "EMAIL_FROM": "b2b-chat <chat@example.test>"}
 
 _ONLY_PRODUCT: Final = {"DATABASE_URL", "SESSION_SECRET", "AUTH_TOKEN_SECRET", "INVITE_TOKEN_SECRET"}
 _ONLY_GATEWAY: Final = {"OPENAI_API_KEY"}
@@ -38,6 +49,7 @@ class Plan:
     product: Listener
     gateway: Listener | None
     simulator: Listener | None
+    mail_catcher: Listener | None
     gateway_url: str
     openai_url: str | None
     """None behind a gateway of the caller's own, which alone knows."""
@@ -45,18 +57,24 @@ class Plan:
     product_environ: Mapping[str, str]
     gateway_environ: Mapping[str, str]
     simulator_environ: Mapping[str, str]
+    mail_catcher_environ: Mapping[str, str]
+
+    @property
+    def mail_url(self) -> str | None:
+        """Where the caught mails are listed."""
+        return self.mail_catcher.url + MAILS_PATH if self.mail_catcher else None
 
     @property
     def listeners(self) -> list[Listener]:
         """Everything that will listen."""
-        return [listener for listener in (self.simulator, self.gateway, self.product) if listener]
+        return [listener for listener in (self.simulator, self.gateway, self.mail_catcher, self.product) if listener]
 
 
 def make_plan(environ: Mapping[str, str], *, secrets: Mapping[str, str], embedded_database_url: str) -> Plan:
     """Decide what to start from the caller's environment.
 
     DATABASE_URL replaces the embedded PostgreSQL, OPENAI_API_KEY or OPENAI_BASE_URL the simulated OpenAI, GATEWAY_URL
-    the gateway. `secrets` fill in for those not given. A port of 0 stands for any free one.
+    the gateway, SMTP_HOST the mail catcher. `secrets` fill in for those not given. A port of 0 stands for any free one.
 
     Raises:
         SandboxError: The variables contradict each other.
@@ -68,6 +86,7 @@ def make_plan(environ: Mapping[str, str], *, secrets: Mapping[str, str], embedde
     if gateway is None and not is_given(environ, "GATEWAY_SHARED_SECRET"):
         raise SandboxError("GATEWAY_URL is set, so GATEWAY_SHARED_SECRET must be set too: the one that gateway knows.")
     has_openai = is_given(environ, "OPENAI_API_KEY") or is_given(environ, "OPENAI_BASE_URL")
+    mail_catcher = None if is_given(environ, "SMTP_HOST") else Listener(LOCAL_HOST, ports["MAIL_CATCHER_PORT"])
     simulator = None if has_openai or gateway is None else Listener(LOCAL_HOST, ports["OPENAI_SIMULATOR_PORT"])
 
     openai_url = f"{simulator.url}/v1" if simulator else environ.get("OPENAI_BASE_URL") or _REAL_OPENAI_URL
@@ -75,12 +94,16 @@ def make_plan(environ: Mapping[str, str], *, secrets: Mapping[str, str], embedde
     # PGPORT and its like would steer asyncpg away from the embedded PostgreSQL.
     keeps_pg = is_given(environ, "DATABASE_URL")
     filled = {name: value for name, value in environ.items() if keeps_pg or not name.startswith("PG")}
-    filled |= {name: str(port) for name, port in ports.items()} | hosts
+    own_ports = {name: str(port) for name, port in ports.items() if mail_catcher or name != "SMTP_PORT"}
+    filled |= own_ports | hosts
     defaults = {
         **secrets,
         "GATEWAY_URL": gateway_url,
         "OPENAI_BASE_URL": openai_url,
         "OPENAI_API_KEY": "sk-not-needed-by-this-server",
+        "PUBLIC_URL": product.url,
+        **_NO_LIMITS,
+        **(_CAUGHT_MAIL if mail_catcher else {}),
     }
     defaults["DATABASE_URL"] = embedded_database_url
     filled |= {name: value for name, value in defaults.items() if not is_given(environ, name)}
@@ -96,6 +119,8 @@ def make_plan(environ: Mapping[str, str], *, secrets: Mapping[str, str], embedde
         database_url=_value(filled, "DATABASE_URL"),
         product_environ=_without(filled, _ONLY_GATEWAY),
         gateway_environ=_without(filled, _ONLY_PRODUCT),
+        mail_catcher=mail_catcher,
+        mail_catcher_environ=_without(filled, _ONLY_PRODUCT | _ONLY_GATEWAY | {"GATEWAY_SHARED_SECRET"}),
         simulator_environ=_without(filled, _ONLY_PRODUCT | _ONLY_GATEWAY | {"GATEWAY_SHARED_SECRET"}),
     )
 

@@ -67,7 +67,7 @@ class EmbeddedPostgres:
             SandboxError: It cannot be started; the reason is in the text.
         """
         account = account_for_postgres()
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._stop_left_behind()
         self._make_cluster(account)
         _make_private_folder(self._socket_folder, account)

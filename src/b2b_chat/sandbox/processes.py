@@ -86,6 +86,39 @@ class Child:
             return True
 
 
+class Launcher:
+    """The `uv run` that started us, if one did. It is no part of the sandbox, but people stop the sandbox by it."""
+
+    def __init__(self) -> None:
+        self._pid = os.getppid()
+        try:
+            self._is_uv = psutil.Process(self._pid).name() == "uv"
+        except psutil.Error:
+            self._is_uv = False
+
+    def is_gone(self) -> bool:
+        """Whether it was killed: any other end it would have passed on to us."""
+        return self._is_uv and os.getppid() != self._pid
+
+
+class FollowedFile:
+    """A log that is read as it grows, a whole line at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._read_bytes = 0
+
+    def read_new(self) -> str:
+        """What was written since the last time."""
+        if self._path.stat().st_size == self._read_bytes:
+            return ""
+        with self._path.open("rb") as file:
+            file.seek(self._read_bytes)
+            lines, end_of_line, _ = file.read().rpartition(b"\n")
+        self._read_bytes += len(lines) + len(end_of_line)
+        return lines.decode(errors="replace") + end_of_line.decode()
+
+
 def our_command(name: str) -> list[str]:
     """The command line of `b2b-chat NAME` in this same installation."""
     # -P: a file in the caller's folder must not be imported in place of a module.
@@ -111,7 +144,7 @@ def spawn(
     """
     parent = os.getpid()
 
-    def prepare() -> None:
+    def prepare() -> None:  # pragma: no cover - runs in the new process, before the command replaces it
         if become is not None:
             become()
         # After `become`: changing the user takes the wish back.
@@ -185,7 +218,7 @@ def _send(process: psutil.Process, by: signal.Signals) -> None:
         return
 
 
-def _die_with(parent: int, death_signal: signal.Signals) -> None:
+def _die_with(parent: int, death_signal: signal.Signals) -> None:  # pragma: no cover - as `prepare`
     """Ask the kernel for `death_signal` when the parent ends. Runs in the new process."""
     if sys.platform != "linux":
         return

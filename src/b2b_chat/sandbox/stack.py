@@ -17,7 +17,7 @@ from b2b_chat.sandbox.interruption import Interrupted, ignore_interruptions
 from b2b_chat.sandbox.migration import is_up_to_date, migrate
 from b2b_chat.sandbox.plan import Listener, Plan, is_given, make_plan
 from b2b_chat.sandbox.postgres import EmbeddedPostgres
-from b2b_chat.sandbox.processes import MARK, Child, end, left_behind, our_command, spawn
+from b2b_chat.sandbox.processes import MARK, Child, FollowedFile, Launcher, end, left_behind, our_command, spawn
 
 DATABASE: Final = "b2b_chat"
 
@@ -37,6 +37,8 @@ class Addresses:
     openai_url: str | None
     database_url: str
     api_key: str
+    mail_url: str | None
+    """Lists the caught mails."""
 
 
 class Stack:
@@ -53,8 +55,10 @@ class Stack:
         self._environ = environ
         self._tell = tell
         self._mark = {MARK: str(data_dir.path)}
+        self._launcher = Launcher()
         self._postgres: EmbeddedPostgres | None = None
         self._apps: list[Child] = []
+        self._caught_mail: FollowedFile | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -80,6 +84,9 @@ class Stack:
             self._start_app("openai-simulator", plan.simulator, plan.simulator_environ)
         if plan.gateway:
             self._start_app("gateway", plan.gateway, plan.gateway_environ)
+        if plan.mail_catcher:
+            self._start_app("mail-catcher", plan.mail_catcher, plan.mail_catcher_environ)
+            self._caught_mail = FollowedFile(self._data_dir.log("mail-catcher"))
         if not is_given(self._environ, "DATABASE_URL"):
             self._tell(f"Starting PostgreSQL in {self._data_dir.postgres}")
             self._postgres = postgres
@@ -91,20 +98,25 @@ class Stack:
         self._wait_until_healthy(plan)
         if not _can_chat(plan.product.url, api_key):
             api_key = self._seed(plan, api_key)
-        return Addresses(plan.product.url, plan.gateway_url, plan.openai_url, plan.database_url, api_key)
+        return Addresses(plan.product.url, plan.gateway_url, plan.openai_url, plan.database_url, api_key, plan.mail_url)
 
     def watch(self) -> None:
-        """Return when we are asked to end.
+        """Show caught mails, and return when we are asked to end, or the `uv run` that started us was killed.
 
         Raises:
             SandboxError: A process that should run has ended; the error shows the end of its log.
         """
         try:
-            while True:
+            while not self._launcher.is_gone():
                 self._require_running()
+                self._show_caught_mail()
                 time.sleep(_WATCH_SECONDS)
         except Interrupted:
             ignore_interruptions()
+
+    def _show_caught_mail(self) -> None:
+        if self._caught_mail and (mails := self._caught_mail.read_new()):
+            self._tell(mails.rstrip("\n"))
 
     def stop(self) -> None:
         """Stop all that was started and let go of the folder. Nothing interrupts it."""

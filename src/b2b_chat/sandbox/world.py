@@ -4,13 +4,17 @@ import asyncio
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
+from uuid import UUID
 
-from b2b_chat.kit.database import Database
-from b2b_chat.product.companies.models import Role
+from b2b_chat.kit.database import Database, new_id
+from b2b_chat.product.audit.actors import command_line_actor
+from b2b_chat.product.companies.schemas import CompanyCreate
 from b2b_chat.product.companies.service import Companies
+from b2b_chat.product.credits.schemas import CreditsAdd
 from b2b_chat.product.credits.service import Credits
 from b2b_chat.product.identity.api_keys import Scope
-from b2b_chat.product.identity.service import ApiKeys, Unauthenticated
+from b2b_chat.product.identity.service import ApiKeys
+from b2b_chat.product.identity.viewer import Unauthenticated
 from b2b_chat.product.settings import load_settings
 from b2b_chat.product.transactions import TransactionFactory, transaction_factory
 
@@ -51,13 +55,19 @@ async def _top_up(api_key: str, keys: ApiKeys, transaction: TransactionFactory) 
         viewer = await keys.authenticate(api_key)
     except Unauthenticated:
         return False
-    await Credits(transaction).top_up(viewer.company_id, GRANTED_CREDITS)
+    await _grant(viewer.company_id, transaction)
     return True
 
 
 async def _make(keys: ApiKeys, transaction: TransactionFactory) -> str:
-    companies = Companies(transaction)
-    company_id = await companies.create(COMPANY_NAME)
-    user_id = await companies.join(company_id, USER_EMAIL, Role.OWNER)
-    await Credits(transaction).top_up(company_id, GRANTED_CREDITS)
-    return await keys.issue(company_id, user_id, COMPANY_NAME, list(Scope))
+    wanted = CompanyCreate(COMPANY_NAME, USER_EMAIL)
+    company = await Companies(transaction).create(command_line_actor(), wanted)
+    await _grant(company.id, transaction)
+    async with transaction() as tx:
+        user_id = await tx.users.get_or_add(USER_EMAIL)
+    return await keys.issue(company.id, user_id, COMPANY_NAME, list(Scope))
+
+
+async def _grant(company_id: UUID, transaction: TransactionFactory) -> None:
+    addition = CreditsAdd(str(GRANTED_CREDITS), f"sandbox-{new_id()}")
+    await Credits(transaction).add(command_line_actor(), company_id, addition)

@@ -1,36 +1,61 @@
-from collections.abc import AsyncIterator
+"""One product_api with a fake gateway and a database of its own for each module of tests; people are new in every test.
+
+Tests in a module share its event loop: each module says `pytestmark = pytest.mark.asyncio(loop_scope="module")`.
+"""
+
+import secrets
+from collections.abc import AsyncIterator, Iterator
+from urllib.parse import urlsplit
 
 import pytest
+import pytest_asyncio
 
+from b2b_chat.sandbox.postgres import run_sql
 from support.fake_gateway import FakeGateway, fake_gateway
 from support.product import Client, client_of, served_product
 from support.world import Person, World, open_world
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def database_url(postgres_url: str, template_database: str) -> Iterator[str]:
+    """As the fixture for all tests, but a module's."""
+    name = f"b2b_chat_test_{secrets.token_hex(6)}"
+    run_sql(postgres_url, f"CREATE DATABASE {name} TEMPLATE {template_database}")
+    yield urlsplit(postgres_url)._replace(path=f"/{name}").geturl()
+    run_sql(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def world(database_url: str) -> AsyncIterator[World]:
     async with open_world(database_url) as world:
         yield world
 
 
-@pytest.fixture
-async def gateway() -> AsyncIterator[FakeGateway]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def module_gateway() -> AsyncIterator[FakeGateway]:
     async with fake_gateway() as gateway:
         yield gateway
 
 
-@pytest.fixture
-async def person(world: World) -> Person:
-    return await world.person()
-
-
-@pytest.fixture
-async def product_url(database_url: str, gateway: FakeGateway) -> AsyncIterator[str]:
-    async with served_product(database_url, gateway.url) as url:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def product_url(database_url: str, module_gateway: FakeGateway) -> AsyncIterator[str]:
+    async with served_product(database_url, module_gateway.url) as url:
         yield url
 
 
 @pytest.fixture
-async def client(product_url: str, person: Person) -> AsyncIterator[Client]:
+def gateway(module_gateway: FakeGateway) -> FakeGateway:
+    module_gateway.forget()
+    return module_gateway
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def person(world: World) -> Person:
+    return await world.person()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def client(product_url: str, person: Person, gateway: FakeGateway) -> AsyncIterator[Client]:
+    del gateway  # begins anew for every client
     async with client_of(product_url, person) as client:
         yield client

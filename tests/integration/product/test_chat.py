@@ -5,12 +5,15 @@ from decimal import Decimal
 from uuid import UUID
 
 import pytest
+import pytest_asyncio
 
 from b2b_chat.contract.schemas import MODEL_GPT_5_2, Usage
 from b2b_chat.contract.signing import read_signature, verify
-from support.fake_gateway import ANSWER, FakeGateway, Gate, answering, delta
+from support.fake_gateway import ANSWER, FakeGateway, Gate, answering, delta, events, final
 from support.product import SHARED_SECRET, Client, client_of, served_product
 from support.world import Person, World
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 CHARGE = Decimal("0.013400")  # 11 prompt tokens at 0.2 and 7 completion tokens at 1.6 credits for a thousand
 
@@ -35,7 +38,7 @@ async def test_a_turn_leaves_exactly_these_rows(client: Client, world: World, pe
         ids = start.data
     else:
         ids = await client.ask("Tell me a story")
-    asked, answer = await world.rows("SELECT * FROM messages ORDER BY id")
+    asked, answer = await world.messages(person)
     assert (str(asked["id"]), asked["role"], asked["status"]) == (ids["user_message_id"], "user", "completed")
     assert (asked["text"], asked["client_message_id"], asked["reply_to"]) == ("Tell me a story", "message-1", None)
     assert (str(answer["id"]), answer["role"], answer["status"]) == (
@@ -49,11 +52,11 @@ async def test_a_turn_leaves_exactly_these_rows(client: Client, world: World, pe
     for row in (asked, answer):
         assert (row["company_id"], row["user_id"]) == (person.company_id, person.user_id)
         assert str(row["conversation_id"]) == ids["conversation_id"]
-    top_up, charge = await world.rows("SELECT * FROM ledger ORDER BY position")
+    top_up, charge = await world.ledger(person)
     assert (top_up["kind"], top_up["amount_credits"], top_up["message_id"]) == ("top_up", Decimal(1000), None)
     assert (charge["kind"], charge["amount_credits"], charge["message_id"]) == ("charge", -CHARGE, asked["id"])
     assert (charge["position"], charge["balance_after_credits"]) == (2, Decimal(1000) - CHARGE)
-    hold = await world.row("SELECT * FROM holds")
+    (hold,) = await world.holds(person)
     assert (hold["state"], hold["message_id"], hold["company_id"]) == ("posted", asked["id"], person.company_id)
     account = await world.account(person)
     assert (account["balance_credits"], account["held_credits"]) == (Decimal(1000) - CHARGE, Decimal(0))
@@ -85,12 +88,24 @@ async def test_a_stream_starts_with_the_ids_and_ends_with_the_money(client: Clie
 
 
 async def test_deltas_come_before_the_answer_is_complete(client: Client, gateway: FakeGateway) -> None:
-    gateway.reply = gate = Gate([delta("Once ")], text="Once upon")
+    gateway.reply = gate = Gate("Once ", "Once upon")
     async with client.streaming() as events:
         assert (await anext(events)).name == "start"
         assert (await anext(events)).data == {"text": "Once "}
         gate.open()
-        assert [event.name async for event in events] == ["final"]
+        assert [event.data["text"] async for event in events] == ["upon", "Once upon"]
+
+
+async def test_what_the_deltas_left_out_of_the_answer_is_in_it_all_the_same(
+    client: Client, gateway: FakeGateway, world: World, person: Person
+) -> None:
+    gateway.reply = events(delta("Once "), final("Once upon a time"))
+    _, *deltas, last = await client.stream()
+    assert "".join(event.data["text"] for event in deltas) == last.data["text"] == "Once upon a time"
+    gateway.reply = events(final("All at once"))
+    _, *deltas, last = await client.stream()
+    assert "".join(event.data["text"] for event in deltas) == last.data["text"] == "All at once"
+    assert (await world.answer(person))["text"] == "All at once"
 
 
 async def test_an_accept_header_asks_for_a_stream_too(client: Client) -> None:
@@ -156,16 +171,18 @@ async def test_usage_of_zero_is_not_missing_usage(client: Client, gateway: FakeG
     await world.check_books()
 
 
-async def test_an_empty_answer_is_an_answer(client: Client, gateway: FakeGateway, world: World) -> None:
+async def test_an_empty_answer_is_an_answer(
+    client: Client, gateway: FakeGateway, world: World, person: Person
+) -> None:
     gateway.reply = answering("", usage=Usage(5, 0, 5))
     start, final = await client.stream()
     assert (start.name, final.name, final.data["text"]) == ("start", "final", "")
-    assert (await world.answer(start.data["user_message_id"]))["status"] == "completed"
+    assert (await world.answer(person))["status"] == "completed"
 
 
 @pytest.mark.parametrize("stream", [False, True])
 async def test_a_nul_in_an_answer_is_replaced_where_it_is_stored_and_where_it_is_sent(
-    client: Client, gateway: FakeGateway, world: World, stream: bool
+    client: Client, gateway: FakeGateway, world: World, person: Person, stream: bool
 ) -> None:
     gateway.reply = answering("a\0b", pieces=1)
     if stream:
@@ -175,20 +192,25 @@ async def test_a_nul_in_an_answer_is_replaced_where_it_is_stored_and_where_it_is
     else:
         text = (await client.ask())["text"]
     assert text == "a\N{REPLACEMENT CHARACTER}b"
-    assert (await world.row("SELECT text FROM messages WHERE role = 'assistant'"))["text"] == text
+    assert (await world.answer(person))["text"] == text
 
 
-async def test_a_conversation_is_titled_by_the_beginning_of_its_first_message(client: Client, world: World) -> None:
+async def test_a_conversation_is_titled_by_the_beginning_of_its_first_message(
+    client: Client, world: World, person: Person
+) -> None:
     answer = await client.ask("  What\n\tis " + "love? " * 30)
     await client.ask("Never mind", conversation_id=answer["conversation_id"])
-    (conversation,) = await world.rows("SELECT * FROM conversations")
+    conversation = await world.row("SELECT * FROM conversations WHERE user_id = $1", person.user_id)
     assert conversation["title"] == ("What is " + "love? " * 30)[:80]
 
 
 async def test_charges_add_up_to_the_millionth(
     database_url: str, gateway: FakeGateway, world: World, person: Person
 ) -> None:
-    prices = {"PRICE_PROMPT_CREDITS_PER_1K_TOKENS": "0.333333", "PRICE_COMPLETION_CREDITS_PER_1K_TOKENS": "1.000001"}
+    prices = {
+        "price_prompt_credits_per_1k_tokens": Decimal("0.333333"),
+        "price_completion_credits_per_1k_tokens": Decimal("1.000001"),
+    }
     async with served_product(database_url, gateway.url, **prices) as url, client_of(url, person) as client:
         balance = Decimal(1000)
         for tokens in range(1, 8):
@@ -203,10 +225,10 @@ async def test_charges_add_up_to_the_millionth(
 
 
 class TestContext:
-    @pytest.fixture
+    @pytest_asyncio.fixture(loop_scope="module")
     async def client(self, database_url: str, gateway: FakeGateway, person: Person) -> AsyncIterator[Client]:
         async with (
-            served_product(database_url, gateway.url, CHAT_CONTEXT_LIMIT="4") as url,
+            served_product(database_url, gateway.url, chat_context_limit=4) as url,
             client_of(url, person) as client,
         ):
             yield client
@@ -235,7 +257,7 @@ class TestContext:
         self, database_url: str, gateway: FakeGateway, person: Person
     ) -> None:
         async with (
-            served_product(database_url, gateway.url, CHAT_CONTEXT_LIMIT="0") as url,
+            served_product(database_url, gateway.url, chat_context_limit=0) as url,
             client_of(url, person) as client,
         ):
             answer = await client.ask("one")

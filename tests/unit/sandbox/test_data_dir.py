@@ -22,9 +22,17 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_the_folder_is_made_for_its_owner_alone(opened: DataDir) -> None:
+def test_a_new_folder_is_for_its_owner_alone(opened: DataDir) -> None:
     assert mode(opened.path) == 0o700
-    assert opened.log("gateway").parent.is_dir()
+    assert mode(opened.log("gateway").parent) == 0o700
+
+
+def test_a_folder_that_was_there_keeps_its_mode(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    folder = DataDir(tmp_path)
+    folder.open()
+    folder.close()
+    assert mode(tmp_path) == 0o755
 
 
 def test_it_is_in_the_users_data_home_by_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -56,7 +64,10 @@ def test_the_api_key_is_kept_for_its_owner_alone(opened: DataDir) -> None:
     assert mode(opened.path / "api_key") == 0o600
 
 
-def test_two_runs_cannot_have_it_at_once_but_one_after_the_other(opened: DataDir) -> None:
+def test_two_runs_cannot_have_it_at_once_but_one_after_the_other(
+    opened: DataDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(data_dir, "_LOCK_SECONDS", 0.1)
     second = DataDir(opened.path)
     with pytest.raises(SandboxError, match=rf"Another b2b-chat \(process {os.getpid()}\) is running on"):
         second.open()

@@ -20,7 +20,7 @@ def plan(**environ: str) -> Plan:
 
 def test_with_nothing_given_all_parts_are_embedded() -> None:
     made = plan(PATH="/bin")
-    assert made.listeners == [Listener("127.0.0.1", port) for port in (8002, 8001, 8000)]
+    assert made.listeners == [Listener("127.0.0.1", port) for port in (8002, 8001, 8003, 8000)]
     assert made.database_url == EMBEDDED
     assert (made.gateway_url, made.openai_url) == ("http://127.0.0.1:8001", "http://127.0.0.1:8002/v1")
     assert made.product_environ["GATEWAY_URL"] == "http://127.0.0.1:8001"
@@ -87,7 +87,7 @@ def test_the_simulator_is_never_reached_by_a_proxy_but_a_real_openai_may_be() ->
 
 def test_a_given_gateway_replaces_ours_and_the_model_behind_it() -> None:
     made = plan(GATEWAY_URL="https://gateway.test", GATEWAY_SHARED_SECRET="theirs")
-    assert made.listeners == [made.product]
+    assert (made.gateway, made.simulator) == (None, None)
     assert (made.gateway_url, made.openai_url) == ("https://gateway.test", None)
     assert made.product_environ["GATEWAY_SHARED_SECRET"] == "theirs"
 
@@ -95,6 +95,16 @@ def test_a_given_gateway_replaces_ours_and_the_model_behind_it() -> None:
 def test_a_given_gateway_without_its_secret_is_refused() -> None:
     with pytest.raises(SandboxError, match="GATEWAY_SHARED_SECRET must be set"):
         plan(GATEWAY_URL="https://gateway.test")
+
+
+def test_a_given_mail_server_replaces_the_catcher() -> None:
+    caught = plan()
+    assert caught.product_environ["SMTP_HOST"] == "127.0.0.1"
+    assert caught.mail_url == "http://127.0.0.1:8003/mails"
+    made = plan(SMTP_HOST="smtp.test", SMTP_PORT="587")
+    assert (made.mail_catcher, made.mail_url) == (None, None)
+    assert (made.product_environ["SMTP_HOST"], made.product_environ["SMTP_PORT"]) == ("smtp.test", "587")
+    assert "SMTP_USE_TLS" not in made.product_environ
 
 
 def test_given_secrets_hosts_and_ports_win() -> None:
@@ -105,8 +115,8 @@ def test_given_secrets_hosts_and_ports_win() -> None:
 
 
 def test_port_0_is_replaced_by_a_free_one_for_the_process_too() -> None:
-    made = plan(PRODUCT_PORT="0", GATEWAY_PORT="0", OPENAI_SIMULATOR_PORT="0")
-    assert len({listener.port for listener in made.listeners} - {0}) == 3
+    made = plan(PRODUCT_PORT="0", GATEWAY_PORT="0", OPENAI_SIMULATOR_PORT="0", MAIL_CATCHER_PORT="0")
+    assert len({listener.port for listener in made.listeners} - {0}) == len(made.listeners)
     assert made.product_environ["PRODUCT_PORT"] == str(made.product.port)
     assert (
         made.product_environ["GATEWAY_URL"]

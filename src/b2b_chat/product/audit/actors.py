@@ -7,6 +7,8 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from b2b_chat.product.identity.viewer import Viewer
+
 ActorKind = Literal["user", "api_key", "operator", "command_line"]
 
 _ID_CHARACTERS: Final = 200
@@ -17,11 +19,23 @@ class Actor(Struct, frozen=True):
 
     kind: ActorKind
     id: str
-    """The id of the user, API key or operator; `user@host` of a shell."""
+    """The id of the user or of the key that was used; `user@host` of a shell."""
     user_id: UUID | None = None
     """The person behind it, where one is known."""
     company_id: UUID | None = None
     """The company that the actor acts in; None for operators and shells."""
+
+
+def actor_of(viewer: Viewer) -> Actor:
+    """A caller who acts in a company, in a session or by a key."""
+    if viewer.api_key_id is not None:
+        return Actor("api_key", str(viewer.api_key_id), viewer.user_id, viewer.acting_in)
+    return Actor("user", str(viewer.user_id), viewer.user_id, viewer.acting_in)
+
+
+def operator_of(viewer: Viewer) -> Actor:
+    """A caller who acts as an operator, in a session or by a key."""
+    return Actor("operator", str(viewer.api_key_id or viewer.user_id), viewer.user_id)
 
 
 def command_line_actor() -> Actor:

@@ -32,13 +32,6 @@ class AuditFilter(Struct, frozen=True):
     """Exclusive."""
 
 
-class Place(Struct, frozen=True):
-    """Where a row stands in the log's order: by time, and rows of one transaction by id."""
-
-    at: datetime
-    id: UUID
-
-
 class AuditRepository:
     """The audit log, within one transaction."""
 
@@ -60,14 +53,15 @@ class AuditRepository:
         Args:
             actor: Who acted.
             action: What was done.
-            targets: To what, as `{"user_id": …}`. A `company_id` among them makes it that company's row, else it is
-                the actor's company's.
+            targets: To what, as `{"user_id": …}`. A `company_id` among them makes it that company's row; without one,
+                and for whatever was refused, it is the row of the company that the actor acts in.
             refusal: The code of the refusal where it was attempted without the right to; None where it was done.
             before: What mattered of the target before, where the action changed it: ids, roles, amounts, times.
             after: The same afterwards.
         """
         named = {name: str(value) for name, value in targets.items()}
-        company_id = UUID(named["company_id"]) if "company_id" in named else actor.company_id
+        is_of_target = refusal is None and "company_id" in named
+        company_id = UUID(named["company_id"]) if is_of_target else actor.company_id
         await self._session.execute(
             insert(AuditRow).values(
                 id=new_id(),
@@ -86,11 +80,14 @@ class AuditRepository:
             )
         )
 
-    async def list_rows(self, wanted: AuditFilter, *, before: Place | None, limit: int) -> list[AuditRow]:
-        """Rows that match, newest first, from below a place."""
+    async def list_rows(self, wanted: AuditFilter, *, before: UUID | None, limit: int) -> list[AuditRow]:
+        """Rows that match, newest first, from below a row; rows of one transaction have one time and go by their id."""
         query = select(AuditRow).where(*_conditions(wanted))
         if before is not None:
-            query = query.where(tuple_(AuditRow.at, AuditRow.id) < tuple_(before.at, before.id))
+            place = await self._session.get(AuditRow, before)
+            if place is None:
+                return []
+            query = query.where(tuple_(AuditRow.at, AuditRow.id) < tuple_(place.at, place.id))
         return list(await self._session.scalars(query.order_by(AuditRow.at.desc(), AuditRow.id.desc()).limit(limit)))
 
 

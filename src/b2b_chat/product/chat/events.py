@@ -6,7 +6,7 @@ end, so that a place in the stream means the same during the run and long after 
 
 import re
 from collections.abc import AsyncGenerator
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -17,7 +17,8 @@ from b2b_chat.product.chat.run import Run
 from b2b_chat.product.chat.schemas import ChatAnswer, ChatFinal, ChatStart
 from b2b_chat.product.errors import error_body
 
-_EVENT_ID = re.compile(r"([0-9]{1,9})-([0-9]{1,9})(-end)?")
+EVENT_ID: Final = "^[0-9]{1,9}-[0-9]{1,9}(-end)?$"
+"""The form of an event's id."""
 _encoder = msgspec.json.Encoder()
 
 
@@ -35,10 +36,10 @@ def read_event_id(event_id: str) -> Place:
     Raises:
         InvalidRequest: It is not an id of ours.
     """
-    match = _EVENT_ID.fullmatch(event_id)
-    if match is None:
+    if not re.fullmatch(EVENT_ID, event_id):
         raise InvalidRequest("Last-Event-ID: not one of this stream.")
-    return Place(int(match[1]), int(match[2]), match[3] is not None)
+    attempt, offset, *end = event_id.split("-")
+    return Place(int(attempt), int(offset), bool(end))
 
 
 async def events_of(run: Run, after: Place | None = None) -> AsyncGenerator[bytes, None]:

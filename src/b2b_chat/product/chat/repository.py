@@ -38,7 +38,8 @@ _CONTEXT: Final = """
     LEFT JOIN LATERAL (
         SELECT id, role, text
         FROM messages
-        WHERE conversation_id = conversations.id AND status = 'completed' AND ($4::uuid IS NULL OR id < $4)
+        WHERE conversation_id = conversations.id AND status = 'completed'
+              AND ($4::uuid IS NULL OR id < $4 AND completed_at <= (SELECT created_at FROM messages WHERE id = $4))
         ORDER BY id DESC
         LIMIT $5
     ) AS context ON true
@@ -240,7 +241,11 @@ class RunRepository:
     async def find_context(
         self, company_id: UUID, user_id: UUID, conversation_id: UUID, *, before: UUID | None, limit: int
     ) -> list[ChatMessage] | None:
-        """The last completed messages of a user's conversation, oldest first; None where it is not the user's."""
+        """The last completed messages of a user's conversation, oldest first; None where it is not the user's.
+
+        With `before`, the ones that were completed when that message was sent: a retry asks what the first try asked,
+        so that the gateway knows it again.
+        """
         rows = await self._database.run(
             lambda db: db.fetch(_CONTEXT, conversation_id, company_id, user_id, before, limit)
         )

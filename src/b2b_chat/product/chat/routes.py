@@ -1,29 +1,30 @@
 """`/v1/chat` and `/v1/conversations`."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Annotated, Any
 from uuid import UUID
 
 from litestar import Controller, Request, Response, get, post
-from litestar.params import Parameter
+from litestar.di import NamedDependency
+from litestar.openapi.spec import OpenAPIType
+from litestar.params import FromPath, HeaderParameter, JSONBody
 from msgspec import Struct
 
-from b2b_chat.kit.errors import BodyTooLarge
 from b2b_chat.kit.event_stream import EventStream, race
-from b2b_chat.kit.pages import Limit, Page
-from b2b_chat.product.chat.events import Place, events_of, read_event_id
+from b2b_chat.kit.pages import IdCursor, Limit, Page
+from b2b_chat.product.chat.conversations import ConversationNotFound, Conversations
+from b2b_chat.product.chat.events import EVENT_ID, Place, events_of, read_event_id
 from b2b_chat.product.chat.failures import ANSWER_FAILURES, ClientDisconnected
+from b2b_chat.product.chat.openapi import AnsweringOperation, FollowingOperation
 from b2b_chat.product.chat.run import Run
 from b2b_chat.product.chat.schemas import ChatAnswer, ChatSend, Conversation, Message
 from b2b_chat.product.chat.service import (
     AnswerNotFound,
     Chat,
     ConversationBusy,
-    ConversationNotFound,
-    Conversations,
     EmptyText,
     IdempotencyConflict,
-    InvalidText,
     MessageInProgress,
     NothingToStop,
     ShuttingDown,
@@ -31,9 +32,11 @@ from b2b_chat.product.chat.service import (
 )
 from b2b_chat.product.credits.service import InsufficientCredits
 from b2b_chat.product.errors import documents
-from b2b_chat.product.guards import signed_in
+from b2b_chat.product.guards import ACTING_REFUSALS, READING_REFUSALS, signed_in
 from b2b_chat.product.identity.api_keys import Scope
-from b2b_chat.product.identity.service import ScopeMissing, Unauthenticated, Viewer
+from b2b_chat.product.identity.viewer import Viewer
+from b2b_chat.product.limits.client_ip import ClientIp
+from b2b_chat.product.limits.service import Limits, RateLimited
 
 
 class StreamOptions(Struct, frozen=True):
@@ -52,11 +55,12 @@ class ChatRoutes(Controller):
     @post(
         "/chat",
         operation_id="sendMessage",
+        operation_class=AnsweringOperation,
         status_code=200,
         opt={"scope": Scope.CHAT},
         responses=documents(
-            Unauthenticated,
-            ScopeMissing,
+            *ACTING_REFUSALS,
+            RateLimited,
             InsufficientCredits,
             ConversationNotFound,
             IdempotencyConflict,
@@ -64,46 +68,56 @@ class ChatRoutes(Controller):
             MessageInProgress,
             EmptyText,
             TextTooLong,
-            InvalidText,
             ShuttingDown,
-            BodyTooLarge,
             *ANSWER_FAILURES,
+            takes_body=True,
         ),
     )
     async def send(
         self,
         request: Request[Viewer, Any, Any],
-        viewer: Viewer,
-        data: ChatSend,
-        chat: Chat,
-        stream_options: StreamOptions,
+        viewer: NamedDependency[Viewer],
+        data: JSONBody[ChatSend],
+        chat: NamedDependency[Chat],
+        limits: NamedDependency[Limits],
+        client_ip: NamedDependency[ClientIp],
+        stream_options: NamedDependency[StreamOptions],
     ) -> Response[ChatAnswer]:
         """Send a message and get the answer, whole as JSON or as it is written as server-sent events."""
         stream = data.stream or "text/event-stream" in request.headers.get("accept", "")
-        run = await chat.send(viewer, data, stream=stream)
+        admission = limits.chat_admission(viewer, client_ip.of(request))
+        run = await chat.send(viewer, data, stream=stream, admit=admission.count)
         if stream:
-            return _stream(run, stream_options)
+            return _stream(run, stream_options, headers=admission.headers)
         run.attach()
         try:
             if not await race(run.ended(), request.receive):
                 raise ClientDisconnected
-            return Response(await run.ended())
+            return Response(await run.ended(), headers=admission.headers)
         finally:
             run.detach()
 
     @get(
         "/chat/{assistant_message_id:uuid}/events",
         operation_id="followAnswer",
+        operation_class=FollowingOperation,
         opt={"scope": Scope.CHAT},
-        responses=documents(Unauthenticated, ScopeMissing, AnswerNotFound, MessageInProgress),
+        responses=documents(*READING_REFUSALS, AnswerNotFound, MessageInProgress),
     )
     async def events(
         self,
-        viewer: Viewer,
-        assistant_message_id: UUID,
-        chat: Chat,
-        stream_options: StreamOptions,
-        last_event_id: Annotated[str | None, Parameter(header="Last-Event-ID", max_length=64)] = None,
+        viewer: NamedDependency[Viewer],
+        assistant_message_id: FromPath[UUID],
+        chat: NamedDependency[Chat],
+        stream_options: NamedDependency[StreamOptions],
+        last_event_id: Annotated[
+            str | None,
+            HeaderParameter(
+                name="Last-Event-ID",
+                # A header is a text or not there; Litestar would document it as a text or null.
+                schema_extra={"one_of": None, "type": OpenAPIType.STRING, "pattern": EVENT_ID},
+            ),
+        ] = None,
     ) -> Response[None]:
         """Follow an answer as server-sent events, from its start or from the event named by `Last-Event-ID`."""
         after = read_event_id(last_event_id) if last_event_id else None
@@ -118,16 +132,25 @@ class ChatRoutes(Controller):
         operation_id="stopAnswer",
         status_code=200,
         opt={"scope": Scope.CHAT},
-        responses=documents(Unauthenticated, ScopeMissing, AnswerNotFound, MessageInProgress, NothingToStop),
+        responses=documents(*ACTING_REFUSALS, AnswerNotFound, MessageInProgress, NothingToStop),
     )
-    async def stop(self, viewer: Viewer, assistant_message_id: UUID, chat: Chat) -> ChatAnswer:
+    async def stop(
+        self, viewer: NamedDependency[Viewer], assistant_message_id: FromPath[UUID], chat: NamedDependency[Chat]
+    ) -> ChatAnswer:
         """End an answer that is being written, and keep what there is of it. Stopping twice is stopping once."""
         return await chat.stop(viewer, assistant_message_id)
 
 
-def _stream(run: Run, options: StreamOptions, after: Place | None = None) -> EventStream:
+def _stream(
+    run: Run, options: StreamOptions, after: Place | None = None, *, headers: Mapping[str, str] | None = None
+) -> EventStream:
     run.attach()
-    return EventStream(events_of(run, after), keep_alive_seconds=options.keep_alive_seconds, on_close=run.detach)
+    return EventStream(
+        events_of(run, after),
+        keep_alive_seconds=options.keep_alive_seconds,
+        on_close=run.detach,
+        headers=headers,
+    )
 
 
 class ConversationRoutes(Controller):
@@ -138,9 +161,13 @@ class ConversationRoutes(Controller):
     guards = (signed_in,)
     opt = {"scope": Scope.READ}  # noqa: RUF012 - Litestar reads it, nobody writes it
 
-    @get("/", operation_id="listConversations", responses=documents(Unauthenticated, ScopeMissing))
+    @get("/", operation_id="listConversations", responses=documents(*READING_REFUSALS))
     async def conversations(
-        self, viewer: Viewer, conversations: Conversations, cursor: str | None = None, limit: Limit = 50
+        self,
+        viewer: NamedDependency[Viewer],
+        conversations: NamedDependency[Conversations],
+        cursor: IdCursor = None,
+        limit: Limit = 50,
     ) -> Page[Conversation]:
         """List your conversations, newest first."""
         return await conversations.list_conversations(viewer, cursor=cursor, limit=limit)
@@ -148,14 +175,14 @@ class ConversationRoutes(Controller):
     @get(
         "/{conversation_id:uuid}/messages",
         operation_id="listMessages",
-        responses=documents(Unauthenticated, ScopeMissing, ConversationNotFound),
+        responses=documents(*READING_REFUSALS, ConversationNotFound),
     )
     async def messages(
         self,
-        viewer: Viewer,
-        conversation_id: UUID,
-        conversations: Conversations,
-        cursor: str | None = None,
+        viewer: NamedDependency[Viewer],
+        conversation_id: FromPath[UUID],
+        conversations: NamedDependency[Conversations],
+        cursor: IdCursor = None,
         limit: Limit = 50,
     ) -> Page[Message]:
         """List the messages of one of your conversations, oldest first."""

@@ -58,6 +58,16 @@ class Runs:
         """The run of an answer, where this process is writing it."""
         return self._runs.get(assistant_message_id)
 
+    async def join(self, assistant_message_id: UUID) -> Run | None:
+        """The run as `find` knows it; one that is being given up is waited for, and then is none."""
+        run = self._runs.get(assistant_message_id)
+        live = self._live.get(assistant_message_id)
+        if run is None or live is None or live.failure is None:
+            return run
+        with suppress(AnswerFailed):
+            await run.ended()
+        return None
+
     @property
     def live(self) -> list[UUID]:
         """The answers that are being written."""
@@ -137,6 +147,9 @@ class Runs:
             return result
         async for item in self._gateway.stream(request):
             if isinstance(item, ChatResult):
+                # The result is the whole answer, whatever part of it came as deltas.
+                if item.text.startswith(run.text) and item.text != run.text:
+                    run.publish(item.text[len(run.text) :])
                 return item
             run.publish(item)
         raise Interrupted

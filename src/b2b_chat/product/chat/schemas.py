@@ -19,7 +19,14 @@ class ChatSend(Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     client_message_id: Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[!-~]+\Z")]
-    text: str
+    text: Annotated[
+        str,
+        # For the document only: each of these is refused by a code of its own, which a constraint would hide.
+        Meta(
+            description="At most MAX_MESSAGE_CHARS characters; not only white space; no NUL.",
+            extra_json_schema={"extra": {"pattern": r"^[^\u0000]*[^\u0000\s][^\u0000]*$"}},
+        ),
+    ]
     conversation_id: UUID | None = None
     stream: bool = False
 

@@ -1,9 +1,10 @@
 """Sending messages, and reading what was said."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
+from typing import TypeAlias
 from uuid import UUID
 
 import msgspec
@@ -11,28 +12,20 @@ from msgspec import Struct
 
 from b2b_chat.contract.schemas import MODEL_GPT_5_2, ChatMessage, ChatMetadata, ChatRequest
 from b2b_chat.kit.database import new_id
-from b2b_chat.kit.errors import InvalidRequest, Refusal
-from b2b_chat.kit.pages import Page
+from b2b_chat.kit.errors import Refusal
+from b2b_chat.product.chat.conversations import ConversationNotFound
 from b2b_chat.product.chat.failures import stored_failure
-from b2b_chat.product.chat.models import MessageRow, MessageStatus
+from b2b_chat.product.chat.models import MessageStatus
 from b2b_chat.product.chat.repository import AlreadySent, Question, RunInProgress, RunRepository, Sent
 from b2b_chat.product.chat.run import Run
 from b2b_chat.product.chat.runs import Runs
-from b2b_chat.product.chat.schemas import AnswerUsage, ChatAnswer, ChatSend, Conversation, Message
+from b2b_chat.product.chat.schemas import AnswerUsage, ChatAnswer, ChatSend
 from b2b_chat.product.credits.pricing import Prices, max_prompt_tokens
 from b2b_chat.product.credits.service import InsufficientCredits
 from b2b_chat.product.gateway_client import AnswerFailed
-from b2b_chat.product.identity.service import Viewer
-from b2b_chat.product.transactions import TransactionFactory
+from b2b_chat.product.identity.viewer import Viewer
 
 TITLE_CHARACTERS = 80
-
-
-class ConversationNotFound(Refusal):
-    """No such conversation, or not the viewer's."""
-
-    code, status = "conversation_not_found", 404
-    message = "You have no conversation with this id."
 
 
 class IdempotencyConflict(Refusal):
@@ -100,11 +93,8 @@ class TextTooLong(Refusal):
     message = "The text is too long."
 
 
-class InvalidText(Refusal):
-    """Characters that cannot be stored."""
-
-    code, status = "invalid_text", 422
-    message = "The text holds a NUL character."
+Admit: TypeAlias = Callable[[], Awaitable[object]]
+"""Counts a new message, or refuses it with `RateLimited`."""
 
 
 class ChatLimits(Struct, frozen=True):
@@ -126,14 +116,17 @@ class Chat:
         self._prices = prices
         self._limits = limits
 
-    async def send(self, viewer: Viewer, message: ChatSend, *, stream: bool) -> Run:
+    async def send(self, viewer: Viewer, message: ChatSend, *, stream: bool, admit: Admit) -> Run:
         """Have a message answered, and return the run that answers it, whether begun now or before.
 
         The same client message id and text give the same ids, and cost once: a stored answer is returned, a running
         one joined, a failed one tried anew.
 
+        `admit` counts a new message against the rate limits; one that was sent before is never limited.
+
         Raises:
-            EmptyText, TextTooLong, InvalidText: The text cannot be a message.
+            RateLimited: The viewer, his company or his address sends too many.
+            EmptyText, TextTooLong: The text cannot be a message.
             ShuttingDown: The process is about to end.
             IdempotencyConflict: The id was used for another message.
             ConversationNotFound: The conversation is not the viewer's.
@@ -143,17 +136,26 @@ class Chat:
         """
         if self._is_draining:
             raise ShuttingDown
-        self._check_text(message.text)
         fingerprint = _fingerprint(viewer.company_id, message)
         sent = await self._repository.find_sent(viewer.user_id, message.client_message_id)
         if sent is None:
+            await admit()
+            self._check_text(message.text)
             try:
                 return await self._send_new(viewer, message, fingerprint, stream=stream)
-            except AlreadySent:
+            except (AlreadySent, ConversationBusy):
+                # What keeps the conversation busy may be this message, sent twice at once.
                 sent = await self._repository.find_sent(viewer.user_id, message.client_message_id)
-        if sent is None or sent.fingerprint != fingerprint:
+                if sent is None:
+                    raise
+        if sent.fingerprint != fingerprint:
             raise IdempotencyConflict
-        return await self._send_again(viewer, message, sent, stream=stream)
+        try:
+            return await self._send_again(viewer, message, sent, stream=stream)
+        except MessageInProgress:
+            # The answer may have ended between the look into the database and the one into the runs; look again.
+            sent = await self._repository.find_sent(viewer.user_id, message.client_message_id) or sent
+            return await self._send_again(viewer, message, sent, stream=stream)
 
     async def follow(self, viewer: Viewer, assistant_message_id: UUID) -> Run:
         """The run of one of the viewer's answers, whether it is being written or was stored long ago.
@@ -166,6 +168,9 @@ class Chat:
         running = self._runs.find(assistant_message_id)
         if running is not None:
             return running
+        if sent.status in {MessageStatus.PENDING, MessageStatus.STREAMING}:
+            # It may have ended between the look into the database and the one into the runs; look again.
+            sent = await self._find_answer(viewer, assistant_message_id)
         if sent.status in {MessageStatus.PENDING, MessageStatus.STREAMING}:
             raise MessageInProgress
         outcome = stored_failure(sent.error_code) if sent.status == MessageStatus.ERROR else _stored_answer(sent)
@@ -229,7 +234,7 @@ class Chat:
     async def _send_again(self, viewer: Viewer, message: ChatSend, sent: Sent, *, stream: bool) -> Run:
         if sent.status in {MessageStatus.COMPLETED, MessageStatus.STOPPED}:
             return _stored_run(viewer, sent, _stored_answer(sent))
-        running = self._runs.find(sent.assistant_message_id)
+        running = await self._runs.join(sent.assistant_message_id)
         if running is not None:
             return running
         if sent.status != MessageStatus.ERROR:
@@ -294,48 +299,6 @@ class Chat:
             raise EmptyText
         if len(text) > self._limits.message_chars:
             raise TextTooLong(f"The text is longer than {self._limits.message_chars} characters.")
-        if "\0" in text:
-            raise InvalidText
-
-
-class Conversations:
-    """Reading what was said."""
-
-    def __init__(self, transaction: TransactionFactory) -> None:
-        self._transaction = transaction
-
-    async def list_conversations(self, viewer: Viewer, *, cursor: str | None, limit: int) -> Page[Conversation]:
-        """The viewer's conversations, newest first.
-
-        Raises:
-            InvalidRequest: The cursor is not one that this list gave.
-        """
-        before = _id_from_cursor(cursor)
-        async with self._transaction() as tx:
-            rows = await tx.conversations.list_conversations(
-                viewer.company_id, viewer.user_id, before=before, limit=limit + 1
-            )
-        items = [Conversation(row.id, row.title, row.created_at) for row in rows[:limit]]
-        return Page(items, str(items[-1].id) if len(rows) > limit else None)
-
-    async def list_messages(
-        self, viewer: Viewer, conversation_id: UUID, *, cursor: str | None, limit: int
-    ) -> Page[Message]:
-        """The messages of one of the viewer's conversations, oldest first.
-
-        Raises:
-            ConversationNotFound: It is not the viewer's.
-            InvalidRequest: The cursor is not one that this list gave.
-        """
-        after = _id_from_cursor(cursor)
-        async with self._transaction() as tx:
-            if not await tx.conversations.exists(viewer.company_id, viewer.user_id, conversation_id):
-                raise ConversationNotFound
-            rows = await tx.conversations.list_messages(
-                viewer.company_id, conversation_id, after=after, limit=limit + 1
-            )
-        items = [_message(row) for row in rows[:limit]]
-        return Page(items, str(items[-1].id) if len(rows) > limit else None)
 
 
 def _fingerprint(company_id: UUID, message: ChatSend) -> bytes:
@@ -374,26 +337,3 @@ def _stored_answer(sent: Sent) -> ChatAnswer:
         charge_credits=sent.charge_credits or Decimal(0),
         balance_credits=sent.balance_credits,
     )
-
-
-def _message(row: MessageRow) -> Message:
-    # The columns are constrained to these values by the database; convert checks it and types it.
-    return msgspec.convert(
-        {
-            "id": row.id,
-            "role": row.role,
-            "status": row.status,
-            "text": row.text,
-            "usage": row.usage_json,
-            "error_code": row.error_code,
-            "created_at": row.created_at,
-        },
-        Message,
-    )
-
-
-def _id_from_cursor(cursor: str | None) -> UUID | None:
-    try:
-        return None if cursor is None else UUID(cursor)
-    except ValueError:
-        raise InvalidRequest("cursor: not one of this list.") from None

@@ -9,6 +9,7 @@ from sqlalchemy import CheckConstraint, DateTime, ForeignKey, Index, LargeBinary
 from sqlalchemy.orm import Mapped, mapped_column
 
 from b2b_chat.kit.database import Row
+from b2b_chat.product.mail.letters import Language
 
 
 class InviteState(StrEnum):
@@ -67,11 +68,13 @@ class InviteRow(Row):
     company_id: Mapped[UUID] = mapped_column(ForeignKey("companies.id"))
     email: Mapped[str] = mapped_column(String(254))
     role: Mapped[str] = mapped_column(String(16))
+    language: Mapped[Language] = mapped_column(String(2))
+    """In which the mail is written."""
     token_hash: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
-    state: Mapped[str] = mapped_column(String(16), server_default=InviteState.PENDING)
+    state: Mapped[str] = mapped_column(String(16))
     invited_by: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
-    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
-    sent_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    sent_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     """When the latest token was made."""
     expires_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     closed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))

@@ -10,7 +10,15 @@ from sqlalchemy.dialects.postgresql import insert
 
 from b2b_chat.kit.database import Session, new_id
 from b2b_chat.product.companies.models import CompanyRow, InviteRow, InviteState, MembershipRow, Role
+from b2b_chat.product.credits.models import AccountRow
 from b2b_chat.product.identity.models import UserRow
+
+
+class CompanyRecord(NamedTuple):
+    """A company with its account."""
+
+    company: CompanyRow
+    account: AccountRow
 
 
 class MemberRecord(NamedTuple):
@@ -34,11 +42,11 @@ class CompanyRepository:
         await self._session.refresh(company)
         return company
 
-    async def find(self, company_id: UUID) -> CompanyRow | None:
-        """A company."""
-        return await self._session.get(CompanyRow, company_id)
+    async def get(self, company_id: UUID) -> CompanyRow:
+        """A company that is known to exist."""
+        return (await self._session.scalars(select(CompanyRow).where(CompanyRow.id == company_id))).one()
 
-    async def lock(self, company_id: UUID) -> CompanyRow | None:
+    async def find_locked(self, company_id: UUID) -> CompanyRow | None:
         """A company, whose members and invites nobody else changes until the transaction ends.
 
         Chats go on: rows that refer to the company may still be added.
@@ -46,14 +54,29 @@ class CompanyRepository:
         query = select(CompanyRow).where(CompanyRow.id == company_id).with_for_update(key_share=True)
         return await self._session.scalar(query)
 
-    async def list_companies(self, *, name_part: str | None, before: UUID | None, limit: int) -> list[CompanyRow]:
+    async def get_locked(self, company_id: UUID) -> CompanyRow:
+        """The same, of a company that is known to exist."""
+        company = await self.find_locked(company_id)
+        if company is None:
+            raise LookupError(company_id)
+        return company
+
+    async def find_with_account(self, company_id: UUID) -> CompanyRecord | None:
+        """A company with its account."""
+        row = (await self._session.execute(_with_accounts().where(CompanyRow.id == company_id))).one_or_none()
+        return None if row is None else CompanyRecord(*row)
+
+    async def list_with_accounts(
+        self, *, name_part: str | None, before: UUID | None, limit: int
+    ) -> list[CompanyRecord]:
         """Companies whose name contains a text, whatever its case, newest first, below an id."""
-        query = select(CompanyRow)
+        query = _with_accounts()
         if name_part is not None:
             query = query.where(CompanyRow.name.icontains(name_part, autoescape=True))
         if before is not None:
             query = query.where(CompanyRow.id < before)
-        return list(await self._session.scalars(query.order_by(CompanyRow.id.desc()).limit(limit)))
+        rows = await self._session.execute(query.order_by(CompanyRow.id.desc()).limit(limit))
+        return [CompanyRecord(*row) for row in rows]
 
     async def add_member(self, company_id: UUID, user_id: UUID, role: Role) -> bool:
         """Let a user belong to a company; False, and nothing changed, where the user does already."""
@@ -84,17 +107,24 @@ class CompanyRepository:
         rows = await self._session.execute(query.order_by(MembershipRow.user_id).limit(limit))
         return [MemberRecord(*row) for row in rows]
 
-    async def list_memberships(self, user_ids: Collection[UUID]) -> list[MembershipRow]:
-        """All memberships of some users."""
-        query = select(MembershipRow).where(MembershipRow.user_id.in_(user_ids)).order_by(MembershipRow.created_at)
-        return list(await self._session.scalars(query))
+    async def list_memberships(self, user_ids: Collection[UUID]) -> list[tuple[MembershipRow, str]]:
+        """All memberships of some users with the companies' names, in the order in which they joined."""
+        query = (
+            select(MembershipRow, CompanyRow.name)
+            .join(CompanyRow, CompanyRow.id == MembershipRow.company_id)
+            .where(MembershipRow.user_id.in_(user_ids))
+            .order_by(MembershipRow.created_at)
+        )
+        return [(row, name) for row, name in await self._session.execute(query)]
 
     async def count_acting_owners(self, company_id: UUID) -> int:
-        """How many owners a company has who are not blocked in it."""
-        query = select(func.count()).where(
-            MembershipRow.company_id == company_id,
-            MembershipRow.role == Role.OWNER,
-            MembershipRow.blocked_at.is_(None),
+        """How many owners a company has who are not blocked, in it or altogether."""
+        query = (
+            select(func.count())
+            .select_from(MembershipRow)
+            .join(UserRow, UserRow.id == MembershipRow.user_id)
+            .where(MembershipRow.company_id == company_id, MembershipRow.role == Role.OWNER)
+            .where(MembershipRow.blocked_at.is_(None), UserRow.blocked_at.is_(None))
         )
         return await self._session.scalar(query) or 0
 
@@ -104,9 +134,9 @@ class CompanyRepository:
             delete(MembershipRow).where(MembershipRow.company_id == company_id, MembershipRow.user_id == user_id)
         )
 
-    async def flush(self) -> None:
-        """Write what was changed on the rows that this repository gave."""
-        await self._session.flush()
+
+def _with_accounts() -> Select[CompanyRow, AccountRow]:
+    return select(CompanyRow, AccountRow).join(AccountRow, AccountRow.company_id == CompanyRow.id)
 
 
 def _members(company_id: UUID) -> Select[MembershipRow, str]:
@@ -123,12 +153,9 @@ class InviteRepository:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    async def add(self, row: InviteRow) -> InviteRow:
+    def add(self, row: InviteRow) -> None:
         """Add an invite."""
         self._session.add(row)
-        await self._session.flush()
-        await self._session.refresh(row)
-        return row
 
     async def find_locked(self, company_id: UUID, invite_id: UUID) -> InviteRow | None:
         """A company's invite, which nobody else changes until the transaction ends."""

@@ -1,6 +1,7 @@
 """What the API about companies takes and answers."""
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -8,6 +9,16 @@ from msgspec import Meta, Struct
 
 from b2b_chat.product.companies.models import Role
 from b2b_chat.product.identity.api_keys import Scope
+from b2b_chat.product.identity.schemas import Email
+from b2b_chat.product.mail.letters import Language
+
+
+class CompanyCreate(Struct, frozen=True, forbid_unknown_fields=True):
+    """A company to be set up."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+\Z")]
+    owner_email: Email
+    """Whose company it is. The person can sign in with this address at once, known before or not."""
 
 
 class Company(Struct, frozen=True):
@@ -18,6 +29,18 @@ class Company(Struct, frozen=True):
     created_at: datetime
     blocked_at: datetime | None
     """Since when an operator lets nobody act in it."""
+
+
+class CompanyOverview(Struct, frozen=True):
+    """A company, as operators see it."""
+
+    id: UUID
+    name: str
+    created_at: datetime
+    blocked_at: datetime | None
+    balance_credits: Decimal
+    held_credits: Decimal
+    """The part of the balance that is set aside for answers being written now."""
 
 
 class Member(Struct, frozen=True):
@@ -38,10 +61,11 @@ class MemberChange(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class InviteCreate(Struct, frozen=True, forbid_unknown_fields=True):
-    """Whom to ask into the company, and as what."""
+    """Whom to ask into the company, as what, and in which language; by default in that of `Accept-Language`."""
 
-    email: EmailAddress
+    email: Email
     role: Role
+    language: Language | None = None
 
 
 class Invite(Struct, frozen=True):
@@ -79,8 +103,8 @@ class ApiKeyCreate(Struct, frozen=True, forbid_unknown_fields=True):
 
     name: Annotated[str, Meta(min_length=1, max_length=100)]
     scopes: Annotated[list[Scope], Meta(min_length=1, max_length=len(Scope))]
-    expires_at: datetime | None = None
-    """With an offset from UTC; without one at all the key lasts until it is revoked."""
+    expires_in_days: Annotated[int, Meta(ge=1, le=3650)] | None = None
+    """A key without it lasts until it is revoked."""
 
 
 class ApiKey(Struct, frozen=True):

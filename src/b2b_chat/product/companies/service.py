@@ -1,27 +1,120 @@
-"""Companies and who belongs to them."""
+"""Companies: set up, blocked and found by operators, shown to their own people."""
 
+from datetime import datetime
 from uuid import UUID
 
-from b2b_chat.product.companies.models import Role
+from b2b_chat.kit.clock import Clock, utc_now
+from b2b_chat.kit.errors import Refusal
+from b2b_chat.kit.pages import Page, id_from_cursor
+from b2b_chat.product.audit.actions import Action
+from b2b_chat.product.audit.actors import Actor
+from b2b_chat.product.companies.models import CompanyRow, Role
+from b2b_chat.product.companies.repository import CompanyRecord
+from b2b_chat.product.companies.schemas import Company, CompanyCreate, CompanyOverview
+from b2b_chat.product.identity.viewer import Viewer
 from b2b_chat.product.transactions import TransactionFactory
 
 
+class CompanyNotFound(Refusal):
+    """There is no such company."""
+
+    code, status = "company_not_found", 404
+    message = "There is no company with this id."
+
+
 class Companies:
-    """Setting up customers."""
+    """The customers of this installation."""
 
-    def __init__(self, transaction: TransactionFactory) -> None:
+    def __init__(self, transaction: TransactionFactory, *, clock: Clock = utc_now) -> None:
         self._transaction = transaction
+        self._clock = clock
 
-    async def create(self, name: str) -> UUID:
-        """Create a company with an empty account, and return its id."""
+    async def create(self, actor: Actor, wanted: CompanyCreate) -> Company:
+        """Set up a company with an empty account, and make the person with its owner's address a member of it."""
         async with self._transaction() as tx:
-            company_id = await tx.companies.add(name)
-            await tx.accounts.open(company_id)
-        return company_id
+            company = await tx.companies.add(wanted.name)
+            await tx.accounts.open(company.id)
+            owner_id = await tx.users.get_or_add(wanted.owner_email.lower())
+            await tx.companies.add_member(company.id, owner_id, Role.OWNER)
+            await tx.audit.record(
+                actor,
+                Action.COMPANY_CREATE,
+                targets={"company_id": company.id, "owner_user_id": owner_id},
+                after={"name": wanted.name},
+            )
+        return _company(company)
 
-    async def join(self, company_id: UUID, email: str, role: Role) -> UUID:
-        """Make the person with this address a member, known before or not, and return the user's id."""
+    async def get(self, viewer: Viewer) -> Company:
+        """The company that the viewer is acting in."""
         async with self._transaction() as tx:
-            user_id = await tx.users.find_id_by_email(email.lower()) or await tx.users.add(email.lower())
-            await tx.companies.add_member(company_id, user_id, role)
-        return user_id
+            return _company(await tx.companies.get(viewer.company_id))
+
+    async def overview(self, company_id: UUID) -> CompanyOverview:
+        """One company with its balance.
+
+        Raises:
+            CompanyNotFound: There is no such company.
+        """
+        async with self._transaction() as tx:
+            record = await tx.companies.find_with_account(company_id)
+        if record is None:
+            raise CompanyNotFound
+        return _overview(record)
+
+    async def search(self, name_part: str | None, *, cursor: str | None, limit: int) -> Page[CompanyOverview]:
+        """Companies whose name contains a text, with their balances, newest first."""
+        async with self._transaction() as tx:
+            records = await tx.companies.list_with_accounts(
+                name_part=name_part, before=id_from_cursor(cursor), limit=limit + 1
+            )
+        items = [_overview(record) for record in records[:limit]]
+        return Page(items, str(items[-1].id) if len(records) > limit else None)
+
+    async def block(self, actor: Actor, company_id: UUID) -> Company:
+        """Let nobody act in a company, with session or key. Answers that are being written come to their end.
+
+        Raises:
+            CompanyNotFound: There is no such company.
+        """
+        return await self._set_block(actor, Action.COMPANY_BLOCK, company_id, self._clock())
+
+    async def unblock(self, actor: Actor, company_id: UUID) -> Company:
+        """Let people act in a company again.
+
+        Raises:
+            CompanyNotFound: There is no such company.
+        """
+        return await self._set_block(actor, Action.COMPANY_UNBLOCK, company_id, None)
+
+    async def _set_block(self, actor: Actor, action: Action, company_id: UUID, since: datetime | None) -> Company:
+        async with self._transaction() as tx:
+            company = await tx.companies.find_locked(company_id)
+            if company is None:
+                raise CompanyNotFound
+            before = company.blocked_at
+            company.blocked_at = since and (before or since)
+            await tx.audit.record(
+                actor,
+                action,
+                targets={"company_id": company_id},
+                before={"blocked_at": before},
+                after={"blocked_at": company.blocked_at},
+            )
+        return _company(company)
+
+
+def _company(row: CompanyRow) -> Company:
+    """A company as it is shown."""
+    return Company(row.id, row.name, row.created_at, row.blocked_at)
+
+
+def _overview(record: CompanyRecord) -> CompanyOverview:
+    company, account = record
+    return CompanyOverview(
+        id=company.id,
+        name=company.name,
+        created_at=company.created_at,
+        blocked_at=company.blocked_at,
+        balance_credits=account.balance_credits,
+        held_credits=account.held_credits,
+    )

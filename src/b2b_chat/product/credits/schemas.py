@@ -44,14 +44,28 @@ class LedgerEntry(Struct, frozen=True):
 class CreditsAdd(Struct, frozen=True, forbid_unknown_fields=True):
     """Credits that a company has paid for."""
 
-    amount_credits: Decimal
+    amount_credits: Annotated[
+        str,
+        Meta(
+            pattern=r"^(?=.*[1-9])[0-9]{1,9}(\.[0-9]{1,6})?\Z",
+            description="More than zero, with up to nine digits before the point and six behind it.",
+            examples=["100", "12.5"],
+        ),
+    ]
     external_id: ExternalId
 
 
 class CreditsAdjust(Struct, frozen=True, forbid_unknown_fields=True):
     """A correction of a company's balance, up or down."""
 
-    amount_credits: Decimal
+    amount_credits: Annotated[
+        str,
+        Meta(
+            pattern=r"^-?(?=.*[1-9])[0-9]{1,9}(\.[0-9]{1,6})?\Z",
+            description="More or less than zero, with up to nine digits before the point and six behind it.",
+            examples=["-12.5"],
+        ),
+    ]
     external_id: ExternalId
     reason: Annotated[str, Meta(min_length=1, max_length=500)]
     """Kept in the audit log."""

@@ -64,9 +64,7 @@ class LoginChallengeRow(Row):
     __table_args__ = (
         CheckConstraint("email = lower(email)", name="email_is_lower_case"),
         CheckConstraint("state IN ('requested', 'declined', 'open', 'redeemed', 'burnt')", name="state_is_known"),
-        CheckConstraint(
-            "(state IN ('requested', 'declined')) = (token_hash IS NULL)", name="open_ones_have_proofs"
-        ),
+        CheckConstraint("(state IN ('requested', 'declined')) = (token_hash IS NULL)", name="open_ones_have_proofs"),
         CheckConstraint("(token_hash IS NULL) = (code_hash IS NULL)", name="proofs_come_together"),
         Index("ix_login_challenges_email", "email", "expires_at"),
         Index("ix_login_challenges_requested", "id", postgresql_where="state = 'requested'"),

@@ -1,0 +1,281 @@
+"""What an operator does in a shell on the server: companies, credits, users, operators, the audit log.
+
+They need DATABASE_URL and nothing else. The result alone goes to stdout, so that `COMPANY=$(b2b-chat company-create …)`
+works. Every command is recorded in the audit log as done by `user@host`.
+"""
+
+import asyncio
+import os
+import sys
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+from uuid import UUID, uuid4
+
+import click
+import msgspec
+
+from b2b_chat.cli.failures import fail, needs, settings_explained
+
+if TYPE_CHECKING:
+    from b2b_chat.kit.database import Database
+    from b2b_chat.product.audit.actors import Actor
+    from b2b_chat.product.audit.service import Audit
+    from b2b_chat.product.companies.service import Companies
+    from b2b_chat.product.credits.service import Credits
+    from b2b_chat.product.operators.service import Operators, Users
+
+ResultT = TypeVar("ResultT")
+
+_ACQUIRE_SECONDS: Final = 10
+_STATEMENT_SECONDS: Final = 600
+"""The audit log may be long."""
+
+_TIMES: Final = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"]
+
+_external_id = click.option(
+    "--external-id", required=True, help="Its name outside, an invoice's number say; the same again moves nothing."
+)
+
+
+@dataclass(frozen=True)
+class Shell:
+    """The services of product_api for one command, and who runs it."""
+
+    runner: asyncio.Runner
+    actor: "Actor"
+    companies: "Companies"
+    credits: "Credits"
+    users: "Users"
+    operators: "Operators"
+    audit: "Audit"
+
+    def run(self, work: Coroutine[Any, Any, ResultT]) -> ResultT:
+        """Do a use case and return what it returns."""
+        return self.runner.run(work)
+
+    def user_id(self, name: str) -> UUID:
+        """The id of a user who is named by an id or by an address."""
+        return self.run(self.users.find_id(name)) if "@" in name else _convert(name, UUID)
+
+
+@click.command("operator-create")
+@click.argument("email")
+def operator_create(email: str) -> None:
+    """Make somebody an operator and print a key for /admin.
+
+    The person with this address, known before or not, can also sign in by mail. The key is shown this once; for one
+    who is an operator already another key is made.
+    """
+    with _shell() as shell:
+        from b2b_chat.product.identity.schemas import Email
+
+        operator = shell.run(shell.operators.create(shell.actor, _convert(email, Email)))
+        click.echo(operator.key)
+
+
+@click.command("operator-remove")
+@click.argument("email")
+def operator_remove(email: str) -> None:
+    """Make somebody an operator no longer.
+
+    It revokes the person's operator keys and ends the sessions.
+    """
+    with _shell() as shell:
+        shell.run(shell.operators.remove(shell.actor, email))
+        click.echo(f"{email} is an operator no longer.")
+
+
+@click.command("company-create")
+@click.argument("name")
+@click.option("--owner", "owner_email", required=True, help="Address of the first owner, who can sign in at once.")
+def company_create(name: str, owner_email: str) -> None:
+    """Set up a company and print its id."""
+    with _shell() as shell:
+        from b2b_chat.product.companies.schemas import CompanyCreate
+
+        wanted = _convert({"name": name, "owner_email": owner_email}, CompanyCreate)
+        click.echo(shell.run(shell.companies.create(shell.actor, wanted)).id)
+
+
+@click.command("company-block")
+@click.argument("company", type=click.UUID)
+def company_block(company: UUID) -> None:
+    """Let nobody act in a company."""
+    with _shell() as shell:
+        blocked = shell.run(shell.companies.block(shell.actor, company))
+        click.echo(f"{blocked.name} is blocked.")
+
+
+@click.command("company-unblock")
+@click.argument("company", type=click.UUID)
+def company_unblock(company: UUID) -> None:
+    """Let people act in a company again."""
+    with _shell() as shell:
+        unblocked = shell.run(shell.companies.unblock(shell.actor, company))
+        click.echo(f"{unblocked.name} is not blocked.")
+
+
+@click.command("credits-add")
+@click.argument("company", type=click.UUID)
+@click.argument("amount")
+@_external_id
+def credits_add(company: UUID, amount: str, external_id: str) -> None:
+    """Add credits that a company paid for."""
+    with _shell() as shell:
+        from b2b_chat.product.credits.schemas import CreditsAdd
+
+        addition = _convert({"amount_credits": amount, "external_id": external_id}, CreditsAdd)
+        entry = shell.run(shell.credits.add(shell.actor, company, addition))
+        click.echo(f"The balance is {entry.balance_after_credits} credits after entry {entry.position}.")
+
+
+@click.command("credits-adjust", context_settings={"ignore_unknown_options": True})  # an amount may begin with a minus
+@click.argument("company", type=click.UUID)
+@click.argument("amount")
+@_external_id
+@click.option("--reason", required=True, help="Kept in the audit log.")
+def credits_adjust(company: UUID, amount: str, external_id: str, reason: str) -> None:
+    """Correct a balance, up or down."""
+    with _shell() as shell:
+        from b2b_chat.product.credits.schemas import CreditsAdjust
+
+        fields = {"amount_credits": amount, "external_id": external_id, "reason": reason}
+        entry = shell.run(shell.credits.adjust(shell.actor, company, _convert(fields, CreditsAdjust)))
+        click.echo(f"The balance is {entry.balance_after_credits} credits after entry {entry.position}.")
+
+
+@click.command("user-block")
+@click.argument("user")
+def user_block(user: str) -> None:
+    """Let a person do nothing any more, in any company.
+
+    USER is an id or an address. It ends the person's sessions and stops the keys.
+    """
+    with _shell() as shell:
+        blocked = shell.run(shell.users.block(shell.actor, shell.user_id(user)))
+        click.echo(f"{blocked.email} is blocked.")
+
+
+@click.command("user-unblock")
+@click.argument("user")
+def user_unblock(user: str) -> None:
+    """Let a person sign in again.
+
+    USER is an id or an address. The person's keys can be used again too.
+    """
+    with _shell() as shell:
+        unblocked = shell.run(shell.users.unblock(shell.actor, shell.user_id(user)))
+        click.echo(f"{unblocked.email} is not blocked.")
+
+
+@click.command()
+@click.option("--company", type=click.UUID, help="What concerns this company.")
+@click.option("--actor", help="By this user's or key's id, or user@host of a shell.")
+@click.option("--user", help="By this person, id or address, in a session or with a key.")
+@click.option("--action", help="Of this kind, as invite.create.")
+@click.option("--target", help="To what has this id.")
+@click.option("--since", type=click.DateTime(_TIMES), help="From this time on; UTC unless it has an offset.")
+@click.option("--until", type=click.DateTime(_TIMES), help="Before this time; UTC unless it has an offset.")
+@click.option("--format", "form", type=click.Choice(["ndjson", "csv"]), default="ndjson", show_default=True)
+def audit(form: str, since: datetime | None, until: datetime | None, user: str | None, **wanted: Any) -> None:
+    """Print the audit log, newest first."""
+    with _shell() as shell:
+        from b2b_chat.product.audit.export import ExportFormat
+        from b2b_chat.product.audit.repository import AuditFilter
+
+        fields = {
+            "company_id": wanted["company"],
+            "actor": wanted["actor"],
+            "user_id": shell.user_id(user) if user else None,
+            "action": wanted["action"],
+            "target": wanted["target"],
+            "since": _aware(since),
+            "until": _aware(until),
+        }
+
+        async def show() -> None:
+            async for piece in await shell.audit.export(shell.actor, _convert(fields, AuditFilter), ExportFormat(form)):
+                sys.stdout.buffer.write(piece)
+
+        shell.run(show())
+
+
+@contextmanager
+def _shell() -> Iterator[Shell]:
+    """Around a command: the services, and every expected failure told in a line."""
+    with needs("product"), settings_explained():
+        from b2b_chat.kit.database import DATABASE_OUTAGES, Database
+        from b2b_chat.kit.errors import Refusal
+        from b2b_chat.kit.request_id import current_request_id
+        from b2b_chat.kit.settings import load
+        from b2b_chat.product.settings import DatabaseSettings
+
+        # What one command does belongs together in the audit log, as what one request does.
+        current_request_id.set(f"cli-{uuid4().hex}")
+        database = Database(
+            load(DatabaseSettings, os.environ).database_url.reveal(),
+            pool_size=1,
+            session_pool_size=1,
+            acquire_seconds=_ACQUIRE_SECONDS,
+            statement_seconds=_STATEMENT_SECONDS,
+        )
+        with asyncio.Runner() as runner:
+            try:
+                yield _shell_on(database, runner)
+            except Refusal as refusal:
+                fail(refusal.message)
+            except DATABASE_OUTAGES as error:
+                fail(f"the database at DATABASE_URL does not answer ({type(error).__name__}).")
+            finally:
+                runner.run(database.close())
+
+
+def _shell_on(database: "Database", runner: asyncio.Runner) -> Shell:
+    from b2b_chat.product.audit.actors import command_line_actor
+    from b2b_chat.product.audit.service import Audit
+    from b2b_chat.product.companies.service import Companies
+    from b2b_chat.product.credits.service import Credits
+    from b2b_chat.product.operators.service import Operators, Users
+    from b2b_chat.product.transactions import transaction_factory
+
+    transaction = transaction_factory(database)
+    return Shell(
+        runner=runner,
+        actor=command_line_actor(),
+        companies=Companies(transaction),
+        credits=Credits(transaction),
+        users=Users(transaction),
+        operators=Operators(transaction),
+        audit=Audit(transaction),
+    )
+
+
+def _convert(value: Any, kind: Any) -> Any:
+    """What was typed as what a use case takes, by the rules of the HTTP API."""
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        problem, _, place = str(error).partition(" - at `$.")
+        name = place.rstrip("`") or str(value)
+        raise click.UsageError(f"{name}: {problem}.") from None
+
+
+def _aware(time: datetime | None) -> datetime | None:
+    return time.replace(tzinfo=UTC) if time is not None and time.tzinfo is None else time
+
+
+COMMANDS: Final = (
+    operator_create,
+    operator_remove,
+    company_create,
+    company_block,
+    company_unblock,
+    credits_add,
+    credits_adjust,
+    user_block,
+    user_unblock,
+    audit,
+)

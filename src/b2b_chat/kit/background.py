@@ -1,0 +1,41 @@
+"""Work that goes on beside the requests: begun with the app, repeated, ended with it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+import structlog
+
+from b2b_chat.kit.database import is_outage
+
+log = structlog.get_logger(__name__)
+
+
+async def repeat(work: Callable[[], Awaitable[object]], *, every_seconds: float) -> None:
+    """Do a piece of work again and again until cancelled, with a pause after each.
+
+    A failure is logged and does not end the repetition: an outage of the database passes, and a defect in one piece of
+    work must not stop the ones after it.
+    """
+    while True:
+        try:
+            await work()
+        except Exception as error:
+            if is_outage(error):
+                log.warning("database_unavailable", exc_info=error)
+            else:
+                log.exception("background_work_failed")
+        await asyncio.sleep(every_seconds)
+
+
+@asynccontextmanager
+async def running(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Have coroutines run beside the block; when it ends they are cancelled and have ended."""
+    tasks = [asyncio.create_task(piece) for piece in work]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

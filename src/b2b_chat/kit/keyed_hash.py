@@ -1,0 +1,47 @@
+"""Hashes that only a holder of the secret can make: what is kept of a token in place of the token.
+
+Whoever reads the database can neither present such a hash nor find out, by trying, even a short code behind it.
+"""
+
+import hashlib
+import hmac
+import secrets
+from typing import Final
+
+from b2b_chat.kit.settings import Secret
+
+TOKEN_BYTES: Final = 32
+
+
+def new_token() -> str:
+    """A fresh token of 256 random bits, in 43 characters that need no quoting in a URL, cookie or header."""
+    return secrets.token_urlsafe(TOKEN_BYTES)
+
+
+class KeyedHash:
+    """HMAC-SHA256 for one purpose.
+
+    Args:
+        secret: Makes new hashes.
+        previous: The secret before it, whose hashes are still recognised, so that a rotation invalidates nothing.
+        purpose: Keeps the hashes of two purposes apart that share a secret.
+    """
+
+    def __init__(self, secret: Secret, previous: Secret | None, *, purpose: str) -> None:
+        self._purpose = purpose.encode() + b"\0"
+        self._keys = [known.reveal().encode() for known in (secret, previous) if known]
+
+    def hash(self, text: str) -> bytes:
+        """The hash to keep: 32 bytes."""
+        return self._digest(self._keys[0], text)
+
+    def candidates(self, text: str) -> list[bytes]:
+        """Every hash that may have been kept of this text, under the current and the previous secret."""
+        return [self._digest(key, text) for key in self._keys]
+
+    def matches(self, text: str, kept: bytes) -> bool:
+        """Whether a hash was made of this text. The time that it takes says nothing."""
+        return any([hmac.compare_digest(candidate, kept) for candidate in self.candidates(text)])  # noqa: C419 - all are compared, always
+
+    def _digest(self, key: bytes, text: str) -> bytes:
+        return hmac.digest(key, self._purpose + text.encode(), hashlib.sha256)

@@ -1,0 +1,86 @@
+"""What Litestar's OpenAPI document lacks: closed objects, portable patterns, answers that are event streams."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from litestar.openapi.spec import Example, OpenAPIMediaType, OpenAPIType, Operation, Reference, Schema
+from litestar.plugins import OpenAPISchemaPlugin
+from litestar.typing import FieldDefinition
+from msgspec import Struct
+
+EVENT_STREAM = "text/event-stream"
+
+
+class ExactStructs(OpenAPISchemaPlugin):
+    r"""Describes Structs as msgspec decodes them.
+
+    Litestar does not say that one forbids unknown fields, and hands on Python's `\Z`, which other languages take for a
+    letter.
+    """
+
+    def is_plugin_supported_field(self, field_definition: FieldDefinition) -> bool:
+        """Whether a field is of a Struct."""
+        return not field_definition.is_union and field_definition.is_subclass_of(Struct)
+
+    def to_openapi_schema(self, field_definition: FieldDefinition, schema_creator: Any) -> Schema:
+        """Litestar's own description, made exact."""
+        litestars = next(
+            plugin
+            for plugin in schema_creator.plugins
+            if plugin is not self and schema_creator.plugin_supports_field(plugin, field_definition)
+        )
+        schema: Schema = litestars.to_openapi_schema(field_definition, schema_creator)
+        if field_definition.type_.__struct_config__.forbid_unknown_fields:
+            schema.additional_properties = False
+        for part in _parts(schema):
+            if part.pattern is not None:
+                part.pattern = part.pattern.replace(r"\Z", "$")
+        return schema
+
+
+def _parts(schema: Schema) -> Iterator[Schema]:
+    for part in (*(schema.properties or {}).values(), *(schema.one_of or ())):
+        if isinstance(part, Schema):
+            yield part
+            yield from _parts(part)
+
+
+@dataclass
+class EmptyOperation(Operation):
+    """An operation that answers 204 and nothing else; of a handler that returns a `Response` Litestar says more."""
+
+    def __post_init__(self) -> None:
+        """Take the content away."""
+        found: Any = self.responses
+        found["204"].content = None
+
+
+@dataclass
+class KeyedExample(Example):
+    """An example with a name. Litestar would repeat it inside, where OpenAPI knows no such field."""
+
+    @property
+    def _exclude_fields(self) -> set[str]:
+        return {"id"}
+
+
+def event_stream(
+    description: str, *, names: Sequence[str], data: Sequence[Schema | Reference], example: str
+) -> OpenAPIMediaType:
+    """An answer by server-sent events: what these are called, what their data may be, and how one looks."""
+    event = Schema(
+        type=OpenAPIType.OBJECT,
+        description=description,
+        required=["event", "data"],
+        properties={
+            "event": Schema(type=OpenAPIType.STRING, enum=list(names)),
+            "id": Schema(type=OpenAPIType.STRING),
+            "data": Schema(
+                type=OpenAPIType.STRING,
+                content_media_type="application/json",
+                content_schema=Schema(any_of=list(data)),
+            ),
+        },
+    )
+    return OpenAPIMediaType(schema=event, examples={"stream": Example(summary="A short answer", value=example)})

@@ -1,0 +1,141 @@
+"""`/v1/company/audit` for a company's admins, `/admin/audit` for operators."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+from litestar import Controller, get
+from litestar.di import NamedDependency, Provide
+from litestar.params import FromQuery, QueryParameter
+from litestar.response import Stream
+from msgspec import Meta
+from msgspec.structs import replace
+
+from b2b_chat.kit.errors import InvalidRequest
+from b2b_chat.kit.pages import IdCursor, Limit, Page
+from b2b_chat.product.audit.actions import Action
+from b2b_chat.product.audit.actors import operator_of
+from b2b_chat.product.audit.export import MEDIA_TYPES, ExportFormat
+from b2b_chat.product.audit.openapi import ExportingOperation
+from b2b_chat.product.audit.repository import AuditFilter
+from b2b_chat.product.audit.schemas import AuditRecord
+from b2b_chat.product.audit.service import Audit
+from b2b_chat.product.errors import documents
+from b2b_chat.product.guards import READING_REFUSALS, operator_only, signed_in
+from b2b_chat.product.identity.api_keys import Scope
+from b2b_chat.product.identity.viewer import OperatorRequired, Unauthenticated, UserBlocked, Viewer
+
+_NAME = r"^[!-~]{1,200}\Z"
+
+
+_Time = Annotated[datetime, Meta(tz=True)]
+
+
+def _time(description: str) -> QueryParameter:
+    return QueryParameter(description=description, schema_extra={"format": "date-time"})
+
+
+async def provide_audit_filter(
+    actor: Annotated[
+        str | None, QueryParameter(pattern=_NAME, description="Id of a user or key, or user@host of a shell.")
+    ] = None,
+    user_id: Annotated[UUID | None, QueryParameter(description="The person behind the actor.")] = None,
+    action: Annotated[Action | None, QueryParameter(description="What was done.")] = None,
+    target: Annotated[
+        str | None, QueryParameter(pattern=_NAME, description="Id of anything that it was done to.")
+    ] = None,
+    since: Annotated[str | None, _time("From this time on.")] = None,
+    until: Annotated[str | None, _time("Before this time.")] = None,
+) -> AuditFilter:
+    """Which records are wanted, by the query.
+
+    Raises:
+        InvalidRequest: A time is none.
+    """
+    return AuditFilter(
+        actor=actor,
+        user_id=user_id,
+        action=action,
+        target=target,
+        since=_read_time("since", since),
+        until=_read_time("until", until),
+    )
+
+
+def _read_time(name: str, text: str | None) -> datetime | None:
+    try:
+        # As in bodies: RFC 3339 and nothing else, with an offset.
+        return None if text is None else msgspec.convert(text, _Time)
+    except msgspec.ValidationError as error:
+        raise InvalidRequest(f"{InvalidRequest.message} {name}: {error}.") from None
+
+
+class CompanyAuditRoutes(Controller):
+    """What was done in a company, for its admins."""
+
+    path = "/v1/company/audit"
+    tags = ("audit",)
+    guards = (signed_in,)
+    opt = {"scope": Scope.ADMIN}  # noqa: RUF012 - Litestar reads it, nobody writes it
+    dependencies = {"wanted": Provide(provide_audit_filter)}  # noqa: RUF012 - as above
+
+    @get(
+        "/",
+        operation_id="listCompanyAudit",
+        responses=documents(*READING_REFUSALS),
+    )
+    async def search(
+        self,
+        viewer: NamedDependency[Viewer],
+        wanted: NamedDependency[AuditFilter],
+        audit: NamedDependency[Audit],
+        cursor: IdCursor = None,
+        limit: Limit = 50,
+    ) -> Page[AuditRecord]:
+        """List what was done in your company with an admin's right, or to it by an operator, newest first."""
+        return await audit.search(replace(wanted, company_id=viewer.company_id), cursor=cursor, limit=limit)
+
+
+class OperatorAuditRoutes(Controller):
+    """What was done in this installation, for its operators."""
+
+    path = "/admin/audit"
+    tags = ("operators",)
+    guards = (operator_only,)
+    dependencies = {"wanted": Provide(provide_audit_filter)}  # noqa: RUF012 - as above
+
+    @get("/", operation_id="listAudit", responses=documents(Unauthenticated, UserBlocked, OperatorRequired))
+    async def search(
+        self,
+        wanted: NamedDependency[AuditFilter],
+        audit: NamedDependency[Audit],
+        company_id: FromQuery[UUID | None] = None,
+        cursor: IdCursor = None,
+        limit: Limit = 50,
+    ) -> Page[AuditRecord]:
+        """List what was done with an admin's or an operator's right, newest first."""
+        return await audit.search(replace(wanted, company_id=company_id), cursor=cursor, limit=limit)
+
+    @get(
+        "/export",
+        operation_id="exportAudit",
+        opt={"audited": Action.AUDIT_EXPORT},
+        operation_class=ExportingOperation,
+        responses=documents(Unauthenticated, UserBlocked, OperatorRequired),
+    )
+    async def export(
+        self,
+        viewer: NamedDependency[Viewer],
+        wanted: NamedDependency[AuditFilter],
+        audit: NamedDependency[Audit],
+        company_id: FromQuery[UUID | None] = None,
+        export_format: Annotated[ExportFormat, QueryParameter(name="format")] = ExportFormat.NDJSON,
+    ) -> Stream:
+        """Download the whole log, or what matches of it, newest first. That it was done is recorded too."""
+        pieces = await audit.export(operator_of(viewer), replace(wanted, company_id=company_id), export_format)
+        return Stream(
+            pieces,
+            media_type=MEDIA_TYPES[export_format],
+            headers={"Content-Disposition": f'attachment; filename="audit.{export_format}"'},
+        )

@@ -1,0 +1,40 @@
+"""What the audit log shows."""
+
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from msgspec import Struct
+
+from b2b_chat.product.audit.actions import Action
+from b2b_chat.product.audit.actors import ActorKind
+
+
+class AuditActor(Struct, frozen=True):
+    """Who acted."""
+
+    kind: ActorKind
+    id: str
+    """The id of the user or of the key that was used; `user@host` of a shell on the server."""
+    user_id: UUID | None
+    """The person behind it, where one is known."""
+
+
+class AuditRecord(Struct, frozen=True):
+    """One action."""
+
+    id: UUID
+    at: datetime
+    company_id: UUID | None
+    """The company it concerns."""
+    actor: AuditActor
+    action: Action
+    outcome: Literal["ok", "refused"]
+    reason: str | None
+    """The code of the refusal."""
+    request_id: str | None
+    targets: dict[str, str]
+    """To what it was done, as `{"user_id": …}`."""
+    before: dict[str, Any] | None
+    """What mattered of the target before, where the action changed it."""
+    after: dict[str, Any] | None

@@ -1,0 +1,72 @@
+"""Reading the audit log; it is written by the use cases themselves, in their own transactions."""
+
+from collections.abc import AsyncGenerator
+from typing import Final
+from uuid import UUID
+
+import msgspec
+import structlog
+
+from b2b_chat.kit.pages import Page, id_from_cursor
+from b2b_chat.product.audit.actions import Action
+from b2b_chat.product.audit.actors import Actor
+from b2b_chat.product.audit.export import ExportFormat, export_head, export_records
+from b2b_chat.product.audit.models import AuditRow
+from b2b_chat.product.audit.repository import AuditFilter
+from b2b_chat.product.audit.schemas import AuditRecord
+from b2b_chat.product.transactions import TransactionFactory
+
+_BATCH: Final = 500
+
+log = structlog.get_logger(__name__)
+
+
+class Audit:
+    """The audit log, newest first."""
+
+    def __init__(self, transaction: TransactionFactory) -> None:
+        self._transaction = transaction
+
+    async def search(self, wanted: AuditFilter, *, cursor: str | None, limit: int) -> Page[AuditRecord]:
+        """The records that match."""
+        async with self._transaction() as tx:
+            rows = await tx.audit.list_rows(wanted, before=id_from_cursor(cursor), limit=limit + 1)
+        records = [_record(row) for row in rows[:limit]]
+        return Page(records, str(records[-1].id) if len(rows) > limit else None)
+
+    async def export(self, actor: Actor, wanted: AuditFilter, form: ExportFormat) -> AsyncGenerator[bytes, None]:
+        """The records that match as text, piece by piece, however many there are. That it was done is recorded."""
+        asked = {name: value for name, value in msgspec.structs.asdict(wanted).items() if value is not None}
+        async with self._transaction() as tx:
+            targets = {} if wanted.company_id is None else {"company_id": wanted.company_id}
+            await tx.audit.record(actor, Action.AUDIT_EXPORT, targets=targets, after={"wanted": asked})
+        return self._pieces(wanted, form)
+
+    async def _pieces(self, wanted: AuditFilter, form: ExportFormat) -> AsyncGenerator[bytes, None]:
+        """Each piece has a transaction of its own: none stays open while a slow reader takes it in."""
+        yield export_head(form)
+        before = None
+        while rows := await self._batch(wanted, before):
+            yield export_records([_record(row) for row in rows], form)
+            before = rows[-1].id
+
+    async def _batch(self, wanted: AuditFilter, before: UUID | None) -> list[AuditRow]:
+        try:
+            async with self._transaction() as tx:
+                return await tx.audit.list_rows(wanted, before=before, limit=_BATCH)
+        except Exception as error:
+            # The status was sent long ago: all that can be done is to cut the answer, which a client notices.
+            log.exception("audit_export_failed", exc_info=error)
+            raise
+
+    async def record_refusal(self, actor: Actor, action: Action, targets: dict[str, str], code: str) -> None:
+        """Record that somebody attempted what he has no right to."""
+        async with self._transaction() as tx:
+            await tx.audit.record(actor, action, targets=targets, refusal=code)
+
+
+def _record(row: AuditRow) -> AuditRecord:
+    # The columns are constrained to these values by the database; convert checks and types them.
+    fields = {name: getattr(row, name) for name in AuditRecord.__struct_fields__ if name != "actor"}
+    actor = {"kind": row.actor_kind, "id": row.actor_id, "user_id": row.actor_user_id}
+    return msgspec.convert(fields | {"actor": actor}, AuditRecord)

@@ -1,0 +1,66 @@
+"""How answers that are streamed look in the OpenAPI document."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from litestar.openapi.spec import OpenAPIFormat, OpenAPIResponse, OpenAPIType, Operation, Reference, Schema
+
+from b2b_chat.kit.openapi import EVENT_STREAM, event_stream
+
+_TEXT: Final = Schema(type=OpenAPIType.STRING)
+_ID: Final = Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.UUID)
+
+
+def _object(**properties: Schema | Reference) -> Schema:
+    return Schema(type=OpenAPIType.OBJECT, required=list(properties), properties=properties)
+
+
+_EVENTS: Final = event_stream(
+    "`start` with the ids, `delta` with pieces of the text as they come, then one `final` with the whole answer, its "
+    "usage, charge and balance, or one `error`. A stream that ends with neither broke off: follow the answer from the "
+    "last id on. Comments keep proxies awake.",
+    names=["start", "delta", "final", "error"],
+    data=[
+        _object(conversation_id=_ID, user_message_id=_ID, assistant_message_id=_ID),
+        _object(text=_TEXT),
+        _object(
+            status=_TEXT,
+            text=_TEXT,
+            usage=Reference(ref="#/components/schemas/AnswerUsage"),
+            charge_credits=_TEXT,
+            balance_credits=_TEXT,
+        ),
+        Reference(ref="#/components/schemas/ErrorBody"),
+    ],
+    example=(
+        'id: 1-0\nevent: start\ndata: {"conversation_id":"0198c0de-0000-7000-8000-000000000001",'
+        '"user_message_id":"0198c0de-0000-7000-8000-000000000002",'
+        '"assistant_message_id":"0198c0de-0000-7000-8000-000000000003"}\n\n'
+        'id: 1-8\nevent: delta\ndata: {"text":"Rinse it"}\n\n'
+        'id: 1-15\nevent: delta\ndata: {"text":" first."}\n\n'
+        'id: 1-15-end\nevent: final\ndata: {"status":"completed","text":"Rinse it first.",'
+        '"usage":{"prompt_tokens":14,"completion_tokens":4,"total_tokens":18,"estimated":false},'
+        '"charge_credits":"0.009200","balance_credits":"999.990800"}\n\n'
+    ),
+)
+
+
+@dataclass
+class AnsweringOperation(Operation):
+    """An operation that answers with JSON or, where it is asked to, with a stream of events."""
+
+    def __post_init__(self) -> None:
+        """Add the stream to what Litestar found: one status, two media types."""
+        found: Any = self.responses
+        found["200"].content[EVENT_STREAM] = _EVENTS
+
+
+@dataclass
+class FollowingOperation(Operation):
+    """An operation that answers with a stream of events, and with nothing at its end."""
+
+    def __post_init__(self) -> None:
+        """Replace what Litestar found by the stream."""
+        found: Any = self.responses
+        found["200"].content = {EVENT_STREAM: _EVENTS}
+        found["204"] = OpenAPIResponse(description="The last event has been seen: there is nothing to come back for.")

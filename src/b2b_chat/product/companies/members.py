@@ -1,0 +1,145 @@
+"""The people of a company: their roles, and who may no longer act in it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+from b2b_chat.kit.clock import Clock, utc_now
+from b2b_chat.kit.errors import Refusal
+from b2b_chat.kit.pages import Page, id_from_cursor
+from b2b_chat.product.audit.actions import Action
+from b2b_chat.product.audit.actors import actor_of
+from b2b_chat.product.companies.ceiling import require_reach
+from b2b_chat.product.companies.models import MembershipRow, Role
+from b2b_chat.product.companies.repository import MemberRecord
+from b2b_chat.product.companies.schemas import Member
+from b2b_chat.product.identity.viewer import Viewer
+from b2b_chat.product.transactions import Transaction, TransactionFactory
+
+
+class MemberNotFound(Refusal):
+    """The company has no such member."""
+
+    code, status = "member_not_found", 404
+    message = "Your company has no member with this id."
+
+
+class LastOwner(Refusal):
+    """The company would have no owner left who can act."""
+
+    code, status = "last_owner", 409
+    message = "This is the company's last owner. Make another member an owner first."
+
+
+class Members:
+    """Changing what a company's people may do in it.
+
+    All changes to the members of a company happen one after the other, under the lock of its row, so that two owners
+    cannot end each other's ownership at the same time. Every change ends the member's sessions.
+    """
+
+    def __init__(self, transaction: TransactionFactory, *, clock: Clock = utc_now) -> None:
+        self._transaction = transaction
+        self._clock = clock
+
+    async def list_members(self, viewer: Viewer, *, cursor: str | None, limit: int) -> Page[Member]:
+        """The members of the viewer's company."""
+        async with self._transaction() as tx:
+            records = await tx.companies.list_members(viewer.company_id, after=id_from_cursor(cursor), limit=limit + 1)
+        items = [_member(record) for record in records[:limit]]
+        return Page(items, str(items[-1].user_id) if len(records) > limit else None)
+
+    async def get(self, viewer: Viewer, user_id: UUID) -> Member:
+        """One member of the viewer's company.
+
+        Raises:
+            MemberNotFound: The company has no such member.
+        """
+        async with self._transaction() as tx:
+            record = await tx.companies.find_member(viewer.company_id, user_id)
+        if record is None:
+            raise MemberNotFound
+        return _member(record)
+
+    async def change_role(self, viewer: Viewer, user_id: UUID, role: Role) -> Member:
+        """Give a member another role, up to the viewer's own.
+
+        Raises:
+            MemberNotFound: The company has no such member.
+            RoleTooLow: The role, or the one that the member has, is above the viewer's.
+            LastOwner: Nobody else is an owner.
+        """
+        require_reach(viewer, role)
+        async with self._changing(viewer, user_id, Action.MEMBER_CHANGE_ROLE) as (_, record):
+            record.membership.role = role
+        return _member(record)
+
+    async def block(self, viewer: Viewer, user_id: UUID) -> Member:
+        """Let a member no longer act in the company, nor the member's keys.
+
+        Raises:
+            MemberNotFound, RoleTooLow, LastOwner: As for a change of role.
+        """
+        async with self._changing(viewer, user_id, Action.MEMBER_BLOCK) as (_, record):
+            record.membership.blocked_at = record.membership.blocked_at or self._clock()
+        return _member(record)
+
+    async def unblock(self, viewer: Viewer, user_id: UUID) -> Member:
+        """Let a member act in the company again.
+
+        Raises:
+            MemberNotFound, RoleTooLow: As for a change of role.
+        """
+        async with self._changing(viewer, user_id, Action.MEMBER_UNBLOCK) as (_, record):
+            record.membership.blocked_at = None
+        return _member(record)
+
+    async def remove(self, viewer: Viewer, user_id: UUID) -> None:
+        """Let a member no longer belong to the company, and revoke the member's keys of it.
+
+        Raises:
+            MemberNotFound, RoleTooLow, LastOwner: As for a change of role.
+        """
+        async with self._changing(viewer, user_id, Action.MEMBER_REMOVE) as (tx, _):
+            await tx.companies.remove_member(viewer.company_id, user_id)
+            await tx.api_keys.revoke_all_of(viewer.company_id, user_id, self._clock())
+
+    @asynccontextmanager
+    async def _changing(
+        self, viewer: Viewer, user_id: UUID, action: Action
+    ) -> AsyncIterator[tuple[Transaction, MemberRecord]]:
+        """The member, to be changed within the block; then follows what all changes have in common."""
+        async with self._transaction() as tx:
+            await tx.companies.get_locked(viewer.company_id)
+            record = await tx.companies.find_member(viewer.company_id, user_id)
+            if record is None:
+                raise MemberNotFound
+            require_reach(viewer, record.membership.role)
+            before = _state(record.membership)
+            yield tx, record
+            if before["role"] == Role.OWNER and not await tx.companies.count_acting_owners(viewer.company_id):
+                raise LastOwner
+            await tx.sessions.revoke_all(user_id, self._clock())
+            is_gone = action is Action.MEMBER_REMOVE
+            await tx.audit.record(
+                actor_of(viewer),
+                action,
+                targets={"user_id": user_id},
+                before=before,
+                after=None if is_gone else _state(record.membership),
+            )
+
+
+def _state(membership: MembershipRow) -> dict[str, object]:
+    return {"role": membership.role, "blocked_at": membership.blocked_at}
+
+
+def _member(record: MemberRecord) -> Member:
+    membership = record.membership
+    return Member(
+        user_id=membership.user_id,
+        email=record.email,
+        role=Role(membership.role),
+        joined_at=membership.created_at,
+        blocked_at=membership.blocked_at,
+    )

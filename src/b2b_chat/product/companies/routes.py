@@ -1,0 +1,299 @@
+"""`/v1/company`: a company's people, invites and API keys, for its admins; and `/v1/invites/accept`."""
+
+from typing import Any
+from uuid import UUID
+
+from litestar import Controller, MediaType, Request, Response, delete, get, head, patch, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
+
+from b2b_chat.kit.pages import IdCursor, Limit, Page
+from b2b_chat.product.audit.actions import Action
+from b2b_chat.product.companies import invite_page
+from b2b_chat.product.companies.ceiling import RoleTooLow
+from b2b_chat.product.companies.invites import (
+    AlreadyInvited,
+    AlreadyMember,
+    InviteClosed,
+    InviteNotFound,
+    Invites,
+    TooManyInvites,
+)
+from b2b_chat.product.companies.keys import ApiKeyNotFound, CompanyKeys
+from b2b_chat.product.companies.members import LastOwner, MemberNotFound, Members
+from b2b_chat.product.companies.schemas import (
+    ApiKey,
+    ApiKeyCreate,
+    Company,
+    Invite,
+    InviteAcceptance,
+    InviteCreate,
+    Member,
+    MemberChange,
+    Membership,
+    NewApiKey,
+)
+from b2b_chat.product.companies.service import Companies
+from b2b_chat.product.errors import documents
+from b2b_chat.product.guards import ACTING_REFUSALS, READING_REFUSALS, CrossSiteRequest, anyone, by_session, signed_in
+from b2b_chat.product.identity.api_keys import Scope
+from b2b_chat.product.identity.languages import preferred_language
+from b2b_chat.product.identity.login_page import AcceptLanguage
+from b2b_chat.product.identity.viewer import CompanyBlocked, SessionRequired, Unauthenticated, UserBlocked, Viewer
+
+
+class CompanyRoutes(Controller):
+    """Your company."""
+
+    path = "/v1/company"
+    tags = ("company",)
+    guards = (signed_in,)
+
+    @get("/", operation_id="getCompany", opt={"scope": Scope.READ}, responses=documents(*READING_REFUSALS))
+    async def company(self, viewer: NamedDependency[Viewer], companies: NamedDependency[Companies]) -> Company:
+        """Show the company that you are acting in."""
+        return await companies.get(viewer)
+
+
+class MemberRoutes(Controller):
+    """Your company's people."""
+
+    path = "/v1/company/members"
+    tags = ("company",)
+    guards = (signed_in,)
+    opt = {"scope": Scope.ADMIN}  # noqa: RUF012 - Litestar reads it, nobody writes it
+
+    @get("/", operation_id="listMembers", responses=documents(*READING_REFUSALS))
+    async def list_members(
+        self,
+        viewer: NamedDependency[Viewer],
+        members: NamedDependency[Members],
+        cursor: IdCursor = None,
+        limit: Limit = 50,
+    ) -> Page[Member]:
+        """List the members of your company."""
+        return await members.list_members(viewer, cursor=cursor, limit=limit)
+
+    @get("/{user_id:uuid}", operation_id="getMember", responses=documents(*READING_REFUSALS, MemberNotFound))
+    async def get_member(
+        self, viewer: NamedDependency[Viewer], user_id: FromPath[UUID], members: NamedDependency[Members]
+    ) -> Member:
+        """Show one member of your company."""
+        return await members.get(viewer, user_id)
+
+    @patch(
+        "/{user_id:uuid}",
+        operation_id="changeMember",
+        opt={"audited": Action.MEMBER_CHANGE_ROLE},
+        responses=documents(*ACTING_REFUSALS, MemberNotFound, RoleTooLow, LastOwner, takes_body=True),
+    )
+    async def change(
+        self,
+        viewer: NamedDependency[Viewer],
+        user_id: FromPath[UUID],
+        data: JSONBody[MemberChange],
+        members: NamedDependency[Members],
+    ) -> Member:
+        """Give a member another role, up to your own. It ends the member's sessions."""
+        return await members.change_role(viewer, user_id, data.role)
+
+    @post(
+        "/{user_id:uuid}/block",
+        operation_id="blockMember",
+        status_code=200,
+        opt={"audited": Action.MEMBER_BLOCK},
+        responses=documents(*ACTING_REFUSALS, MemberNotFound, RoleTooLow, LastOwner),
+    )
+    async def block(
+        self, viewer: NamedDependency[Viewer], user_id: FromPath[UUID], members: NamedDependency[Members]
+    ) -> Member:
+        """Let a member no longer act in your company, in a session or by a key."""
+        return await members.block(viewer, user_id)
+
+    @post(
+        "/{user_id:uuid}/unblock",
+        operation_id="unblockMember",
+        status_code=200,
+        opt={"audited": Action.MEMBER_UNBLOCK},
+        responses=documents(*ACTING_REFUSALS, MemberNotFound, RoleTooLow),
+    )
+    async def unblock(
+        self, viewer: NamedDependency[Viewer], user_id: FromPath[UUID], members: NamedDependency[Members]
+    ) -> Member:
+        """Let a member act in your company again."""
+        return await members.unblock(viewer, user_id)
+
+    @delete(
+        "/{user_id:uuid}",
+        operation_id="removeMember",
+        opt={"audited": Action.MEMBER_REMOVE},
+        responses=documents(*ACTING_REFUSALS, MemberNotFound, RoleTooLow, LastOwner),
+    )
+    async def remove(
+        self, viewer: NamedDependency[Viewer], user_id: FromPath[UUID], members: NamedDependency[Members]
+    ) -> None:
+        """Let a member no longer belong to your company, and revoke the member's keys for it."""
+        await members.remove(viewer, user_id)
+
+
+class InviteRoutes(Controller):
+    """Asking people into your company."""
+
+    path = "/v1/company/invites"
+    tags = ("company",)
+    guards = (signed_in,)
+    opt = {"scope": Scope.ADMIN}  # noqa: RUF012 - as above
+
+    @post(
+        "/",
+        operation_id="createInvite",
+        opt={"audited": Action.INVITE_CREATE},
+        responses=documents(
+            *ACTING_REFUSALS, RoleTooLow, AlreadyMember, AlreadyInvited, TooManyInvites, takes_body=True
+        ),
+    )
+    async def create(
+        self,
+        request: Request[Any, Any, Any],
+        viewer: NamedDependency[Viewer],
+        data: JSONBody[InviteCreate],
+        invites: NamedDependency[Invites],
+    ) -> Invite:
+        """Invite somebody by mail, with a role up to your own."""
+        language = data.language or preferred_language(request.headers.get("accept-language", ""))
+        return await invites.create(viewer, data, language)
+
+    @get("/", operation_id="listInvites", responses=documents(*READING_REFUSALS))
+    async def list_invites(
+        self,
+        viewer: NamedDependency[Viewer],
+        invites: NamedDependency[Invites],
+        cursor: IdCursor = None,
+        limit: Limit = 50,
+    ) -> Page[Invite]:
+        """List the invites of your company, closed ones too, newest first."""
+        return await invites.list_invites(viewer, cursor=cursor, limit=limit)
+
+    @post(
+        "/{invite_id:uuid}/resend",
+        operation_id="resendInvite",
+        status_code=200,
+        opt={"audited": Action.INVITE_RESEND},
+        responses=documents(
+            *ACTING_REFUSALS, InviteNotFound, RoleTooLow, InviteClosed, AlreadyMember, AlreadyInvited, TooManyInvites
+        ),
+    )
+    async def resend(
+        self, viewer: NamedDependency[Viewer], invite_id: FromPath[UUID], invites: NamedDependency[Invites]
+    ) -> Invite:
+        """Mail an invite again, with a new link and new time. The link before it no longer works."""
+        return await invites.resend(viewer, invite_id)
+
+    @delete(
+        "/{invite_id:uuid}",
+        operation_id="revokeInvite",
+        opt={"audited": Action.INVITE_REVOKE},
+        responses=documents(*ACTING_REFUSALS, InviteNotFound, RoleTooLow, InviteClosed),
+    )
+    async def revoke(
+        self, viewer: NamedDependency[Viewer], invite_id: FromPath[UUID], invites: NamedDependency[Invites]
+    ) -> None:
+        """Take an invite back."""
+        await invites.revoke(viewer, invite_id)
+
+
+class AcceptanceRoutes(Controller):
+    """Joining a company."""
+
+    path = "/v1/invites"
+    tags = ("company",)
+    guards = (by_session,)
+
+    @post(
+        "/accept",
+        operation_id="acceptInvite",
+        status_code=200,
+        security=[{"SessionCookie": []}],
+        opt={"audited": Action.INVITE_ACCEPT},
+        responses=documents(
+            Unauthenticated,
+            UserBlocked,
+            SessionRequired,
+            InviteNotFound,
+            AlreadyMember,
+            CompanyBlocked,
+            CrossSiteRequest,
+            takes_body=True,
+        ),
+    )
+    async def accept(
+        self, viewer: NamedDependency[Viewer], data: JSONBody[InviteAcceptance], invites: NamedDependency[Invites]
+    ) -> Membership:
+        """Accept an invite as the person signed in, who must be the one invited. Your session then acts there."""
+        return await invites.accept(viewer, data)
+
+
+class InvitePageRoutes(Controller):
+    """What the link in an invite's mail leads to."""
+
+    path = "/invites"
+    tags = ("company",)
+    guards = (anyone,)
+
+    @get("/accept", operation_id="getInvitePage", security=[{}], media_type=MediaType.HTML, sync_to_thread=False)
+    def page(self, accept_language: AcceptLanguage = "") -> Response[bytes]:
+        """Show the page that an invite's link leads to. It changes nothing; the button on it accepts."""
+        return invite_page.page(accept_language)
+
+    @head("/accept", include_in_schema=False, sync_to_thread=False)
+    def page_head(self) -> None:
+        """Tell a link scanner that there is a page."""
+
+    @get("/accept.js", include_in_schema=False, sync_to_thread=False)
+    def script(self) -> Response[bytes]:
+        """Serve the page's script."""
+        return invite_page.script()
+
+
+class ApiKeyRoutes(Controller):
+    """The keys that your company's programs use."""
+
+    path = "/v1/company/api-keys"
+    tags = ("company",)
+    guards = (signed_in,)
+    opt = {"scope": Scope.ADMIN}  # noqa: RUF012 - as above
+
+    @post(
+        "/",
+        operation_id="createApiKey",
+        opt={"audited": Action.API_KEY_CREATE},
+        responses=documents(*ACTING_REFUSALS, takes_body=True),
+    )
+    async def create(
+        self, viewer: NamedDependency[Viewer], data: JSONBody[ApiKeyCreate], company_keys: NamedDependency[CompanyKeys]
+    ) -> NewApiKey:
+        """Make a key that acts in your name. It is shown this once."""
+        return await company_keys.create(viewer, data)
+
+    @get("/", operation_id="listApiKeys", responses=documents(*READING_REFUSALS))
+    async def list_keys(
+        self,
+        viewer: NamedDependency[Viewer],
+        company_keys: NamedDependency[CompanyKeys],
+        cursor: IdCursor = None,
+        limit: Limit = 50,
+    ) -> Page[ApiKey]:
+        """List the keys of your company, revoked ones too, newest first."""
+        return await company_keys.list_keys(viewer, cursor=cursor, limit=limit)
+
+    @delete(
+        "/{api_key_id:uuid}",
+        operation_id="revokeApiKey",
+        opt={"audited": Action.API_KEY_REVOKE},
+        responses=documents(*ACTING_REFUSALS, ApiKeyNotFound),
+    )
+    async def revoke(
+        self, viewer: NamedDependency[Viewer], api_key_id: FromPath[UUID], company_keys: NamedDependency[CompanyKeys]
+    ) -> None:
+        """End a key for good."""
+        await company_keys.revoke(viewer, api_key_id)

@@ -1,0 +1,28 @@
+"""Which of our languages a person reads, by what the browser says."""
+
+from typing import Final
+
+from b2b_chat.product.mail.letters import Language
+
+DEFAULT: Final[Language] = "ru"
+
+
+def preferred_language(accept_language: str) -> Language:
+    """The language of ours that an `Accept-Language` header likes best; Russian where it names neither."""
+    best: Language = DEFAULT
+    best_weight = 0.0
+    for part in accept_language.split(","):
+        tag, _, parameter = part.strip().lower().partition(";")
+        language: Language | None = "ru" if tag[:2] == "ru" else "en" if tag[:2] == "en" else None
+        weight = _weight(parameter)
+        if language is not None and weight > best_weight:
+            best, best_weight = language, weight
+    return best
+
+
+def _weight(parameter: str) -> float:
+    name, _, value = parameter.strip().partition("=")
+    try:
+        return float(value) if name == "q" else 1.0
+    except ValueError:
+        return 0.0

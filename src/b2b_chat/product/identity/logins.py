@@ -1,0 +1,192 @@
+"""Signing in by mail: one challenge with two proofs, the token in a link and a code of six digits."""
+
+import secrets
+from datetime import timedelta
+from typing import Final
+
+from msgspec import Struct
+
+from b2b_chat.kit.clock import Clock
+from b2b_chat.kit.database import Database
+from b2b_chat.kit.errors import Refusal
+from b2b_chat.kit.keyed_hash import KeyedHash, new_token
+from b2b_chat.product.identity.models import ChallengeState, LoginChallengeRow
+from b2b_chat.product.identity.repository import add_challenge
+from b2b_chat.product.identity.schemas import LoginProof
+from b2b_chat.product.identity.sessions import Browser, Sessions
+from b2b_chat.product.limits.service import Limits
+from b2b_chat.product.mail.letters import Language, Letter
+from b2b_chat.product.mail.service import Outbox
+from b2b_chat.product.transactions import Transaction, TransactionFactory
+
+MAX_OPEN: Final = 3
+"""Challenges of one address that may be open at a time."""
+MAX_WRONG_CODES: Final = 5
+"""With so many a challenge ends, its link included."""
+VERIFY_PATH: Final = "/auth/verify"
+
+_CODES: Final = 1_000_000
+
+
+class InvalidProof(Refusal):
+    """The link or code is wrong, used, over, ended by wrong codes, or of a user who may not sign in."""
+
+    code, status = "invalid_proof", 401
+    message = "This link or code does not work (any more). Ask for a new mail."
+
+    def __init__(self) -> None:
+        # RFC 9110 wants every 401 to name a scheme.
+        super().__init__(headers={"WWW-Authenticate": "Bearer"})
+
+
+class LoginOptions(Struct, frozen=True):
+    """How signing in works in this installation."""
+
+    public_url: str
+    """Where browsers find product_api, without a slash at the end."""
+    lifetime_seconds: int
+    """How long a link and a code work."""
+
+
+class LoginSecrets(Struct, frozen=True):
+    """The hashes under which the two proofs are kept."""
+
+    tokens: KeyedHash
+    codes: KeyedHash
+
+
+class Logins:
+    """Asking for a link, and presenting what it brought."""
+
+    def __init__(
+        self,
+        transaction: TransactionFactory,
+        database: Database,
+        sessions: Sessions,
+        outbox: Outbox,
+        limits: Limits,
+        hashes: LoginSecrets,
+        options: LoginOptions,
+        clock: Clock,
+    ) -> None:
+        self._transaction = transaction
+        self._database = database
+        self._sessions = sessions
+        self._outbox = outbox
+        self._limits = limits
+        self._hashes = hashes
+        self._options = options
+        self._lifetime = timedelta(seconds=options.lifetime_seconds)
+        self._clock = clock
+
+    async def request_link(self, email: str, language: Language, client_ip: str) -> None:
+        """Take down that someone wants to sign in.
+
+        This is the same one statement for every address, known or not, limited or not, so that nothing can be learnt
+        from the answer or its time. What comes of it is decided by `decide_requested`, later.
+
+        Raises:
+            RateLimited: Too many requests come from this client, whatever the addresses.
+        """
+        await self._limits.admit_link_request(client_ip)
+        email = email.lower()
+        allowed = await self._limits.allows_link(email, client_ip)
+        now = self._clock()
+        async with self._database.connection() as connection:
+            await add_challenge(
+                connection,
+                email=email,
+                language=language,
+                client_ip=client_ip,
+                state=ChallengeState.REQUESTED if allowed else ChallengeState.DECLINED,
+                now=now,
+                expires_at=now + self._lifetime,
+            )
+
+    async def decide_requested(self) -> None:
+        """Decide what is requested, one after the other, until nothing is left."""
+        while await self._decide_next():
+            pass
+
+    async def _decide_next(self) -> bool:
+        async with self._transaction() as tx:
+            challenge = await tx.challenges.claim_requested()
+            if challenge is None:
+                return False
+            await tx.challenges.lock_address(challenge.email)
+            still_open = await tx.challenges.lock_open(challenge.email, self._clock())
+            if len(still_open) < MAX_OPEN:
+                await self._open(tx, challenge)
+            else:
+                challenge.state = ChallengeState.DECLINED
+        return True
+
+    async def _open(self, tx: Transaction, challenge: LoginChallengeRow) -> None:
+        """Give a challenge its proofs, and mail them if the address is that of a user who may sign in."""
+        token, code = new_token(), f"{secrets.randbelow(_CODES):06d}"
+        challenge.state = ChallengeState.OPEN
+        challenge.token_hash = self._hashes.tokens.hash(token)
+        challenge.code_hash = self._hashes.codes.hash(_code_of(challenge.email, code))
+        challenge.expires_at = self._clock() + self._lifetime
+        challenge.user_id = await tx.users.find_unblocked_id_by_email(challenge.email)
+        if challenge.user_id is not None:
+            letter = self._letter(challenge, token, code)
+            await self._outbox.post(tx, letter, useful_until=challenge.expires_at)
+
+    def _letter(self, challenge: LoginChallengeRow, token: str, code: str) -> Letter:
+        fields = {
+            # Behind a `#` it stays in the browser: no server's log and no Referer header ever has it.
+            "link": f"{self._options.public_url}{VERIFY_PATH}#{token}",
+            "code": code,
+            "minutes": str(self._options.lifetime_seconds // 60),
+        }
+        return Letter("login", "ru" if challenge.language == "ru" else "en", challenge.email, fields)
+
+    async def redeem(self, proof: LoginProof, browser: Browser) -> str:
+        """Sign a browser in, and return its session's token. A challenge is redeemed once, however many try at once.
+
+        Raises:
+            InvalidProof: The proof is unknown, used, over, or of a user who may not sign in.
+            RateLimited: Too many attempts come from this client, or were made to guess this address's code.
+        """
+        email = proof.email.lower() if proof.email else None
+        await self._limits.admit_login(browser.client_ip, email)
+        async with self._transaction() as tx:
+            if email is not None and proof.code is not None:
+                session_token = await self._redeem_code(tx, email, proof.code, browser)
+            else:
+                session_token = await self._redeem_token(tx, proof.token or "", browser)
+        # Refused only now: wrong codes stay counted when the transaction is committed.
+        if session_token is None:
+            raise InvalidProof
+        return session_token
+
+    async def _redeem_token(self, tx: Transaction, token: str, browser: Browser) -> str | None:
+        user_id = await tx.challenges.redeem_token(self._hashes.tokens.candidates(token), self._clock())
+        if user_id is None or not await tx.users.lock_unblocked(user_id):
+            return None
+        return await self._sessions.start(tx, user_id, browser)
+
+    async def _redeem_code(self, tx: Transaction, email: str, code: str, browser: Browser) -> str | None:
+        """The same for a code. A wrong one counts against every challenge that it might have been meant for."""
+        still_open = await tx.challenges.lock_open(email, self._clock())
+        right = [
+            challenge
+            for challenge in still_open
+            if challenge.code_hash is not None
+            and self._hashes.codes.matches(_code_of(email, code), challenge.code_hash)
+        ]
+        user_id = right[0].user_id if right else None
+        if user_id is not None and await tx.users.lock_unblocked(user_id):
+            right[0].state = ChallengeState.REDEEMED
+            return await self._sessions.start(tx, user_id, browser)
+        for challenge in still_open:
+            challenge.wrong_codes += 1
+            if challenge.wrong_codes >= MAX_WRONG_CODES:
+                challenge.state = ChallengeState.BURNT
+        return None
+
+
+def _code_of(email: str, code: str) -> str:
+    """What the code's hash is made of: the same code of another address has another hash."""
+    return f"{email}\n{code}"

@@ -1,0 +1,179 @@
+"""`/auth` and `/v1/me`."""
+
+from typing import Any
+from uuid import UUID
+
+from litestar import Controller, MediaType, Request, Response, delete, get, head, post, put
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
+
+from b2b_chat.product.errors import documents
+from b2b_chat.product.guards import CrossSiteRequest, anyone, by_session, signed_in
+from b2b_chat.product.identity import login_page
+from b2b_chat.product.identity.cookies import SessionCookie
+from b2b_chat.product.identity.languages import preferred_language
+from b2b_chat.product.identity.login_page import AcceptLanguage
+from b2b_chat.product.identity.logins import InvalidProof, Logins
+from b2b_chat.product.identity.schemas import (
+    CompanyChoice,
+    LinkRequest,
+    LinkRequested,
+    LoginProof,
+    Me,
+    SessionList,
+)
+from b2b_chat.product.identity.sessions import Browser, NotAMember, SessionNotFound, Sessions
+from b2b_chat.product.identity.viewer import SessionRequired, Unauthenticated, UserBlocked, Viewer
+from b2b_chat.product.limits.client_ip import ClientIp
+from b2b_chat.product.limits.service import RateLimited
+
+_ACCEPTED = LinkRequested("accepted")
+_SESSION_REFUSALS = (Unauthenticated, UserBlocked, SessionRequired)
+
+
+class LoginRoutes(Controller):
+    """Signing in by mail, and out."""
+
+    path = "/auth"
+    tags = ("auth",)
+
+    @post(
+        "/request-link",
+        operation_id="requestLink",
+        guards=[anyone],
+        security=[{}],
+        status_code=202,
+        responses=documents(RateLimited, CrossSiteRequest, takes_body=True),
+    )
+    async def request_link(
+        self,
+        request: Request[Any, Any, Any],
+        data: JSONBody[LinkRequest],
+        logins: NamedDependency[Logins],
+        client_ip: NamedDependency[ClientIp],
+    ) -> LinkRequested:
+        """Ask for a mail with a link and a code to sign in with.
+
+        The answer is the same for every address. Only the address of a person known here gets a mail, and not more
+        than three at a time; each works once.
+        """
+        language = data.language or preferred_language(request.headers.get("accept-language", ""))
+        await logins.request_link(data.email, language, client_ip.of(request))
+        return _ACCEPTED
+
+    @post(
+        "/verify",
+        operation_id="verifyLogin",
+        guards=[anyone],
+        security=[{}],
+        status_code=204,
+        responses=documents(InvalidProof, RateLimited, CrossSiteRequest, takes_body=True),
+    )
+    async def verify(
+        self,
+        request: Request[Any, Any, Any],
+        data: JSONBody[LoginProof],
+        logins: NamedDependency[Logins],
+        client_ip: NamedDependency[ClientIp],
+        session_cookie: NamedDependency[SessionCookie],
+    ) -> Response[None]:
+        """Sign in with the link's token, or with the mail address and the code. The answer sets the session cookie."""
+        browser = Browser(client_ip.of(request), request.headers.get("user-agent", ""), session_cookie.read(request))
+        token = await logins.redeem(data, browser)
+        return Response(None, status_code=204, cookies=[session_cookie.holding(token)])
+
+    @get(
+        "/verify",
+        operation_id="getLoginPage",
+        guards=[anyone],
+        security=[{}],
+        media_type=MediaType.HTML,
+        sync_to_thread=False,
+    )
+    def page(self, accept_language: AcceptLanguage = "") -> Response[bytes]:
+        """Show the page that a login link leads to. It changes nothing; the button on it signs in."""
+        return login_page.page(accept_language)
+
+    @head("/verify", guards=[anyone], include_in_schema=False, sync_to_thread=False)
+    def page_head(self) -> Response[None]:
+        """Tell a link scanner that there is a page."""
+        return Response(None, media_type=MediaType.HTML)
+
+    @get("/verify.js", guards=[anyone], include_in_schema=False, sync_to_thread=False)
+    def script(self) -> Response[bytes]:
+        """Serve the page's script."""
+        return login_page.script()
+
+    @get("/verify.css", guards=[anyone], include_in_schema=False, sync_to_thread=False)
+    def style(self) -> Response[bytes]:
+        """Serve the page's style."""
+        return login_page.style()
+
+    @post(
+        "/logout",
+        operation_id="logOut",
+        guards=[anyone],
+        status_code=204,
+        security=[{"SessionCookie": []}, {}],
+        responses=documents(CrossSiteRequest),
+    )
+    async def logout(
+        self,
+        request: Request[Any, Any, Any],
+        sessions: NamedDependency[Sessions],
+        session_cookie: NamedDependency[SessionCookie],
+    ) -> Response[None]:
+        """Sign out, and forget the session cookie. Without a session this does nothing."""
+        token = session_cookie.read(request)
+        if token is not None:
+            await sessions.end(token)
+        return Response(None, status_code=204, cookies=[session_cookie.cleared()])
+
+    @get(
+        "/sessions",
+        operation_id="listSessions",
+        guards=[by_session],
+        security=[{"SessionCookie": []}],
+        responses=documents(*_SESSION_REFUSALS),
+    )
+    async def list_sessions(self, viewer: NamedDependency[Viewer], sessions: NamedDependency[Sessions]) -> SessionList:
+        """List the browsers in which you are signed in, newest first."""
+        return SessionList(await sessions.list_sessions(viewer))
+
+    @delete(
+        "/sessions/{session_id:uuid}",
+        operation_id="revokeSession",
+        guards=[by_session],
+        security=[{"SessionCookie": []}],
+        responses=documents(*_SESSION_REFUSALS, SessionNotFound, CrossSiteRequest),
+    )
+    async def revoke_session(
+        self, viewer: NamedDependency[Viewer], session_id: FromPath[UUID], sessions: NamedDependency[Sessions]
+    ) -> None:
+        """Sign out one of your browsers."""
+        await sessions.revoke(viewer, session_id)
+
+
+class MeRoutes(Controller):
+    """Who you are."""
+
+    path = "/v1/me"
+    tags = ("me",)
+
+    @get("/", operation_id="getMe", guards=[signed_in], responses=documents(Unauthenticated, UserBlocked))
+    async def me(self, viewer: NamedDependency[Viewer], sessions: NamedDependency[Sessions]) -> Me:
+        """Tell who you are, where you belong, and in which company you are acting."""
+        return await sessions.me(viewer)
+
+    @put(
+        "/company",
+        operation_id="chooseCompany",
+        guards=[by_session],
+        security=[{"SessionCookie": []}],
+        responses=documents(*_SESSION_REFUSALS, NotAMember, CrossSiteRequest, takes_body=True),
+    )
+    async def choose_company(
+        self, viewer: NamedDependency[Viewer], data: JSONBody[CompanyChoice], sessions: NamedDependency[Sessions]
+    ) -> Me:
+        """Act in another of your companies, in this session."""
+        return await sessions.choose_company(viewer, data)

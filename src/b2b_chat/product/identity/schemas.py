@@ -1,0 +1,99 @@
+"""What the login and session API takes and answers."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from msgspec import Meta, Struct
+
+from b2b_chat.product.companies.models import Role
+from b2b_chat.product.mail.letters import Language
+
+Email = Annotated[
+    str,
+    Meta(
+        min_length=3,
+        max_length=254,
+        pattern=r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?\Z",
+        description="A mail address in ASCII; capitals do not matter",
+        examples=["ann@example.test"],
+    ),
+]
+"""The mail address of a person. Lower-case it before it is kept or looked for."""
+
+
+class LinkRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """Who wants to sign in, and in which language to write to him; by default in that of `Accept-Language`."""
+
+    email: Email
+    language: Language | None = None
+
+
+class LinkRequested(Struct, frozen=True):
+    """The request was taken; this is said of every address."""
+
+    status: Literal["accepted"]
+
+
+class LoginProof(Struct, frozen=True, forbid_unknown_fields=True):
+    """What came by mail: the link's `token`, or the `code` together with the `email` that it was sent to."""
+
+    token: Annotated[str, Meta(min_length=1, max_length=100)] | None = None
+    email: Email | None = None
+    code: Annotated[str, Meta(pattern=r"^[0-9]{6}\Z", examples=["123456"])] | None = None
+
+    def __post_init__(self) -> None:
+        by_token = self.token is not None and self.email is None and self.code is None
+        by_code = self.token is None and self.email is not None and self.code is not None
+        if not (by_token or by_code):
+            raise ValueError("send either token, or email and code")
+
+
+class MyCompany(Struct, frozen=True):
+    """A company that you belong to."""
+
+    id: UUID
+    name: str
+    role: Role
+    is_blocked: bool
+    """You cannot act in it now: it was blocked, or you were in it."""
+
+
+class Me(Struct, frozen=True):
+    """You."""
+
+    user_id: UUID
+    email: str
+    via: Literal["session", "api_key"]
+    is_operator: bool
+    company: MyCompany | None
+    """The one that you are acting in."""
+    companies: list[MyCompany]
+    """All that you belong to, the latest joined first."""
+
+
+class CompanyChoice(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which of your companies to act in."""
+
+    company_id: UUID
+
+
+class SessionShown(Struct, frozen=True):
+    """A browser in which you are signed in."""
+
+    id: UUID
+    is_current: bool
+    """The one that asks."""
+    user_agent: str
+    client_ip: str
+    created_at: datetime
+    last_seen_at: datetime
+    """Exact to a minute."""
+    expires_at: datetime
+
+
+class SessionList(Struct, frozen=True):
+    """Where you are signed in, newest first."""
+
+    items: list[SessionShown]
+    next_cursor: None = None

@@ -1,0 +1,196 @@
+"""Sessions: browsers that have signed in, known by an opaque token in a cookie."""
+
+from datetime import timedelta
+from uuid import UUID
+
+from msgspec import Struct
+
+from b2b_chat.kit.clock import Clock
+from b2b_chat.kit.database import Database, new_id
+from b2b_chat.kit.errors import Refusal
+from b2b_chat.kit.keyed_hash import KeyedHash, new_token
+from b2b_chat.product.companies.models import Role
+from b2b_chat.product.identity.last_use import LastUse
+from b2b_chat.product.identity.models import SessionRow
+from b2b_chat.product.identity.repository import UsersCompany, find_session
+from b2b_chat.product.identity.schemas import CompanyChoice, Me, MyCompany, SessionShown
+from b2b_chat.product.identity.viewer import Unauthenticated, Viewer
+from b2b_chat.product.transactions import Transaction, TransactionFactory
+
+_MAX_TOKEN_CHARACTERS = 100
+_MAX_USER_AGENT_CHARACTERS = 200
+
+
+class SessionNotFound(Refusal):
+    """No such live session, or not the viewer's."""
+
+    code, status = "session_not_found", 404
+    message = "You have no session with this id."
+
+
+class NotAMember(Refusal):
+    """No such company, or the viewer does not belong to it."""
+
+    code, status = "company_not_found", 404
+    message = "You belong to no company with this id."
+
+
+class Lifetime(Struct, frozen=True):
+    """How long a session lives."""
+
+    idle_seconds: int
+    """Without being used."""
+    absolute_seconds: int
+    """In all."""
+
+
+class Browser(Struct, frozen=True):
+    """What a browser tells of itself when it signs in."""
+
+    client_ip: str
+    user_agent: str
+    session_token: str | None = None
+    """The token of the session that it has already."""
+
+
+class Sessions:
+    """Signing in and out, and what a session may do."""
+
+    def __init__(
+        self,
+        transaction: TransactionFactory,
+        database: Database,
+        hashes: KeyedHash,
+        lifetime: Lifetime,
+        last_use: LastUse,
+        clock: Clock,
+    ) -> None:
+        self._transaction = transaction
+        self._database = database
+        self._hashes = hashes
+        self._idle = timedelta(seconds=lifetime.idle_seconds)
+        self._absolute = timedelta(seconds=lifetime.absolute_seconds)
+        self._last_use = last_use
+        self._clock = clock
+
+    async def start(self, tx: Transaction, user_id: UUID, browser: Browser) -> str:
+        """Sign a browser in, acting in the company that the user joined last, and return the cookie's token.
+
+        The token is always a new one, and a session that the browser had before is over.
+        """
+        now = self._clock()
+        if browser.session_token:
+            await tx.sessions.revoke_by_token(self._hashes.candidates(browser.session_token), now)
+        companies = await tx.sessions.list_companies(user_id)
+        usable = (company for company in companies if not (company.is_company_blocked or company.is_member_blocked))
+        company = next(usable, None)
+        token = new_token()
+        await tx.sessions.add(
+            SessionRow(
+                id=new_id(),
+                user_id=user_id,
+                company_id=company.id if company else None,
+                token_hash=self._hashes.hash(token),
+                user_agent=browser.user_agent[:_MAX_USER_AGENT_CHARACTERS],
+                client_ip=browser.client_ip,
+                created_at=now,
+                last_seen_at=now,
+                expires_at=now + self._absolute,
+            )
+        )
+        return token
+
+    async def authenticate(self, token: str) -> Viewer:
+        """Tell whose session a cookie's token is of.
+
+        Raises:
+            Unauthenticated: The session is unknown, revoked, over, or was not used for too long.
+            UserBlocked: The session is good, but its user was blocked.
+        """
+        if len(token) > _MAX_TOKEN_CHARACTERS:
+            raise Unauthenticated
+        now = self._clock()
+        async with self._database.connection() as connection:
+            credential = await find_session(
+                connection, self._hashes.candidates(token), now=now, idle_since=now - self._idle
+            )
+        if credential is None:
+            raise Unauthenticated
+        viewer = credential.viewer()
+        self._last_use.note(viewer)
+        return viewer
+
+    async def list_sessions(self, viewer: Viewer) -> list[SessionShown]:
+        """The live sessions of the viewer, newest first."""
+        now = self._clock()
+        async with self._transaction() as tx:
+            rows = await tx.sessions.list_live(viewer.user_id, now=now, idle_since=now - self._idle)
+        return [_shown(row, viewer) for row in rows]
+
+    async def revoke(self, viewer: Viewer, session_id: UUID) -> None:
+        """End one of the viewer's sessions.
+
+        Raises:
+            SessionNotFound: It is not his, or over already.
+        """
+        async with self._transaction() as tx:
+            if not await tx.sessions.revoke(viewer.user_id, session_id, self._clock()):
+                raise SessionNotFound
+
+    async def end(self, token: str) -> None:
+        """End the session with this token, if there is one."""
+        async with self._transaction() as tx:
+            await tx.sessions.revoke_by_token(self._hashes.candidates(token), self._clock())
+
+    async def revoke_all(self, tx: Transaction, user_id: UUID) -> None:
+        """End every session of a user, in the transaction that blocks him or changes his role."""
+        await tx.sessions.revoke_all(user_id, self._clock())
+
+    async def me(self, viewer: Viewer) -> Me:
+        """The viewer, and where he belongs."""
+        async with self._transaction() as tx:
+            return await self._me(tx, viewer, viewer.acting_in)
+
+    async def choose_company(self, viewer: Viewer, choice: CompanyChoice) -> Me:
+        """Let the viewer's session act in another of his companies.
+
+        Raises:
+            NotAMember: It is not his.
+        """
+        async with self._transaction() as tx:
+            me = await self._me(tx, viewer, choice.company_id)
+            if me.company is None:
+                raise NotAMember
+            await tx.sessions.choose_company(viewer.credential_id, choice.company_id)
+        return me
+
+    async def _me(self, tx: Transaction, viewer: Viewer, company_id: UUID | None) -> Me:
+        user = await tx.users.find(viewer.user_id)
+        if user is None:
+            raise Unauthenticated
+        companies = [_my_company(company) for company in await tx.sessions.list_companies(viewer.user_id)]
+        return Me(
+            user_id=viewer.user_id,
+            email=user.email,
+            via=viewer.via,
+            is_operator=viewer.is_operator,
+            company=next((company for company in companies if company.id == company_id), None),
+            companies=companies,
+        )
+
+
+def _my_company(company: UsersCompany) -> MyCompany:
+    blocked = company.is_company_blocked or company.is_member_blocked
+    return MyCompany(company.id, company.name, Role(company.role), blocked)
+
+
+def _shown(row: SessionRow, viewer: Viewer) -> SessionShown:
+    return SessionShown(
+        id=row.id,
+        is_current=row.id == viewer.session_id,
+        user_agent=row.user_agent,
+        client_ip=row.client_ip,
+        created_at=row.created_at,
+        last_seen_at=row.last_seen_at,
+        expires_at=row.expires_at,
+    )

@@ -1,0 +1,73 @@
+"""The outbox: where a use case leaves a letter, in its own transaction."""
+
+import base64
+import hashlib
+import hmac
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+
+from b2b_chat.kit.clock import Clock
+from b2b_chat.kit.database import new_id
+from b2b_chat.kit.settings import Secret
+from b2b_chat.product.mail.letters import Letter
+from b2b_chat.product.mail.models import MailRow
+from b2b_chat.product.transactions import Transaction
+
+
+class Seal:
+    """Encrypts what letters say while they wait, since links and codes must not be read from the database.
+
+    Args:
+        secret: The key of new letters is made from it.
+        previous: The secret before it, under which letters may still be waiting.
+    """
+
+    def __init__(self, secret: Secret, previous: Secret | None) -> None:
+        self._fernet = MultiFernet([Fernet(_key(known)) for known in (secret, previous) if known])
+
+    def close(self, fields: dict[str, str]) -> bytes:
+        """The fields of a letter, sealed."""
+        return self._fernet.encrypt(msgspec.json.encode(fields))
+
+    def open(self, sealed: bytes) -> dict[str, str] | None:
+        """The fields of a letter; None if they were sealed under a secret that is known no more."""
+        try:
+            return msgspec.json.decode(self._fernet.decrypt(sealed), type=dict[str, str])
+        except InvalidToken:
+            return None
+
+
+class Outbox:
+    """Letters to be sent."""
+
+    def __init__(self, seal: Seal, clock: Clock) -> None:
+        self._seal = seal
+        self._clock = clock
+
+    async def post(self, tx: Transaction, letter: Letter, *, useful_until: datetime) -> UUID:
+        """Have a letter sent once the transaction is committed, and not at all if it is not.
+
+        A letter that cannot be sent before `useful_until` is given up.
+        """
+        mail_id = new_id()
+        now = self._clock()
+        row = MailRow(
+            id=mail_id,
+            recipient=letter.recipient,
+            template=letter.name,
+            language=letter.language,
+            sealed_fields=self._seal.close(letter.fields),
+            created_at=now,
+            due_at=now,
+            useful_until=useful_until,
+        )
+        await tx.mails.add(row)
+        return mail_id
+
+
+def _key(secret: Secret) -> bytes:
+    digest = hmac.digest(secret.reveal().encode(), b"mail outbox", hashlib.sha256)
+    return base64.urlsafe_b64encode(digest)

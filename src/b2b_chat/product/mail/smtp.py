@@ -1,0 +1,135 @@
+"""Sending one mail by SMTP.
+
+MailNotSent
+├── MailRefused    the server will not take this mail, now or later
+└── MailDelayed    it was not reached, or cannot take mail now
+"""
+
+import asyncio
+import socket
+import ssl
+from contextlib import suppress
+from email.message import EmailMessage
+from typing import Final, Literal
+
+import aiosmtplib
+from msgspec import Struct
+
+from b2b_chat.kit.settings import Secret
+
+TlsMode = Literal["none", "starttls", "implicit"]
+
+_PERMANENT: Final = 500
+"""From this code on, RFC 5321 says, the same mail will be refused again."""
+_GOODBYE_SECONDS: Final = 2
+
+
+class MailNotSent(Exception):
+    """The server did not take a mail. `code` says why; a server's own words may quote addresses, so they are apart."""
+
+    def __init__(self, code: str, words: str = "") -> None:
+        super().__init__(code)
+        self.code = code
+        self.words = words
+
+
+class MailRefused(MailNotSent):
+    """The server will never take this mail."""
+
+
+class MailDelayed(MailNotSent):
+    """Another attempt may succeed."""
+
+
+class SmtpOptions(Struct, frozen=True):
+    """The mail server, and how to speak to it."""
+
+    host: str
+    port: int
+    user: str | None
+    password: Secret | None
+    tls: TlsMode
+    ca_file: str | None
+    """Certificates that are trusted beside the system's."""
+    timeout_seconds: float
+    """The longest that one mail may take."""
+
+
+class Smtp:
+    """A mail server."""
+
+    def __init__(self, options: SmtpOptions) -> None:
+        self._options = options
+        self._tls_context = ssl.create_default_context()
+        if options.ca_file is not None:
+            self._tls_context.load_verify_locations(options.ca_file)
+
+    @property
+    def timeout_seconds(self) -> float:
+        """The longest that one mail may take."""
+        return self._options.timeout_seconds
+
+    async def send(self, message: EmailMessage) -> None:
+        """Hand a mail to the server.
+
+        Raises:
+            MailRefused: It does not want this mail.
+            MailDelayed: It cannot be reached, does not answer in time, cannot be trusted, does not know us, or is busy.
+        """
+        client = self._client()
+        try:
+            async with asyncio.timeout(self._options.timeout_seconds):
+                await client.connect()
+                await client.send_message(message)
+        except (aiosmtplib.SMTPException, OSError) as error:
+            raise _not_sent(error) from error
+        else:
+            # The server has the mail. Whatever goes wrong from here on must not have it sent again.
+            with suppress(aiosmtplib.SMTPException, OSError):
+                await client.quit(timeout=_GOODBYE_SECONDS)
+        finally:
+            client.close()
+
+    def _client(self) -> aiosmtplib.SMTP:
+        options = self._options
+        return aiosmtplib.SMTP(
+            hostname=options.host,
+            port=options.port,
+            username=options.user,
+            password=options.password.reveal() if options.password else None,
+            local_hostname=socket.gethostname(),
+            timeout=options.timeout_seconds,
+            use_tls=options.tls == "implicit",
+            start_tls=options.tls == "starttls",
+            tls_context=self._tls_context,
+        )
+
+
+def _not_sent(error: Exception) -> MailNotSent:
+    match error:
+        case aiosmtplib.SMTPRecipientsRefused(recipients=[refusal, *_]):
+            return _by_code("recipient_refused", refusal)
+        case aiosmtplib.SMTPDataError():
+            return _by_code("message_refused", error)
+        # A wrong password or sender is the operator's to mend; the mails wait for it.
+        case aiosmtplib.SMTPAuthenticationError():
+            return MailDelayed("login_refused", _words(error))
+        case aiosmtplib.SMTPSenderRefused():
+            return MailDelayed("sender_refused", _words(error))
+        case TimeoutError():
+            return MailDelayed("server_timeout")
+        case _ if isinstance(error.__cause__ or error, ssl.SSLError):
+            return MailDelayed("tls_failed", str(error.__cause__ or error))
+        case aiosmtplib.SMTPResponseException():
+            return MailDelayed("server_not_ready", _words(error))
+        case _:
+            return MailDelayed("server_unreachable", str(error))
+
+
+def _by_code(code: str, refusal: aiosmtplib.SMTPResponseException) -> MailNotSent:
+    kind = MailRefused if refusal.code >= _PERMANENT else MailDelayed
+    return kind(code, _words(refusal))
+
+
+def _words(refusal: aiosmtplib.SMTPResponseException) -> str:
+    return f"{refusal.code} {refusal.message}"

@@ -1,0 +1,174 @@
+"""`/admin/companies` and `/admin/users`, for the operators of this installation."""
+
+from typing import Annotated
+from uuid import UUID
+
+from litestar import Controller, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody, QueryParameter
+
+from b2b_chat.kit.pages import IdCursor, Limit, Page
+from b2b_chat.product.audit.actions import Action
+from b2b_chat.product.audit.actors import operator_of
+from b2b_chat.product.companies.schemas import Company, CompanyCreate, CompanyOverview
+from b2b_chat.product.companies.service import Companies, CompanyNotFound
+from b2b_chat.product.credits.schemas import CreditsAdd, CreditsAdjust, LedgerEntry
+from b2b_chat.product.credits.service import BalanceOutOfRange, Credits, ExternalIdConflict
+from b2b_chat.product.errors import documents
+from b2b_chat.product.guards import CrossSiteRequest, operator_only
+from b2b_chat.product.identity.viewer import OperatorRequired, Unauthenticated, UserBlocked, Viewer
+from b2b_chat.product.operators.schemas import User
+from b2b_chat.product.operators.service import UserNotFound, Users
+
+_TEXT = r"^[^\x00-\x1f\x7f]{1,254}\Z"
+
+
+_READING = (Unauthenticated, UserBlocked, OperatorRequired)
+_CHANGING = (*_READING, CrossSiteRequest)
+
+
+class OperatorCompanyRoutes(Controller):
+    """The customers."""
+
+    path = "/admin/companies"
+    tags = ("operators",)
+    guards = (operator_only,)
+
+    @post(
+        "/",
+        operation_id="createCompany",
+        opt={"audited": Action.COMPANY_CREATE},
+        responses=documents(*_CHANGING, takes_body=True),
+    )
+    async def create(
+        self, viewer: NamedDependency[Viewer], data: JSONBody[CompanyCreate], companies: NamedDependency[Companies]
+    ) -> Company:
+        """Set up a company with its first owner, who can sign in at once."""
+        return await companies.create(operator_of(viewer), data)
+
+    @get("/", operation_id="listCompanies", responses=documents(*_READING))
+    async def search(
+        self,
+        companies: NamedDependency[Companies],
+        search: Annotated[str | None, QueryParameter(pattern=_TEXT, description="Part of the name.")] = None,
+        cursor: IdCursor = None,
+        limit: Limit = 50,
+    ) -> Page[CompanyOverview]:
+        """List companies with their balances, newest first."""
+        return await companies.search(search, cursor=cursor, limit=limit)
+
+    @get("/{company_id:uuid}", operation_id="getCompanyOverview", responses=documents(*_READING, CompanyNotFound))
+    async def overview(self, company_id: FromPath[UUID], companies: NamedDependency[Companies]) -> CompanyOverview:
+        """Show a company with its balance."""
+        return await companies.overview(company_id)
+
+    @post(
+        "/{company_id:uuid}/block",
+        operation_id="blockCompany",
+        status_code=200,
+        opt={"audited": Action.COMPANY_BLOCK},
+        responses=documents(*_CHANGING, CompanyNotFound),
+    )
+    async def block(
+        self, viewer: NamedDependency[Viewer], company_id: FromPath[UUID], companies: NamedDependency[Companies]
+    ) -> Company:
+        """Let nobody act in a company, in a session or by a key."""
+        return await companies.block(operator_of(viewer), company_id)
+
+    @post(
+        "/{company_id:uuid}/unblock",
+        operation_id="unblockCompany",
+        status_code=200,
+        opt={"audited": Action.COMPANY_UNBLOCK},
+        responses=documents(*_CHANGING, CompanyNotFound),
+    )
+    async def unblock(
+        self, viewer: NamedDependency[Viewer], company_id: FromPath[UUID], companies: NamedDependency[Companies]
+    ) -> Company:
+        """Let people act in a company again."""
+        return await companies.unblock(operator_of(viewer), company_id)
+
+    @post(
+        "/{company_id:uuid}/credits",
+        operation_id="addCredits",
+        status_code=200,
+        opt={"audited": Action.CREDITS_ADD},
+        responses=documents(*_CHANGING, CompanyNotFound, ExternalIdConflict, BalanceOutOfRange, takes_body=True),
+    )
+    async def add_credits(
+        self,
+        viewer: NamedDependency[Viewer],
+        company_id: FromPath[UUID],
+        data: JSONBody[CreditsAdd],
+        credit: NamedDependency[Credits],
+    ) -> LedgerEntry:
+        """Add credits that were paid for. The same `external_id` again adds nothing and answers the same."""
+        return await credit.add(operator_of(viewer), company_id, data)
+
+    @post(
+        "/{company_id:uuid}/credits/adjustments",
+        operation_id="adjustCredits",
+        status_code=200,
+        opt={"audited": Action.CREDITS_ADJUST},
+        responses=documents(*_CHANGING, CompanyNotFound, ExternalIdConflict, BalanceOutOfRange, takes_body=True),
+    )
+    async def adjust_credits(
+        self,
+        viewer: NamedDependency[Viewer],
+        company_id: FromPath[UUID],
+        data: JSONBody[CreditsAdjust],
+        credit: NamedDependency[Credits],
+    ) -> LedgerEntry:
+        """Correct a balance, up or down. The same `external_id` again changes nothing and answers the same."""
+        return await credit.adjust(operator_of(viewer), company_id, data)
+
+
+class OperatorUserRoutes(Controller):
+    """The people."""
+
+    path = "/admin/users"
+    tags = ("operators",)
+    guards = (operator_only,)
+
+    @get("/", operation_id="listUsers", responses=documents(*_READING))
+    async def search(
+        self,
+        users: NamedDependency[Users],
+        search: Annotated[str | None, QueryParameter(pattern=_TEXT, description="Part of the address.")] = None,
+        company_id: Annotated[UUID | None, QueryParameter(description="Members of this company only.")] = None,
+        cursor: IdCursor = None,
+        limit: Limit = 50,
+    ) -> Page[User]:
+        """List people with their companies, newest first."""
+        return await users.search(search, company_id, cursor=cursor, limit=limit)
+
+    @get("/{user_id:uuid}", operation_id="getUser", responses=documents(*_READING, UserNotFound))
+    async def user(self, user_id: FromPath[UUID], users: NamedDependency[Users]) -> User:
+        """Show a person with the companies."""
+        return await users.get(user_id)
+
+    @post(
+        "/{user_id:uuid}/block",
+        operation_id="blockUser",
+        status_code=200,
+        opt={"audited": Action.USER_BLOCK},
+        responses=documents(*_CHANGING, UserNotFound),
+    )
+    async def block(
+        self, viewer: NamedDependency[Viewer], user_id: FromPath[UUID], users: NamedDependency[Users]
+    ) -> User:
+        """Let a person do nothing any more, in any company; it ends all sessions and stops all keys."""
+        return await users.block(operator_of(viewer), user_id)
+
+    @post(
+        "/{user_id:uuid}/unblock",
+        operation_id="unblockUser",
+        status_code=200,
+        opt={"audited": Action.USER_UNBLOCK},
+        responses=documents(*_CHANGING, UserNotFound),
+    )
+    async def unblock(
+        self, viewer: NamedDependency[Viewer], user_id: FromPath[UUID], users: NamedDependency[Users]
+    ) -> User:
+        """Let a person sign in again, and the keys be used."""
+        return await users.unblock(operator_of(viewer), user_id)

@@ -1,0 +1,143 @@
+"""The mail catcher: takes every mail by SMTP, delivers none, and shows what came, on its output and over HTTP.
+
+`GET /mails` lists them newest first, with the link and code that a person would look for; `?to=` names a recipient.
+"""
+
+import asyncio
+import re
+import signal
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
+from typing import Any, Final
+
+from aiohttp import web
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+from b2b_chat.sandbox.plan import LOCAL_HOST, MAILS_PATH
+
+_KEPT: Final = 1000
+_LINK: Final = re.compile(r"^https?://\S+$", re.MULTILINE)
+_CODE: Final = re.compile(r"^[0-9]{6}$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class CaughtMail:
+    """A mail, and what in it is of use."""
+
+    id: int
+    """1, 2, 3 … in the order of arrival."""
+    message_id: str
+    to: str
+    subject: str
+    language: str
+    link: str | None
+    code: str | None
+    text: str
+    html: str
+    received_at: str
+
+
+def read_mail(number: int, recipient: str, content: bytes) -> CaughtMail:
+    """What a mail says."""
+    message = message_from_bytes(content, EmailMessage, policy=default)
+    text, html = _part(message, "plain"), _part(message, "html")
+    link, code = _LINK.search(text), _CODE.search(text)
+    return CaughtMail(
+        id=number,
+        message_id=str(message["Message-ID"] or ""),
+        to=recipient,
+        subject=str(message["Subject"] or ""),
+        language=str(message["Content-Language"] or ""),
+        link=link[0] if link else None,
+        code=code[0] if code else None,
+        text=text,
+        html=html,
+        received_at=datetime.now(UTC).isoformat(),
+    )
+
+
+def describe(mail: CaughtMail) -> str:
+    """A mail in a few lines, for a person at the terminal."""
+    lines = [f"Mail to {mail.to}: {mail.subject}"]
+    lines += [f"  {name} {value}" for name, value in (("link", mail.link), ("code", mail.code)) if value]
+    return "\n".join(lines)
+
+
+class MailCatcher:
+    """Keeps the latest mails.
+
+    Args:
+        show: Told of each mail in words, as it comes.
+    """
+
+    def __init__(self, show: Callable[[str], None] = lambda _: None) -> None:
+        self.mails: deque[CaughtMail] = deque(maxlen=_KEPT)
+        self._show = show
+        self._count = 0
+
+    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's name
+        """Take a mail; aiosmtpd calls it."""
+        for recipient in envelope.rcpt_tos:
+            self._count += 1
+            mail = read_mail(self._count, recipient, envelope.original_content or b"")
+            self.mails.append(mail)
+            self._show(describe(mail))
+        return "250 OK"
+
+    async def list_mails(self, request: web.Request) -> web.Response:
+        """`GET /mails`."""
+        wanted = request.query.get("to", "").lower()
+        mails = [asdict(mail) for mail in reversed(self.mails) if not wanted or mail.to.lower() == wanted]
+        return web.json_response({"items": mails})
+
+
+@asynccontextmanager
+async def catching(catcher: MailCatcher, *, smtp_port: int, http_port: int, **options: Any) -> AsyncIterator[None]:
+    """Listen for mails and for questions about them. `options` are those of aiosmtpd's `SMTP`."""
+    loop = asyncio.get_running_loop()
+    app = web.Application()
+    app.router.add_get("/health", _health)
+    app.router.add_get(MAILS_PATH, catcher.list_mails)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, LOCAL_HOST, http_port).start()
+    server = await loop.create_server(
+        lambda: SMTP(catcher, hostname="localhost", loop=loop, enable_SMTPUTF8=True, **options), LOCAL_HOST, smtp_port
+    )
+    try:
+        yield
+    finally:
+        server.close()
+        await runner.cleanup()
+
+
+def run(environ: Mapping[str, str]) -> None:
+    """Catch mails on `SMTP_PORT` and show them on `MAIL_CATCHER_PORT` until SIGTERM or SIGINT."""
+    asyncio.run(_run(smtp_port=int(environ["SMTP_PORT"]), http_port=int(environ["MAIL_CATCHER_PORT"])))
+
+
+async def _run(*, smtp_port: int, http_port: int) -> None:
+    stopped = asyncio.Event()
+    for wish in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(wish, stopped.set)
+    async with catching(MailCatcher(_print), smtp_port=smtp_port, http_port=http_port):
+        await stopped.wait()
+
+
+async def _health(_request: web.Request) -> web.Response:
+    return web.json_response({"status": "ok"})
+
+
+def _print(text: str) -> None:
+    print(text, flush=True)
+
+
+def _part(message: EmailMessage, subtype: str) -> str:
+    part = message.get_body((subtype,))
+    return "" if part is None else str(part.get_content()).replace("\r\n", "\n")

@@ -1,0 +1,202 @@
+"""What the door lets in and what not, told over a raw socket, where nothing tidies up what is sent."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from b2b_chat.contract.errors import FAILURES
+from b2b_chat.contract.signing import sign
+from b2b_chat.kit.settings import Secret
+from support.chats import chat_request
+from support.gateway import SECRET, Gateway, gateway, gateway_settings
+from support.vectors import ACCEPT, each_accepted, each_rejected
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+NOW = 1_764_000_000
+
+
+def at_rest() -> datetime:
+    return datetime.fromtimestamp(NOW, UTC)
+
+
+async def send(port: int, method: str, target: str, headers: dict[str, str], body: bytes) -> tuple[int, dict[str, Any]]:
+    """The status and the JSON that come back."""
+    lines = [f"{method} {target} HTTP/1.1", "Host: gateway", f"Content-Length: {len(body)}", "Connection: close"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write("\r\n".join([*lines, "", ""]).encode() + body)
+    head, _, rest = (await reader.read()).partition(b"\r\n\r\n")
+    writer.close()
+    return int(head.split(b" ")[1]), json.loads(rest) if rest else {}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def doors() -> AsyncIterator[dict[str, Gateway]]:
+    """A gateway for each secret of the vectors, with their time."""
+    async with AsyncExitStack() as stack:
+        doors = {}
+        for secret in {SECRET, *(row["secret"] for row in ACCEPT), "000000000000000000000000000000000000000000000000"}:
+            settings = gateway_settings(gateway_shared_secret=Secret(secret), gateway_max_body_bytes=100_000)
+            doors[secret] = await stack.enter_async_context(gateway(settings, clock=at_rest))
+        yield doors
+
+
+async def send_row(doors: dict[str, Gateway], row: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    body = bytes.fromhex(row["body_hex"])
+    return await send(doors[row["secret"]].port, row["method"], row["target"], row["headers"], body)
+
+
+@each_accepted
+async def test_a_good_row_passes_once(doors: dict[str, Gateway], row: dict[str, Any]) -> None:
+    status, _ = await send_row(doors, row)
+    # Inside, most bodies and paths of the vectors make no sense.
+    assert status in {200, 400, 404, 405}
+    status, body = await send_row(doors, row)
+    assert (status, body["error"]["code"]) == (401, "replayed_nonce")
+
+
+@each_rejected
+async def test_a_bad_row_does_not(doors: dict[str, Gateway], row: dict[str, Any]) -> None:
+    status, body = await send_row(doors, row)
+    assert (status, body["error"]["code"]) == (401, row["code"])
+
+
+@pytest.fixture
+def port(doors: dict[str, Gateway]) -> int:
+    return doors[SECRET].port
+
+
+def signed(method: str, target: str, body: bytes = b"") -> dict[str, str]:
+    return sign(SECRET.encode(), method, target, body, unix_seconds=NOW)
+
+
+async def test_a_header_sent_twice_is_not_understood(port: int) -> None:
+    headers = signed("GET", "/internal/ping")
+    for name, value in list(headers.items()):
+        status, body = await send(port, "GET", "/internal/ping", {**headers, name.lower(): value}, b"")
+        assert (status, body["error"]["code"]) == (401, "malformed_signature")
+
+
+async def test_health_is_open_and_says_nothing(port: int) -> None:
+    assert await send(port, "GET", "/health", {}, b"") == (200, {"status": "ok"})
+
+
+async def test_ping_tells_version_model_and_time(port: int) -> None:
+    status, body = await send(port, "GET", "/internal/ping", signed("GET", "/internal/ping"), b"")
+    assert status == 200
+    assert body["model"] == "gpt-5.2"
+    assert body["server_time"] == NOW
+    assert body["version"].count(".") == 2
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "status", "code"),
+    [
+        ("GET", "/", 404, "not_found"),
+        ("GET", "/schema", 404, "not_found"),
+        ("GET", "/schema/openapi.json", 404, "not_found"),
+        ("POST", "/v1/chat/completions", 404, "not_found"),
+        ("GET", "/v1/chat", 405, "method_not_allowed"),
+        ("DELETE", "/internal/ping", 405, "method_not_allowed"),
+        ("BREW", "/v1/chat", 405, "method_not_allowed"),
+        ("POST", "/health", 405, "method_not_allowed"),
+    ],
+)
+async def test_what_is_not_there_is_told_to_signed_callers_only(
+    port: int, method: str, target: str, status: int, code: str
+) -> None:
+    failure = FAILURES[code]
+    answer = await send(port, method, target, signed(method, target), b"")
+    assert answer == (
+        status,
+        {"error": {"type": failure.type, "code": code, "message": failure.message, "retryable": False}},
+    )
+    assert (await send(port, method, target, {}, b""))[0] == 401
+
+
+INVALID_BODIES: dict[str, tuple[bytes, str]] = {
+    "empty": (b"", "data"),
+    "not_json": (b"hello", "malformed"),
+    "not_an_object": (b"[]", "Expected `object`"),
+    "cut": (json.dumps(chat_request()).encode()[:-1], "truncated"),
+    "not_utf8": (json.dumps(chat_request("X")).encode().replace(b"X", b"\xff\xfe"), "UTF-8"),
+    "half_an_emoji": (json.dumps(chat_request("X")).encode().replace(b"X", rb"\ud83d"), "surrogate"),
+    "utf16": (json.dumps(chat_request()).encode("utf-16"), "malformed"),
+    "another_model": (json.dumps(chat_request(model="gpt-4")).encode(), "$.model"),
+    "no_messages": (json.dumps(chat_request(messages=[])).encode(), "$.messages"),
+    "number_as_text": (json.dumps(chat_request(max_completion_tokens="5")).encode(), "$.max_completion_tokens"),
+    "flag_as_number": (json.dumps(chat_request() | {"stream": 1}).encode(), "$.stream"),
+    "huge_number": (b'{"max_completion_tokens":1e999}', "out of range"),
+    "one_field_too_many": (json.dumps(chat_request(temperature=0)).encode(), "temperature"),
+    "deep": (b'{"messages":' + b"[" * 50_000, "$.messages"),
+}
+
+
+@pytest.mark.parametrize(("body", "told"), INVALID_BODIES.values(), ids=INVALID_BODIES)
+async def test_a_body_that_is_not_in_the_contract_is_refused_with_its_reason(port: int, body: bytes, told: str) -> None:
+    headers = {"Content-Type": "application/json", **signed("POST", "/v1/chat", body)}
+    status, answer = await send(port, "POST", "/v1/chat", headers, body)
+    assert (status, answer["error"]["code"]) == (400, "invalid_body")
+    assert told in answer["error"]["message"]
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "application/jsonp"])
+async def test_what_says_it_is_not_json_is_refused(port: int, content_type: str) -> None:
+    body = json.dumps(chat_request()).encode()
+    headers = {"Content-Type": content_type, **signed("POST", "/v1/chat", body)}
+    status, answer = await send(port, "POST", "/v1/chat", headers, body)
+    assert (status, answer["error"]["code"]) == (415, "unsupported_media_type")
+
+
+async def test_a_body_that_is_too_large_is_refused_signed_or_not(port: int) -> None:
+    body = b" " * 100_001
+    for headers in ({}, signed("POST", "/v1/chat", body)):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        lines = ["POST /v1/chat HTTP/1.1", "Host: x", f"Content-Length: {len(body)}"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        writer.write("\r\n".join([*lines, "", ""]).encode())
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 413")
+        writer.close()
+
+
+async def test_a_chunked_body_is_counted_as_it_comes(port: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"POST /v1/chat HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+    for _ in range(3):
+        writer.write(b"9c40\r\n" + b" " * 40_000 + b"\r\n")
+    await writer.drain()
+    assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 413")
+    writer.close()
+
+
+async def test_a_chunked_body_is_signed_as_a_whole(port: int) -> None:
+    headers = signed("POST", "/v1/nowhere", b"hello world")
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    lines = ["POST /v1/nowhere HTTP/1.1", "Host: x", "Transfer-Encoding: chunked", "Connection: close"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    writer.write("\r\n".join([*lines, "", ""]).encode() + b"5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n")
+    assert (await reader.read()).startswith(b"HTTP/1.1 404")
+    writer.close()
+
+
+@pytest.mark.parametrize("request_id", ["call-7", "a" * 128])
+async def test_the_request_id_comes_back_even_from_the_door(doors: dict[str, Gateway], request_id: str) -> None:
+    client = doors[SECRET].http
+    for auth in (client.auth, None):
+        response = await client.get("/internal/ping", headers={"X-Request-ID": request_id}, auth=auth)
+        assert response.headers["x-request-id"] == request_id
+
+
+async def test_which_methods_are_allowed_is_told(doors: dict[str, Gateway]) -> None:
+    client = doors[SECRET]
+    headers = signed("GET", "/v1/chat")
+    response = await client.http.get("/v1/chat", headers=headers, auth=None)
+    assert response.status_code == 405
+    assert "POST" in response.headers["allow"]

@@ -1,0 +1,105 @@
+"""The end of a gateway: no new calls, a while for those under way, and a clear word to those that are cut."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from b2b_chat.contract.schemas import MODEL_GPT_5_2, ChatMessage, ChatMetadata, ChatRequest, ChatResult
+from b2b_chat.gateway.answers import Answers
+from b2b_chat.gateway.errors import UpstreamFailure
+from b2b_chat.gateway.idempotency import MemoryRecords
+from b2b_chat.gateway.upstream import open_upstreams
+from support.gateway import gateway_settings
+from support.simulated_openai import Wire
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@asynccontextmanager
+async def answers(openai: Wire, **changes: Any) -> AsyncIterator[Answers]:
+    settings = gateway_settings(openai_base_url=f"{openai.url}/v1", **changes)
+    upstreams = open_upstreams(settings)
+    try:
+        yield Answers(upstreams, MemoryRecords(ttl_seconds=60, capacity_bytes=1_000_000), settings)
+    finally:
+        for upstream in upstreams:
+            await upstream.close()
+
+
+def request(prompt: str, *, stream: bool = True) -> ChatRequest:
+    return ChatRequest(
+        model=MODEL_GPT_5_2,
+        messages=[ChatMessage("user", prompt)],
+        stream=stream,
+        max_completion_tokens=500,
+        metadata=ChatMetadata(UUID(int=1), UUID(int=2), UUID(int=3), uuid4()),
+    )
+
+
+async def read(answers: Answers, asked: ChatRequest) -> ChatResult | str:
+    """How an answer ends."""
+    try:
+        async for piece in answers.answer(asked, "test"):
+            if isinstance(piece, ChatResult):
+                return piece
+    except UpstreamFailure as error:
+        return error.failure.code
+    raise AssertionError("an answer ended without an end")
+
+
+async def begun(answers: Answers, asked: ChatRequest) -> asyncio.Task[ChatResult | str]:
+    """An answer that is being written."""
+    reading = asyncio.create_task(read(answers, asked))
+    await asyncio.sleep(0.1)
+    return reading
+
+
+async def test_what_is_under_way_is_finished_and_nothing_begun(openai: Wire) -> None:
+    async with answers(openai) as gateway:
+        reading = await begun(gateway, request("[[simulate: tps=100; tokens=40]]"))
+        draining = asyncio.create_task(gateway.drain(10))
+        await asyncio.sleep(0)
+        assert await read(gateway, request("Hello")) == "shutting_down"
+        await draining
+        assert isinstance(await reading, ChatResult)
+
+
+async def test_with_nothing_under_way_it_is_over_at_once(openai: Wire) -> None:
+    async with answers(openai) as gateway:
+        assert isinstance(await read(gateway, request("Hello")), ChatResult)
+        await asyncio.wait_for(gateway.drain(60), 5)
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["json", "sse"])
+async def test_what_takes_too_long_is_cut_and_told(openai: Wire, *, stream: bool) -> None:
+    async with answers(openai) as gateway:
+        asked = request("[[simulate: tps=10; tokens=400; delay_ms=50]]", stream=stream)
+        reading = await begun(gateway, asked)
+        await gateway.drain(0.2)
+        assert await asyncio.wait_for(reading, 5) == "shutting_down"
+
+
+async def test_nobody_is_tried_again_while_draining(openai: Wire) -> None:
+    async with answers(openai, upstream_max_attempts=5, upstream_retry_base_seconds=0) as gateway:
+        reading = await begun(gateway, request("[[simulate: delay_ms=300; status=503]]"))
+        await gateway.drain(10)
+        assert await reading == "upstream_unavailable"
+
+
+async def test_who_waits_to_try_again_is_told(openai: Wire) -> None:
+    async with answers(openai, upstream_max_attempts=5, upstream_retry_base_seconds=0) as gateway:
+        reading = await begun(gateway, request("[[simulate: status=429; retry_after_ms=500]]"))
+        await gateway.drain(10)
+        assert await reading == "shutting_down"
+
+
+async def test_who_is_known_is_answered_to_the_end(openai: Wire) -> None:
+    async with answers(openai) as gateway:
+        asked = request("Hello")
+        first = await read(gateway, asked)
+        await gateway.drain(1)
+        assert await read(gateway, asked) == first

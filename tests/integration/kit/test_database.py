@@ -1,0 +1,271 @@
+"""Transactions that lose nothing, and outages that are told from defects."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from uuid import UUID
+
+import asyncpg
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
+
+from b2b_chat.kit.database import Database, is_outage, new_id
+from support.serving import free_port
+
+_TABLES = """
+    CREATE TABLE owners (name text PRIMARY KEY);
+    CREATE TABLE pets (
+        name text PRIMARY KEY DEFERRABLE INITIALLY DEFERRED,
+        owner text REFERENCES owners DEFERRABLE INITIALLY DEFERRED
+    );
+"""
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    async with opened(database_url) as database:
+        async with database.connection() as connection:
+            await connection.execute(_TABLES)
+        yield database
+
+
+@asynccontextmanager
+async def opened(
+    url: str, *, pool_size: int = 2, acquire_seconds: float = 5, statement_seconds: float = 5
+) -> AsyncIterator[Database]:
+    """A database that is open for a block."""
+    database = Database(
+        url,
+        pool_size=pool_size,
+        session_pool_size=1,
+        acquire_seconds=acquire_seconds,
+        statement_seconds=statement_seconds,
+    )
+    await database.open()
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+async def pets(database: Database) -> list[str]:
+    async with database.connection() as connection:
+        return [row["name"] for row in await connection.fetch("SELECT name FROM pets ORDER BY name")]
+
+
+@pytest.mark.parametrize("query", ["sslmode=disable", "sslmode=prefer", "application_name=b2b"])
+async def test_what_psql_understands_of_an_address_works_in_both_ways(database_url: str, query: str) -> None:
+    joint = "&" if "?" in database_url else "?"
+    async with opened(f"{database_url}{joint}{query}") as database:
+        async with database.session() as session:
+            assert await session.scalar(text("SELECT 1")) == 1
+        async with database.connection() as connection:
+            assert await connection.fetchval("SELECT 1") == 1
+
+
+@pytest.mark.parametrize("query", ["sslmode=disable", "sslmode=prefer", "application_name=b2b"])
+async def test_what_psql_understands_of_an_address_works_in_both_ways(database_url: str, query: str) -> None:
+    joint = "&" if "?" in database_url else "?"
+    async with opened(f"{database_url}{joint}{query}") as database:
+        async with database.session() as session:
+            assert await session.scalar(text("SELECT 1")) == 1
+        async with database.connection() as connection:
+            assert await connection.fetchval("SELECT 1") == 1
+
+
+class TestSession:
+    async def test_a_block_that_ends_is_committed(self, database: Database) -> None:
+        async with database.session() as session:
+            await session.execute(text("INSERT INTO pets VALUES ('Ada')"))
+            assert await pets(database) == []
+        assert await pets(database) == ["Ada"]
+
+    async def test_a_block_that_raises_leaves_nothing(self, database: Database) -> None:
+        with pytest.raises(ZeroDivisionError):
+            async with database.session() as session:
+                await session.execute(text("INSERT INTO pets VALUES ('Ada')"))
+                raise ZeroDivisionError
+        assert await pets(database) == []
+
+    async def test_a_block_that_is_cancelled_leaves_nothing(self, database: Database) -> None:
+        inserted = asyncio.Event()
+
+        async def insert() -> None:
+            async with database.session() as session:
+                await session.execute(text("INSERT INTO pets VALUES ('Ada')"))
+                inserted.set()
+                await asyncio.sleep(60)
+
+        task = asyncio.create_task(insert())
+        await inserted.wait()
+        task.cancel()
+        await asyncio.wait({task})
+        assert await pets(database) == []
+        async with database.session() as session:  # the pool's one connection is free again
+            await session.execute(text("SELECT 1"))
+
+    @pytest.mark.parametrize(
+        "statements",
+        [
+            ["INSERT INTO pets VALUES ('Bob', 'nobody')"],
+            ["INSERT INTO pets VALUES ('Ada')", "INSERT INTO pets VALUES ('Ada')"],
+        ],
+    )
+    async def test_what_only_the_commit_finds_out_is_raised(self, database: Database, statements: list[str]) -> None:
+        went_through = False
+        with pytest.raises(IntegrityError):
+            async with database.session() as session:
+                for statement in statements:
+                    await session.execute(text(statement))
+                went_through = True
+        assert went_through
+        assert await pets(database) == []
+
+
+class TestConnection:
+    async def test_a_statement_is_a_transaction_of_its_own(self, database: Database) -> None:
+        async with database.connection() as connection:
+            await connection.execute("INSERT INTO pets VALUES ('Ada')")
+            with pytest.raises(asyncpg.ForeignKeyViolationError):
+                await connection.execute("INSERT INTO pets VALUES ('Bob', 'nobody')")
+        assert await pets(database) == ["Ada"]
+
+    async def test_before_it_is_opened_it_says_so(self, database_url: str) -> None:
+        database = Database(
+            database_url, pool_size=1, session_pool_size=1, acquire_seconds=1, statement_seconds=1
+        )
+        with pytest.raises(RuntimeError, match="not opened"):
+            async with database.connection():
+                pass
+        await database.close()
+
+    async def test_no_connection_is_lost_to_cancelled_work(self, database_url: str, database: Database) -> None:
+        async with opened(database_url, pool_size=2) as small:
+
+            async def ask() -> None:
+                async with small.connection() as connection:
+                    await connection.fetchval("SELECT pg_sleep(60)")
+
+            for _ in range(5):
+                asking = [asyncio.create_task(ask()) for _ in range(4)]
+                await asyncio.sleep(0.02)
+                for task in asking:
+                    task.cancel()
+                await asyncio.wait(asking)
+            async with small.connection() as one, small.connection() as two:
+                assert [await one.fetchval("SELECT 1"), await two.fetchval("SELECT 2")] == [1, 2]
+
+
+class TestIds:
+    async def test_they_are_ordered_by_their_making_here_and_in_postgresql(self, database: Database) -> None:
+        ids = [new_id() for _ in range(2000)]
+        assert ids == sorted(ids)
+        assert len(set(ids)) == len(ids)
+        assert {each.version for each in ids} == {7}
+        async with database.connection() as connection:
+            ordered = await connection.fetchval("SELECT array_agg(id ORDER BY id) FROM unnest($1::uuid[]) AS id", ids)
+        assert [UUID(str(each)) for each in ordered] == ids
+
+
+async def failure_of(database: Database, sql: str, *arguments: object, by_session: bool) -> BaseException:
+    """What running a statement raises."""
+    with pytest.raises(BaseException) as raised:  # noqa: PT011 - whatever it is, is_outage judges it
+        if by_session:
+            async with database.session() as session:
+                await session.execute(text(sql))
+        else:
+            async with database.connection() as connection:
+                await connection.fetch(sql, *arguments)
+    return raised.value
+
+
+@pytest.mark.parametrize("by_session", [False, True])
+class TestOutages:
+    async def test_nobody_listens(self, by_session: bool) -> None:
+        async with opened(f"postgresql://user:pass@127.0.0.1:{free_port()}/none") as database:
+            assert is_outage(await failure_of(database, "SELECT 1", by_session=by_session))
+
+    async def test_there_is_no_such_socket(self, by_session: bool, tmp_path: Path) -> None:
+        async with opened(f"postgresql://user@/none?host={tmp_path}") as database:
+            assert is_outage(await failure_of(database, "SELECT 1", by_session=by_session))
+
+    async def test_nobody_answers(self, by_session: bool) -> None:
+        async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.read()
+            writer.close()
+
+        server = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        async with opened(f"postgresql://user@127.0.0.1:{port}/none?sslmode=disable", acquire_seconds=0.2) as database:
+            assert is_outage(await failure_of(database, "SELECT 1", by_session=by_session))
+        server.close()
+        await server.wait_closed()
+        await server.wait_closed()
+
+    async def test_it_hangs_up(self, by_session: bool) -> None:
+        async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.close()
+
+        server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        async with opened(f"postgresql://user@127.0.0.1:{port}/none?sslmode=disable") as database:
+            assert is_outage(await failure_of(database, "SELECT 1", by_session=by_session))
+        server.close()
+        await server.wait_closed()
+        await server.wait_closed()
+
+    async def test_the_connection_is_ended_under_a_statement(self, database: Database, by_session: bool) -> None:
+        ending = "SELECT pg_terminate_backend(pg_backend_pid())"
+        assert is_outage(await failure_of(database, ending, by_session=by_session))
+        async with database.session() as session:
+            assert await session.scalar(text("SELECT 1")) == 1
+        async with database.connection() as connection:
+            assert await connection.fetchval("SELECT 1") == 1
+
+    async def test_a_statement_takes_too_long(self, database_url: str, by_session: bool) -> None:
+        async with opened(database_url, statement_seconds=0.1) as database:
+            assert is_outage(await failure_of(database, "SELECT pg_sleep(60)", by_session=by_session))
+
+    async def test_the_server_ends_a_statement(self, database: Database, by_session: bool) -> None:
+        cancelling = "SELECT pg_cancel_backend(pg_backend_pid()), pg_sleep(60)"
+        assert is_outage(await failure_of(database, cancelling, by_session=by_session))
+
+    async def test_every_connection_is_taken(self, database_url: str, by_session: bool) -> None:
+        async with opened(database_url, pool_size=1, acquire_seconds=0.1) as database:
+            if by_session:
+                async with database.session() as session:
+                    await session.execute(text("SELECT 1"))
+                    assert is_outage(await failure_of(database, "SELECT 1", by_session=True))
+            else:
+                async with database.connection():
+                    assert is_outage(await failure_of(database, "SELECT 1", by_session=False))
+
+
+class TestDefects:
+    @pytest.mark.parametrize("by_session", [False, True])
+    @pytest.mark.parametrize(
+        "sql",
+        [
+            "SELECT * FROM nothing",
+            "SELEC 1",
+            "INSERT INTO pets VALUES ('Bob', 'nobody')",
+            "SELECT 1 / 0",
+            "SELECT 'x'::int",
+        ],
+    )
+    async def test_a_wrong_statement_is_no_outage(self, database: Database, sql: str, by_session: bool) -> None:
+        assert not is_outage(await failure_of(database, sql, by_session=by_session))
+
+    @pytest.mark.parametrize(
+        ("sql", "argument"),
+        [("SELECT $1::int", "x"), ("SELECT $1::int", 2**40), ("SELECT $1::text", "\ud800"), ("SELECT $1::text", "\0")],
+        ids=["text", "too large", "half a character", "NUL"],
+    )
+    async def test_a_wrong_argument_is_no_outage(self, database: Database, sql: str, argument: object) -> None:
+        assert not is_outage(await failure_of(database, sql, argument, by_session=False))
+
+    def test_nor_is_any_other_error(self) -> None:
+        for error in (ValueError(), KeyError(), RuntimeError(), asyncio.CancelledError()):
+            assert not is_outage(error)

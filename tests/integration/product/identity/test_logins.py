@@ -1,0 +1,329 @@
+"""Signing in by mail: who gets a link, and what a link and a code are good for."""
+
+import asyncio
+from collections.abc import Awaitable
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from b2b_chat.kit.settings import Secret
+from b2b_chat.product.identity.logins import MAX_OPEN, MAX_WRONG_CODES, InvalidProof
+from b2b_chat.product.identity.schemas import LoginProof
+from b2b_chat.product.limits.service import RateLimited
+from b2b_chat.product.people import People
+from support.people import BROWSER, MovableClock, make_people
+from support.sessions import add_user, letters_to
+from support.world import World
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+IP = BROWSER.client_ip
+
+
+@pytest.fixture
+def clock() -> MovableClock:
+    return MovableClock()
+
+
+@pytest.fixture
+def people(world: World, clock: MovableClock) -> People:
+    return make_people(world, clock)
+
+
+async def ask(people: People, email: str, times: int = 1) -> None:
+    """Ask for links, and have it decided."""
+    for _ in range(times):
+        await people.logins.request_link(email, "en", IP)
+    await people.logins.decide_requested()
+
+
+async def letters(world: World, email: str) -> list[tuple[LoginProof, LoginProof]]:
+    """The proofs in the letters to an address: by the link, and by the code."""
+    return [
+        (LoginProof(token=fields["link"].partition("#")[2]), LoginProof(email=email, code=fields["code"]))
+        for fields in await letters_to(world, email)
+    ]
+
+
+def another_code(*proofs: LoginProof) -> LoginProof:
+    """A wrong code for the address of these proofs."""
+    codes = {proof.code for proof in proofs}
+    return LoginProof(
+        email=proofs[0].email, code=next(code for code in ("000000", "111111", "222222", "333333") if code not in codes)
+    )
+
+
+async def signs_in(people: People, proof: LoginProof) -> bool:
+    try:
+        token = await people.logins.redeem(proof, BROWSER)
+    except InvalidProof:
+        return False
+    assert (await people.sessions.authenticate(token)).via == "session"
+    return True
+
+
+async def sessions_of(world: World, email: str) -> int:
+    row = await world.row("SELECT count(*) FROM sessions JOIN users ON users.id = user_id WHERE email = $1", email)
+    return int(row["count"])
+
+
+async def outcomes(*attempts: Awaitable[Any]) -> list[bool]:
+    """Which of some attempts at once were not refused."""
+    results = await asyncio.gather(*attempts, return_exceptions=True)
+    assert not [result for result in results if isinstance(result, Exception) and not isinstance(result, InvalidProof)]
+    return [not isinstance(result, Exception) for result in results]
+
+
+@pytest.mark.parametrize("by", [0, 1], ids=["link", "code"])
+async def test_each_proof_signs_in_once_and_for_both(world: World, people: People, by: int) -> None:
+    user_id, email = await add_user(world)
+    await ask(people, email)
+    (proofs,) = await letters(world, email)
+    token = await people.logins.redeem(proofs[by], BROWSER)
+    assert (await people.sessions.authenticate(token)).user_id == user_id
+    assert [await signs_in(people, proof) for proof in proofs] == [False, False]
+    assert await sessions_of(world, email) == 1
+
+
+@pytest.mark.parametrize("by", [0, 1], ids=["link", "code"])
+async def test_a_hundred_at_once_make_one_session(world: World, people: People, by: int) -> None:
+    _, email = await add_user(world)
+    await ask(people, email)
+    (proofs,) = await letters(world, email)
+    attempts = [people.logins.redeem(proofs[by], BROWSER) for _ in range(100 if by == 0 else 20)]
+    assert sum(await outcomes(*attempts)) == 1
+    assert await sessions_of(world, email) == 1
+
+
+async def test_link_and_code_at_once_make_one_session(world: World, people: People) -> None:
+    _, email = await add_user(world)
+    await ask(people, email)
+    (proofs,) = await letters(world, email)
+    assert sum(await outcomes(*[people.logins.redeem(proof, BROWSER) for proof in proofs * 5])) == 1
+    assert await sessions_of(world, email) == 1
+
+
+async def test_the_address_is_known_in_any_case(world: World, people: People) -> None:
+    _, email = await add_user(world)
+    await ask(people, email.upper())
+    ((_, by_code),) = await letters(world, email)
+    assert await signs_in(people, LoginProof(email=email.upper(), code=by_code.code))
+
+
+async def test_only_known_unblocked_addresses_get_letters(world: World, people: People) -> None:
+    _, blocked = await add_user(world)
+    await world.rows("UPDATE users SET blocked_at = now() WHERE email = $1", blocked)
+    unknown = f"{uuid4()}@example.test"
+    for email in (blocked, unknown):
+        await ask(people, email)
+        assert await letters(world, email) == []
+        challenge = await world.row("SELECT * FROM login_challenges WHERE email = $1", email)
+        assert (challenge["state"], challenge["user_id"]) == ("open", None)
+
+
+async def test_one_who_is_blocked_meanwhile_does_not_come_in(world: World, people: People) -> None:
+    _, email = await add_user(world)
+    await ask(people, email, times=2)
+    (by_link, _), (_, by_code) = await letters(world, email)
+    await world.rows("UPDATE users SET blocked_at = now() WHERE email = $1", email)
+    assert not await signs_in(people, by_link)
+    assert not await signs_in(people, by_code)
+    assert await sessions_of(world, email) == 0
+
+
+async def test_the_letter_says_what_is_needed(world: World, clock: MovableClock) -> None:
+    _, email = await add_user(world)
+    people = make_people(world, clock, public_url="https://chat.example.test/", login_lifetime_seconds=300)
+    await ask(people, email)
+    (fields,) = await letters_to(world, email)
+    assert fields["link"].startswith("https://chat.example.test/auth/verify#")
+    assert fields["minutes"] == "5"
+    mail = await world.row("SELECT template, language, created_at, useful_until FROM mails WHERE recipient = $1", email)
+    assert (mail["template"], mail["language"]) == ("login", "en")
+    assert mail["useful_until"] - mail["created_at"] == timedelta(minutes=5)
+
+
+async def test_resending_keeps_earlier_links_and_three_are_live_at_most(world: World, people: People) -> None:
+    _, email = await add_user(world)
+    await ask(people, email, times=MAX_OPEN + 2)
+    proofs = await letters(world, email)
+    assert len(proofs) == MAX_OPEN
+    assert [await signs_in(people, by_link) for by_link, _ in proofs] == [True] * MAX_OPEN
+
+
+async def test_deciding_at_once_lets_three_live_at_most(world: World, people: People) -> None:
+    _, email = await add_user(world)
+    for _ in range(10):
+        await people.logins.request_link(email, "ru", IP)
+    await asyncio.gather(*[people.logins.decide_requested() for _ in range(5)])
+    assert len(await letters(world, email)) == MAX_OPEN
+
+
+async def test_one_that_is_over_makes_room(world: World, people: People, clock: MovableClock) -> None:
+    _, email = await add_user(world)
+    await ask(people, email, times=MAX_OPEN)
+    first, *_ = await letters(world, email)
+    assert await signs_in(people, first[0])
+    await ask(people, email, times=2)
+    assert len(await letters(world, email)) == MAX_OPEN + 1
+    clock.pass_time(minutes=10)
+    await ask(people, email, times=MAX_OPEN + 1)
+    assert len(await letters(world, email)) == 2 * MAX_OPEN + 1
+
+
+@pytest.mark.parametrize("by", [0, 1], ids=["link", "code"])
+async def test_it_works_for_ten_minutes(world: World, people: People, clock: MovableClock, by: int) -> None:
+    _, email = await add_user(world)
+    await ask(people, email, times=2)
+    early, late = await letters(world, email)
+    clock.pass_time(minutes=9, seconds=59)
+    assert await signs_in(people, early[by])
+    clock.pass_time(seconds=1)
+    assert not await signs_in(people, late[by])
+
+
+async def test_the_ten_minutes_begin_when_it_is_decided(world: World, people: People, clock: MovableClock) -> None:
+    _, email = await add_user(world)
+    await people.logins.request_link(email, "en", IP)
+    clock.pass_time(minutes=30)
+    await people.logins.decide_requested()
+    ((by_link, _),) = await letters(world, email)
+    clock.pass_time(minutes=9)
+    assert await signs_in(people, by_link)
+
+
+async def test_five_wrong_codes_end_it_with_its_link(world: World, people: People) -> None:
+    _, email = await add_user(world)
+    await ask(people, email)
+    ((by_link, by_code),) = await letters(world, email)
+    for _ in range(MAX_WRONG_CODES):
+        assert not await signs_in(people, another_code(by_code))
+    assert not await signs_in(people, by_code)
+    assert not await signs_in(people, by_link)
+
+
+async def test_four_wrong_codes_do_not(world: World, people: People) -> None:
+    _, email = await add_user(world)
+    await ask(people, email)
+    ((_, by_code),) = await letters(world, email)
+    for _ in range(MAX_WRONG_CODES - 1):
+        assert not await signs_in(people, another_code(by_code))
+    assert await signs_in(people, by_code)
+
+
+async def test_a_wrong_code_counts_against_all_that_are_live(world: World, people: People) -> None:
+    _, email = await add_user(world)
+    await ask(people, email, times=2)
+    proofs = await letters(world, email)
+    codes = [by_code for _, by_code in proofs]
+    for _ in range(MAX_WRONG_CODES):
+        assert not await signs_in(people, another_code(*codes))
+    assert [await signs_in(people, proof) for pair in proofs for proof in pair] == [False] * 4
+    await ask(people, email)
+    assert await signs_in(people, (await letters(world, email))[-1][0])
+
+
+async def test_wrong_codes_at_once_are_all_counted(world: World, people: People) -> None:
+    _, email = await add_user(world)
+    await ask(people, email)
+    ((_, by_code),) = await letters(world, email)
+    wrong = another_code(by_code)
+    assert not any(await outcomes(*[people.logins.redeem(wrong, BROWSER) for _ in range(15)]))
+    challenge = await world.row("SELECT state, wrong_codes FROM login_challenges WHERE email = $1", email)
+    assert (challenge["state"], challenge["wrong_codes"]) == ("burnt", MAX_WRONG_CODES)
+
+
+async def test_a_code_is_of_its_address_alone(world: World, people: People) -> None:
+    _, email = await add_user(world)
+    _, other = await add_user(world)
+    await ask(people, email)
+    await ask(people, other)
+    ((_, by_code),) = await letters(world, email)
+    ((_, others_code),) = await letters(world, other)
+    if by_code.code != others_code.code:
+        assert not await signs_in(people, LoginProof(email=other, code=by_code.code))
+    assert await signs_in(people, by_code)
+
+
+async def test_the_code_of_an_unknown_address_lets_nobody_in(world: World, people: People) -> None:
+    """Even one that is guessed right: there is no user behind it."""
+    unknown = f"{uuid4()}@example.test"
+    await ask(people, unknown)
+    known_hash = people.logins._hashes.codes.hash(f"{unknown}\n123456")
+    await world.rows("UPDATE login_challenges SET code_hash = $2 WHERE email = $1", unknown, known_hash)
+    assert not await signs_in(people, LoginProof(email=unknown, code="123456"))
+
+
+async def test_guesses_for_an_address_are_limited_known_or_not(world: World, people: People) -> None:
+    _, email = await add_user(world)
+    for address in (email, f"{uuid4()}@example.test"):
+        for _ in range(20):
+            assert not await signs_in(people, LoginProof(email=address, code="000000"))
+        with pytest.raises(RateLimited):
+            await people.logins.redeem(LoginProof(email=address, code="000000"), BROWSER)
+    await ask(people, email)
+    assert await signs_in(people, (await letters(world, email))[0][0])
+
+
+async def test_letters_to_an_address_are_limited_and_nobody_is_told(world: World, clock: MovableClock) -> None:
+    _, email = await add_user(world)
+    people = make_people(world, clock, login_mails_per_email_ip_hour=1, login_mails_per_email_hour=2)
+    for ip in ("192.0.2.1", "192.0.2.1", "192.0.2.2", "192.0.2.3"):
+        await people.logins.request_link(email, "en", ip)
+    await people.logins.decide_requested()
+    assert len(await letters(world, email)) == 2
+    states = await world.rows("SELECT state FROM login_challenges WHERE email = $1 ORDER BY id", email)
+    assert [row["state"] for row in states] == ["open", "declined", "open", "declined"]
+
+
+async def test_requests_from_one_place_are_limited(world: World, clock: MovableClock) -> None:
+    people = make_people(world, clock, login_rpm_per_ip=2)
+    for _ in range(2):
+        await people.logins.request_link(f"{uuid4()}@example.test", "en", IP)
+    with pytest.raises(RateLimited):
+        await people.logins.request_link(f"{uuid4()}@example.test", "en", IP)
+    await people.logins.request_link(f"{uuid4()}@example.test", "en", "192.0.2.9")
+
+
+async def test_proofs_are_nowhere_in_the_database(world: World, people: People) -> None:
+    _, email = await add_user(world)
+    await ask(people, email)
+    ((by_link, by_code),) = await letters(world, email)
+    token = await people.logins.redeem(by_link, BROWSER)
+    stored = str(
+        await world.rows("SELECT t::text FROM login_challenges t WHERE email = $1", email)
+        + await world.rows("SELECT t::text FROM mails t WHERE recipient = $1", email)
+        + await world.rows("SELECT t::text FROM sessions t")
+    )
+    for secret in (by_link.token or "", by_code.code or "", token):
+        assert secret not in stored
+        assert secret.encode().hex() not in stored
+
+
+async def test_links_survive_the_rotation_of_their_secret_once(world: World, clock: MovableClock) -> None:
+    _, email = await add_user(world)
+    first, second, third = (Secret(letter * 40) for letter in "abc")
+    await ask(make_people(world, clock, auth_token_secret=first), email, times=2)
+    mails = await world.rows("SELECT sealed_fields FROM mails WHERE recipient = $1 ORDER BY id", email)
+    rotated = make_people(world, clock, auth_token_secret=second, auth_token_secret_previous=first)
+    opened = [rotated._seal.open(row["sealed_fields"]) for row in mails]
+    proofs = [LoginProof(token=fields["link"].partition("#")[2]) for fields in opened if fields]
+    assert await signs_in(rotated, proofs[0])
+    rotated_twice = make_people(world, clock, auth_token_secret=third, auth_token_secret_previous=second)
+    assert not await signs_in(rotated_twice, proofs[1])
+
+
+async def test_what_is_long_over_is_forgotten(world: World, people: People, clock: MovableClock) -> None:
+    _, email = await add_user(world)
+    await ask(people, email)
+    ((by_link, _),) = await letters(world, email)
+    await people.logins.redeem(by_link, BROWSER)
+    await world.rows("UPDATE mails SET state = 'sent', resolved_at = $1, sealed_fields = NULL", clock())
+    for days, left in ((0, (1, 1, 1)), (2, (0, 1, 1)), (29, (0, 1, 0)), (60, (0, 0, 0))):
+        clock.pass_time(days=days)
+        await people._forget_old()
+        challenges = await world.rows("SELECT 1 FROM login_challenges WHERE email = $1", email)
+        mails = await world.rows("SELECT 1 FROM mails WHERE recipient = $1", email)
+        assert (len(challenges), await sessions_of(world, email), len(mails)) == left

@@ -1,0 +1,128 @@
+"""How many chats a user, an address and a company may send, as a client sees it."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+import pytest
+
+from support.fake_gateway import FakeGateway
+from support.product import Client, client_of, error_of, served_product
+from support.world import Person, World
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+LIMITED = (429, "rate_limited")
+
+
+@asynccontextmanager
+async def limited(database_url: str, gateway: FakeGateway, person: Person, **changes: object) -> AsyncIterator[Client]:
+    """A client of a product_api with other limits."""
+    async with served_product(database_url, gateway.url, **changes) as url, client_of(url, person) as client:
+        yield client
+
+
+def left(response: httpx.Response) -> dict[str, int]:
+    """What the headers say is left."""
+    return {name: int(count) for name, count in re.findall(r'"(\w+)";r=(\d+);t=\d+', response.headers["ratelimit"])}
+
+
+async def test_a_user_is_limited_and_told(database_url: str, gateway: FakeGateway, person: Person) -> None:
+    rates = {"chat_rpm_per_user": 2, "chat_rpm_per_ip": 300, "chat_rpm_per_company": 5}
+    async with limited(database_url, gateway, person, **rates) as client:
+        first, second, third = [await client.send() for _ in range(3)]
+        assert left(first) == {"user": 1, "ip": 299, "company": 4}
+        assert left(second)["user"] == 0
+        assert first.headers["ratelimit-policy"] == '"user";q=2;w=60, "ip";q=300;w=60, "company";q=5;w=60'
+        assert error_of(third) == LIMITED
+        assert 55 <= int(third.headers["retry-after"]) <= 60
+        assert left(third) == {"user": 0, "ip": 298, "company": 3}
+
+
+async def test_a_stream_has_the_headers_too(database_url: str, gateway: FakeGateway, person: Person) -> None:
+    async with limited(database_url, gateway, person, chat_rpm_per_user=1) as client:
+        response = await client.send(stream=True)
+        assert response.headers["content-type"] == "text/event-stream; charset=utf-8"
+        assert left(response)["user"] == 0
+        refused = await client.send(stream=True)
+        assert error_of(refused) == LIMITED
+
+
+async def test_a_retry_is_never_limited(database_url: str, gateway: FakeGateway, person: Person) -> None:
+    async with limited(database_url, gateway, person, chat_rpm_per_user=1) as client:
+        message = client.message()
+        first = await client.http.post("/v1/chat", json=message)
+        assert error_of(await client.send()) == LIMITED
+        for _ in range(3):
+            again = await client.http.post("/v1/chat", json=message)
+            assert (again.status_code, again.json()) == (200, first.json())
+            assert "ratelimit" not in again.headers
+
+
+async def test_the_limit_comes_before_the_look_at_the_text(
+    database_url: str, gateway: FakeGateway, person: Person
+) -> None:
+    async with limited(database_url, gateway, person, chat_rpm_per_user=1) as client:
+        assert error_of(await client.send("")) == (422, "empty_text")
+        assert error_of(await client.send("")) == LIMITED
+
+
+async def test_what_is_limited_leaves_no_trace(
+    world: World, database_url: str, gateway: FakeGateway, person: Person
+) -> None:
+    async with limited(database_url, gateway, person, chat_rpm_per_user=1) as client:
+        await client.ask()
+        await asyncio.gather(*[client.send() for _ in range(10)])
+    assert len(await world.messages(person)) == 2
+    assert len(gateway.calls) == 1
+
+
+async def test_at_once_as_many_are_let_in_as_one_after_the_other(
+    world: World, database_url: str, gateway: FakeGateway, person: Person
+) -> None:
+    async with limited(database_url, gateway, person, chat_rpm_per_user=7) as client:
+        answers = await asyncio.gather(*[client.send() for _ in range(30)])
+    assert sorted(answer.status_code for answer in answers) == [200] * 7 + [429] * 23
+    assert len(await world.messages(person)) == 14
+
+
+async def test_a_company_is_limited_over_its_users_and_another_is_not(
+    world: World, database_url: str, gateway: FakeGateway, person: Person
+) -> None:
+    colleague, stranger = await world.person(company_id=person.company_id), await world.person()
+    async with limited(database_url, gateway, person, chat_rpm_per_company=2) as client:
+        url = str(client.http.base_url)
+        await client.ask()
+        async with client_of(url, colleague) as theirs, client_of(url, stranger) as others:
+            await theirs.ask()
+            assert error_of(await client.send()) == LIMITED
+            assert error_of(await theirs.send()) == LIMITED
+            await others.ask()
+
+
+async def test_an_address_is_the_one_that_our_proxies_tell(
+    database_url: str, gateway: FakeGateway, person: Person
+) -> None:
+    changes = {"chat_rpm_per_ip": 1, "trusted_proxies": "127.0.0.1"}
+    async with limited(database_url, gateway, person, **changes) as client:
+
+        async def send(forwarded: str) -> int:
+            headers = {"X-Forwarded-For": forwarded}
+            return (await client.http.post("/v1/chat", json=client.message(), headers=headers)).status_code
+
+        assert [await send("192.0.2.1"), await send("192.0.2.1")] == [200, 429]
+        assert await send("192.0.2.2") == 200
+        # What a client writes itself stands before what our proxy adds, and is not believed.
+        assert await send("203.0.113.1, 192.0.2.2") == 429
+        assert [await send("2001:db8::1"), await send("2001:db8::2")] == [200, 429]
+
+
+async def test_without_proxies_a_header_changes_nothing(
+    database_url: str, gateway: FakeGateway, person: Person
+) -> None:
+    async with limited(database_url, gateway, person, chat_rpm_per_ip=1) as client:
+        await client.ask()
+        headers = {"X-Forwarded-For": "192.0.2.77"}
+        assert error_of(await client.http.post("/v1/chat", json=client.message(), headers=headers)) == LIMITED

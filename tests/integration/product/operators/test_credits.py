@@ -1,0 +1,179 @@
+"""Adding and adjusting credits, once per external id."""
+
+import asyncio
+from collections import Counter
+from decimal import Decimal
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+
+from support.product import error_of
+from support.world import World
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+async def add(http: httpx.AsyncClient, company_id: UUID, amount: object, external_id: str) -> httpx.Response:
+    body = {"amount_credits": amount, "external_id": external_id}
+    return await http.post(f"/admin/companies/{company_id}/credits", json=body)
+
+
+async def adjust(http: httpx.AsyncClient, company_id: UUID, amount: object, external_id: str) -> httpx.Response:
+    body = {"amount_credits": amount, "external_id": external_id, "reason": "A mistake of ours"}
+    return await http.post(f"/admin/companies/{company_id}/credits/adjustments", json=body)
+
+
+async def balance(world: World, company_id: UUID) -> Decimal:
+    row = await world.row("SELECT balance_credits FROM accounts WHERE company_id = $1", company_id)
+    amount: Decimal = row["balance_credits"]
+    return amount
+
+
+async def test_credits_are_added_with_their_entry(world: World, http: httpx.AsyncClient) -> None:
+    person = await world.person(balance="0")
+    invoice = f"invoice-{uuid4()}"
+    entry = (await add(http, person.company_id, "12.345678", invoice)).json()
+    assert entry["kind"] == "top_up"
+    assert entry["external_id"] == invoice
+    assert (entry["amount_credits"], entry["balance_after_credits"]) == ("12.345678", "12.345678")
+    assert await balance(world, person.company_id) == Decimal("12.345678")
+    await world.check_books()
+
+
+async def test_the_same_external_id_again_adds_nothing(world: World, http: httpx.AsyncClient) -> None:
+    person = await world.person(balance="0")
+    invoice = f"invoice-{uuid4()}"
+    first = (await add(http, person.company_id, "10", invoice)).json()
+    await add(http, person.company_id, "5", f"invoice-{uuid4()}")
+    assert (await add(http, person.company_id, "10.000000", invoice)).json() == first
+    assert await balance(world, person.company_id) == Decimal(15)
+
+
+async def test_one_external_id_many_times_at_once_credits_once(world: World, http: httpx.AsyncClient) -> None:
+    person = await world.person(balance="0")
+    invoice = f"invoice-{uuid4()}"
+    answers = await asyncio.gather(*[add(http, person.company_id, "10", invoice) for _ in range(50)])
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({answer.text for answer in answers}) == 1
+    assert await balance(world, person.company_id) == Decimal(10)
+    recorded = await world.rows("SELECT after FROM audit_log WHERE target_ids @> ARRAY[$1]", invoice)
+    assert Counter('"is_repeated": true' in row["after"] for row in recorded) == {False: 1, True: 49}
+    await world.check_books()
+
+
+async def test_one_external_id_for_two_companies_at_once_credits_one(world: World, http: httpx.AsyncClient) -> None:
+    for _ in range(10):
+        people = [await world.person(balance="0") for _ in range(2)]
+        invoice = f"invoice-{uuid4()}"
+        answers = await asyncio.gather(*[add(http, person.company_id, "10", invoice) for person in people])
+        assert sorted(answer.status_code for answer in answers) == [200, 409]
+        assert sorted([await balance(world, person.company_id) for person in people]) == [0, 10]
+
+
+async def test_an_external_id_of_another_movement_is_a_conflict(world: World, http: httpx.AsyncClient) -> None:
+    person, other = await world.person(balance="0"), await world.person(balance="0")
+    invoice = f"invoice-{uuid4()}"
+    await add(http, person.company_id, "10", invoice)
+    for refused in (
+        await add(http, person.company_id, "11", invoice),
+        await add(http, other.company_id, "10", invoice),
+        await adjust(http, person.company_id, "10", invoice),
+    ):
+        assert error_of(refused) == (409, "external_id_conflict")
+    assert await balance(world, person.company_id) == Decimal(10)
+
+
+async def test_a_balance_is_adjusted_up_and_down(world: World, http: httpx.AsyncClient) -> None:
+    person = await world.person(balance="10")
+    down = await adjust(http, person.company_id, "-4.5", f"fix-{uuid4()}")
+    assert down.json()["kind"] == "adjustment"
+    assert down.json()["balance_after_credits"] == "5.500000"
+    await adjust(http, person.company_id, "0.5", f"fix-{uuid4()}")
+    assert await balance(world, person.company_id) == Decimal(6)
+    await world.check_books()
+
+
+async def test_no_more_is_taken_than_is_free(world: World, http: httpx.AsyncClient) -> None:
+    person = await world.person(balance="10")
+    assert error_of(await adjust(http, person.company_id, "-10.000001", "over")) == (409, "balance_out_of_range")
+    await world.rows("UPDATE accounts SET held_credits = 3 WHERE company_id = $1", person.company_id)
+    assert error_of(await adjust(http, person.company_id, "-7.000001", "over")) == (409, "balance_out_of_range")
+    assert (await adjust(http, person.company_id, "-7", f"fix-{uuid4()}")).status_code == 200
+    await world.rows("UPDATE accounts SET held_credits = 0 WHERE company_id = $1", person.company_id)
+
+
+async def test_withdrawals_at_once_never_take_more_than_there_is(world: World, http: httpx.AsyncClient) -> None:
+    person = await world.person(balance="10")
+    answers = await asyncio.gather(*[adjust(http, person.company_id, "-3", f"fix-{uuid4()}") for _ in range(8)])
+    assert Counter(answer.status_code for answer in answers) == {200: 3, 409: 5}
+    assert await balance(world, person.company_id) == Decimal(1)
+    await world.check_books()
+
+
+NO_AMOUNTS = [
+    "",
+    "0",
+    "0.000000",
+    "0.0000001",
+    "NaN",
+    "Infinity",
+    "-Infinity",
+    "1e4",
+    "1000000000",
+    "1.",
+    ".5",
+    "+1",
+    5,
+    "1\n",
+]
+
+
+@pytest.mark.parametrize("amount", [*NO_AMOUNTS, "-1"])
+async def test_an_amount_that_cannot_be_added_is_refused(world: World, http: httpx.AsyncClient, amount: object) -> None:
+    person = await world.person(balance="0")
+    assert error_of(await add(http, person.company_id, amount, "x")) == (400, "invalid_request")
+    assert await balance(world, person.company_id) == Decimal(0)
+
+
+@pytest.mark.parametrize("amount", [*NO_AMOUNTS, "--1", "-", "-0"])
+async def test_an_amount_that_cannot_adjust_is_refused(world: World, http: httpx.AsyncClient, amount: object) -> None:
+    person = await world.person(balance="0")
+    assert error_of(await adjust(http, person.company_id, amount, "x")) == (400, "invalid_request")
+
+
+async def test_the_least_and_the_most(world: World, http: httpx.AsyncClient) -> None:
+    person = await world.person(balance="0")
+    for amount in ("0.000001", "999999999.999999"):
+        entry = (await add(http, person.company_id, amount, f"x-{uuid4()}")).json()
+        assert entry["amount_credits"] == amount
+    assert await balance(world, person.company_id) == Decimal(10**9)
+
+
+async def test_a_balance_does_not_rise_beyond_what_is_possible(world: World, http: httpx.AsyncClient) -> None:
+    person = await world.person(balance="9999999999999")
+    assert error_of(await add(http, person.company_id, "2", f"x-{uuid4()}")) == (409, "balance_out_of_range")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"amount_credits": "1"},
+        {"amount_credits": "x", "external_id": "x"},
+        {"amount_credits": "1", "external_id": ""},
+        {"amount_credits": "1", "external_id": "a b"},
+    ],
+)
+async def test_a_body_that_is_no_movement_is_refused(
+    world: World, http: httpx.AsyncClient, body: dict[str, Any]
+) -> None:
+    person = await world.person()
+    refused = await http.post(f"/admin/companies/{person.company_id}/credits", json=body)
+    assert error_of(refused) == (400, "invalid_request")
+
+
+async def test_a_company_that_is_not_there_gets_nothing(http: httpx.AsyncClient) -> None:
+    assert error_of(await add(http, uuid4(), "1", f"x-{uuid4()}")) == (404, "company_not_found")
+    assert error_of(await adjust(http, uuid4(), "1", f"x-{uuid4()}")) == (404, "company_not_found")

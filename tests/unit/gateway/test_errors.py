@@ -1,0 +1,104 @@
+import json
+from typing import Any
+
+import pytest
+from litestar import Response
+from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
+
+from b2b_chat.contract.errors import FAILURES, ErrorBody
+from b2b_chat.gateway.errors import ClientLeft, UpstreamFailure, code_of_rejection, on_exception
+from b2b_chat.kit.errors import InvalidRequest
+from b2b_chat.kit.strict_json import UnsupportedMediaType
+
+
+def answer(error: Exception) -> Response[Any]:
+    request: Any = None  # it plays no part
+    return on_exception(request, error)
+
+
+@pytest.mark.parametrize(
+    ("status", "codes", "code"),
+    [
+        (302, (None, None), "upstream_not_found"),
+        (400, (None, "invalid_request_error"), "upstream_rejected"),
+        (400, ("context_length_exceeded", "invalid_request_error"), "context_length_exceeded"),
+        (400, ("content_filter", None), "content_filtered"),
+        (400, ("content_policy_violation", None), "content_filtered"),
+        (401, ("invalid_api_key", "invalid_request_error"), "upstream_authentication"),
+        (402, (None, None), "upstream_rejected"),
+        (403, ("unsupported_country_region_territory", "request_forbidden"), "upstream_permission"),
+        (404, ("model_not_found", "invalid_request_error"), "upstream_not_found"),
+        (404, (None, None), "upstream_not_found"),
+        (408, (None, None), "upstream_timeout"),
+        (409, (None, None), "upstream_conflict"),
+        (413, (None, None), "upstream_payload_too_large"),
+        (418, (None, None), "upstream_rejected"),
+        (422, (None, None), "upstream_unprocessable"),
+        (429, ("rate_limit_exceeded", "requests"), "upstream_rate_limited"),
+        (429, (None, "tokens"), "upstream_rate_limited"),
+        (429, ("insufficient_quota", "insufficient_quota"), "upstream_quota_exhausted"),
+        (429, (None, "insufficient_quota"), "upstream_quota_exhausted"),
+        (429, ("billing_hard_limit_reached", None), "upstream_quota_exhausted"),
+        (403, ("billing_not_active", None), "upstream_quota_exhausted"),
+        (500, (None, "server_error"), "upstream_failed"),
+        (501, (None, None), "upstream_failed"),
+        (502, (None, None), "upstream_failed"),
+        (503, (None, None), "upstream_unavailable"),
+        (504, (None, None), "upstream_timeout"),
+        (599, (None, None), "upstream_failed"),
+        (None, (None, "server_error"), "upstream_failed"),
+        (None, ("rate_limit_exceeded", None), "upstream_rate_limited"),
+    ],
+)
+def test_every_rejection_has_a_name(status: int | None, codes: tuple[str | None, ...], code: str) -> None:
+    assert code_of_rejection(status, codes) == code
+    assert code in FAILURES
+
+
+def test_a_failure_of_openai_is_answered_with_its_row() -> None:
+    response = answer(UpstreamFailure("upstream_failed"))
+    assert response.status_code == 502
+    assert response.content == FAILURES["upstream_failed"].body
+    assert "Retry-After" not in response.headers
+
+
+@pytest.mark.parametrize(("seconds", "header"), [(0, "0"), (0.2, "1"), (2, "2"), (2.1, "3")])
+def test_when_to_come_back_is_passed_on_and_never_too_early(seconds: float, header: str) -> None:
+    response = answer(UpstreamFailure("upstream_rate_limited", retry_after_seconds=seconds))
+    assert response.status_code == 429
+    assert response.headers["Retry-After"] == header
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [
+        (NotFoundException(), 404, "not_found"),
+        (MethodNotAllowedException(), 405, "method_not_allowed"),
+        (HTTPException(status_code=413), 413, "body_too_large"),
+        (HTTPException(status_code=400), 400, "invalid_body"),
+        (InvalidRequest("Something closer."), 400, "invalid_body"),
+        (UnsupportedMediaType(), 415, "unsupported_media_type"),
+        (RuntimeError("a secret"), 500, "internal_error"),
+    ],
+)
+def test_everything_else_is_answered_from_the_vocabulary(error: Exception, status: int, code: str) -> None:
+    response = answer(error)
+    assert response.status_code == status
+    assert isinstance(response.content, ErrorBody)
+    assert response.content.error.code == code
+    assert response.content.error.type == FAILURES[code].type
+    assert "secret" not in json.dumps(response.content.error.message)
+
+
+def test_what_is_wrong_with_a_body_is_told() -> None:
+    content = answer(InvalidRequest("Something closer.")).content
+    assert content.error.message == "Something closer."
+
+
+def test_which_methods_are_allowed_is_told() -> None:
+    assert answer(MethodNotAllowedException(headers={"Allow": "GET"})).headers["Allow"] == "GET"
+
+
+def test_nobody_is_answered_with_nothing() -> None:
+    response = answer(ClientLeft())
+    assert (response.status_code, response.content) == (499, None)

@@ -1,0 +1,29 @@
+from uuid import uuid4
+
+import pytest
+
+from b2b_chat.product.companies.ceiling import RoleTooLow, require_reach
+from b2b_chat.product.companies.models import Role
+from b2b_chat.product.identity.viewer import Viewer
+
+
+def a_viewer(role: Role | None) -> Viewer:
+    return Viewer(uuid4(), "session", uuid4(), uuid4(), None, role, frozenset(), is_operator=False)
+
+
+@pytest.mark.parametrize(
+    ("own", "reached"),
+    [
+        (None, []),
+        (Role.MEMBER, [Role.MEMBER]),
+        (Role.ADMIN, [Role.MEMBER, Role.ADMIN]),
+        (Role.OWNER, [Role.MEMBER, Role.ADMIN, Role.OWNER]),
+    ],
+)
+def test_a_role_reaches_up_to_itself(own: Role | None, reached: list[Role]) -> None:
+    for role in Role:
+        if role in reached:
+            require_reach(a_viewer(own), role)
+        else:
+            with pytest.raises(RoleTooLow):
+                require_reach(a_viewer(own), role)

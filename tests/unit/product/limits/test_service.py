@@ -1,0 +1,174 @@
+import re
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import structs
+
+from b2b_chat.product.companies.models import Role
+from b2b_chat.product.identity.viewer import SCOPES_OF_ROLES, Viewer
+from b2b_chat.product.limits.memory import WindowsInMemory
+from b2b_chat.product.limits.service import Limits, RateLimited, Rates
+
+RATES = Rates(
+    chat_per_company_and_minute=5,
+    chat_per_user_and_minute=3,
+    chat_per_ip_and_minute=4,
+    login_per_ip_and_minute=3,
+    link_per_email_and_ip_and_hour=2,
+    link_per_email_and_hour=3,
+)
+STATE = re.compile(r'"(\w+)";r=(\d+);t=(\d+)')
+
+
+class Time:
+    """Seconds since the epoch, moved by the test. It stands still, so a hit is over a second after its minute."""
+
+    def __init__(self) -> None:
+        self.now = 1_800_000_000.25
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def make(time: Callable[[], float], **changes: int) -> Limits:
+    return Limits(WindowsInMemory(time), structs.replace(RATES, **changes), time)
+
+
+def a_viewer(company_id: UUID | None = None) -> Viewer:
+    return Viewer(
+        user_id=uuid4(), via="session", credential_id=uuid4(), acting_in=company_id or uuid4(), obstacle=None,
+        role=Role.MEMBER, scopes=SCOPES_OF_ROLES[Role.MEMBER], is_operator=False,
+    )  # fmt: skip
+
+
+async def wait_of(refused: Any) -> int:
+    with pytest.raises(RateLimited) as raised:
+        await refused
+    return int(raised.value.headers["Retry-After"])
+
+
+async def test_a_user_may_send_so_many_a_minute() -> None:
+    time, viewer = Time(), a_viewer()
+    limits = make(time)
+    for left in (2, 1, 0):
+        headers = await limits.admit_chat(viewer, "192.0.2.1")
+        assert headers["RateLimit-Policy"] == '"user";q=3;w=60, "ip";q=4;w=60, "company";q=5;w=60'
+        assert STATE.findall(headers["RateLimit"]) == [
+            ("user", str(left), "61"), ("ip", str(left + 1), "61"), ("company", str(left + 2), "61")
+        ]  # fmt: skip
+    assert await wait_of(limits.admit_chat(viewer, "192.0.2.1")) == 61
+
+
+async def test_an_address_is_limited_over_all_who_use_it() -> None:
+    limits = make(Time())
+    for _ in range(4):
+        await limits.admit_chat(a_viewer(), "192.0.2.1")
+    await wait_of(limits.admit_chat(a_viewer(), "192.0.2.1"))
+    await limits.admit_chat(a_viewer(), "192.0.2.2")
+
+
+async def test_a_company_is_limited_over_all_its_users() -> None:
+    limits, company_id = make(Time()), uuid4()
+    for number in range(5):
+        await limits.admit_chat(a_viewer(company_id), f"192.0.2.{number}")
+    await wait_of(limits.admit_chat(a_viewer(company_id), "192.0.2.9"))
+    await limits.admit_chat(a_viewer(), "192.0.2.9")
+
+
+async def test_the_refusal_says_which_limit_is_used_up() -> None:
+    limits, viewer = make(Time()), a_viewer()
+    for _ in range(3):
+        await limits.admit_chat(viewer, "192.0.2.1")
+    with pytest.raises(RateLimited) as raised:
+        await limits.admit_chat(viewer, "192.0.2.1")
+    left = {name: int(remaining) for name, remaining, _ in STATE.findall(raised.value.headers["RateLimit"])}
+    assert left == {"user": 0, "ip": 1, "company": 2}
+
+
+async def test_what_is_refused_uses_nothing_up() -> None:
+    limits, company_id = make(Time(), chat_per_user_and_minute=1), uuid4()
+    eager = a_viewer(company_id)
+    await limits.admit_chat(eager, "192.0.2.1")
+    for _ in range(20):
+        await wait_of(limits.admit_chat(eager, "192.0.2.1"))
+    for _ in range(3):
+        await limits.admit_chat(a_viewer(company_id), "192.0.2.1")
+
+
+@given(
+    gaps=st.lists(st.floats(0, 90, allow_subnormal=False), min_size=1, max_size=60),
+    user=st.integers(1, 6),
+    ip=st.integers(1, 6),
+    company=st.integers(1, 6),
+)
+async def test_waiting_as_long_as_told_is_never_too_short(gaps: list[float], user: int, ip: int, company: int) -> None:
+    time, viewer = Time(), a_viewer()
+    limits = make(time, chat_per_user_and_minute=user, chat_per_ip_and_minute=ip, chat_per_company_and_minute=company)
+    admitted: list[float] = []
+    for gap in gaps:
+        time.now += gap
+        try:
+            await limits.admit_chat(viewer, "192.0.2.1")
+        except RateLimited as refusal:
+            wait = int(refusal.headers["Retry-After"])
+            assert 1 <= wait <= 61
+            time.now += wait
+            await limits.admit_chat(viewer, "192.0.2.1")
+        admitted.append(time.now)
+    smallest = min(user, ip, company)
+    for first, later in zip(admitted, admitted[smallest:], strict=False):
+        assert later - first >= 60  # never more than the smallest limit within a minute
+
+
+async def test_requests_for_links_are_limited_by_where_they_come_from() -> None:
+    time = Time()
+    limits = make(time)
+    for _ in range(2):
+        await limits.admit_link_request("192.0.2.1")
+    headers = await limits.admit_link_request("192.0.2.1")
+    assert headers["RateLimit"] == '"ip";r=0;t=61'
+    wait = await wait_of(limits.admit_link_request("192.0.2.1"))
+    await wait_of(limits.admit_login("192.0.2.1", None))
+    time.now += wait
+    await limits.admit_login("192.0.2.1", None)
+
+
+async def test_links_are_limited_by_address_and_by_both() -> None:
+    time = Time()
+    limits = make(time)
+    answers = [await limits.allows_link("ann@example.test", ip) for ip in ("192.0.2.1",) * 3 + ("192.0.2.2",) * 2]
+    assert answers == [True, True, False, True, False]
+    assert await limits.allows_link("bob@example.test", "192.0.2.1")
+    time.now += 3601
+    assert await limits.allows_link("ann@example.test", "192.0.2.1")
+
+
+async def test_codes_are_limited_by_address() -> None:
+    limits = make(Time(), login_per_ip_and_minute=1000)
+    for number in range(20):
+        await limits.admit_login(f"192.0.2.{number}", "ann@example.test")
+    await wait_of(limits.admit_login("192.0.2.99", "ann@example.test"))
+    await limits.admit_login("192.0.2.99", "bob@example.test")
+    await limits.admit_login("192.0.2.99", None)
+
+
+async def test_another_process_may_be_quicker() -> None:
+    """Between the look and the hit, the last place may be taken where the storage is shared."""
+    time, viewer = Time(), a_viewer()
+
+    class Shared(WindowsInMemory):
+        async def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:
+            seen = await super().get_moving_window(key, limit, expiry)
+            if "chat-user" in key and not self.taken:
+                self.taken = True
+                await self.acquire_entry(key, limit, expiry, limit)
+            return seen
+
+        taken = False
+
+    limits = Limits(Shared(time), RATES, time)
+    assert await wait_of(limits.admit_chat(viewer, "192.0.2.1")) == 61
