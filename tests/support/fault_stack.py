@@ -40,6 +40,8 @@ RESUME_WINDOW_SECONDS: Final = 4.0
 _HOST: Final = "127.0.0.1"
 _READY_SECONDS: Final = 60
 _KILL_AFTER_SECONDS: Final = 30
+_DEREGISTRATION_SECONDS: Final = 0.5
+"""What a balancer leaves to requests that are on their way to a server when it sends the next ones elsewhere."""
 _PORTS: Final = range(20_000, 32_000)
 """Below the range that the system takes clients' ports from, so that a killed server's port stays free."""
 
@@ -309,6 +311,7 @@ class FaultStack:
         self._successors.append(successor)
         self._usual_targets.setdefault(line, line.target)
         line.target = (_HOST, port)
+        await asyncio.sleep(_DEREGISTRATION_SECONDS)
         await part.terminate()
         return successor
 
