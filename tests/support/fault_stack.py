@@ -54,7 +54,7 @@ PRODUCT_SETTINGS: Final = {
     "CHAT_RESUME_WINDOW_SECONDS": str(RESUME_WINDOW_SECONDS),
     "SSE_KEEP_ALIVE_SECONDS": "1",
     "GATEWAY_CONNECT_TIMEOUT_SECONDS": "2",
-    "GATEWAY_SILENCE_TIMEOUT_SECONDS": "6",
+    "GATEWAY_SILENCE_TIMEOUT_SECONDS": "12",
     "GATEWAY_TOTAL_TIMEOUT_SECONDS": "40",
     "CHAT_RPM_PER_COMPANY": "10000000",
     "CHAT_RPM_PER_USER": "10000000",
@@ -73,7 +73,7 @@ GATEWAY_SETTINGS: Final = {
     "GATEWAY_NONCE_TTL_SECONDS": str(4 * CLOCK_SKEW_SECONDS),
     "SSE_KEEP_ALIVE_SECONDS": "1",
     "UPSTREAM_CONNECT_TIMEOUT_SECONDS": "2",
-    "UPSTREAM_FIRST_TOKEN_TIMEOUT_SECONDS": "4",
+    "UPSTREAM_FIRST_TOKEN_TIMEOUT_SECONDS": "3",
     "UPSTREAM_SILENCE_TIMEOUT_SECONDS": "3",
     "UPSTREAM_TOTAL_TIMEOUT_SECONDS": "30",
     "UPSTREAM_RETRY_BASE_SECONDS": "0.1",
@@ -228,7 +228,7 @@ class FaultStack:
         product, gateway, simulator, client_port, gateway_port, upstream_port, self.spare_port = islice(
             self._more_ports, 7
         )
-        self._successors: list[Part] = []
+        self._others: list[Part] = []
         self._usual_targets: dict[Proxy, Address] = {}
         self.accepted_secrets = [SHARED_SECRET.encode()]
         self.verified_request_ids: set[str] = set()
@@ -259,7 +259,7 @@ class FaultStack:
             "OPENAI_BASE_URL": f"http://{_HOST}:{upstream_port}/v1",
         }
         self.gateway = self._part("gateway", gateway, logs, gateway_environ)
-        self.product = self.new_product(product)
+        self.product = self._product(product)
 
     @property
     def lines(self) -> list[Proxy]:
@@ -272,7 +272,18 @@ class FaultStack:
         return [self.simulator, self.gateway, self.product]
 
     def new_product(self, port: int, **settings: str) -> Part:
-        """A product_api on a port of its own."""
+        """Another product_api, on a port of its own; `end_others` ends it at the latest."""
+        product = self._product(port, **settings)
+        self._others.append(product)
+        return product
+
+    def end_others(self) -> None:
+        """Kill what was started beside the parts."""
+        for part in self._others:
+            part.kill()
+        self._others.clear()
+
+    def _product(self, port: int, **settings: str) -> Part:
         environ = {
             **PRODUCT_SETTINGS,
             "PRODUCT_PORT": str(port),
@@ -308,7 +319,7 @@ class FaultStack:
         name = f"{part.command.upper()}_PORT"
         successor = self._part(part.command, port, self.folder / "logs", {**part.environ, name: str(port), **settings})
         await successor.start()
-        self._successors.append(successor)
+        self._others.append(successor)
         self._usual_targets.setdefault(line, line.target)
         line.target = (_HOST, port)
         await asyncio.sleep(_DEREGISTRATION_SECONDS)
@@ -319,9 +330,7 @@ class FaultStack:
         """End what replaced others, and go back to how it was."""
         for line, target in self._usual_targets.items():
             line.target = target
-        for successor in self._successors:
-            successor.kill()
-        self._successors.clear()
+        self.end_others()
         self._usual_targets.clear()
         await self.heal()
 
@@ -353,7 +362,7 @@ class FaultStack:
                 await self.heal()
                 yield self
             finally:
-                for part in [*self.parts, *self._successors]:
+                for part in [*self.parts, *self._others]:
                     part.kill()
                 if self.postgres.is_up:
                     self.postgres.signal(signal.SIGCONT)

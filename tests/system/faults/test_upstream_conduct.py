@@ -58,7 +58,7 @@ CASES: Final = {
     "reset before headers, once": Conduct("fail_times=1; reset", 2, ANSWERED),
     "reset before headers, persistent": Conduct("reset", ATTEMPTS, "gateway_unavailable"),
     "closed before headers, once": Conduct("fail_times=1; close", 2, ANSWERED),
-    "no answer at all": Conduct("no_answer", 1, "gateway_timeout", streamed_attempts=2),
+    "no answer at all": Conduct("no_answer", 1, "gateway_timeout", streamed_attempts=ATTEMPTS),
     "slow first token": Conduct("first_token_delay_ms=2000", 1, ANSWERED),
     "cut in mid-answer": Conduct("tps=60; cut_after=5", ATTEMPTS, "answer_cut", streamed_attempts=1),
     "reset in mid-answer": Conduct("tps=60; reset_after=5", ATTEMPTS, "answer_cut", streamed_attempts=1),
