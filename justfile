@@ -84,3 +84,53 @@ revision message:
 # Send a test mail to an address, by the mail settings in the environment
 mail-test address:
     uv run b2b-chat mail-test "$1"
+
+# Check every invariant of the money in DATABASE_URL
+ledger-verify:
+    uv run b2b-chat ledger verify
+
+# Print a settings file with every variable: product or gateway
+env-example app:
+    uv run b2b-chat env-example "$1"
+
+# --- Operators' commands; they need DATABASE_URL ------------------------------------------------------------------
+
+# Make somebody an operator and print a key for /admin
+operator-create email:
+    uv run b2b-chat operator-create "$1"
+
+# Make somebody an operator no longer
+operator-remove email:
+    uv run b2b-chat operator-remove "$1"
+
+# Set up a company and print its id
+company-create name owner:
+    uv run b2b-chat company-create "$1" --owner "$2"
+
+# Let nobody act in a company
+company-block company:
+    uv run b2b-chat company-block "$1"
+
+# Let people act in a company again
+company-unblock company:
+    uv run b2b-chat company-unblock "$1"
+
+# Add credits that a company paid for, under an invoice's number
+credits-add company amount external_id:
+    uv run b2b-chat credits-add "$1" "$2" --external-id "$3"
+
+# Correct a company's balance, up or down
+credits-adjust company amount external_id reason:
+    uv run b2b-chat credits-adjust "$1" "$2" --external-id "$3" --reason "$4"
+
+# Let a person, by id or address, do nothing any more
+user-block user:
+    uv run b2b-chat user-block "$1"
+
+# Let a person, by id or address, sign in again
+user-unblock user:
+    uv run b2b-chat user-unblock "$1"
+
+# Print the audit log, newest first; --help lists the filters
+audit *options:
+    uv run b2b-chat audit "$@"

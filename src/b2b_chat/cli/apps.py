@@ -6,7 +6,7 @@ from typing import Final
 
 import click
 
-from b2b_chat.cli.failures import fail, needs, settings_explained
+from b2b_chat.cli.failures import fail, needs, outages_explained, settings_explained
 
 _SIMULATOR_PORT: Final = "8002"
 _AFTER_GRACE_SECONDS: Final = 10
@@ -82,13 +82,16 @@ def openai_simulator(port: int) -> None:
 def migrate() -> None:
     """Bring the database up to date.
 
-    Applies the migrations that the database at DATABASE_URL lacks. Settings are those of product_api.
+    Applies the migrations that the database at DATABASE_URL lacks; it needs no other setting.
     """
     with needs("product"), settings_explained():
+        from b2b_chat.kit.settings import load
         from b2b_chat.product.schema import upgrade_to_head
-        from b2b_chat.product.settings import load_settings
+        from b2b_chat.product.settings import DatabaseSettings
 
-        upgrade_to_head(load_settings().database_url.reveal())
+        url = load(DatabaseSettings, os.environ).database_url.reveal()
+        with outages_explained():
+            upgrade_to_head(url)
 
 
 @click.command()
@@ -110,6 +113,23 @@ def openapi(app: str) -> None:
         click.echo(json.dumps(schema, indent=2))
 
 
+@click.command("env-example")
+@click.argument("app", type=click.Choice(["product", "gateway"]))
+def env_example(app: str) -> None:
+    """Print a settings file that lists every variable of an app."""
+    with needs(app):
+        from b2b_chat.kit.settings import render_example
+
+        if app == "gateway":
+            from b2b_chat.gateway.settings import GatewaySettings
+
+            click.echo(render_example(GatewaySettings), nl=False)
+        else:
+            from b2b_chat.product.settings import ProductSettings
+
+            click.echo(render_example(ProductSettings), nl=False)
+
+
 def _serve(factory: str, *, host: str, port: int, workers: int, grace_seconds: int) -> None:
     """Serve an app until SIGTERM."""
     from b2b_chat.kit.serving import PortBusy, serve
@@ -121,4 +141,4 @@ def _serve(factory: str, *, host: str, port: int, workers: int, grace_seconds: i
         fail(str(error))
 
 
-COMMANDS: Final = (product, gateway, openai_simulator, migrate, openapi)
+COMMANDS: Final = (product, gateway, openai_simulator, migrate, openapi, env_example)

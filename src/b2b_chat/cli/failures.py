@@ -48,5 +48,18 @@ def settings_explained() -> Iterator[None]:
         fail(*error.problems, code=WRONG_USE)
 
 
+@contextmanager
+def outages_explained() -> Iterator[None]:
+    """Around a command: a database that cannot be used ends it with a line."""
+    from b2b_chat.kit.database import is_outage
+
+    try:
+        yield
+    except Exception as error:
+        if not is_outage(error):
+            raise
+        fail(f"the database at DATABASE_URL does not answer ({type(error).__name__}). Check the address, and retry.")
+
+
 def _fail_without(package: str, extra: str) -> NoReturn:
     fail(f"this needs {package}, which is not installed. Run: pip install 'b2b-chat[{extra}]'")

@@ -1,11 +1,12 @@
 """`b2b-chat ledger …`: is the money right?"""
 
 import asyncio
+import os
 from typing import Final
 
 import click
 
-from b2b_chat.cli.failures import fail, needs, settings_explained
+from b2b_chat.cli.failures import fail, needs, outages_explained, settings_explained
 
 _STATEMENT_SECONDS: Final = 600
 _ACQUIRE_SECONDS: Final = 10
@@ -21,10 +22,11 @@ def verify() -> None:
     """Check every invariant of balances, holds and charges, on a live database; exit 1 and name what is broken."""
     with needs("product"), settings_explained():
         from b2b_chat.kit.database import Database
+        from b2b_chat.kit.settings import load
         from b2b_chat.product.credits.verification import Violation, verify_ledger
-        from b2b_chat.product.settings import load_settings
+        from b2b_chat.product.settings import DatabaseSettings
 
-        url = load_settings().database_url.reveal()
+        url = load(DatabaseSettings, os.environ).database_url.reveal()
 
         async def check() -> list[Violation]:
             database = Database(
@@ -40,7 +42,8 @@ def verify() -> None:
             finally:
                 await database.close()
 
-        violations = asyncio.run(check())
+        with outages_explained():
+            violations = asyncio.run(check())
     for violation in violations:
         click.echo(f"{violation.invariant}: {violation.subject}: {violation.finding}", err=True)
     if violations:

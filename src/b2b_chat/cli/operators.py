@@ -17,7 +17,7 @@ from uuid import UUID, uuid4
 import click
 import msgspec
 
-from b2b_chat.cli.failures import fail, needs, settings_explained
+from b2b_chat.cli.failures import fail, needs, outages_explained, settings_explained
 
 if TYPE_CHECKING:
     from b2b_chat.kit.database import Database
@@ -207,7 +207,7 @@ def audit(form: str, since: datetime | None, until: datetime | None, user: str |
 def _shell() -> Iterator[Shell]:
     """Around a command: the services, and every expected failure told in a line."""
     with needs("product"), settings_explained():
-        from b2b_chat.kit.database import DATABASE_OUTAGES, Database
+        from b2b_chat.kit.database import Database
         from b2b_chat.kit.errors import Refusal
         from b2b_chat.kit.request_id import current_request_id
         from b2b_chat.kit.settings import load
@@ -224,11 +224,10 @@ def _shell() -> Iterator[Shell]:
         )
         with asyncio.Runner() as runner:
             try:
-                yield _shell_on(database, runner)
+                with outages_explained():
+                    yield _shell_on(database, runner)
             except Refusal as refusal:
                 fail(refusal.message)
-            except DATABASE_OUTAGES as error:
-                fail(f"the database at DATABASE_URL does not answer ({type(error).__name__}).")
             finally:
                 runner.run(database.close())
 

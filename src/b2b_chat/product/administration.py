@@ -18,6 +18,7 @@ from b2b_chat.product.companies.routes import (
     MemberRoutes,
 )
 from b2b_chat.product.companies.service import Companies
+from b2b_chat.product.limits.service import Limits
 from b2b_chat.product.mail.service import Outbox
 from b2b_chat.product.operators.routes import OperatorCompanyRoutes, OperatorUserRoutes
 from b2b_chat.product.operators.service import Users
@@ -42,7 +43,13 @@ class Administration:
     """The services behind these routes, of one process."""
 
     def __init__(
-        self, settings: ProductSettings, transaction: TransactionFactory, outbox: Outbox, *, clock: Clock = utc_now
+        self,
+        settings: ProductSettings,
+        transaction: TransactionFactory,
+        outbox: Outbox,
+        limits: Limits,
+        *,
+        clock: Clock = utc_now,
     ) -> None:
         self.audit = Audit(transaction)
         self.services: dict[str, Any] = {
@@ -53,6 +60,7 @@ class Administration:
                 transaction,
                 KeyedHash(settings.invite_token_secret, settings.invite_token_secret_previous, purpose="invite link"),
                 outbox,
+                limits,
                 InviteOptions(
                     lifetime_seconds=settings.invite_lifetime_seconds,
                     max_open=settings.max_open_invites,

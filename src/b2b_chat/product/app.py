@@ -59,7 +59,7 @@ def create_litestar(settings: ProductSettings) -> Litestar:
     )
     transaction = transaction_factory(database)
     people = People(settings, database, transaction)
-    administration = Administration(settings, transaction, people.outbox)
+    administration = Administration(settings, transaction, people.outbox, people.limits)
     limits = ChatLimits(
         context_messages=settings.chat_context_limit,
         message_chars=settings.max_message_chars,

@@ -12,7 +12,7 @@ AnswerFailed
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from typing import Final
 
@@ -29,6 +29,7 @@ from b2b_chat.kit.errors import Refusal
 from b2b_chat.kit.request_id import REQUEST_ID_HEADER, current_request_id
 
 _MAX_EVENT_BYTES: Final = 8 * 1024 * 1024
+_DRAIN_SECONDS: Final = 0.1
 _IN_FLIGHT_PAUSE_SECONDS: Final = 0.2
 
 
@@ -152,6 +153,7 @@ class GatewayClient:
                     if text:
                         yield text
                     if result is not None:
+                        await _read_rest(response)
                         yield result
                         return
         raise AnswerCut
@@ -219,6 +221,7 @@ class GatewayClient:
         body = self._encoder.encode(request)
         headers = sign(self._options.shared_secret, "POST", self._url.raw_path_qs, body, unix_seconds=int(time.time()))
         headers["Content-Type"] = "application/json"
+        headers["Accept-Encoding"] = "identity"  # bodies are read as they come
         request_id = current_request_id.get()
         if request_id is not None:
             headers[REQUEST_ID_HEADER] = request_id
@@ -242,6 +245,17 @@ class GatewayClient:
         if detail.retryable:
             return GatewayUnavailable(retry_after) if retry_after else GatewayUnavailable()
         return GatewayRefused()
+
+
+async def _read_rest(response: aiohttp.ClientResponse) -> None:
+    """Read the end of the body, which may come a moment after the result, so that the connection can be used again.
+
+    Nothing that happens here can spoil an answer that is complete.
+    """
+    with suppress(TimeoutError, aiohttp.ClientError):
+        async with asyncio.timeout(_DRAIN_SECONDS):
+            async for _ in response.content.iter_any():
+                pass
 
 
 @contextmanager

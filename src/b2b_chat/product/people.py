@@ -152,4 +152,5 @@ def _rates(settings: ProductSettings) -> Rates:
         login_per_ip_and_minute=settings.login_rpm_per_ip,
         link_per_email_and_ip_and_hour=settings.login_mails_per_email_ip_hour,
         link_per_email_and_hour=settings.login_mails_per_email_hour,
+        invite_per_company_and_hour=settings.invite_mails_per_company_hour,
     )

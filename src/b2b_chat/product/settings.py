@@ -76,6 +76,9 @@ class ProductSettings(Struct, frozen=True):
     invite_lifetime_seconds: Annotated[
         int, Meta(ge=60, le=7_776_000, description="How long an invite can be accepted, seconds")
     ] = 604_800
+    invite_mails_per_company_hour: Annotated[
+        int, Meta(ge=1, le=1_000_000, description="Invites that a company has mailed, resent ones too, per hour")
+    ] = 300
     max_open_invites: Annotated[int, Meta(ge=1, le=100_000, description="Open invites of a company at once")] = 100
 
     email_from: Annotated[

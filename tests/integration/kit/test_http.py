@@ -8,6 +8,7 @@ import aiohttp
 import pytest
 import structlog
 from litestar import Litestar, Request, Response, get
+from litestar.params import FromPath
 from litestar.types import Receive, Scope, Send
 
 from b2b_chat.kit.errors import as_refusal
@@ -34,7 +35,7 @@ async def task() -> dict[str, str | None]:
 
 
 @get("/items/{number:int}", sync_to_thread=False)
-def item(number: int) -> int:
+def item(number: FromPath[int]) -> int:
     """Fail for 13."""
     if number == 13:
         raise ValueError("canary")

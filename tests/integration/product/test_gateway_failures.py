@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+import pytest_asyncio
 
 from b2b_chat.contract.errors import FAILURES
 from support.fake_gateway import (
@@ -17,6 +18,7 @@ from support.fake_gateway import (
     delta,
     error_event,
     events,
+    final,
     refusing,
     sending,
     whole,
@@ -151,6 +153,12 @@ async def test_words_of_the_gateway_do_not_reach_the_client(client: Client, gate
     assert "canary" not in response.text
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def product_url(database_url: str, module_gateway: FakeGateway) -> AsyncIterator[str]:
+    async with served_product(database_url, module_gateway.url, gateway_in_flight_wait_seconds=0.1) as url:
+        yield url
+
+
 @asynccontextmanager
 async def impatient(database_url: str, gateway_url: str, person: Person, **changes: object) -> AsyncIterator[Client]:
     async with (
@@ -217,3 +225,23 @@ async def test_connections_are_used_again(client: Client, gateway: FakeGateway) 
         await client.ask()
         await client.stream()
     assert len({call.connection for call in gateway.calls}) <= 2
+
+
+async def test_nothing_is_compressed_on_the_way(client: Client, gateway: FakeGateway) -> None:
+    await client.ask()
+    assert gateway.calls[0].headers["accept-encoding"] == "identity"
+
+
+async def test_a_connection_whose_body_ends_a_moment_late_is_used_again(
+    client: Client, gateway: FakeGateway
+) -> None:
+    async def end_late(call: Call) -> None:
+        await call.send(EVENTS_HEAD)
+        await call.send_chunk(final("Once"))
+        await asyncio.sleep(0.01)
+        await call.send_chunk(b"")
+
+    gateway.reply = end_late
+    for _ in range(5):
+        await client.stream()
+    assert len({call.connection for call in gateway.calls}) == 1

@@ -17,6 +17,7 @@ from b2b_chat.product.companies.ceiling import require_reach
 from b2b_chat.product.companies.models import CompanyRow, InviteRow, InviteState, Role
 from b2b_chat.product.companies.schemas import Invite, InviteAcceptance, InviteCreate, Membership
 from b2b_chat.product.identity.viewer import CompanyBlocked, Viewer
+from b2b_chat.product.limits.service import Limits
 from b2b_chat.product.mail.letters import Language, Letter
 from b2b_chat.product.mail.service import Outbox
 from b2b_chat.product.transactions import Transaction, TransactionFactory
@@ -82,6 +83,7 @@ class Invites:
         transaction: TransactionFactory,
         hashes: KeyedHash,
         outbox: Outbox,
+        limits: Limits,
         options: InviteOptions,
         *,
         clock: Clock = utc_now,
@@ -89,6 +91,7 @@ class Invites:
         self._transaction = transaction
         self._hashes = hashes
         self._outbox = outbox
+        self._limits = limits
         self._options = options
         self._clock = clock
 
@@ -97,10 +100,12 @@ class Invites:
 
         Raises:
             RoleTooLow: The role is above the viewer's.
+            RateLimited: The company has too many invites mailed.
             AlreadyMember, AlreadyInvited: There is no need.
             TooManyInvites: The company has as many open ones as it may.
         """
         require_reach(viewer, wanted.role)
+        await self._limits.admit_invite(viewer)
         email, now = wanted.email.lower(), self._clock()
         async with self._transaction() as tx:
             company = await tx.companies.get_locked(viewer.company_id)
@@ -134,11 +139,13 @@ class Invites:
         """Mail an invite again, with a new token and new time; the token before it no longer counts.
 
         Raises:
+            RateLimited: The company has too many invites mailed.
             InviteNotFound: The company has no such invite.
             RoleTooLow: Its role is above the viewer's.
             InviteClosed: It was accepted or revoked.
             AlreadyMember, AlreadyInvited, TooManyInvites: It had expired, and a new one could not be made either.
         """
+        await self._limits.admit_invite(viewer)
         async with self._transaction() as tx:
             company = await tx.companies.get_locked(viewer.company_id)
             invite = await _find_pending(tx, viewer, invite_id)

@@ -40,6 +40,7 @@ from b2b_chat.product.identity.api_keys import Scope
 from b2b_chat.product.identity.languages import preferred_language
 from b2b_chat.product.identity.login_page import AcceptLanguage
 from b2b_chat.product.identity.viewer import CompanyBlocked, SessionRequired, Unauthenticated, UserBlocked, Viewer
+from b2b_chat.product.limits.service import RateLimited
 
 
 class CompanyRoutes(Controller):
@@ -149,7 +150,7 @@ class InviteRoutes(Controller):
         operation_id="createInvite",
         opt={"audited": Action.INVITE_CREATE},
         responses=documents(
-            *ACTING_REFUSALS, RoleTooLow, AlreadyMember, AlreadyInvited, TooManyInvites, takes_body=True
+            *ACTING_REFUSALS, RateLimited, RoleTooLow, AlreadyMember, AlreadyInvited, TooManyInvites, takes_body=True
         ),
     )
     async def create(
@@ -180,7 +181,14 @@ class InviteRoutes(Controller):
         status_code=200,
         opt={"audited": Action.INVITE_RESEND},
         responses=documents(
-            *ACTING_REFUSALS, InviteNotFound, RoleTooLow, InviteClosed, AlreadyMember, AlreadyInvited, TooManyInvites
+            *ACTING_REFUSALS,
+            RateLimited,
+            InviteNotFound,
+            RoleTooLow,
+            InviteClosed,
+            AlreadyMember,
+            AlreadyInvited,
+            TooManyInvites,
         ),
     )
     async def resend(
@@ -240,7 +248,14 @@ class InvitePageRoutes(Controller):
     tags = ("company",)
     guards = (anyone,)
 
-    @get("/accept", operation_id="getInvitePage", security=[{}], media_type=MediaType.HTML, sync_to_thread=False)
+    @get(
+        "/accept",
+        operation_id="getInvitePage",
+        security=[{}],
+        media_type=MediaType.HTML,
+        sync_to_thread=False,
+        responses=documents(),
+    )
     def page(self, accept_language: AcceptLanguage = "") -> Response[bytes]:
         """Show the page that an invite's link leads to. It changes nothing; the button on it accepts."""
         return invite_page.page(accept_language)

@@ -149,13 +149,13 @@ class Logins:
             InvalidProof: The proof is unknown, used, over, or of a user who may not sign in.
             RateLimited: Too many attempts come from this client, or were made to guess this address's code.
         """
-        email = proof.email.lower() if proof.email else None
+        email = proof.email.lower() if isinstance(proof.email, str) else None
         await self._limits.admit_login(browser.client_ip, email)
         async with self._transaction() as tx:
-            if email is not None and proof.code is not None:
-                session_token = await self._redeem_code(tx, email, proof.code, browser)
+            if isinstance(proof.token, str):
+                session_token = await self._redeem_token(tx, proof.token, browser)
             else:
-                session_token = await self._redeem_token(tx, proof.token or "", browser)
+                session_token = await self._redeem_code(tx, email or "", str(proof.code), browser)
         # Refused only now: wrong codes stay counted when the transaction is committed.
         if session_token is None:
             raise InvalidProof

@@ -1,12 +1,15 @@
 """`/auth` and `/v1/me`."""
 
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 from litestar import Controller, MediaType, Request, Response, delete, get, head, post, put
 from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody
+from litestar.enums import RequestEncodingType
+from litestar.openapi.spec import Schema
+from litestar.params import Body, FromPath, JSONBody
 
+from b2b_chat.kit.openapi import EmptyOperation
 from b2b_chat.product.errors import documents
 from b2b_chat.product.guards import CrossSiteRequest, anyone, by_session, signed_in
 from b2b_chat.product.identity import login_page
@@ -26,6 +29,20 @@ from b2b_chat.product.identity.sessions import Browser, NotAMember, SessionNotFo
 from b2b_chat.product.identity.viewer import SessionRequired, Unauthenticated, UserBlocked, Viewer
 from b2b_chat.product.limits.client_ip import ClientIp
 from b2b_chat.product.limits.service import RateLimited
+
+LoginProofBody = Annotated[
+    LoginProof,
+    Body(
+        media_type=RequestEncodingType.JSON,
+        schema_extra={
+            "one_of": [
+                Schema(required=["token"], max_properties=1),
+                Schema(required=["email", "code"], max_properties=2),
+            ]
+        },
+    ),
+]
+"""With what the Struct sees to itself: that it is one or the other."""
 
 _ACCEPTED = LinkRequested("accepted")
 _SESSION_REFUSALS = (Unauthenticated, UserBlocked, SessionRequired)
@@ -67,12 +84,13 @@ class LoginRoutes(Controller):
         guards=[anyone],
         security=[{}],
         status_code=204,
+        operation_class=EmptyOperation,
         responses=documents(InvalidProof, RateLimited, CrossSiteRequest, takes_body=True),
     )
     async def verify(
         self,
         request: Request[Any, Any, Any],
-        data: JSONBody[LoginProof],
+        data: LoginProofBody,
         logins: NamedDependency[Logins],
         client_ip: NamedDependency[ClientIp],
         session_cookie: NamedDependency[SessionCookie],
@@ -89,6 +107,7 @@ class LoginRoutes(Controller):
         security=[{}],
         media_type=MediaType.HTML,
         sync_to_thread=False,
+        responses=documents(),
     )
     def page(self, accept_language: AcceptLanguage = "") -> Response[bytes]:
         """Show the page that a login link leads to. It changes nothing; the button on it signs in."""
@@ -114,6 +133,7 @@ class LoginRoutes(Controller):
         operation_id="logOut",
         guards=[anyone],
         status_code=204,
+        operation_class=EmptyOperation,
         security=[{"SessionCookie": []}, {}],
         responses=documents(CrossSiteRequest),
     )

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from b2b_chat.product.companies.models import Role
 from b2b_chat.product.mail.letters import Language
@@ -38,13 +38,13 @@ class LinkRequested(Struct, frozen=True):
 class LoginProof(Struct, frozen=True, forbid_unknown_fields=True):
     """What came by mail: the link's `token`, or the `code` together with the `email` that it was sent to."""
 
-    token: Annotated[str, Meta(min_length=1, max_length=100)] | None = None
-    email: Email | None = None
-    code: Annotated[str, Meta(pattern=r"^[0-9]{6}\Z", examples=["123456"])] | None = None
+    token: Annotated[str, Meta(min_length=1, max_length=100)] | UnsetType = UNSET
+    email: Email | UnsetType = UNSET
+    code: Annotated[str, Meta(pattern=r"^[0-9]{6}\Z", examples=["123456"])] | UnsetType = UNSET
 
     def __post_init__(self) -> None:
-        by_token = self.token is not None and self.email is None and self.code is None
-        by_code = self.token is None and self.email is not None and self.code is not None
+        by_token = self.token is not UNSET and self.email is UNSET and self.code is UNSET
+        by_code = self.token is UNSET and self.email is not UNSET and self.code is not UNSET
         if not (by_token or by_code):
             raise ValueError("send either token, or email and code")
 

@@ -38,6 +38,7 @@ class Rates(Struct, frozen=True):
     login_per_ip_and_minute: int
     link_per_email_and_ip_and_hour: int
     link_per_email_and_hour: int
+    invite_per_company_and_hour: int
 
 
 class _Quota(Struct, frozen=True):
@@ -86,6 +87,7 @@ class Limits:
         self._login_ip = RateLimitItemPerMinute(rates.login_per_ip_and_minute, namespace="login-ip")
         self._link_pair = RateLimitItemPerHour(rates.link_per_email_and_ip_and_hour, namespace="link-pair")
         self._link_email = RateLimitItemPerHour(rates.link_per_email_and_hour, namespace="link-email")
+        self._invite_company = RateLimitItemPerHour(rates.invite_per_company_and_hour, namespace="invite-company")
         self._guess_email = RateLimitItemPerHour(_GUESSES_PER_EMAIL_AND_HOUR, namespace="guess-email")
 
     def chat_admission(self, viewer: Viewer, client_ip: str) -> "ChatAdmission":
@@ -133,6 +135,14 @@ class Limits:
         if email is not None:
             quotas.append(_Quota("email", self._guess_email, email))
         return await self._admit(*quotas)
+
+    async def admit_invite(self, viewer: Viewer) -> Headers:
+        """Count an invite that is about to be mailed, for the first time or again.
+
+        Raises:
+            RateLimited: The viewer's company has too many mailed.
+        """
+        return await self._admit(_Quota("company", self._invite_company, str(viewer.company_id)))
 
     async def _admit(self, *quotas: _Quota) -> Headers:
         stats = [await self._windows.get_window_stats(quota.item, quota.key) for quota in quotas]

@@ -20,6 +20,8 @@ from b2b_chat.product.companies.models import Role
 from b2b_chat.product.companies.schemas import Invite, InviteAcceptance, InviteCreate
 from b2b_chat.product.identity.api_keys import Scope
 from b2b_chat.product.identity.viewer import Viewer
+from b2b_chat.product.limits.memory import WindowsInMemory
+from b2b_chat.product.limits.service import Limits, Rates
 from b2b_chat.product.mail.letters import Letter
 from b2b_chat.product.transactions import transaction_factory
 from support.sessions import add_user
@@ -28,6 +30,7 @@ from support.world import World
 ResultT = TypeVar("ResultT")
 
 LIFETIME_SECONDS = 100
+RATES = Rates(*[1_000_000] * len(Rates.__struct_fields__))
 MAX_OPEN = 2
 ADDRESSES = 4
 
@@ -70,6 +73,7 @@ class InviteMachine(RuleBasedStateMachine):
             transaction_factory(world.database),
             KeyedHash(Secret("s" * 32), None, purpose="invite link"),
             self.letters,  # type: ignore[arg-type] # takes what the outbox takes
+            Limits(WindowsInMemory(), RATES),
             InviteOptions(LIFETIME_SECONDS, MAX_OPEN, "http://127.0.0.1"),
             clock=lambda: self.now,
         )

@@ -10,7 +10,8 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from support.product import client_of, error_of
+from support.fake_gateway import FakeGateway
+from support.product import client_of, error_of, served_product
 from support.sessions import add_session, add_user, http_client, invite_token, letters_to
 from support.world import Person, World
 
@@ -270,6 +271,26 @@ async def test_open_invites_are_capped_even_when_made_at_once(http: httpx.AsyncC
     accepted = next(answer.json() for answer in answers if answer.status_code == 201)
     assert (await http.delete(f"/v1/company/invites/{accepted['id']}")).status_code == 204
     await invite(http, an_address())
+
+
+async def test_a_company_has_only_so_many_invites_mailed_an_hour(
+    world: World, database_url: str, module_gateway: FakeGateway
+) -> None:
+    owner = await world.person(role="owner")
+    async with (
+        served_product(database_url, module_gateway.url, invite_mails_per_company_hour=3) as url,
+        client_of(url, owner) as client,
+    ):
+        email = an_address()
+        shown = await invite(client.http, email)
+        for _ in range(2):
+            assert (await client.http.post(f"/v1/company/invites/{shown['id']}/resend")).status_code == 200
+        refused = await client.http.post(f"/v1/company/invites/{shown['id']}/resend")
+        assert error_of(refused) == (429, "rate_limited")
+        assert int(refused.headers["retry-after"]) > 3000
+        again = await client.http.post("/v1/company/invites", json={"email": an_address(), "role": "member"})
+        assert error_of(again) == (429, "rate_limited")
+    assert len(await letters_to(world, email)) == 3
 
 
 async def test_one_address_invited_many_times_at_once_gets_one_letter(world: World, http: httpx.AsyncClient) -> None:

@@ -20,6 +20,7 @@ RATES = Rates(
     login_per_ip_and_minute=3,
     link_per_email_and_ip_and_hour=2,
     link_per_email_and_hour=3,
+    invite_per_company_and_hour=2,
 )
 STATE = re.compile(r'"(\w+)";r=(\d+);t=(\d+)')
 
