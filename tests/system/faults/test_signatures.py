@@ -15,7 +15,8 @@ import pytest
 
 from b2b_chat.contract.schemas import MODEL_GPT_5_2, ChatMessage, ChatMetadata, ChatRequest
 from b2b_chat.contract.signing import sign
-from support.fault_stack import CLOCK_SKEW_SECONDS, SHARED_SECRET, FaultStack, Part
+from support.fault_stack import CLOCK_SKEW_SECONDS, SHARED_SECRET, FaultStack
+from support.parts import Part
 from support.witness import Witness
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
