@@ -21,25 +21,22 @@ from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
-import psutil
 
 from b2b_chat.contract.signing import SignatureError, read_signature, verify
 from b2b_chat.product.schema import upgrade_to_head_async
-from b2b_chat.sandbox.postgres import EmbeddedPostgres
-from b2b_chat.sandbox.processes import Child, log_tail, our_command, spawn
 from support.commands import clean_environ
+from support.parts import DATABASE, Part, Postgres
 from support.proxy import Address, Proxy, listening
 from support.wire_watch import HttpRequest, Statements, http_requests
 
-DATABASE: Final = "faults"
 SHARED_SECRET: Final = "0b0a9fd4b9c34bd78d55d1a9c07ae9f2"
 CLOCK_SKEW_SECONDS: Final = 30
 LEASE_SECONDS: Final = 3.0
 RESUME_WINDOW_SECONDS: Final = 4.0
 
 _HOST: Final = "127.0.0.1"
-_READY_SECONDS: Final = 60
-_KILL_AFTER_SECONDS: Final = 30
+_DEREGISTRATION_SECONDS: Final = 0.5
+"""What a balancer leaves to requests that are on their way to a server when it sends the next ones elsewhere."""
 _PORTS: Final = range(20_000, 32_000)
 """Below the range that the system takes clients' ports from, so that a killed server's port stays free."""
 
@@ -52,7 +49,7 @@ PRODUCT_SETTINGS: Final = {
     "CHAT_RESUME_WINDOW_SECONDS": str(RESUME_WINDOW_SECONDS),
     "SSE_KEEP_ALIVE_SECONDS": "1",
     "GATEWAY_CONNECT_TIMEOUT_SECONDS": "2",
-    "GATEWAY_SILENCE_TIMEOUT_SECONDS": "6",
+    "GATEWAY_SILENCE_TIMEOUT_SECONDS": "12",
     "GATEWAY_TOTAL_TIMEOUT_SECONDS": "40",
     "CHAT_RPM_PER_COMPANY": "10000000",
     "CHAT_RPM_PER_USER": "10000000",
@@ -71,7 +68,7 @@ GATEWAY_SETTINGS: Final = {
     "GATEWAY_NONCE_TTL_SECONDS": str(4 * CLOCK_SKEW_SECONDS),
     "SSE_KEEP_ALIVE_SECONDS": "1",
     "UPSTREAM_CONNECT_TIMEOUT_SECONDS": "2",
-    "UPSTREAM_FIRST_TOKEN_TIMEOUT_SECONDS": "4",
+    "UPSTREAM_FIRST_TOKEN_TIMEOUT_SECONDS": "3",
     "UPSTREAM_SILENCE_TIMEOUT_SECONDS": "3",
     "UPSTREAM_TOTAL_TIMEOUT_SECONDS": "30",
     "UPSTREAM_RETRY_BASE_SECONDS": "0.1",
@@ -80,139 +77,6 @@ GATEWAY_SETTINGS: Final = {
 }
 
 SIMULATOR_SETTINGS: Final = {"OPENAI_SIMULATOR_KEPT_REQUESTS": "100000"}
-
-
-class Part:
-    """One process of ours, which is started, killed and started again with the same port and settings."""
-
-    def __init__(self, command: str, environ: Mapping[str, str], url: str, logs: Path) -> None:
-        self.command = command
-        self.environ = dict(environ)
-        self.url = url
-        self._logs = logs
-        self._starts = 0
-        self._child: Child | None = None
-        self._is_ending = False
-
-    @property
-    def is_ending(self) -> bool:
-        """Whether it was asked to end and has not yet."""
-        return self._is_ending and self.is_running
-
-    @property
-    def is_running(self) -> bool:
-        """Whether it was started and has not ended."""
-        return self._child is not None and self._child.is_running()
-
-    @property
-    def log(self) -> Path:
-        """What the last start wrote."""
-        return self._logs / f"{self.command}-{self._starts}.log"
-
-    @property
-    def processes(self) -> list[psutil.Process]:
-        """It and its workers."""
-        assert self._child is not None
-        main = psutil.Process(self._child.pid)
-        return [main, *main.children(recursive=True)]
-
-    def launch(self, **overrides: str) -> None:
-        """Start it, with other settings for this time where some are given, and do not wait."""
-        self.kill()
-        self._starts += 1
-        self._is_ending = False
-        environ = {**self.environ, **overrides}
-        self._child = spawn(self.command, our_command(self.command), environ=environ, log=self.log)
-
-    async def wait_until_healthy(self) -> None:
-        """Return once it answers."""
-        async with aiohttp.ClientSession() as http:
-            deadline = time.monotonic() + _READY_SECONDS
-            while not await _is_healthy(http, self.url):
-                assert self.is_running, f"{self.command} ended:\n{log_tail(self.log)}"
-                assert time.monotonic() < deadline, f"{self.command} does not answer:\n{log_tail(self.log)}"
-                await asyncio.sleep(0.05)
-
-    async def start(self, **overrides: str) -> None:
-        """Start it and return once it answers."""
-        self.launch(**overrides)
-        await self.wait_until_healthy()
-
-    def kill(self) -> None:
-        """SIGKILL it and its workers, as a machine does that fails."""
-        if self._child is not None:
-            self._child.stop(kill_after_seconds=0)
-
-    async def terminate(self) -> None:
-        """SIGTERM it, and return once it has ended by itself."""
-        self.ask_to_end()
-        await self.ended()
-
-    def ask_to_end(self) -> None:
-        """SIGTERM it."""
-        assert self._child is not None
-        self._is_ending = True
-        self._child.ask_to_stop(signal.SIGTERM)
-
-    async def ended(self) -> None:
-        """Return once it has ended; one that does not is a failure."""
-        deadline = time.monotonic() + _KILL_AFTER_SECONDS
-        while self.is_running:
-            assert time.monotonic() < deadline, f"{self.command} did not end:\n{log_tail(self.log)}"
-            await asyncio.sleep(0.02)
-        self.kill()
-
-    def signal(self, number: signal.Signals) -> None:
-        """Send a signal, such as SIGSTOP, to it and its workers."""
-        for process in self.processes:
-            process.send_signal(number)
-
-
-class Postgres:
-    """The database server, which can be stopped at once, held still, and started again."""
-
-    def __init__(self, folder: Path) -> None:
-        self._server = EmbeddedPostgres(folder, durable=False)
-        self.is_up = False
-
-    @property
-    def url(self) -> str:
-        """The address past the proxy."""
-        return self._server.url(DATABASE)
-
-    @property
-    def socket(self) -> Path:
-        """Where it listens."""
-        return Path(self.url.partition("host=")[2].replace("%2F", "/")) / ".s.PGSQL.5432"
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether it still runs; a full disk may have ended it."""
-        return self.is_up and self._server.child.is_running()
-
-    def start(self) -> None:
-        """Start it, with an empty database where there is none."""
-        if not self.is_up:
-            self._server.start()
-            self._server.create_database(DATABASE)
-            self.is_up = True
-
-    def stop_immediately(self) -> None:
-        """As `pg_ctl stop -m immediate`: every backend ends on the spot, and the next start recovers."""
-        self._server.child.ask_to_stop(signal.SIGQUIT)
-        self._server.stop()
-        self.is_up = False
-
-    def signal(self, number: signal.Signals) -> None:
-        """Send a signal to the server and all its backends."""
-        main = psutil.Process(self._server.child.pid)
-        for process in [main, *main.children(recursive=True)]:
-            process.send_signal(number)
-
-    def stop(self) -> None:
-        """Stop it in order."""
-        self._server.stop()
-        self.is_up = False
 
 
 class FaultStack:
@@ -226,7 +90,7 @@ class FaultStack:
         product, gateway, simulator, client_port, gateway_port, upstream_port, self.spare_port = islice(
             self._more_ports, 7
         )
-        self._successors: list[Part] = []
+        self._others: list[Part] = []
         self._usual_targets: dict[Proxy, Address] = {}
         self.accepted_secrets = [SHARED_SECRET.encode()]
         self.verified_request_ids: set[str] = set()
@@ -257,7 +121,7 @@ class FaultStack:
             "OPENAI_BASE_URL": f"http://{_HOST}:{upstream_port}/v1",
         }
         self.gateway = self._part("gateway", gateway, logs, gateway_environ)
-        self.product = self.new_product(product)
+        self.product = self._product(product)
 
     @property
     def lines(self) -> list[Proxy]:
@@ -270,7 +134,18 @@ class FaultStack:
         return [self.simulator, self.gateway, self.product]
 
     def new_product(self, port: int, **settings: str) -> Part:
-        """A product_api on a port of its own."""
+        """Another product_api, on a port of its own; `end_others` ends it at the latest."""
+        product = self._product(port, **settings)
+        self._others.append(product)
+        return product
+
+    def end_others(self) -> None:
+        """Kill what was started beside the parts."""
+        for part in self._others:
+            part.kill()
+        self._others.clear()
+
+    def _product(self, port: int, **settings: str) -> Part:
         environ = {
             **PRODUCT_SETTINGS,
             "PRODUCT_PORT": str(port),
@@ -301,16 +176,15 @@ class FaultStack:
             await part.wait_until_healthy()
 
     async def replaced(self, part: Part, line: Proxy, **settings: str) -> Part:
-        """Start a part's successor beside it, send all new connections there, and let the part end: no pause between."""
+        """Start a part's successor beside it, send all new connections there, and let the part end."""
         port = next(self._more_ports)
         name = f"{part.command.upper()}_PORT"
-        successor = self._part(
-            part.command, port, self.folder / "logs", {**part.environ, name: str(port), **settings}
-        )
+        successor = self._part(part.command, port, self.folder / "logs", {**part.environ, name: str(port), **settings})
         await successor.start()
-        self._successors.append(successor)
+        self._others.append(successor)
         self._usual_targets.setdefault(line, line.target)
         line.target = (_HOST, port)
+        await asyncio.sleep(_DEREGISTRATION_SECONDS)
         await part.terminate()
         return successor
 
@@ -318,9 +192,7 @@ class FaultStack:
         """End what replaced others, and go back to how it was."""
         for line, target in self._usual_targets.items():
             line.target = target
-        for successor in self._successors:
-            successor.kill()
-        self._successors.clear()
+        self.end_others()
         self._usual_targets.clear()
         await self.heal()
 
@@ -352,7 +224,7 @@ class FaultStack:
                 await self.heal()
                 yield self
             finally:
-                for part in [*self.parts, *self._successors]:
+                for part in [*self.parts, *self._others]:
                     part.kill()
                 if self.postgres.is_up:
                     self.postgres.signal(signal.SIGCONT)
@@ -384,8 +256,7 @@ class FaultStack:
 @asynccontextmanager
 async def fault_stack(rng: random.Random) -> AsyncIterator[FaultStack]:
     """A running stack in a short temporary folder: the path of a unix socket may not be long."""
-    folder = Path(tempfile.mkdtemp(prefix="b2b-faults-"))
-    folder.chmod(0o755)
+    folder = await asyncio.to_thread(_make_folder)
     try:
         async with FaultStack(folder, rng).running() as stack:
             yield stack
@@ -394,12 +265,10 @@ async def fault_stack(rng: random.Random) -> AsyncIterator[FaultStack]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-async def _is_healthy(http: aiohttp.ClientSession, url: str) -> bool:
-    try:
-        async with http.get(f"{url}/health", timeout=aiohttp.ClientTimeout(2)) as response:
-            return response.status == 200
-    except (aiohttp.ClientError, TimeoutError):
-        return False
+def _make_folder() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="b2b-faults-"))
+    folder.chmod(0o755)  # PostgreSQL runs as another user where we are root
+    return folder
 
 
 def _free_ports(count: int, rng: random.Random) -> list[int]:

@@ -115,6 +115,8 @@ class Proxy:
         self, target: Address, *, rng: Random | None = None, watch: Callable[[Link], Watch] | None = None
     ) -> None:
         self.target = target
+        self.at: Address | None = None
+        """Where it listens."""
         self.requests = Way()
         self.replies = Way()
         self.is_down = False
@@ -238,6 +240,7 @@ async def _connect(address: Address) -> tuple[asyncio.StreamReader, asyncio.Stre
 @asynccontextmanager
 async def listening(proxy: Proxy, at: Address) -> AsyncIterator[Proxy]:
     """Let a proxy listen there."""
+    proxy.at = at
     if isinstance(at, Path):
         server = await asyncio.start_unix_server(proxy.serve, at)
     else:

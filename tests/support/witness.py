@@ -146,13 +146,18 @@ class Witness:
         return await self.send_again(sent, body, headers)
 
     async def send_again(
-        self, sent: Sent, body: dict[str, Any] | None = None, headers: dict[str, str] | None = None
+        self,
+        sent: Sent,
+        body: dict[str, Any] | None = None,
+        headers: dict[str, str] | None = None,
+        *,
+        at: str = "",
     ) -> Reply:
-        """Send a message once more as it was, or with another body under its id."""
+        """Send a message once more as it was, or with another body under its id, or to another product."""
         reply = Reply(sent=sent)
         options = {"json": body or sent.body, "headers": headers or {}}
         with suppress(*BROKEN):
-            async with self._request("POST", "/v1/chat", sent.person, **options) as response:
+            async with self._request("POST", f"{at}/v1/chat", sent.person, **options) as response:
                 await self._read("sendMessage", response, reply, sent)
         return reply
 

@@ -99,6 +99,9 @@ class Database:
         self._pool_size = pool_size
         self._acquire_seconds = acquire_seconds
         self._statement_seconds = statement_seconds
+        # Where a machine or a line fails in mid-transaction, the server does not learn of it for hours, and nobody else
+        # gets what the transaction has locked. None of ours waits for anything between its statements.
+        self._server_settings = {"idle_in_transaction_session_timeout": str(round(statement_seconds * 1000))}
         self._engine = create_async_engine(
             "postgresql+asyncpg://",
             async_creator=self._connect,
@@ -118,6 +121,7 @@ class Database:
             max_size=self._pool_size,
             command_timeout=self._statement_seconds,
             timeout=self._acquire_seconds,
+            server_settings=self._server_settings,
             # Nothing here sets session state, and every transaction ends in its `async with`; resetting a connection
             # on release would cost a round trip a statement.
             reset=_keep_session_state,
@@ -158,7 +162,12 @@ class Database:
 
     async def _connect(self) -> Any:
         """A connection for the sessions; asyncpg reads the address here too, since SQLAlchemy knows no `sslmode`."""
-        return await asyncpg.connect(self._dsn, timeout=self._acquire_seconds, command_timeout=self._statement_seconds)
+        return await asyncpg.connect(
+            self._dsn,
+            timeout=self._acquire_seconds,
+            command_timeout=self._statement_seconds,
+            server_settings=self._server_settings,
+        )
 
 
 async def _keep_session_state(_connection: object) -> None:

@@ -180,14 +180,27 @@ class GatewayClient:
 
         Such a call is one whose reply was lost, or whose reader left a moment ago: it ends soon, and then the gateway
         has its answer, or answers anew.
+
+        A gateway that is shutting down has a successor, or will have: only connections that we kept still lead to it,
+        and it closes them soon.
         """
         give_up_at = time.monotonic() + self._options.in_flight_wait_seconds
         while True:
             response = await self._post_twice(request)
-            if response.status != HTTPStatus.CONFLICT or time.monotonic() > give_up_at:
+            if time.monotonic() > give_up_at:
+                return response
+            if response.status != HTTPStatus.CONFLICT and not await self._is_shutting_down(response):
                 return response
             response.release()
             await asyncio.sleep(_IN_FLIGHT_PAUSE_SECONDS)
+
+    async def _is_shutting_down(self, response: aiohttp.ClientResponse) -> bool:
+        if response.status != HTTPStatus.SERVICE_UNAVAILABLE:
+            return False
+        try:
+            return self._errors.decode(await response.read()).error.code == "shutting_down"
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return False
 
     async def _post_twice(self, request: ChatRequest) -> aiohttp.ClientResponse:
         """Send a call, and once more where its connection was closed before a word of the answer.

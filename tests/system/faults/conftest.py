@@ -68,5 +68,6 @@ async def witness(
     await stack.forget_calls()
     async with Witness(stack, world, documented, rng).connected() as witness:
         yield witness
+        stack.end_others()
         await stack.heal()
         await witness.check()

@@ -5,7 +5,7 @@ import random
 import time
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import asyncpg
@@ -48,7 +48,9 @@ async def _chat(witness: Witness, person: Person, messages: int) -> None:
     """One client: sends message after message, some twice, until each is answered."""
     conversation_id: str | None = None
     for _ in range(messages):
-        fields = {"conversation_id": conversation_id} if conversation_id and witness.rng.random() < 0.5 else {}
+        fields: dict[str, Any] = (
+            {"conversation_id": conversation_id} if conversation_id and witness.rng.random() < 0.5 else {}
+        )
         text = f"Hello [[simulate: tokens={witness.rng.randint(1, 40)}]]"
         sending = [await witness.send(person, text, **fields)]
         sent = sending[0].sent
@@ -127,7 +129,8 @@ async def test_never_a_wrong_total(witness: Witness, stack: FaultStack, rng: ran
     await stack.heal()
     print(  # noqa: T201 - the figures are the point
         f"{messages} messages of {len(clients)} clients in {time.monotonic() - started_at:.0f} s, {len(books.kills)} "
-        f"kills, {books.snapshots} snapshots, {sum(map(len, books.balances.values()))} balances read, {len(books.wrong)} wrong"
+        f"kills, {books.snapshots} snapshots, {sum(map(len, books.balances.values()))} balances read, "
+        f"{len(books.wrong)} wrong"
     )
     assert books.wrong == []
     assert books.snapshots

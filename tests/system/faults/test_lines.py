@@ -67,7 +67,9 @@ async def _storm(witness: Witness, line: Proxy, harm: Harm, rng: random.Random) 
     await witness.check()
 
 
-async def test_a_storm_over_all_lines(witness: Witness, stack: FaultStack, rng: random.Random, *, is_long: bool) -> None:
+async def test_a_storm_over_all_lines(
+    witness: Witness, stack: FaultStack, rng: random.Random, *, is_long: bool
+) -> None:
     """In the short form each harm once, and each line twice; in the long form all pairs."""
     lines = LINES * 2
     rng.shuffle(lines)
@@ -86,7 +88,8 @@ async def test_the_gateways_reply_is_lost(witness: Witness, stack: FaultStack, r
     stack.gateway_line.drop_all(reset=True)
     stack.gateway_line.heal()
     replies = await asyncio.gather(*sending)
-    assert {reply.code for reply in replies} <= {"gateway_unavailable", "answer_cut"}
+    # The product asks once more where not a word had come; what the gateway then says is told.
+    assert {reply.code for reply in replies} <= {None, "gateway_unavailable", "answer_cut"}
     await witness.answer_all()
 
 

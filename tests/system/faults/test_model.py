@@ -8,7 +8,6 @@ from uuid import UUID
 
 import hypothesis
 import hypothesis.strategies as st
-import pytest
 import pytest_asyncio
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
@@ -147,7 +146,7 @@ class Messages(RuleBasedStateMachine):
             if any(sent.person == person for sent, _ in self.running):
                 assert balance["balance_credits"] <= expected
             else:
-                assert (balance["balance_credits"], balance["held_credits"]) == (expected, 0)
+                assert (balance["balance_credits"], balance["held_credits"]) == (expected, Decimal(0))
 
     def teardown(self) -> None:
         for sent, task in list(self.running):

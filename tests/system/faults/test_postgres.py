@@ -21,6 +21,8 @@ from support.world import Person, World
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 AWAY = {"database_unavailable", "interrupted", "message_in_progress", "internal_error"}
+_ROOM_BYTES = 100_000_000
+"""Of the small disk, beside the data."""
 RETRYING = "attempt = attempt + 1"
 """In the statement that opens a failed answer for another attempt, within a transaction of several statements."""
 
@@ -84,7 +86,7 @@ async def test_the_pool_is_exhausted(witness: Witness, stack: FaultStack) -> Non
 
 
 async def test_a_deadlock_is_tried_again(witness: Witness, stack: FaultStack) -> None:
-    """Another transaction locks the answer and then wants the account; settling has the account and wants the answer."""
+    """Another transaction has the answer and wants the account; settling has the account and wants the answer."""
     person = await witness.world.person()
     sending = asyncio.create_task(witness.send(person, "Hello [[simulate: tokens=20; tps=20]]", stream=True))
     await until(stack.calls_seen_by_upstream)
@@ -133,42 +135,46 @@ async def test_a_connection_is_half_open_in_mid_transaction(witness: Witness, st
 
 
 async def _somebody_is_idle_in_a_transaction(world: World) -> bool:
-    rows = await world.rows(
-        "SELECT FROM pg_stat_activity WHERE state = 'idle in transaction' AND datname = 'faults'"
-    )
+    rows = await world.rows("SELECT FROM pg_stat_activity WHERE state = 'idle in transaction' AND datname = 'faults'")
     return bool(rows)
 
 
 @pytest.fixture
 def full_disk(stack: FaultStack) -> Iterator[Path]:
-    """A small file system for PostgreSQL's data, with what fills it up: the database moves there and back."""
+    """A small file system for PostgreSQL's data, with the file that is to fill it: the data moves there and back."""
     if os.geteuid() != 0:
         pytest.skip("only root can mount a small disk")
-    folder = stack.folder / "pg"
-    aside = stack.folder / "pg-aside"
+    folder, aside = stack.folder / "pg", stack.folder / "pg-aside"
     stack.postgres.stop()
+    used_bytes = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
     folder.rename(aside)
     folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400m", "none", folder], check=False, capture_output=True)
-    if mounted.returncode == 0:
-        shutil.copytree(aside, folder, dirs_exist_ok=True, symlinks=True)
-        _give_to_postgres(folder)
+    try:
+        _system("mount", "-t", "tmpfs", "-o", f"size={used_bytes + _ROOM_BYTES}", "none", str(folder))
+    except subprocess.CalledProcessError as error:
+        folder.rmdir()
+        aside.rename(folder)
         stack.postgres.start()
-        yield folder / "filling"
-        stack.postgres.stop()
-        shutil.rmtree(aside)
-        shutil.copytree(folder, aside, symlinks=True)
-        _give_to_postgres(aside)
-        subprocess.run(["umount", folder], check=True)
+        pytest.skip(f"cannot mount a small disk: {error.stderr.decode()}")
+    _copy_cluster(aside, folder)
+    stack.postgres.start()
+    yield folder / "filling"
+    stack.postgres.stop()
+    shutil.rmtree(aside)
+    _copy_cluster(folder, aside)
+    _system("umount", str(folder))
     folder.rmdir()
     aside.rename(folder)
     stack.postgres.start()
-    if mounted.returncode != 0:
-        pytest.skip(f"cannot mount a small disk: {mounted.stderr.decode()}")
 
 
-def _give_to_postgres(folder: Path) -> None:
-    subprocess.run(["chown", "-R", "pgserver:pgserver", folder / "cluster"], check=True)
+def _copy_cluster(source: Path, target: Path) -> None:
+    shutil.copytree(source, target, dirs_exist_ok=True, symlinks=True, ignore=shutil.ignore_patterns("socket"))
+    _system("chown", "-R", "--reference", str(source / "cluster"), str(target / "cluster"))
+
+
+def _system(*command: str) -> None:
+    subprocess.run(command, check=True, capture_output=True)
 
 
 async def test_the_disk_is_full(witness: Witness, stack: FaultStack, full_disk: Path, rng: random.Random) -> None:

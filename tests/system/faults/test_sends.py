@@ -21,6 +21,9 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 GIVING_UP = "error_code = $4"
 """In the statement that fails an answer."""
 
+OPENING_AGAIN = "attempt = attempt + 1"
+"""In the statement that opens a failed answer for another attempt."""
+
 ENDLESS = "Hello [[simulate: key={key}; fail_times=1; tokens=100; stall_after=5]]"
 
 
@@ -83,16 +86,47 @@ async def test_of_many_messages_to_one_conversation_one_is_taken_at_a_time(witne
 
 
 async def test_a_failed_message_is_tried_again_once_however_many_ask(witness: Witness, stack: FaultStack) -> None:
+    """By two processes, which know nothing of each other's runs."""
+    other = stack.new_product(stack.spare_port)
+    await other.start()
     person = await witness.world.person()
     failed = await witness.send(person, "Hello [[simulate: key=many; fail_times=1; status=400]]", stream=False)
     assert failed.code == "gateway_refused"
     sent = failed.sent
     assert sent is not None
-    replies = await asyncio.gather(*[witness.send_again(sent) for _ in range(30)])
-    assert {reply.code for reply in replies if not reply.is_answered} <= {"message_in_progress"}
+    replies = await asyncio.gather(*[witness.send_again(sent, at=at) for at in [other.url, ""] * 15])
+    other.kill()
+    # Whoever joined an attempt that was not let in, because the other process was first, is told to come again.
+    assert {reply.code for reply in replies if not reply.is_answered} <= {"message_in_progress", "interrupted"}
     assert any(reply.is_answered for reply in replies)
     await witness.answer(sent)
     assert len(await stack.calls_seen_by_upstream()) == 2
+
+
+async def test_two_processes_try_a_failed_message_again_at_the_same_moment(witness: Witness, stack: FaultStack) -> None:
+    """Both have seen that it failed. One has the account and is about to open the answer, the other waits for it."""
+    other = stack.new_product(stack.spare_port)
+    await other.start()
+    person = await witness.world.person()
+    failed = await witness.send(person, "Hello [[simulate: key=two; fail_times=1; status=400]]", stream=False)
+    sent = failed.sent
+    assert sent is not None
+    trap = stack.statements.trap = StatementTrap(OPENING_AGAIN, after=False)
+    first = asyncio.create_task(witness.send_again(sent))
+    async with asyncio.timeout(20):
+        await trap.sprung.wait()
+    second = asyncio.create_task(witness.send_again(sent, at=other.url))
+    await until(lambda: _somebody_waits(witness.world))
+    trap.release(cut=False)
+    assert (await first).is_answered
+    assert (await second).code == "message_in_progress"
+    (answer,) = [message for message in await witness.world.messages(person) if message["role"] == "assistant"]
+    assert (answer["status"], answer["attempt"]) == ("completed", 2)
+
+
+async def _somebody_waits(world: World) -> bool:
+    rows = await world.rows("SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = 'faults'")
+    return bool(rows)
 
 
 async def test_the_last_credits_are_spent_once(witness: Witness) -> None:

@@ -6,8 +6,6 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -17,12 +15,16 @@ import pytest
 
 from b2b_chat.contract.schemas import MODEL_GPT_5_2, ChatMessage, ChatMetadata, ChatRequest
 from b2b_chat.contract.signing import sign
-from support.fault_stack import CLOCK_SKEW_SECONDS, SHARED_SECRET, FaultStack, Part
+from support.fault_stack import CLOCK_SKEW_SECONDS, SHARED_SECRET, FaultStack
+from support.parts import Part
 from support.witness import Witness
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 NEW_SECRET = "d7c0a8f29f3d4f0f8cbb0f7d2f6e51aa"
+
+PATIENT = {"SHUTDOWN_GRACE_SECONDS": "20"}
+"""A process that ends lets everything finish, even on a busy machine."""
 
 SHIFTED_CLOCK_IN_C = """
 #define _GNU_SOURCE
@@ -49,7 +51,11 @@ time_t time(time_t *out) {
 
 def _body() -> bytes:
     metadata = ChatMetadata(uuid4(), uuid4(), uuid4(), uuid4())
-    return msgspec.json.encode(ChatRequest(MODEL_GPT_5_2, [ChatMessage("user", "Hello")], False, 16, metadata))
+    return msgspec.json.encode(
+        ChatRequest(
+            MODEL_GPT_5_2, [ChatMessage("user", "Hello")], stream=False, max_completion_tokens=16, metadata=metadata
+        )
+    )
 
 
 async def _call(stack: FaultStack, body: bytes, headers: dict[str, str]) -> tuple[int, Any]:
@@ -94,17 +100,15 @@ async def test_strangers_get_nothing_from_the_upstream(witness: Witness, stack: 
 
 
 @pytest.fixture
-async def shifting(stack: FaultStack) -> AsyncIterator[dict[str, str]]:
+def shifting(stack: FaultStack) -> dict[str, str]:
     """The environment of a process that is to think that it is later."""
     compiler = shutil.which("cc")
     if compiler is None or sys.platform != "linux":
         pytest.skip("needs Linux and a C compiler")
     source, library = stack.folder / "clock.c", stack.folder / "clock.so"
-    await asyncio.to_thread(source.write_text, SHIFTED_CLOCK_IN_C)
-    await asyncio.to_thread(
-        subprocess.run, [compiler, "-shared", "-fPIC", "-O1", source, "-o", library, "-ldl"], check=True
-    )
-    yield {"LD_PRELOAD": str(library), "SHIFTED_CLOCK_SECONDS": str(CLOCK_SKEW_SECONDS + 1)}
+    source.write_text(SHIFTED_CLOCK_IN_C)
+    subprocess.run([compiler, "-shared", "-fPIC", "-O1", source, "-o", library, "-ldl"], check=True)
+    return {"LD_PRELOAD": str(library)}
 
 
 @pytest.mark.parametrize("whose", ["product", "gateway"])
@@ -130,6 +134,9 @@ async def test_a_secret_is_rotated_under_load_and_no_call_fails(
     witness: Witness, stack: FaultStack, rng: random.Random, *, is_long: bool
 ) -> None:
     """Gateway with both secrets, product with the new one, gateway without the old one, each beside its predecessor."""
+    for part in (stack.gateway, stack.product):
+        await part.terminate()
+        await part.start(**PATIENT)
     stack.accepted_secrets.append(NEW_SECRET.encode())
     people = [await witness.world.person() for _ in range(4)]
     rotated = asyncio.Event()
@@ -145,11 +152,13 @@ async def test_a_secret_is_rotated_under_load_and_no_call_fails(
         return failed
 
     loads = [asyncio.create_task(load()) for _ in range(8 if is_long else 4)]
-    both = {"GATEWAY_SHARED_SECRET": NEW_SECRET, "GATEWAY_SHARED_SECRET_PREVIOUS": SHARED_SECRET}
+    new = {"GATEWAY_SHARED_SECRET": NEW_SECRET, **PATIENT}
     try:
-        gateway = await stack.replaced(stack.gateway, stack.gateway_line, **both)
-        product = await stack.replaced(stack.product, stack.client_line, GATEWAY_SHARED_SECRET=NEW_SECRET)
-        gateway_again = await stack.replaced(gateway, stack.gateway_line, GATEWAY_SHARED_SECRET=NEW_SECRET)
+        gateway = await stack.replaced(
+            stack.gateway, stack.gateway_line, **new, GATEWAY_SHARED_SECRET_PREVIOUS=SHARED_SECRET
+        )
+        product = await stack.replaced(stack.product, stack.client_line, **new)
+        gateway_again = await stack.replaced(gateway, stack.gateway_line, **new, GATEWAY_SHARED_SECRET_PREVIOUS="")
         await asyncio.sleep(0.5)
     finally:
         rotated.set()

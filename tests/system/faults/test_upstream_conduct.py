@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 from uuid import uuid4
 
@@ -57,7 +58,7 @@ CASES: Final = {
     "reset before headers, once": Conduct("fail_times=1; reset", 2, ANSWERED),
     "reset before headers, persistent": Conduct("reset", ATTEMPTS, "gateway_unavailable"),
     "closed before headers, once": Conduct("fail_times=1; close", 2, ANSWERED),
-    "no answer at all": Conduct("no_answer", 1, "gateway_timeout", streamed_attempts=2),
+    "no answer at all": Conduct("no_answer", 1, "gateway_timeout", streamed_attempts=ATTEMPTS),
     "slow first token": Conduct("first_token_delay_ms=2000", 1, ANSWERED),
     "cut in mid-answer": Conduct("tps=60; cut_after=5", ATTEMPTS, "answer_cut", streamed_attempts=1),
     "reset in mid-answer": Conduct("tps=60; reset_after=5", ATTEMPTS, "answer_cut", streamed_attempts=1),
@@ -79,7 +80,7 @@ async def _gaps(stack: FaultStack, key: str) -> list[float]:
     """The seconds between the attempts of one message."""
     calls = [call for call in await stack.calls_seen_by_upstream() if call["key"] == key]
     times = [call["received_monotonic_seconds"] for call in calls]
-    return [later - earlier for earlier, later in zip(times, times[1:], strict=False)] if times else []
+    return [later - earlier for earlier, later in pairwise(times)]
 
 
 async def _attempts(stack: FaultStack, key: str) -> int:

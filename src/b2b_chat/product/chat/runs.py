@@ -21,6 +21,7 @@ from b2b_chat.product.credits.pricing import Prices, estimate_usage
 from b2b_chat.product.gateway_client import AnswerFailed, GatewayClient
 
 _PERSIST_RETRY_SECONDS: Final = 0.25
+_DRAIN_POLL_SECONDS: Final = 0.02
 
 ResultT = TypeVar("ResultT")
 log = structlog.get_logger(__name__)
@@ -97,13 +98,13 @@ class Runs:
             live.stopped = True
 
     async def drain(self, grace_seconds: float) -> None:
-        """Let running answers finish for a while, then end the rest as interrupted."""
-        if self._owners:
-            await asyncio.wait(self._owners, timeout=grace_seconds)
-        for assistant_message_id in self.live:
-            self._give_up(assistant_message_id, Interrupted())
-        if self._owners:
-            await asyncio.wait(self._owners)
+        """Let running answers finish for a while, those that are just being admitted too; interrupt the rest."""
+        deadline = asyncio.get_running_loop().time() + grace_seconds
+        while self._runs:
+            if asyncio.get_running_loop().time() >= deadline:
+                for assistant_message_id in self.live:
+                    self._give_up(assistant_message_id, Interrupted())
+            await asyncio.sleep(_DRAIN_POLL_SECONDS)
 
     def _leave_unread(self, run: Run) -> None:
         """End the run, unless a reader comes back within the resume window."""
