@@ -104,7 +104,7 @@ async def test_the_window_closes(world: World, database_url: str, gateway: FakeG
             answer_id = (await anext(events)).data["assistant_message_id"]
 
         async def is_given_up() -> bool:
-            return (await world.answer(person))["status"] == "error"
+            return bool((await world.answer(person))["status"] == "error")
 
         await until(is_given_up)
         assert (await world.answer(person))["error_code"] == "client_disconnected"
@@ -142,7 +142,7 @@ async def test_a_failed_answer_tells_why(client: Client, gateway: FakeGateway) -
 async def test_a_place_that_never_was(client: Client, place: str) -> None:
     sent = await client.stream()
     answer_id = sent[0].data["assistant_message_id"]
-    headers = {"Last-Event-ID": place.encode()}
+    headers = {b"Last-Event-ID": place.encode()}
     response = await client.http.get(f"/v1/chat/{answer_id}/events", headers=headers)
     if place:
         assert error_of(response) == (400, "invalid_request")

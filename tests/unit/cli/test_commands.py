@@ -94,9 +94,7 @@ def test_a_busy_port_is_told(command: str) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("command", "missing"), [("product", "DATABASE_URL"), ("gateway", "OPENAI_API_KEY"), ("migrate", "DATABASE_URL")]
-)
+@pytest.mark.parametrize(("command", "missing"), [("product", "DATABASE_URL"), ("gateway", "OPENAI_API_KEY")])
 def test_wrong_settings_are_told_all_at_once_by_name_and_end_with_2(command: str, missing: str) -> None:
     done = run_python(command_without("nothing", command), LOG_LEVEL="LOUD")
     assert done.returncode == 2
@@ -105,6 +103,16 @@ def test_wrong_settings_are_told_all_at_once_by_name_and_end_with_2(command: str
     for name in (missing, "GATEWAY_SHARED_SECRET", "LOG_LEVEL"):
         assert [line for line in lines if line.startswith(f"b2b-chat: {name} ")], name
     assert "LOUD" not in done.stderr
+
+
+@pytest.mark.parametrize("command", [["migrate"], ["ledger", "verify"]])
+def test_what_works_on_the_database_needs_its_address_alone(command: list[str]) -> None:
+    done = run_python(command_without("nothing", *command))
+    assert (done.returncode, done.stderr.splitlines()) == (2, ["b2b-chat: DATABASE_URL is required: text."])
+    done = run_python(command_without("nothing", *command), DATABASE_URL="postgresql://nobody@127.0.0.1:1/none")
+    assert done.returncode == 1
+    assert done.stderr.startswith("b2b-chat: the database at DATABASE_URL does not answer")
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_a_wrong_simulator_setting_is_told_by_its_name() -> None:
