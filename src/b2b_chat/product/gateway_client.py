@@ -104,6 +104,15 @@ class GatewayClient:
         self._results = msgspec.json.Decoder(ChatResult)
         self._deltas = msgspec.json.Decoder(ChatDelta)
         self._errors = msgspec.json.Decoder(ErrorBody)
+        # A stream is never silent for long; a whole answer is nothing but silence until it is there.
+        self._whole_timeout = aiohttp.ClientTimeout(
+            total=options.total_timeout_seconds, sock_connect=options.connect_timeout_seconds
+        )
+        self._stream_timeout = aiohttp.ClientTimeout(
+            total=options.total_timeout_seconds,
+            sock_connect=options.connect_timeout_seconds,
+            sock_read=options.silence_timeout_seconds,
+        )
         self._session: aiohttp.ClientSession | None = None
 
     async def open(self) -> None:
@@ -111,11 +120,6 @@ class GatewayClient:
         options = self._options
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=options.max_connections),
-            timeout=aiohttp.ClientTimeout(
-                total=options.total_timeout_seconds,
-                sock_connect=options.connect_timeout_seconds,
-                sock_read=options.silence_timeout_seconds,
-            ),
             auto_decompress=False,
             cookie_jar=aiohttp.DummyCookieJar(),
         )
@@ -225,7 +229,8 @@ class GatewayClient:
         request_id = current_request_id.get()
         if request_id is not None:
             headers[REQUEST_ID_HEADER] = request_id
-        return self._session.post(self._url, data=body, headers=headers, allow_redirects=False)
+        timeout = self._stream_timeout if request.stream else self._whole_timeout
+        return self._session.post(self._url, data=body, headers=headers, allow_redirects=False, timeout=timeout)
 
     def _failure(self, body: bytes, retry_after: str | None) -> AnswerFailed:
         try:

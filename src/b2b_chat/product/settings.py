@@ -138,9 +138,12 @@ class ProductSettings(Struct, frozen=True):
         float, Meta(ge=0.1, le=60, description="Longest wait for a connection to the gateway, seconds")
     ] = 5.0
     gateway_silence_timeout_seconds: Annotated[
-        float, Meta(ge=1, le=600, description="Longest silence of the gateway; it sends a comment every 15 s, seconds")
-    ] = 150.0
-    gateway_total_timeout_seconds: Annotated[float, Meta(ge=1, le=3600, description="Longest answer, seconds")] = 330.0
+        float,
+        Meta(ge=1, le=600, description="Longest silence on a stream; the gateway sends a comment every 15 s, seconds"),
+    ] = 60.0
+    gateway_total_timeout_seconds: Annotated[
+        float, Meta(ge=1, le=3600, description="Longest answer; more than the gateway takes, seconds")
+    ] = 630.0
     gateway_in_flight_wait_seconds: Annotated[
         float, Meta(ge=0, le=60, description="Longest wait for an earlier call for the same message to end, seconds")
     ] = 5.0

@@ -177,7 +177,9 @@ SILENCES: dict[str, tuple[Reply, bool]] = {
 @pytest.mark.parametrize("how", SILENCES)
 async def test_silence(database_url: str, gateway: FakeGateway, world: World, person: Person, how: str) -> None:
     gateway.reply, stream = SILENCES[how]
-    async with impatient(database_url, gateway.url, person, gateway_silence_timeout_seconds=0.2) as client:
+    # A whole answer is nothing but silence until it is there: only the time for all of it is limited.
+    limit = "gateway_silence_timeout_seconds" if stream else "gateway_total_timeout_seconds"
+    async with impatient(database_url, gateway.url, person, **{limit: 0.2}) as client:
         await fails_once(client, gateway, world, person, TIMEOUT, stream=stream)
     await asyncio.wait_for(gateway.calls[0].left.wait(), 5)
 
