@@ -33,6 +33,18 @@ test *options:
 test-unit *options:
     uv run pytest tests/unit "$@"
 
+# Run the fault suite in its long form, with so many seeds
+faults seeds="3" *options:
+    shift; FAULT_LONG=1 FAULT_SEEDS="{{ seeds }}" uv run pytest tests/system/faults -rA "$@"
+
+# Show that the fault suite notices when a guard is taken away
+faults-mutants *words:
+    uv run python tests/system/faults/mutants.py "$@"
+
+# Measure the CPU of every process for each chat
+bench-chat *options:
+    uv run python tests/bench/chat_cpu.py "$@"
+
 # Run all tests and tell what they do not reach
 coverage:
     uv run coverage erase
