@@ -30,7 +30,7 @@ class Secret:
 
     __slots__ = ("_value",)
 
-    def __init__(self, value: str) -> None:
+    def __init__(self, value: str = "") -> None:
         self._value = value
 
     def reveal(self) -> str:
@@ -113,7 +113,7 @@ def load(
     Raises:
         SettingsError: Variables are missing or wrong; it names every one of them.
     """
-    problems: list[str] = []
+    problems: dict[str, str] = {}
     values: dict[str, Any] = {}
     for variable in variables(settings):
         try:
@@ -121,15 +121,16 @@ def load(
             if text is not None:
                 values[variable.name.lower()] = _convert(variable, text)
             elif variable.default is NODEFAULT:
-                problems.append(f"{variable.name} is required: {variable.expectation}.")
+                problems[variable.name] = f"{variable.name} is required: {variable.expectation}."
         except ValueError as error:
-            problems.append(str(error))
-    if problems:
-        raise SettingsError(problems)
+            problems[variable.name] = str(error)
+        if variable.name in problems and variable.default is NODEFAULT:
+            values[variable.name.lower()] = variable.kind()  # stands in, so that the rest can be checked all the same
     loaded = settings(**values)
-    problems.extend(check(loaded))
-    if problems:
-        raise SettingsError(problems)
+    # A variable that has a problem already is not judged by what stands in for it.
+    more = [line for line in check(loaded) if line.split(maxsplit=1)[0] not in problems]
+    if problems or more:
+        raise SettingsError([*problems.values(), *more])
     return loaded
 
 

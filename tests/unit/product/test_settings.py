@@ -119,3 +119,12 @@ def test_every_spelling_of_an_address_of_postgresql_is_taken(address: str) -> No
 def test_settings_show_no_secret() -> None:
     shown = str(load_settings(PROD))
     assert not any(PROD[name] in shown for name in MINIMAL)
+
+
+def test_single_variables_and_the_rest_are_told_in_one_round() -> None:
+    with pytest.raises(SettingsError) as raised:
+        load_settings({"APP_ENV": "prod", "DEBUG": "true", "OPENAI_API_KEY": "canary", "CHAT_LEASE_SECONDS": "0"})
+    named = [problem.split()[0] for problem in raised.value.problems]
+    assert {"DATABASE_URL", "GATEWAY_SHARED_SECRET", "CHAT_LEASE_SECONDS", "OPENAI_API_KEY", "DEBUG"} <= set(named)
+    assert len(named) == len(set(named))
+    assert "canary" not in str(raised.value)
