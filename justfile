@@ -25,9 +25,9 @@ up *options:
 
 # --- Checks -----------------------------------------------------------------------------------------------------
 
-# Run all tests
+# Run all tests, several files at a time: most of them wait more than they work
 test *options:
-    uv run pytest "$@"
+    uv run pytest --numprocesses 4 --dist loadfile "$@"
 
 # Run the tests that need no server
 test-unit *options:
