@@ -30,7 +30,9 @@ async def _migrate() -> None:
         raise SystemExit("Set DATABASE_URL to the database that is to be migrated, as postgresql://user@host/name.")
     dsn = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
     # asyncpg reads the address itself: SQLAlchemy would not know `sslmode` in it.
-    engine = create_async_engine("postgresql+asyncpg://", async_creator=lambda: asyncpg.connect(dsn), poolclass=NullPool)
+    engine = create_async_engine(
+        "postgresql+asyncpg://", async_creator=lambda: asyncpg.connect(dsn), poolclass=NullPool
+    )
     async with engine.connect() as connection:
         await connection.exec_driver_sql(f"SELECT pg_advisory_lock({_MIGRATION_LOCK})")
         await connection.commit()

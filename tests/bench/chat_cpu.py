@@ -36,7 +36,7 @@ CASES = {
 @contextmanager
 def running_stack() -> Iterator[dict[str, Any]]:
     """`b2b-chat up` on free ports and a fresh folder."""
-    ports = {name: "0" for name in ("PRODUCT_PORT", "GATEWAY_PORT", "OPENAI_SIMULATOR_PORT")}
+    ports = dict.fromkeys(("PRODUCT_PORT", "GATEWAY_PORT", "OPENAI_SIMULATOR_PORT"), "0")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o755)
         process = subprocess.Popen(
