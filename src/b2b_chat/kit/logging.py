@@ -52,7 +52,10 @@ def configure_logging(app: str, *, level: str = "INFO") -> None:
     # Below WARNING libraries speak of every statement and every byte.
     root.setLevel(max(logging.WARNING, logging.getLevelNamesMapping()[level]))
     for name in SPEAKING_LOGGERS:
-        logging.getLogger(name).setLevel(logging.INFO)
+        speaking = logging.getLogger(name)
+        speaking.setLevel(logging.INFO)
+        # Granian gives its logger a handler of its own before it calls us.
+        speaking.handlers, speaking.propagate, speaking.disabled = [], True, False
 
 
 def keep_allowed(_logger: Any, _method: str, fields: MutableMapping[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from litestar import Litestar, Request, Response, get
 from litestar.params import FromPath
 from litestar.types import Receive, Scope, Send
 
+from b2b_chat.kit import request_id as request_id_module
 from b2b_chat.kit.errors import as_refusal
 from b2b_chat.kit.health import health
 from b2b_chat.kit.request_id import RequestId, current_request_id
@@ -96,7 +97,9 @@ async def test_refused_requests_have_one_too(http: aiohttp.ClientSession, path: 
     assert (response.status, response.headers["X-Request-ID"]) == (status, "mine")
 
 
-async def test_each_request_is_logged_once(http: aiohttp.ClientSession) -> None:
+async def test_each_request_is_logged_once(http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A logger keeps how it was configured when first used, be it by another test's app.
+    monkeypatch.setattr(request_id_module, "log", structlog.get_logger())
     with structlog.testing.capture_logs() as lines:
         await fetch(http, "/items/7?canary=1")
         await fetch(http, "/items/13")

@@ -29,7 +29,7 @@ def test_a_later_run_tops_up_the_company_behind_its_key(environ: dict[str, str])
     assert run_sql(url, "SELECT count(*) FROM api_keys") == "1"
 
 
-@pytest.mark.parametrize("foreign_key", ["nonsense", new_api_key()])
+@pytest.mark.parametrize("foreign_key", ["nonsense", new_api_key()], ids=["no key", "a key"])
 def test_a_key_of_another_database_is_replaced(environ: dict[str, str], foreign_key: str) -> None:
     assert seed(environ, foreign_key) != foreign_key
     assert run_sql(environ["DATABASE_URL"], "SELECT count(*) FROM companies") == "1"

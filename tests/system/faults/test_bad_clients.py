@@ -28,7 +28,6 @@ STALLED: Final = 200
 ANSWER_TOKENS: Final = 4000
 SMALL_SEGMENT_BYTES: Final = 536
 """The system's buffer for what was sent and not read grows with the segments, and loopback's are huge."""
-MAX_BODY_BYTES: Final = 1_048_576
 MAX_GROWTH_BYTES: Final = 256 * 1024 * 1024
 
 
@@ -308,10 +307,12 @@ async def test_hostile_bodies_are_refused_in_a_documented_way(
     """Each is a 4xx of the one form, and leaves nothing behind."""
     problems = []
     for name, (body, headers) in HOSTILE.items():
-        reply = await witness.post_raw(hostile_person, body, headers)
-        while reply.status is None and len(body) > MAX_BODY_BYTES:
-            # The refusal overtook the body, and the connection was closed under its sender.
+        for _ in range(5):
             reply = await witness.post_raw(hostile_person, body, headers)
+            if reply.status is not None:
+                break
+            # The refusal of a large body overtook it, and the connection was closed under its sender, or under the
+            # sender of the next one.
         if reply.status is None or not 400 <= reply.status < 500 or not reply.code:
             problems.append(f"{name}: {reply.status} {reply.code}")
     assert len(HOSTILE) >= 60

@@ -43,7 +43,7 @@ class Output:
 def logging_to_output(level: str = "DEBUG") -> Iterator[Output]:
     """Logging as an app has it, for a block."""
     root, granian = logging.getLogger(), logging.getLogger("_granian")
-    before = structlog.get_config(), root.handlers, root.level, granian.level
+    before = structlog.get_config(), root.handlers, root.level, vars(granian).copy()
     output = Output()
     with redirect_stdout(output.stream):
         configure_logging("test_app", level=level)
@@ -53,7 +53,7 @@ def logging_to_output(level: str = "DEBUG") -> Iterator[Output]:
             structlog.configure(**before[0])
             root.handlers = before[1]
             root.setLevel(before[2])
-            granian.setLevel(before[3])
+            vars(granian).update(before[3])
 
 
 def ours() -> Any:

@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from b2b_chat.kit.database import Session, new_id
 from b2b_chat.product.companies.models import CompanyRow, MembershipRow
-from b2b_chat.product.identity.models import ApiKeyRow, ChallengeState, LoginChallengeRow, SessionRow, UserRow
+from b2b_chat.product.identity.models import ChallengeState, LoginChallengeRow, SessionRow, UserRow
 from b2b_chat.product.identity.viewer import Credential
 
 _FIND_KEY: Final = """
@@ -58,21 +58,10 @@ _NOTE_KEYS: Final = _NOTE_USE.format(table="api_keys", column="last_used_at")
 
 
 class UserRepository:
-    """Users and their keys, within one transaction."""
+    """Users, within one transaction."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
-
-    async def add(self, email: str) -> UUID:
-        """Add a user and return the id."""
-        user_id = new_id()
-        self._session.add(UserRow(id=user_id, email=email))
-        await self._session.flush()
-        return user_id
-
-    async def find(self, user_id: UUID) -> UserRow | None:
-        """A user."""
-        return await self._session.get(UserRow, user_id)
 
     async def get(self, user_id: UUID) -> UserRow:
         """A user who is known to exist."""
@@ -101,11 +90,6 @@ class UserRepository:
         """The id of the user with this lower-case address, who is added if need be, however many do so at once."""
         await self._session.execute(insert(UserRow).values(id=new_id(), email=email).on_conflict_do_nothing())
         return (await self._session.scalars(select(UserRow.id).where(UserRow.email == email))).one()
-
-    async def add_api_key(self, row: ApiKeyRow) -> None:
-        """Add a key."""
-        self._session.add(row)
-        await self._session.flush()
 
 
 class ChallengeRepository:

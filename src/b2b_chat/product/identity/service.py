@@ -39,7 +39,7 @@ class ApiKeys:
             scopes=sorted(scopes),
         )
         async with self._transaction() as tx:
-            await tx.users.add_api_key(row)
+            await tx.api_keys.add(row)
         return key
 
     async def authenticate(self, key: str) -> Viewer:

@@ -165,9 +165,7 @@ class Sessions:
         return me
 
     async def _me(self, tx: Transaction, viewer: Viewer, company_id: UUID | None) -> Me:
-        user = await tx.users.find(viewer.user_id)
-        if user is None:
-            raise Unauthenticated
+        user = await tx.users.get(viewer.user_id)
         companies = [_my_company(company) for company in await tx.sessions.list_companies(viewer.user_id)]
         return Me(
             user_id=viewer.user_id,

@@ -4,12 +4,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from b2b_chat.kit.database import Database
 from b2b_chat.product.identity.api_keys import Scope, new_api_key
 from b2b_chat.product.identity.viewer import CompanyBlocked, Unauthenticated, UserBlocked
 from b2b_chat.product.people import People
 from support.people import MovableClock, make_people
 from support.product import client_of, error_of
-from support.world import Person, World
+from support.world import Person, World, open_world
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -98,3 +99,18 @@ async def test_its_last_use_is_written_once_in_a_while(
 async def test_an_unknown_one_is_refused(people: People) -> None:
     with pytest.raises(Unauthenticated):
         await people.api_keys.authenticate(new_api_key())
+
+
+async def test_a_database_that_is_away_at_the_end_keeps_no_process_from_ending(
+    people: People, person: Person, database_url: str, clock: MovableClock
+) -> None:
+    await people.api_keys.authenticate(person.api_key)
+    busy = Database(database_url, pool_size=1, session_pool_size=1, acquire_seconds=0.1, statement_seconds=10)
+    await busy.open()
+    async with open_world(database_url) as world:
+        world.database = busy
+        last = make_people(world, clock)
+        await last.api_keys.authenticate(person.api_key)
+        async with busy.connection():  # the only one that there is
+            await last.finish()
+    await busy.close()

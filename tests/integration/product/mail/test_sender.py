@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 import pytest_asyncio
 
+from b2b_chat.kit.database import Database
 from b2b_chat.kit.settings import Secret
 from b2b_chat.product.mail.letters import Letter
 from b2b_chat.product.mail.sender import Sender
@@ -274,5 +275,29 @@ async def test_a_short_outage_of_the_database_does_not_send_twice(
             "WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
         await sending
+    assert len(box.to(to)) == 1
+    assert await state(world, to) == ("sent", None, 1)
+
+
+async def test_a_busy_database_does_not_send_twice(
+    world: World, clock: MovableClock, box: Mailbox, database_url: str
+) -> None:
+    to = await post(world, clock)
+    busy = Database(database_url, pool_size=1, session_pool_size=1, acquire_seconds=0.1, statement_seconds=10)
+    smtp = SmtpOptions("127.0.0.1", box.port, None, None, "none", None, timeout_seconds=10)
+    sender = Sender(transaction_factory(busy), Seal(SECRET, None), Smtp(smtp), "chat@example.test", clock)
+    box.pause_seconds = 0.2
+    async with box.listening():
+        sending = asyncio.create_task(sender.send_due())
+        async with asyncio.timeout(10):
+            while not box.begun:  # noqa: ASYNC110 - the mailbox has no event for it
+                await asyncio.sleep(0.01)
+        async with busy.session() as session:  # the only connection that there is
+            await session.connection()
+            while not box.mails:  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.3)
+        await sending
+    await busy.close()
     assert len(box.to(to)) == 1
     assert await state(world, to) == ("sent", None, 1)
