@@ -1,5 +1,6 @@
 """product_api on a socket, and a client that speaks to it as a person's program would."""
 
+import asyncio
 import json
 import ssl
 import subprocess
@@ -17,7 +18,7 @@ from b2b_chat.kit.settings import load
 from b2b_chat.product.app import create_app
 from b2b_chat.product.settings import ProductSettings, check
 from support.commands import clean_environ, started
-from support.serving import free_port, serve, until_listening
+from support.serving import free_port, serve
 from support.world import Person
 
 SHARED_SECRET: Final = "5bd41c93e7f04c1f8aa6f7df2c2f3a90"
@@ -98,8 +99,9 @@ async def product_process(
     settings = environ(database_url, gateway_url, PRODUCT_PORT=str(port), **variables)
     with started("product", environ=clean_environ(home, **settings)) as process:
         try:
-            await until_listening(port, timeout_seconds=30)
-            yield f"http://127.0.0.1:{port}", process
+            url = f"http://127.0.0.1:{port}"
+            await until_healthy(url)
+            yield url, process
         finally:
             kill_all_of(process)
 
@@ -110,6 +112,18 @@ def kill_all_of(process: subprocess.Popen[str]) -> None:
         supervisor = psutil.Process(process.pid)
         for each in (supervisor, *supervisor.children(recursive=True)):
             each.kill()
+
+
+async def until_healthy(url: str) -> None:
+    """Return once an app answers: Granian listens before its worker has started, and loses a SIGTERM until then."""
+    async with asyncio.timeout(30), httpx.AsyncClient(verify=_SSL_CONTEXT) as http:
+        while True:
+            try:
+                await http.get(f"{url}/health")
+            except httpx.TransportError:
+                await asyncio.sleep(0.02)
+            else:
+                return
 
 
 def environ(database_url: str, gateway_url: str, **variables: str) -> dict[str, str]:

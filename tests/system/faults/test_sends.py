@@ -119,7 +119,9 @@ async def test_two_processes_try_a_failed_message_again_at_the_same_moment(witne
     await until(lambda: _somebody_waits(witness.world))
     trap.release(cut=False)
     assert (await first).is_answered
-    assert (await second).code == "message_in_progress"
+    # It is told to come later, or, where the first is done by then, gets the same answer.
+    later = await second
+    assert later.is_answered or later.code == "message_in_progress"
     (answer,) = [message for message in await witness.world.messages(person) if message["role"] == "assistant"]
     assert (answer["status"], answer["attempt"]) == ("completed", 2)
 
