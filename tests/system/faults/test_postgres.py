@@ -181,11 +181,10 @@ async def test_the_disk_is_full(witness: Witness, stack: FaultStack, full_disk: 
     await asyncio.sleep(0.1)  # the fixture has restarted the server: connections that it closed are noticed here
     people = [await witness.world.person() for _ in range(4)]
     await witness.send(people[0])
-    with full_disk.open("wb") as file:
+    with full_disk.open("wb", buffering=0) as file:  # a buffer that cannot be written would fail again on closing
         while True:
             try:
                 file.write(bytes(65_536))
-                file.flush()
             except OSError:
                 break
     long_text = "x" * 7000
