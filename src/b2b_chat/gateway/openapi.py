@@ -21,6 +21,7 @@ from litestar.openapi.spec import (
 from b2b_chat.contract.errors import FAILURES, ErrorBody, Failure
 from b2b_chat.contract.schemas import MODEL_GPT_5_2
 from b2b_chat.contract.signing import NONCE_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER
+from b2b_chat.kit.openapi import KeyedExample
 
 DOOR_CODES: Final = (
     "missing_signature",
@@ -95,15 +96,6 @@ _SCHEMES: Final = {
 
 
 @dataclass
-class _KeyedExample(Example):
-    """An example with a name. Litestar would repeat it inside, where OpenAPI knows no such field."""
-
-    @property
-    def _exclude_fields(self) -> set[str]:
-        return {"id"}
-
-
-@dataclass
 class StreamingOperation(Operation):
     """An operation that answers with JSON or, where the body asks for it, with a stream of events."""
 
@@ -126,7 +118,7 @@ def documented(codes: Iterable[str]) -> dict[int, ResponseSpec]:
             generate_examples=False,
             description=" ".join(f"`{failure.code}`: {failure.message}" for failure in failures),
             examples=[
-                _KeyedExample(id=failure.code, summary=failure.message, value=msgspec.to_builtins(failure.body))
+                KeyedExample(id=failure.code, summary=failure.message, value=msgspec.to_builtins(failure.body))
                 for failure in failures
             ],
         )
