@@ -131,9 +131,9 @@ company-unblock company:
 credits-add company amount external_id:
     uv run b2b-chat credits-add "$1" "$2" --external-id "$3"
 
-# Correct a company's balance, up or down
-credits-adjust company amount external_id reason:
-    uv run b2b-chat credits-adjust "$1" "$2" --external-id "$3" --reason "$4"
+# Correct an entry of a company's ledger, named by its position, up or down
+credits-adjust company amount external_id corrects reason:
+    uv run b2b-chat credits-adjust "$1" "$2" --external-id "$3" --corrects "$4" --reason "$5"
 
 # Let a person, by id or address, do nothing any more
 user-block user:

@@ -196,9 +196,34 @@ class FaultStack:
         self._usual_targets.clear()
         await self.heal()
 
-    async def calls_seen_by_upstream(self) -> list[dict[str, Any]]:
-        """The simulator's own record, asked for past the proxy."""
-        async with aiohttp.ClientSession() as http, http.get(f"{self.simulator.url}/simulator/requests") as response:
+    @asynccontextmanager
+    async def with_fallback(self, **settings: str) -> AsyncIterator[Part]:
+        """A second OpenAI beside the first, and a gateway that knows it too; the calls to it are watched as well."""
+        port, line_port = islice(self._more_ports, 2)
+        second = self._part(
+            "openai-simulator",
+            port,
+            self.folder / "logs",
+            SIMULATOR_SETTINGS | {"OPENAI_SIMULATOR_PORT": str(port)},
+        )
+        line = Proxy((_HOST, port), watch=http_requests(self._see_upstream_call))
+        async with listening(line, (_HOST, line_port)):
+            await second.start()
+            self._others.append(second)
+            fallback = {
+                "OPENAI_FALLBACK_BASE_URL": f"http://{_HOST}:{line_port}/v1",
+                "OPENAI_FALLBACK_API_KEY": "sk-second-of-the-fault-suite",
+            }
+            await self.replaced(self.gateway, self.gateway_line, **fallback, **settings)
+            try:
+                yield second
+            finally:
+                await self.restored()
+
+    async def calls_seen_by_upstream(self, simulator: Part | None = None) -> list[dict[str, Any]]:
+        """The record of a simulator, the first unless told, asked for past the proxy."""
+        url = (simulator or self.simulator).url
+        async with aiohttp.ClientSession() as http, http.get(f"{url}/simulator/requests") as response:
             seen: list[dict[str, Any]] = await response.json()
             return seen
 

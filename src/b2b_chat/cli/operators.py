@@ -136,13 +136,19 @@ def credits_add(company: UUID, amount: str, external_id: str) -> None:
 @click.argument("company", type=click.UUID)
 @click.argument("amount")
 @_external_id
+@click.option("--corrects", required=True, type=int, help="The position of the ledger's entry that is corrected.")
 @click.option("--reason", required=True, help="Kept in the audit log.")
-def credits_adjust(company: UUID, amount: str, external_id: str, reason: str) -> None:
-    """Correct a balance, up or down."""
+def credits_adjust(company: UUID, amount: str, external_id: str, corrects: int, reason: str) -> None:
+    """Correct an entry of a company's ledger, up or down."""
     with _shell() as shell:
         from b2b_chat.product.credits.schemas import CreditsAdjust
 
-        fields = {"amount_credits": amount, "external_id": external_id, "reason": reason}
+        fields = {
+            "corrects_position": corrects,
+            "amount_credits": amount,
+            "external_id": external_id,
+            "reason": reason,
+        }
         entry = shell.run(shell.credits.adjust(shell.actor, company, _convert(fields, CreditsAdjust)))
         click.echo(f"The balance is {entry.balance_after_credits} credits after entry {entry.position}.")
 

@@ -161,7 +161,7 @@ class ProductSettings(Struct, frozen=True):
     ] = 16
     chat_resume_window_seconds: Annotated[
         float, Meta(ge=0, le=3600, description="How long a run goes on without a reader; 0 ends it at once, seconds")
-    ] = 0.0
+    ] = 30.0
     chat_lease_seconds: Annotated[
         float, Meta(ge=1, le=600, description="A run whose process is silent so long is given up, seconds")
     ] = 30.0

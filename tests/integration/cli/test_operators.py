@@ -48,7 +48,8 @@ def test_from_nothing_to_a_company_with_credits(shell: Shell) -> None:
     added = shell.result("credits-add", company, "100.5", "--external-id", "invoice-1")
     assert added == "The balance is 100.500000 credits after entry 1."
     assert shell.result("credits-add", company, "100.5", "--external-id", "invoice-1") == added
-    adjusted = shell.result("credits-adjust", company, "-0.5", "--external-id", "fix-1", "--reason", "A mistake")
+    fix = ["credits-adjust", company, "-0.5", "--external-id", "fix-1", "--corrects", "1", "--reason", "A mistake"]
+    adjusted = shell.result(*fix)
     assert adjusted == "The balance is 100.000000 credits after entry 2."
     assert run_sql(shell.database_url, "SELECT role || ' ' || email FROM memberships JOIN users ON id = user_id") == (
         f"owner {OWNER}"
@@ -119,7 +120,8 @@ def test_what_is_refused_is_told_in_a_line(shell: Shell, arguments: list[str], p
         (["credits-add", str(uuid4()), "much", "--external-id", "x"], "amount_credits"),
         (["credits-add", str(uuid4()), "1", "--external-id", ""], "external_id"),
         (["credits-add", str(uuid4()), "1"], "--external-id"),
-        (["credits-adjust", str(uuid4()), "-1", "--external-id", "x"], "--reason"),
+        (["credits-adjust", str(uuid4()), "-1", "--external-id", "x", "--corrects", "1"], "--reason"),
+        (["credits-adjust", str(uuid4()), "-1", "--external-id", "x", "--reason", "y"], "--corrects"),
         (["user-block", "x"], "x"),
         (["audit", "--action", "nothing.such"], "action"),
         (["audit", "--since", "yesterday"], "--since"),

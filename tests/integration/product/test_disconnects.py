@@ -1,17 +1,26 @@
 """Clients that leave before their answer is complete."""
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
+import pytest_asyncio
 
 from support.fake_gateway import ANSWER, FakeGateway, Gate, answering
-from support.product import Client, client_of
+from support.product import Client, client_of, served_product
 from support.waiting import until
 from support.world import Person, World
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SAME = {"client_message_id": "same"}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def product_url(database_url: str, module_gateway: FakeGateway) -> AsyncIterator[str]:
+    """A product that ends a run as soon as nobody reads it."""
+    async with served_product(database_url, module_gateway.url, chat_resume_window_seconds=0) as url:
+        yield url
 
 
 async def until_failed(world: World, person: Person) -> None:

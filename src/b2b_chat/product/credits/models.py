@@ -6,7 +6,17 @@ from enum import StrEnum
 from uuid import UUID
 
 from advanced_alchemy.base import DefaultBase
-from sqlalchemy import BigInteger, CheckConstraint, DateTime, ForeignKey, Index, Numeric, String, func
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Numeric,
+    String,
+    func,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from b2b_chat.kit.database import Row
@@ -67,6 +77,11 @@ class LedgerEntryRow(DefaultBase):
         CheckConstraint("kind IN ('top_up', 'charge', 'adjustment')", name="kind_is_known"),
         CheckConstraint("balance_after_credits >= 0", name="balance_after_is_not_negative"),
         CheckConstraint("(kind = 'charge') = (message_id IS NOT NULL)", name="charges_name_a_message"),
+        CheckConstraint(
+            "corrects_position IS NULL OR (kind = 'adjustment' AND corrects_position < position)",
+            name="corrections_point_back",
+        ),
+        ForeignKeyConstraint(["company_id", "corrects_position"], ["ledger.company_id", "ledger.position"]),
     )
 
     company_id: Mapped[UUID] = mapped_column(ForeignKey("companies.id"), primary_key=True)
@@ -78,4 +93,6 @@ class LedgerEntryRow(DefaultBase):
     message_id: Mapped[UUID | None] = mapped_column(ForeignKey("messages.id"), unique=True)
     external_id: Mapped[str | None] = mapped_column(String(128), unique=True)
     """What the movement is called outside, an invoice's number say; one movement of any company has it."""
+    corrects_position: Mapped[int | None] = mapped_column(BigInteger)
+    """The entry of the same company that an adjustment corrects."""
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())

@@ -3,7 +3,7 @@
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import exists, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from b2b_chat.kit.database import Session
@@ -37,8 +37,19 @@ class AccountRepository:
         """The one movement, of any company, with this external id."""
         return await self._session.scalar(select(LedgerEntryRow).where(LedgerEntryRow.external_id == external_id))
 
+    async def has_entry(self, company_id: UUID, position: int) -> bool:
+        """Whether the ledger of a company has an entry at this position."""
+        found = select(exists().where(LedgerEntryRow.company_id == company_id, LedgerEntryRow.position == position))
+        return bool(await self._session.scalar(found))
+
     async def move(
-        self, company_id: UUID, amount_credits: Decimal, kind: EntryKind, *, external_id: str | None = None
+        self,
+        company_id: UUID,
+        amount_credits: Decimal,
+        kind: EntryKind,
+        *,
+        external_id: str | None = None,
+        corrects_position: int | None = None,
     ) -> LedgerEntryRow:
         """Move a balance, and return the ledger entry that tells of it.
 
@@ -61,6 +72,7 @@ class AccountRepository:
                 amount_credits=amount_credits,
                 balance_after_credits=balance,
                 external_id=external_id,
+                corrects_position=corrects_position,
             )
             .returning(LedgerEntryRow)
         )

@@ -38,6 +38,8 @@ class LedgerEntry(Struct, frozen=True):
     """The user's message that was answered, for a charge."""
     external_id: str | None
     """What the operator called the movement, for a top-up or an adjustment."""
+    corrects_position: int | None
+    """The position of the entry that an adjustment corrects."""
     created_at: datetime
 
 
@@ -56,8 +58,11 @@ class CreditsAdd(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CreditsAdjust(Struct, frozen=True, forbid_unknown_fields=True):
-    """A correction of a company's balance, up or down."""
+    """A correction of one entry of a company's ledger, up or down. The entry itself stays as it is."""
 
+    corrects_position: Annotated[
+        int, Meta(ge=1, le=2**63 - 1, description="The `position` of the entry that is corrected.")
+    ]
     amount_credits: Annotated[
         str,
         Meta(

@@ -15,7 +15,7 @@ from b2b_chat.product.credits.models import AccountRow, EntryKind, LedgerEntryRo
 from b2b_chat.product.credits.repository import ExternalIdTaken
 from b2b_chat.product.credits.schemas import Balance, CreditsAdd, CreditsAdjust, LedgerEntry
 from b2b_chat.product.identity.viewer import Viewer
-from b2b_chat.product.transactions import TransactionFactory
+from b2b_chat.product.transactions import Transaction, TransactionFactory
 
 MAX_BALANCE_CREDITS: Final = Decimal(10_000_000_000_000)
 
@@ -41,6 +41,13 @@ class ExternalIdConflict(Refusal):
     message = "This external_id was used for another company, amount or kind of movement. Check it for a mistake."
 
 
+class LedgerEntryNotFound(Refusal):
+    """There is nothing to correct at this position."""
+
+    code, status = "ledger_entry_not_found", 404
+    message = "The company's ledger has no entry at this position. See its ledger for the entry to correct."
+
+
 class Movement(Struct, frozen=True):
     """What an operator wants a balance to be moved by."""
 
@@ -49,11 +56,12 @@ class Movement(Struct, frozen=True):
     amount_credits: Decimal
     external_id: str
     reason: str | None = None
+    corrects_position: int | None = None
 
     def is_told_by(self, entry: LedgerEntryRow, company_id: UUID) -> bool:
         """Whether an entry of the ledger is this movement, made before."""
-        told = (entry.company_id, entry.kind, entry.amount_credits)
-        return told == (company_id, self.kind, self.amount_credits)
+        told = (entry.company_id, entry.kind, entry.amount_credits, entry.corrects_position)
+        return told == (company_id, self.kind, self.amount_credits, self.corrects_position)
 
 
 class Credits:
@@ -75,10 +83,11 @@ class Credits:
         return await self._move(actor, company_id, movement)
 
     async def adjust(self, actor: Actor, company_id: UUID, adjustment: CreditsAdjust) -> LedgerEntry:
-        """Correct a balance, up or down. The same external id again returns what it did the first time.
+        """Correct an entry by another one, up or down. The same external id again returns what it did the first time.
 
         Raises:
             CompanyNotFound: There is no such company.
+            LedgerEntryNotFound: The company has no entry at the position to correct.
             ExternalIdConflict: The external id was used for another movement.
             BalanceOutOfRange: More would be taken than is free, or the balance would be too high.
         """
@@ -88,6 +97,7 @@ class Credits:
             Decimal(adjustment.amount_credits),
             adjustment.external_id,
             adjustment.reason,
+            adjustment.corrects_position,
         )
         return await self._move(actor, company_id, movement)
 
@@ -101,19 +111,14 @@ class Credits:
             entry = await tx.accounts.find_entry(movement.external_id)
             is_repeated = entry is not None
             if entry is None:
-                _require_in_range(account, movement.amount_credits)
-                try:
-                    entry = await tx.accounts.move(
-                        company_id, movement.amount_credits, movement.kind, external_id=movement.external_id
-                    )
-                except ExternalIdTaken:
-                    raise ExternalIdConflict from None
+                entry = await _enter(tx, account, movement)
             elif not movement.is_told_by(entry, company_id):
                 raise ExternalIdConflict
             after = {
                 "balance_credits": balance_before if is_repeated else entry.balance_after_credits,
                 "amount_credits": movement.amount_credits,
                 "is_repeated": is_repeated,
+                "corrects_position": movement.corrects_position,
                 "reason": movement.reason,
             }
             await tx.audit.record(
@@ -147,6 +152,24 @@ class Credits:
         return Page([_entry(row) for row in rows[:limit]], str(rows[limit - 1].position) if more else None)
 
 
+async def _enter(tx: Transaction, account: AccountRow, movement: Movement) -> LedgerEntryRow:
+    """Move the balance of a locked account, and write the entry that tells of it."""
+    corrected = movement.corrects_position
+    if corrected is not None and not await tx.accounts.has_entry(account.company_id, corrected):
+        raise LedgerEntryNotFound
+    _require_in_range(account, movement.amount_credits)
+    try:
+        return await tx.accounts.move(
+            account.company_id,
+            movement.amount_credits,
+            movement.kind,
+            external_id=movement.external_id,
+            corrects_position=corrected,
+        )
+    except ExternalIdTaken:
+        raise ExternalIdConflict from None
+
+
 def _require_in_range(account: AccountRow, amount_credits: Decimal) -> None:
     balance_after = account.balance_credits + amount_credits
     if not account.held_credits <= balance_after <= MAX_BALANCE_CREDITS:
@@ -161,5 +184,6 @@ def _entry(row: LedgerEntryRow) -> LedgerEntry:
         balance_after_credits=row.balance_after_credits,
         message_id=row.message_id,
         external_id=row.external_id,
+        corrects_position=row.corrects_position,
         created_at=row.created_at,
     )

@@ -53,6 +53,14 @@ INVARIANTS: Final = {
         ) AS posted ON posted.message_id = ledger.message_id
         WHERE kind = 'charge' AND -amount_credits > COALESCE(held, 0)
     """,
+    "each_correction_points_at_an_earlier_entry": """
+        SELECT correction.company_id::text,
+               'entry ' || correction.position || ', corrects ' || correction.corrects_position
+        FROM ledger AS correction LEFT JOIN ledger AS source
+             ON source.company_id = correction.company_id AND source.position = correction.corrects_position
+        WHERE correction.corrects_position IS NOT NULL
+          AND (source.position IS NULL OR source.position >= correction.position OR correction.kind <> 'adjustment')
+    """,
     "live_holds_belong_to_live_answers": """
         SELECT COALESCE(holds.message_id, answer.reply_to)::text,
                'hold ' || COALESCE(holds.state, 'none') || ', answer ' || COALESCE(answer.status, 'none')

@@ -13,7 +13,7 @@ from b2b_chat.product.audit.actors import operator_of
 from b2b_chat.product.companies.schemas import Company, CompanyCreate, CompanyOverview
 from b2b_chat.product.companies.service import Companies, CompanyNotFound
 from b2b_chat.product.credits.schemas import CreditsAdd, CreditsAdjust, LedgerEntry
-from b2b_chat.product.credits.service import BalanceOutOfRange, Credits, ExternalIdConflict
+from b2b_chat.product.credits.service import BalanceOutOfRange, Credits, ExternalIdConflict, LedgerEntryNotFound
 from b2b_chat.product.errors import documents
 from b2b_chat.product.guards import CrossSiteRequest, operator_only
 from b2b_chat.product.identity.viewer import OperatorRequired, Unauthenticated, UserBlocked, Viewer
@@ -110,7 +110,9 @@ class OperatorCompanyRoutes(Controller):
         operation_id="adjustCredits",
         status_code=200,
         opt={"audited": Action.CREDITS_ADJUST},
-        responses=documents(*_CHANGING, CompanyNotFound, ExternalIdConflict, BalanceOutOfRange, takes_body=True),
+        responses=documents(
+            *_CHANGING, CompanyNotFound, LedgerEntryNotFound, ExternalIdConflict, BalanceOutOfRange, takes_body=True
+        ),
     )
     async def adjust_credits(
         self,
@@ -119,7 +121,7 @@ class OperatorCompanyRoutes(Controller):
         data: JSONBody[CreditsAdjust],
         credit: NamedDependency[Credits],
     ) -> LedgerEntry:
-        """Correct a balance, up or down. The same `external_id` again changes nothing and answers the same."""
+        """Correct an entry of the ledger, up or down. The same `external_id` again changes nothing."""
         return await credit.adjust(operator_of(viewer), company_id, data)
 
 

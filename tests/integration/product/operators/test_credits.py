@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
 
+import asyncpg
 import httpx
 import pytest
 
@@ -20,8 +21,15 @@ async def add(http: httpx.AsyncClient, company_id: UUID, amount: object, externa
     return await http.post(f"/admin/companies/{company_id}/credits", json=body)
 
 
-async def adjust(http: httpx.AsyncClient, company_id: UUID, amount: object, external_id: str) -> httpx.Response:
-    body = {"amount_credits": amount, "external_id": external_id, "reason": "A mistake of ours"}
+async def adjust(
+    http: httpx.AsyncClient, company_id: UUID, amount: object, external_id: str, *, corrects: object = 1
+) -> httpx.Response:
+    body = {
+        "corrects_position": corrects,
+        "amount_credits": amount,
+        "external_id": external_id,
+        "reason": "A mistake of ours",
+    }
     return await http.post(f"/admin/companies/{company_id}/credits/adjustments", json=body)
 
 
@@ -93,6 +101,44 @@ async def test_a_balance_is_adjusted_up_and_down(world: World, http: httpx.Async
     await adjust(http, person.company_id, "0.5", f"fix-{uuid4()}")
     assert await balance(world, person.company_id) == Decimal(6)
     await world.check_books()
+
+
+async def test_a_correction_points_at_the_entry_it_corrects(world: World, http: httpx.AsyncClient) -> None:
+    person = await world.person(balance="10")
+    fix = f"fix-{uuid4()}"
+    first = (await adjust(http, person.company_id, "-4", fix)).json()
+    assert (first["position"], first["corrects_position"]) == (2, 1)
+    # A correction may itself be corrected, and is named once.
+    second = (await adjust(http, person.company_id, "1", f"fix-{uuid4()}", corrects=2)).json()
+    assert (second["position"], second["corrects_position"]) == (3, 2)
+    conflict = await adjust(http, person.company_id, "-4", fix, corrects=2)
+    assert error_of(conflict) == (409, "external_id_conflict")
+    recorded = await world.rows("SELECT after FROM audit_log WHERE target_ids @> ARRAY[$1]", fix)
+    assert '"corrects_position": 1' in recorded[0]["after"]
+    await world.check_books()
+
+
+async def test_what_is_not_in_the_ledger_is_not_corrected(world: World, http: httpx.AsyncClient) -> None:
+    person, other = await world.person(balance="0"), await world.person(balance="10")
+    refused = await adjust(http, person.company_id, "1", f"fix-{uuid4()}")
+    assert error_of(refused) == (404, "ledger_entry_not_found"), "position 1 is another company's alone"
+    assert error_of(await adjust(http, other.company_id, "1", f"fix-{uuid4()}", corrects=2)) == (
+        404,
+        "ledger_entry_not_found",
+    )
+    for position in (0, -1, 2**63, "1", None, 1.5):
+        assert error_of(await adjust(http, other.company_id, "1", "x", corrects=position)) == (400, "invalid_request")
+    assert await balance(world, other.company_id) == Decimal(10)
+
+
+@pytest.mark.parametrize(
+    ("kind", "corrects"), [("top_up", 1), ("adjustment", 2), ("adjustment", 3)], ids=["kind", "itself", "later"]
+)
+async def test_the_database_keeps_corrections_pointing_back(world: World, kind: str, corrects: int) -> None:
+    person = await world.person(balance="10")
+    entry = "INSERT INTO ledger (company_id, position, kind, amount_credits, balance_after_credits, corrects_position)"
+    with pytest.raises(asyncpg.IntegrityConstraintViolationError):
+        await world.rows(f"{entry} VALUES ($1, 2, $2, 1, 11, $3)", person.company_id, kind, corrects)
 
 
 async def test_no_more_is_taken_than_is_free(world: World, http: httpx.AsyncClient) -> None:
