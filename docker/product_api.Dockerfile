@@ -5,17 +5,19 @@ ARG PYTHON_IMAGE=docker.io/library/python:3.13-slim-trixie
 
 FROM ${PYTHON_IMAGE} AS build
 ARG UV_VERSION=0.13.9
-ENV UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_NO_CACHE=1 UV_PROJECT_ENVIRONMENT=/app/.venv \
+ENV PIP_ROOT_USER_ACTION=ignore UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_PROJECT_ENVIRONMENT=/app/.venv \
     UV_PYTHON=/usr/local/bin/python3 UV_PYTHON_DOWNLOADS=never
 RUN pip install --no-cache-dir "uv==${UV_VERSION}"
 WORKDIR /source
 # The dependencies come first and alone: a change of our own code leaves their layer as it is.
 COPY pyproject.toml uv.lock ./
-RUN uv sync --locked --no-dev --no-install-project --extra product
+RUN --mount=type=cache,target=/root/.cache/uv \
+    uv sync --locked --no-dev --no-install-project --extra product
 COPY README.md ./
 COPY migrations migrations
 COPY src src
-RUN uv sync --locked --no-dev --no-editable --extra product \
+RUN --mount=type=cache,target=/root/.cache/uv \
+    uv sync --locked --no-dev --no-editable --extra product \
     && uv export --locked --no-dev --extra product --format cyclonedx1.5 --output-file /app/sbom.cdx.json --quiet \
     && printf '[alembic]\nscript_location = b2b_chat:migrations\n' > /app/alembic.ini
 COPY docker/healthcheck.py /app/healthcheck.py
@@ -30,7 +32,7 @@ LABEL org.opencontainers.image.title="b2b-chat product_api" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.created="${CREATED}" \
       org.opencontainers.image.base.name="docker.io/library/python:3.13-slim-trixie"
-RUN useradd --system --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin b2b-chat
+RUN useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin b2b-chat
 COPY --from=build /app /app
 ENV PATH=/app/.venv/bin:${PATH} PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PRODUCT_HOST=0.0.0.0
 WORKDIR /app
