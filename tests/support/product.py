@@ -95,11 +95,10 @@ async def product_process(
     home: Path, database_url: str, gateway_url: str, **variables: str
 ) -> AsyncIterator[tuple[str, subprocess.Popen[str]]]:
     """The base URL of a product_api that runs as a process of its own, and the process; it is killed at the end."""
-    port = free_port()
-    settings = environ(database_url, gateway_url, PRODUCT_PORT=str(port), **variables)
+    settings = environ(database_url, gateway_url, **{"PRODUCT_PORT": str(free_port()), **variables})
     with started("product", environ=clean_environ(home, **settings)) as process:
         try:
-            url = f"http://127.0.0.1:{port}"
+            url = f"http://127.0.0.1:{settings['PRODUCT_PORT']}"
             await until_healthy(url)
             yield url, process
         finally:

@@ -65,8 +65,9 @@ def gateway() -> None:
 
 
 @click.command("openai-simulator")
+@click.option("--host", envvar="OPENAI_SIMULATOR_HOST", default="127.0.0.1", show_default=True)
 @click.option("--port", type=click.IntRange(1, 65535), envvar="OPENAI_SIMULATOR_PORT", default=_SIMULATOR_PORT)
-def openai_simulator(port: int) -> None:
+def openai_simulator(host: str, port: int) -> None:
     """Run the simulated OpenAI alone.
 
     Settings come from the environment, as OPENAI_SIMULATOR_SEED and the like.
@@ -75,7 +76,7 @@ def openai_simulator(port: int) -> None:
         from b2b_chat.sandbox.openai_simulator.settings import settings_from
 
         settings_from(os.environ)
-        _serve("b2b_chat.sandbox.openai_simulator:create_app", host="127.0.0.1", port=port, workers=1, grace_seconds=0)
+        _serve("b2b_chat.sandbox.openai_simulator:create_app", host=host, port=port, workers=1, grace_seconds=0)
 
 
 @click.command()

@@ -39,7 +39,8 @@ def mail_test(address: str) -> None:
 def mail_catcher() -> None:
     """Run the mail catcher alone.
 
-    Takes mails on SMTP_PORT, delivers none, and lists them at http://127.0.0.1:MAIL_CATCHER_PORT/mails.
+    Takes mails on SMTP_PORT, delivers none, and lists them at http://127.0.0.1:MAIL_CATCHER_PORT/mails. Another
+    address to listen on is MAIL_CATCHER_HOST.
     """
     with needs("sandbox"):
         from b2b_chat.sandbox.mail import run

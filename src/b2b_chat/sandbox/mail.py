@@ -98,7 +98,9 @@ class MailCatcher:
 
 
 @asynccontextmanager
-async def catching(catcher: MailCatcher, *, smtp_port: int, http_port: int, **options: Any) -> AsyncIterator[None]:
+async def catching(
+    catcher: MailCatcher, *, smtp_port: int, http_port: int, host: str = LOCAL_HOST, **options: Any
+) -> AsyncIterator[None]:
     """Listen for mails and for questions about them. `options` are those of aiosmtpd's `SMTP`."""
     loop = asyncio.get_running_loop()
     app = web.Application()
@@ -106,9 +108,9 @@ async def catching(catcher: MailCatcher, *, smtp_port: int, http_port: int, **op
     app.router.add_get(MAILS_PATH, catcher.list_mails)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
-    await web.TCPSite(runner, LOCAL_HOST, http_port).start()
+    await web.TCPSite(runner, host, http_port).start()
     server = await loop.create_server(
-        lambda: SMTP(catcher, hostname="localhost", loop=loop, enable_SMTPUTF8=True, **options), LOCAL_HOST, smtp_port
+        lambda: SMTP(catcher, hostname="localhost", loop=loop, enable_SMTPUTF8=True, **options), host, smtp_port
     )
     try:
         yield
@@ -119,14 +121,15 @@ async def catching(catcher: MailCatcher, *, smtp_port: int, http_port: int, **op
 
 def run(environ: Mapping[str, str]) -> None:
     """Catch mails on `SMTP_PORT` and show them on `MAIL_CATCHER_PORT` until SIGTERM or SIGINT."""
-    asyncio.run(_run(smtp_port=int(environ["SMTP_PORT"]), http_port=int(environ["MAIL_CATCHER_PORT"])))
+    host = environ.get("MAIL_CATCHER_HOST") or LOCAL_HOST
+    asyncio.run(_run(host, smtp_port=int(environ["SMTP_PORT"]), http_port=int(environ["MAIL_CATCHER_PORT"])))
 
 
-async def _run(*, smtp_port: int, http_port: int) -> None:
+async def _run(host: str, *, smtp_port: int, http_port: int) -> None:
     stopped = asyncio.Event()
     for wish in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(wish, stopped.set)
-    async with catching(MailCatcher(_print), smtp_port=smtp_port, http_port=http_port):
+    async with catching(MailCatcher(_print), host=host, smtp_port=smtp_port, http_port=http_port):
         await stopped.wait()
 
 

@@ -1,0 +1,45 @@
+# product_api: A self-hosted LLM chat for companies: people, messages and money
+# Built from the root of the project: docker build -f docker/product_api.Dockerfile .
+# For a base that cannot change under its name, pass a digest: --build-arg PYTHON_IMAGE=docker.io/library/python@sha256:…
+ARG PYTHON_IMAGE=docker.io/library/python:3.13-slim-trixie
+
+FROM ${PYTHON_IMAGE} AS build
+ARG UV_VERSION=0.13.9
+ENV PIP_ROOT_USER_ACTION=ignore UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_PROJECT_ENVIRONMENT=/app/.venv \
+    UV_PYTHON=/usr/local/bin/python3 UV_PYTHON_DOWNLOADS=never
+RUN pip install --no-cache-dir "uv==${UV_VERSION}"
+WORKDIR /source
+# The dependencies come first and alone: a change of our own code leaves their layer as it is.
+COPY pyproject.toml uv.lock ./
+RUN --mount=type=cache,target=/root/.cache/uv \
+    uv sync --locked --no-dev --no-install-project --extra product
+COPY README.md ./
+COPY migrations migrations
+COPY src src
+RUN --mount=type=cache,target=/root/.cache/uv \
+    uv sync --locked --no-dev --no-editable --extra product \
+    && uv export --locked --no-dev --extra product --format cyclonedx1.5 --output-file /app/sbom.cdx.json --quiet \
+    && printf '[alembic]\nscript_location = b2b_chat:migrations\n' > /app/alembic.ini
+COPY docker/healthcheck.py /app/healthcheck.py
+
+FROM ${PYTHON_IMAGE}
+ARG VERSION=unreleased
+ARG REVISION=unknown
+ARG CREATED=1970-01-01T00:00:00Z
+LABEL org.opencontainers.image.title="b2b-chat product_api" \
+      org.opencontainers.image.description="A self-hosted LLM chat for companies: people, messages and money" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.created="${CREATED}" \
+      org.opencontainers.image.base.name="docker.io/library/python:3.13-slim-trixie"
+RUN useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin b2b-chat
+COPY --from=build /app /app
+ENV PATH=/app/.venv/bin:${PATH} PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PRODUCT_HOST=0.0.0.0
+WORKDIR /app
+USER 10001:10001
+EXPOSE 8000
+# The app drains on SIGTERM: give it more than SHUTDOWN_GRACE_SECONDS + 10 s before it is killed (docker stop --time).
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=15s --timeout=5s --start-period=30s --retries=3 \
+    CMD ["python", "-I", "-S", "/app/healthcheck.py", "8000"]
+CMD ["b2b-chat", "product"]

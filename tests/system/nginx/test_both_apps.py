@@ -1,0 +1,120 @@
+"""Both apps as on two servers: client, nginx, product_api, nginx, gateway_api, each as a process of its own."""
+
+import json
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from b2b_chat.sandbox.postgres import run_sql
+from b2b_chat.sandbox.processes import our_command, spawn
+from support.commands import clean_environ, until
+from support.gateway import API_KEY, Signed
+from support.nginx import Nginx
+from support.product import SHARED_SECRET, Client, error_of, product_process, until_healthy
+from support.serving import free_port
+from support.simulated_openai import Wire, simulated_openai
+from support.world import World, open_world
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+ALLOWED = "127.0.0.1"
+CHATS_A_MINUTE = 3
+
+
+@dataclass
+class Servers:
+    nginx: Nginx
+    simulator: Wire
+    world: World
+    gateway_log: Path
+
+    async def client(self, *, address: str = "127.0.0.1", **headers: str) -> Client:
+        """A client of product_api, behind nginx, with a key of its own."""
+        person = await self.world.person()
+        headers |= {"Authorization": f"Bearer {person.api_key}"}
+        return Client(self.nginx.client("product_api", address=address, headers=headers))
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def servers(
+    tmp_path_factory: pytest.TempPathFactory, postgres_url: str, template_database: str
+) -> AsyncIterator[Servers]:
+    """Everything, started."""
+    home = tmp_path_factory.mktemp("servers")
+    database = f"behind_nginx_{secrets.token_hex(6)}"
+    run_sql(postgres_url, f"CREATE DATABASE {database} TEMPLATE {template_database}")
+    database_url = urlsplit(postgres_url)._replace(path=f"/{database}").geturl()
+    gateway_port, product_port = free_port(), free_port()
+    nginx = Nginx(home / "nginx", {"product_api": product_port, "gateway_api": gateway_port}, allowed=[ALLOWED])
+    async with AsyncExitStack() as stack:
+        simulator = await stack.enter_async_context(simulated_openai())
+        gateway_settings = {
+            "APP_ENV": "test",
+            "GATEWAY_PORT": str(gateway_port),
+            "GATEWAY_SHARED_SECRET": SHARED_SECRET,
+            "OPENAI_API_KEY": API_KEY,
+            "OPENAI_BASE_URL": f"{simulator.url}/v1",
+        }
+        gateway_log = home / "gateway.log"
+        environ = clean_environ(home, **gateway_settings)
+        gateway = spawn("gateway", our_command("gateway"), environ=environ, log=gateway_log)
+        stack.callback(gateway.stop, kill_after_seconds=0)
+        stack.enter_context(nginx.running())
+        product = {
+            "PRODUCT_PORT": str(product_port),
+            "TRUSTED_PROXIES": "127.0.0.1",
+            "CHAT_RPM_PER_IP": str(CHATS_A_MINUTE),
+            "SSL_CERT_FILE": str(nginx.authority_file),
+        }
+        await stack.enter_async_context(product_process(home, database_url, nginx.url("gateway_api"), **product))
+        await until_healthy(f"http://127.0.0.1:{gateway_port}")
+        world = await stack.enter_async_context(open_world(database_url))
+        yield Servers(nginx, simulator, world, gateway_log)
+
+
+async def test_an_answer_streams_through_both_as_it_is_written(servers: Servers) -> None:
+    client = await servers.client()
+    async with client.http, client.streaming("[[simulate: tokens=60; tps=20]] Hello") as events:
+        assert (await anext(events)).name == "start"
+        assert (await anext(events)).name == "delta"
+        (call,) = await servers.simulator.seen()
+        assert call["outcome"] == "running"
+        rest = [event.name async for event in events]
+    assert rest == ["delta"] * (len(rest) - 1) + ["final"]
+    assert len(rest) > 10
+
+
+async def test_the_app_believes_nginx_and_not_the_client_about_its_address(servers: Servers) -> None:
+    answers = []
+    for number in range(CHATS_A_MINUTE + 1):
+        forging = await servers.client(address="127.0.0.2", **{"X-Forwarded-For": f"198.51.100.{number}"})
+        async with forging.http:
+            answers.append(await forging.send())
+    assert [answer.status_code for answer in answers] == [*[200] * CHATS_A_MINUTE, 429]
+    assert error_of(answers[-1]) == (429, "rate_limited")
+    elsewhere = await servers.client(address="127.0.0.3")
+    async with elsewhere.http:
+        assert (await elsewhere.send()).status_code == 200
+
+
+async def test_only_listed_addresses_reach_the_gateway_however_well_they_sign(servers: Servers) -> None:
+    # Nothing in between may tidy up what is signed.
+    target = "/internal/ping?a=%2f&b=%D0%BF&&c=//x/%7E"
+    statuses = {}
+    for address, request_id in ((ALLOWED, "ours"), ("127.0.0.2", "a-stranger")):
+        async with servers.nginx.client("gateway_api", address=address, headers={"X-Request-ID": request_id}) as http:
+            http.auth = Signed(SHARED_SECRET)
+            statuses[request_id] = (await http.get(httpx.URL(servers.nginx.url("gateway_api") + target))).status_code
+    assert statuses == {"ours": 200, "a-stranger": 403}
+    until(lambda: '"ours"' in servers.gateway_log.read_text())
+    logged = servers.gateway_log.read_text()
+    assert "a-stranger" not in logged
+    seen = [json.loads(line) for line in servers.nginx.logs("gateway_api.access*").splitlines()]
+    assert {(line["status"], line["app_status"]) for line in seen} == {("200", "200"), ("403", "")}

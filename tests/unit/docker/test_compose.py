@@ -1,0 +1,179 @@
+"""compose.yaml: that it is one, and that what it starts fits the apps' settings."""
+
+import json
+import re
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import compose_spec
+import pytest
+import yaml
+from msgspec import structs
+
+from b2b_chat.gateway.settings import GatewaySettings
+from b2b_chat.gateway.settings import load_settings as load_gateway
+from b2b_chat.kit.settings import SettingsError
+from b2b_chat.product.settings import ProductSettings
+from b2b_chat.product.settings import load_settings as load_product
+
+ROOT = Path(__file__).parents[3]
+_INTERPOLATED = re.compile(r"\$\{(\w+):-([^}]*)\}")
+_AFTER_GRACE_SECONDS = 10
+"""What an app takes to end once its grace is over, as the command line has it."""
+
+
+def compose(**variables: str) -> dict[str, Any]:
+    """The file with its variables filled in and its anchors resolved, without the `x-` parts."""
+    text = _INTERPOLATED.sub(lambda found: variables.get(found[1]) or found[2], (ROOT / "compose.yaml").read_text())
+    assert "${" not in text
+    loaded: dict[str, Any] = yaml.safe_load(text)
+    return {name: value for name, value in loaded.items() if not name.startswith("x-")}
+
+
+def service(name: str) -> dict[str, Any]:
+    described: dict[str, Any] = compose()["services"][name]
+    return described
+
+
+def environment(name: str, **variables: str) -> dict[str, str]:
+    """What a service's process is given where there is no `.env`."""
+    described = compose(**variables)["services"][name]
+    given: dict[str, str] = {}
+    for entry in described["env_file"]:
+        file = ROOT / entry["path"]
+        assert entry["required"] is False
+        if file.exists() and file.name != ".env":
+            lines = [line for line in file.read_text().splitlines() if line and not line.startswith("#")]
+            given |= dict(line.split("=", 1) for line in lines)
+    fixed: dict[str, str] = described.get("environment", {})
+    return given | fixed
+
+
+def test_it_keeps_to_the_specification() -> None:
+    compose_spec.PyCompose.from_json(json.dumps(compose())).validate()
+
+
+def test_the_check_of_the_specification_can_fail() -> None:
+    wrong = compose()
+    wrong["services"]["product_api"]["depend_on"] = ["postgres"]
+    with pytest.raises(ValueError, match="depend_on"):
+        compose_spec.PyCompose.from_json(json.dumps(wrong))
+
+
+def test_plain_up_starts_both_apps_and_what_they_need() -> None:
+    plain = {name for name, described in compose()["services"].items() if "profiles" not in described}
+    assert plain == {"postgres", "valkey", "migrations", "product_api", "gateway_api"}
+    for name in ("openai_simulator", "mail_catcher"):
+        assert service(name)["profiles"] == ["dev"]
+
+
+def test_ports_are_those_of_the_readme_and_for_this_machine_alone() -> None:
+    published = {port for described in compose()["services"].values() for port in described.get("ports", [])}
+    assert published == {
+        "127.0.0.1:5432:5432",
+        "127.0.0.1:8000:8000",
+        "127.0.0.1:8001:8001",
+        "127.0.0.1:8003:8003",
+    }
+
+
+def test_migrations_are_a_step_before_product_api() -> None:
+    assert service("migrations")["command"] == ["b2b-chat", "migrate"]
+    assert service("migrations")["image"] == service("product_api")["image"]
+    assert service("product_api")["depends_on"] == {
+        "postgres": {"condition": "service_healthy"},
+        "migrations": {"condition": "service_completed_successfully"},
+    }
+
+
+def test_one_app_does_not_bring_the_other_along() -> None:
+    assert "gateway_api" not in service("product_api")["depends_on"]
+    assert not {"postgres", "migrations", "product_api"} & set(service("gateway_api").get("depends_on", {}))
+
+
+@pytest.mark.parametrize("name", ["product_api", "gateway_api", "migrations", "openai_simulator", "mail_catcher"])
+def test_what_is_ours_runs_with_as_little_as_it_needs(name: str) -> None:
+    described = service(name)
+    assert described["read_only"] is True
+    assert described["tmpfs"] == ["/tmp"]  # noqa: S108 - a mount of the container's own
+    assert described["cap_drop"] == ["ALL"]
+    assert described["security_opt"] == ["no-new-privileges:true"]
+    assert (ROOT / described["build"]["dockerfile"]).is_file()
+
+
+@pytest.mark.parametrize(("name", "settings"), [("product_api", ProductSettings), ("gateway_api", GatewaySettings)])
+def test_an_app_is_killed_later_than_it_ends_by_itself(
+    name: str, settings: type[ProductSettings] | type[GatewaySettings]
+) -> None:
+    defaults = {field.name: field.default for field in structs.fields(settings)}
+    grace_seconds = defaults["shutdown_grace_seconds"]
+    assert int(service(name)["stop_grace_period"].removesuffix("s")) > grace_seconds + _AFTER_GRACE_SECONDS
+
+
+def test_a_laptop_needs_no_env_file() -> None:
+    product = load_product(environment("product_api"))
+    gateway = load_gateway(environment("gateway_api"))
+    assert product.app_env == gateway.app_env == "dev"
+    assert ip_address(product.product_host).is_unspecified
+    assert ip_address(gateway.gateway_host).is_unspecified
+    assert product.gateway_shared_secret == gateway.gateway_shared_secret
+    assert product.gateway_url == "http://gateway_api:8001"
+    # Without the profile `dev` nothing answers there: then a chat fails, and no text leaves the machine.
+    assert gateway.openai_base_url == "http://openai_simulator:8002/v1"
+
+
+def test_database_and_proxy_are_the_composed_ones() -> None:
+    product = load_product(environment("product_api"))
+    postgres = service("postgres")["environment"]
+    assert product.database_url.reveal() == (
+        f"postgresql://{postgres['POSTGRES_USER']}:{postgres['POSTGRES_PASSWORD']}@postgres:5432/{postgres['POSTGRES_DB']}"
+    )
+    (network,) = compose()["networks"]["default"]["ipam"]["config"]
+    assert product.trusted_proxies == network["gateway"]
+
+
+@pytest.mark.parametrize(("name", "load"), [("product_api", load_product), ("gateway_api", load_gateway)])
+def test_production_gets_none_of_a_laptops_values(name: str, load: Any) -> None:
+    given = environment(name, APP_ENV="prod")
+    laptop = environment(name)
+    assert {"GATEWAY_SHARED_SECRET"} <= set(laptop) - set(given)
+    with pytest.raises(SettingsError, match="GATEWAY_SHARED_SECRET is required"):
+        load({**given, "APP_ENV": "prod"})
+    # And were they copied all the same, each of the secrets is refused.
+    with pytest.raises(SettingsError) as refused:
+        load({**laptop, "APP_ENV": "prod"})
+    for secret in (variable for variable in laptop if variable.endswith(("_SECRET", "API_KEY"))):
+        assert f"{secret} looks like a placeholder" in str(refused.value)
+
+
+def test_the_readmes_variables_are_all_that_production_needs() -> None:
+    random = "0a1b2c3d4e5f60718293a4b5c6d7e8f9"
+    product = {
+        "APP_ENV": "prod",
+        "COOKIE_SECURE": "true",
+        "COOKIE_SAMESITE": "strict",
+        "DATABASE_URL": "postgresql://b2b_chat:k3u8@postgres:5432/b2b_chat",
+        "GATEWAY_URL": "https://gateway.example.com",
+        "GATEWAY_SHARED_SECRET": f"{random}1",
+        "SESSION_SECRET": f"{random}2",
+        "AUTH_TOKEN_SECRET": f"{random}3",
+        "INVITE_TOKEN_SECRET": f"{random}4",
+        "PUBLIC_URL": "https://chat.example.com",
+        "EMAIL_FROM": "chat@example.com",
+        "SMTP_HOST": "smtp.example.com",
+        "SMTP_PORT": "587",
+        "SMTP_USER": "chat",
+        "SMTP_PASSWORD": random,
+        "SMTP_USE_TLS": "true",
+    }
+    assert load_product({**environment("product_api", APP_ENV="prod"), **product}).app_env == "prod"
+    gateway = {
+        "APP_ENV": "prod",
+        "GATEWAY_SHARED_SECRET": f"{random}1",
+        "OPENAI_API_KEY": f"sk-{random}",
+        "GATEWAY_CLOCK_SKEW_SECONDS": "60",
+        "GATEWAY_NONCE_TTL_SECONDS": "180",
+    }
+    loaded = load_gateway({**environment("gateway_api", APP_ENV="prod"), **gateway})
+    assert loaded.openai_base_url == "https://api.openai.com/v1"
