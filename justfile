@@ -72,8 +72,12 @@ types:
 arch:
     uv run lint-imports
 
+# Check that the migrations make the tables that the models describe
+migrate-check:
+    uv run b2b-chat migrate-check
+
 # Run every check, tests last
-check: lint types arch test
+check: lint types arch migrate-check test
 
 # --- Parts ------------------------------------------------------------------------------------------------------
 

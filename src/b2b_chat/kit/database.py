@@ -106,6 +106,12 @@ def is_outage(error: BaseException) -> bool:
     return isinstance(error, DATABASE_OUTAGES)
 
 
+def is_lock_timeout(error: BaseException) -> bool:
+    """Whether an exception tells that a statement waited for a lock for as long as `lock_timeout` lets it."""
+    cause = error.driver_exception if isinstance(error, DBAPIError) else error
+    return isinstance(cause, asyncpg.LockNotAvailableError)
+
+
 def is_unstorable_text(error: BaseException) -> bool:
     """Whether an exception tells of a text that PostgreSQL cannot hold, which is one with a NUL."""
     cause = error.orig if isinstance(error, DBAPIError) else error

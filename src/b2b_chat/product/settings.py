@@ -17,6 +17,15 @@ from b2b_chat.product.safety import unsafe_in_production
 
 _ADDRESS: Final = re.compile(r"[!-~]+@[!-~]+")
 
+MigrationLockTimeoutSeconds = Annotated[
+    float,
+    Meta(
+        ge=0.1,
+        le=600,
+        description="Longest wait of a migration for a lock, behind which all statements wait, seconds",
+    ),
+]
+
 
 class ProductSettings(Struct, frozen=True):
     """Everything that product_api can be told. Names of variables are the fields' names in capitals."""
@@ -133,6 +142,8 @@ class ProductSettings(Struct, frozen=True):
         float, Meta(ge=0.1, le=300, description="Longest run of a statement, seconds")
     ] = 10.0
 
+    migration_lock_timeout_seconds: MigrationLockTimeoutSeconds = 3.0
+
     gateway_url: Annotated[str, Meta(min_length=1, description="Base URL of gateway_api")] = "http://127.0.0.1:8001"
     gateway_connect_timeout_seconds: Annotated[
         float, Meta(ge=0.1, le=60, description="Longest wait for a connection to the gateway, seconds")
@@ -184,6 +195,12 @@ class DatabaseSettings(Struct, frozen=True):
     """All that a command needs which does one use case and serves nothing."""
 
     database_url: Annotated[Secret, Meta(description="PostgreSQL, as postgresql://user:password@host:5432/name")]
+
+
+class MigrationSettings(Struct, frozen=True):
+    """What a migration may do to those who use the database meanwhile."""
+
+    migration_lock_timeout_seconds: MigrationLockTimeoutSeconds = 3.0
 
 
 def load_settings(environ: Mapping[str, str] = os.environ) -> ProductSettings:
