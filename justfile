@@ -101,6 +101,15 @@ revision message:
 mail-test address:
     uv run b2b-chat mail-test "$1"
 
+# Save the database at DATABASE_URL to a file that is not there yet
+backup file:
+    uv run b2b-chat backup "$1"
+
+# Bring a backup into the empty database at DATABASE_URL, and check every invariant of the money
+restore file:
+    uv run b2b-chat restore "$1"
+    uv run b2b-chat ledger verify
+
 # Check every invariant of the money in DATABASE_URL
 ledger-verify:
     uv run b2b-chat ledger verify

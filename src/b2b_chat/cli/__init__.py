@@ -2,7 +2,7 @@
 
 import click
 
-from b2b_chat.cli import apps, ledger, mail, migrations, operators, sandbox
+from b2b_chat.cli import apps, backups, ledger, mail, migrations, operators, sandbox
 
 
 @click.group(
@@ -18,6 +18,7 @@ for _command in (
     *sandbox.COMMANDS,
     *apps.COMMANDS,
     *migrations.COMMANDS,
+    *backups.COMMANDS,
     *ledger.COMMANDS,
     *operators.COMMANDS,
     *mail.COMMANDS,
