@@ -72,8 +72,12 @@ types:
 arch:
     uv run lint-imports
 
+# Check that the migrations make the tables that the models describe
+migrate-check:
+    uv run b2b-chat migrate-check
+
 # Run every check, tests last
-check: lint types arch test
+check: lint types arch migrate-check test
 
 # --- Parts ------------------------------------------------------------------------------------------------------
 
@@ -96,6 +100,15 @@ revision message:
 # Send a test mail to an address, by the mail settings in the environment
 mail-test address:
     uv run b2b-chat mail-test "$1"
+
+# Save the database at DATABASE_URL to a file that is not there yet
+backup file:
+    uv run b2b-chat backup "$1"
+
+# Bring a backup into the empty database at DATABASE_URL, and check every invariant of the money
+restore file:
+    uv run b2b-chat restore "$1"
+    uv run b2b-chat ledger verify
 
 # Check every invariant of the money in DATABASE_URL
 ledger-verify:

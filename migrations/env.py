@@ -10,7 +10,9 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from b2b_chat.kit.settings import SettingsError, load
 from b2b_chat.product.schema import metadata
+from b2b_chat.product.settings import MigrationSettings
 
 # Two releases started at once must not migrate at once: the second waits here and then finds nothing to do.
 _MIGRATION_LOCK = 7_234_981_650_112_233
@@ -24,6 +26,14 @@ def _run(connection: Connection) -> None:
         context.run_migrations()
 
 
+def _lock_timeout_ms() -> int:
+    try:
+        settings = load(MigrationSettings, os.environ)
+    except SettingsError as error:
+        raise SystemExit(str(error)) from None
+    return round(settings.migration_lock_timeout_seconds * 1000)
+
+
 async def _migrate() -> None:
     url = context.config.attributes.get("database_url") or os.environ.get("DATABASE_URL")
     if not url:
@@ -35,6 +45,9 @@ async def _migrate() -> None:
     )
     async with engine.connect() as connection:
         await connection.exec_driver_sql(f"SELECT pg_advisory_lock({_MIGRATION_LOCK})")
+        # A statement that waits for a lock makes all wait that come after it, the product's too. The wait above is for
+        # other migrations, which nobody else waits for.
+        await connection.exec_driver_sql(f"SET lock_timeout = {_lock_timeout_ms()}")
         await connection.commit()
         await connection.run_sync(_run)
         await connection.commit()

@@ -61,6 +61,13 @@ def database_url(postgres_url: str, template_database: str) -> Iterator[str]:
 
 
 @pytest.fixture
+def empty_database_url(postgres_url: str) -> Iterator[str]:
+    """The address of a database of this test's own, without any table."""
+    with _created_database(postgres_url, prefix="b2b_chat_empty") as name:
+        yield _with_database(postgres_url, name)
+
+
+@pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system with room for 20 MB. Skips the test where none can be mounted."""
     disk = tmp_path / "disk"

@@ -2,7 +2,7 @@
 
 import click
 
-from b2b_chat.cli import apps, ledger, mail, operators, sandbox
+from b2b_chat.cli import apps, backups, ledger, mail, migrations, operators, sandbox
 
 
 @click.group(
@@ -14,5 +14,13 @@ def main() -> None:
     """B2B chat: a product API that keeps people, messages and money, and a signed gateway to OpenAI."""
 
 
-for _command in (*sandbox.COMMANDS, *apps.COMMANDS, *ledger.COMMANDS, *operators.COMMANDS, *mail.COMMANDS):
+for _command in (
+    *sandbox.COMMANDS,
+    *apps.COMMANDS,
+    *migrations.COMMANDS,
+    *backups.COMMANDS,
+    *ledger.COMMANDS,
+    *operators.COMMANDS,
+    *mail.COMMANDS,
+):
     main.add_command(_command)

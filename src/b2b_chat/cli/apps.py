@@ -6,7 +6,7 @@ from typing import Final
 
 import click
 
-from b2b_chat.cli.failures import fail, needs, outages_explained, settings_explained
+from b2b_chat.cli.failures import fail, needs, settings_explained
 
 _SIMULATOR_PORT: Final = "8002"
 _AFTER_GRACE_SECONDS: Final = 10
@@ -80,22 +80,6 @@ def openai_simulator(host: str, port: int) -> None:
 
 
 @click.command()
-def migrate() -> None:
-    """Bring the database up to date.
-
-    Applies the migrations that the database at DATABASE_URL lacks; it needs no other setting.
-    """
-    with needs("product"), settings_explained():
-        from b2b_chat.kit.settings import load
-        from b2b_chat.product.schema import upgrade_to_head
-        from b2b_chat.product.settings import DatabaseSettings
-
-        url = load(DatabaseSettings, os.environ).database_url.reveal()
-        with outages_explained():
-            upgrade_to_head(url)
-
-
-@click.command()
 @click.argument("app", type=click.Choice(["product", "gateway"]))
 def openapi(app: str) -> None:
     """Print an app's OpenAPI description."""
@@ -142,4 +126,4 @@ def _serve(factory: str, *, host: str, port: int, workers: int, grace_seconds: i
         fail(str(error))
 
 
-COMMANDS: Final = (product, gateway, openai_simulator, migrate, openapi, env_example)
+COMMANDS: Final = (product, gateway, openai_simulator, openapi, env_example)

@@ -24,6 +24,7 @@ from b2b_chat.kit.draining import drained_on_sigterm
 from b2b_chat.kit.health import health
 from b2b_chat.kit.logging import configure_logging
 from b2b_chat.kit.request_id import RequestId
+from b2b_chat.kit.security_headers import SecurityHeaders
 from b2b_chat.kit.strict_json import StrictJsonRequest
 
 
@@ -53,7 +54,7 @@ def create_app(settings: GatewaySettings | None = None, *, clock: Clock = utc_no
     gateway = Gateway(answers, clock, settings.sse_keep_alive_seconds, settings.stream_start_seconds)
     app = _litestar(gateway, openapi_config=None, lifespan=[lifespan])
     nonces = MemoryNonces(ttl_seconds=settings.gateway_nonce_ttl_seconds, capacity=settings.gateway_nonce_capacity)
-    return RequestId(Verification(app, settings=settings, nonces=nonces, clock=clock))
+    return RequestId(SecurityHeaders(Verification(app, settings=settings, nonces=nonces, clock=clock)))
 
 
 def openapi_schema() -> dict[str, Any]:

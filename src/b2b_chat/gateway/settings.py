@@ -1,15 +1,13 @@
 """The settings of gateway_api, and what production does not accept of them."""
 
-import ipaddress
 import os
 import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Final, Literal
-from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct
 
-from b2b_chat.kit.settings import Secret, load, secret_problems
+from b2b_chat.kit.settings import Secret, listen_address_problem, load, secret_problems, url_problem
 
 _PLACEHOLDER_KEY = re.compile(r"change.?me|placeholder|example|your[-_ ]|\.\.\.|<", re.IGNORECASE)
 _HEADER_VALUE = re.compile(r"[!-~]+")
@@ -139,43 +137,30 @@ def check(settings: GatewaySettings) -> Iterator[str]:
         )
     if settings.workers > 1:
         yield "WORKERS must be 1: more need nonces shared in Valkey, which this version cannot do yet."
+    host_problem = listen_address_problem("GATEWAY_HOST", settings.gateway_host)
+    if host_problem is not None:
+        yield host_problem
     for name, key in settings.api_keys.items():
         if not _HEADER_VALUE.fullmatch(key.reveal()):
             yield f"{name} holds a space or another character that cannot stand in a header."
-    yield from _base_url_problems("OPENAI_BASE_URL", settings.openai_base_url, settings)
-    if settings.openai_fallback_base_url is not None:
-        yield from _base_url_problems("OPENAI_FALLBACK_BASE_URL", settings.openai_fallback_base_url, settings)
+    is_prod = settings.app_env == "prod"
+    urls = {
+        "OPENAI_BASE_URL": settings.openai_base_url,
+        "OPENAI_FALLBACK_BASE_URL": settings.openai_fallback_base_url,
+    }
+    for name, url in urls.items():
+        problem = None if url is None else url_problem(name, url, needs_tls=is_prod)
+        if problem is not None:
+            yield problem
     if (settings.openai_fallback_base_url is None) != (settings.openai_fallback_api_key is None):
         yield "OPENAI_FALLBACK_BASE_URL and OPENAI_FALLBACK_API_KEY go together; set both or none."
-    if settings.app_env == "prod":
+    if is_prod:
         yield from _prod_problems(settings)
 
 
-def _base_url_problems(name: str, url: str, settings: GatewaySettings) -> Iterator[str]:
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        yield f"{name} is not a URL."
-        return
-    if parts.scheme not in {"http", "https"} or not host:
-        yield f"{name} must start with https:// (or http:// on this machine) and name a host."
-    elif parts.query or parts.fragment or "@" in parts.netloc:
-        yield f"{name} must hold neither a user, nor a query, nor a fragment."
-    elif settings.app_env == "prod" and parts.scheme == "http" and not _is_loopback(host):
-        yield f"{name} must be https in production: the API key travels to it."
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 def _prod_problems(settings: GatewaySettings) -> Iterator[str]:
-    if settings.debug:
-        yield "DEBUG must be off in production."
+    if settings.debug or settings.log_level == "DEBUG":
+        yield "DEBUG and LOG_LEVEL=DEBUG are refused in production."
     yield from secret_problems(
         {
             "GATEWAY_SHARED_SECRET": settings.gateway_shared_secret,

@@ -8,7 +8,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 from uuid import UUID
 
 import asyncpg
@@ -72,6 +72,31 @@ def is_postgresql_url(url: str) -> bool:
         return False
 
 
+class DatabaseAddress(NamedTuple):
+    """What the address of a database says, as far as safety needs it."""
+
+    host: str
+    """Empty for the default socket."""
+    password: str
+    sslmode: str | None
+
+    @property
+    def is_socket(self) -> bool:
+        """Whether it is reached by a unix socket."""
+        return not self.host or self.host.startswith("/")
+
+
+def address_of(url: str) -> DatabaseAddress:
+    """Read the address of a PostgreSQL database.
+
+    Raises:
+        ArgumentError: It is none; see `is_postgresql_url`.
+    """
+    parsed = make_url(url)
+    query = {name: value if isinstance(value, str) else value[-1] for name, value in parsed.query.items()}
+    return DatabaseAddress(query.get("host") or parsed.host or "", parsed.password or "", query.get("sslmode"))
+
+
 def is_outage(error: BaseException) -> bool:
     """Whether an exception tells of a database that cannot be used now, rather than of a wrong statement."""
     if isinstance(error, DBAPIError) and (
@@ -79,6 +104,12 @@ def is_outage(error: BaseException) -> bool:
     ):
         return True
     return isinstance(error, DATABASE_OUTAGES)
+
+
+def is_lock_timeout(error: BaseException) -> bool:
+    """Whether an exception tells that a statement waited for a lock for as long as `lock_timeout` lets it."""
+    cause = error.driver_exception if isinstance(error, DBAPIError) else error
+    return isinstance(cause, asyncpg.LockNotAvailableError)
 
 
 def is_unstorable_text(error: BaseException) -> bool:

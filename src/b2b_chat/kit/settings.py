@@ -8,9 +8,11 @@ Kubernetes hand secrets over. Problems name variables, never values.
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal, InvalidOperation
+from ipaddress import ip_address
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Final, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import NODEFAULT, Meta, Struct
@@ -20,6 +22,8 @@ _PLACEHOLDER = re.compile(
     r"change.?me|replace|placeholder|example|your[-_ ]|secret|password|xxx|todo|12345678", re.IGNORECASE
 )
 _MIN_DISTINCT_CHARACTERS: Final = 8
+_DOCUMENTATION_DOMAINS: Final = ("example.com", "example.net", "example.org", "example", "invalid")
+"""RFC 2606 keeps them for examples; an address there was copied and not filled in."""
 _WORDS: Final = {int: "a whole number", float: "a number", Decimal: "a decimal number", bool: "true or false"}
 
 SettingsT = TypeVar("SettingsT", bound=Struct)
@@ -163,11 +167,69 @@ def secret_problems(secrets: Mapping[str, Secret | None]) -> Iterator[str]:
             yield f"{name} is empty; production needs it."
         elif len(value.encode()) < MIN_SECRET_BYTES:
             yield f"{name} is shorter than {MIN_SECRET_BYTES} bytes. Make one with: openssl rand -hex 32"
-        elif _PLACEHOLDER.search(value) or len(set(value)) < _MIN_DISTINCT_CHARACTERS:
+        elif value != value.strip():
+            yield f"{name} begins or ends with white space; the other server's copy would differ."
+        elif looks_like_placeholder(value) or len(set(value)) < _MIN_DISTINCT_CHARACTERS:
             yield f"{name} looks like a placeholder. Make one with: openssl rand -hex 32"
         elif secret in seen:
             yield f"{name} is the same as {seen[secret]}; every secret must be its own."
         seen.setdefault(secret, name)
+
+
+def looks_like_placeholder(value: str) -> bool:
+    """Whether a secret or password was left as an example had it."""
+    return _PLACEHOLDER.search(value) is not None
+
+
+def is_documentation_host(host: str) -> bool:
+    """Whether a host's name is one of those that only examples may use."""
+    return any(host == domain or host.endswith(f".{domain}") for domain in _DOCUMENTATION_DOMAINS)
+
+
+def is_this_machine(host: str) -> bool:
+    """Whether a host is reached without any network."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def is_on_this_host(host: str) -> bool:
+    """Whether a host is this machine or a container beside us: no name of the internet is without a dot."""
+    return is_this_machine(host) or not ({".", ":"} & set(host))
+
+
+def listen_address_problem(name: str, host: str) -> str | None:
+    """What is wrong with an address to listen on, if anything."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return None if host == "localhost" else f"{name} must be an IP address of this machine, or 0.0.0.0 for all."
+    return None
+
+
+def url_problem(name: str, url: str, *, needs_tls: bool) -> str | None:
+    """What is wrong with the base URL of a service, if anything.
+
+    Args:
+        name: Its variable.
+        url: What the variable holds.
+        needs_tls: Whether production runs, where http may only lead to this machine, and examples are no addresses.
+    """
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return f"{name} is not a URL."
+    if parts.scheme not in {"http", "https"} or not host:
+        return f"{name} must start with https:// (or http:// on this machine) and name a host."
+    if parts.query or parts.fragment or "@" in parts.netloc:
+        return f"{name} must hold neither a user, nor a query, nor a fragment."
+    if needs_tls and parts.scheme == "http" and not is_this_machine(host):
+        return f"{name} must start with https:// in production, unless it leads to this machine."
+    if needs_tls and is_documentation_host(host):
+        return f"{name} still has the address of an example."
+    return None
 
 
 def _unwrap(hint: Any) -> tuple[Any, Meta | None]:

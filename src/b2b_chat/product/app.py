@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import Any
+from typing import Any, Final
 
-from litestar import Litestar
+from litestar import Litestar, Router
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin, ScalarRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import ASGIApp
 
@@ -20,6 +21,7 @@ from b2b_chat.kit.health import health
 from b2b_chat.kit.logging import configure_logging
 from b2b_chat.kit.openapi import ExactStructs
 from b2b_chat.kit.request_id import RequestId
+from b2b_chat.kit.security_headers import SecurityHeaders
 from b2b_chat.product.administration import ADMINISTRATION_ROUTES, Administration
 from b2b_chat.product.audit.refusals import refusal_recorder
 from b2b_chat.product.bodies import JsonRequest
@@ -40,12 +42,21 @@ from b2b_chat.product.people import People
 from b2b_chat.product.settings import ProductSettings, load_settings
 from b2b_chat.product.transactions import transaction_factory
 
+_PAGE_POLICY: Final = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'unsafe-inline' https://cdn.jsdelivr.net; img-src data: https:; "
+        "style-src 'unsafe-inline' https://cdn.jsdelivr.net; font-src https:; connect-src 'self'; base-uri 'none'; "
+        "frame-ancestors 'none'"
+    )
+}
+"""What the page at /openapi, which is for developers and not there in production, may load."""
+
 
 def create_app(settings: ProductSettings | None = None) -> ASGIApp:
     """The ASGI app that Granian serves; settings come from the environment unless given."""
     settings = settings or load_settings()
     configure_logging("product_api", level="DEBUG" if settings.debug else settings.log_level)
-    return RequestId(create_litestar(settings))
+    return RequestId(SecurityHeaders(create_litestar(settings)))
 
 
 def create_litestar(settings: ProductSettings) -> Litestar:
@@ -117,7 +128,7 @@ def create_litestar(settings: ProductSettings) -> Litestar:
         request_class=JsonRequest,
         request_max_body_size=settings.max_body_bytes,
         plugins=[ExactStructs()],
-        openapi_config=_openapi(people.session_cookie.name),
+        openapi_config=_openapi(people.session_cookie.name, with_page=settings.app_env != "prod"),
         logging_config=None,
         debug=False,
     )
@@ -156,11 +167,17 @@ def _given(value: Any) -> Provide:
     return Provide(provide, use_cache=True)
 
 
-def _openapi(cookie_name: str) -> OpenAPIConfig:
+def _openapi(cookie_name: str, *, with_page: bool) -> OpenAPIConfig:
+    """The description, at /openapi.
+
+    Its page runs a stranger's script beside the session cookie, so that there is none in production.
+    """
     return OpenAPIConfig(
         title="b2b-chat product API",
         version="1",
         path="/openapi",
+        openapi_router=Router("/openapi", route_handlers=[], include_in_schema=False, response_headers=_PAGE_POLICY),
+        render_plugins=[ScalarRenderPlugin(), JsonRenderPlugin()] if with_page else [JsonRenderPlugin()],
         components=Components(
             security_schemes={
                 "ApiKey": SecurityScheme(type="http", scheme="bearer", description="An API key: `b2b_…`"),

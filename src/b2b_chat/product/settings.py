@@ -2,20 +2,29 @@
 
 import os
 import re
+import ssl
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from email.utils import parseaddr
-from ipaddress import ip_address
 from typing import Annotated, Final, Literal
-from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct
 
 from b2b_chat.kit.database import is_postgresql_url
-from b2b_chat.kit.settings import Secret, load, secret_problems
+from b2b_chat.kit.settings import Secret, listen_address_problem, load, url_problem
 from b2b_chat.product.limits.client_ip import parse_networks
+from b2b_chat.product.safety import unsafe_in_production
 
 _ADDRESS: Final = re.compile(r"[!-~]+@[!-~]+")
+
+MigrationLockTimeoutSeconds = Annotated[
+    float,
+    Meta(
+        ge=0.1,
+        le=600,
+        description="Longest wait of a migration for a lock, behind which all statements wait, seconds",
+    ),
+]
 
 
 class ProductSettings(Struct, frozen=True):
@@ -133,6 +142,8 @@ class ProductSettings(Struct, frozen=True):
         float, Meta(ge=0.1, le=300, description="Longest run of a statement, seconds")
     ] = 10.0
 
+    migration_lock_timeout_seconds: MigrationLockTimeoutSeconds = 3.0
+
     gateway_url: Annotated[str, Meta(min_length=1, description="Base URL of gateway_api")] = "http://127.0.0.1:8001"
     gateway_connect_timeout_seconds: Annotated[
         float, Meta(ge=0.1, le=60, description="Longest wait for a connection to the gateway, seconds")
@@ -186,6 +197,12 @@ class DatabaseSettings(Struct, frozen=True):
     database_url: Annotated[Secret, Meta(description="PostgreSQL, as postgresql://user:password@host:5432/name")]
 
 
+class MigrationSettings(Struct, frozen=True):
+    """What a migration may do to those who use the database meanwhile."""
+
+    migration_lock_timeout_seconds: MigrationLockTimeoutSeconds = 3.0
+
+
 def load_settings(environ: Mapping[str, str] = os.environ) -> ProductSettings:
     """The settings of this process.
 
@@ -201,61 +218,40 @@ def check(settings: ProductSettings) -> Iterator[str]:
         yield "WORKERS must be 1: more than one process needs shared state, which this release does not have."
     if not is_postgresql_url(settings.database_url.reveal()):
         yield "DATABASE_URL must be as postgresql://user:password@host:5432/name, with %40 for an @ in the password."
-    for name, url in (("GATEWAY_URL", settings.gateway_url), ("PUBLIC_URL", settings.public_url)):
-        if not _is_http_url(url):
-            yield f"{name} must start with http:// or https:// and name a host."
+    yield from _address_problems(settings)
+    yield from _mail_problems(settings)
     if settings.cookie_samesite == "none" and not settings.cookie_secure:
         yield "COOKIE_SAMESITE=none needs COOKIE_SECURE=true: browsers drop the cookie otherwise."
-    if settings.smtp_host is not None and settings.email_from is None:
-        yield "EMAIL_FROM is required where SMTP_HOST is set."
-    if settings.email_from is not None and not _ADDRESS.fullmatch(parseaddr(settings.email_from)[1]):
-        yield "EMAIL_FROM must be an address, as chat@example.com or Name <chat@example.com>."
     try:
         parse_networks(settings.trusted_proxies)
     except ValueError:
         yield "TRUSTED_PROXIES must be networks with commas between, as 10.0.0.0/8, 127.0.0.1."
     if settings.app_env == "prod":
-        yield from _unsafe_in_production(settings)
+        yield from unsafe_in_production(settings)
 
 
-def _unsafe_in_production(settings: ProductSettings) -> Iterator[str]:
-    yield from secret_problems(
-        {
-            "GATEWAY_SHARED_SECRET": settings.gateway_shared_secret,
-            "SESSION_SECRET": settings.session_secret,
-            "AUTH_TOKEN_SECRET": settings.auth_token_secret,
-            "INVITE_TOKEN_SECRET": settings.invite_token_secret,
-            "SESSION_SECRET_PREVIOUS": settings.session_secret_previous,
-            "AUTH_TOKEN_SECRET_PREVIOUS": settings.auth_token_secret_previous,
-            "INVITE_TOKEN_SECRET_PREVIOUS": settings.invite_token_secret_previous,
-        }
-    )
-    if not settings.cookie_secure:
-        yield "COOKIE_SECURE must be true in production: a session cookie must not travel in the clear."
-    if not settings.public_url.startswith("https://"):
-        yield "PUBLIC_URL must start with https:// in production."
-    for name, value in (("SMTP_HOST", settings.smtp_host), ("EMAIL_FROM", settings.email_from)):
-        if not value:
-            yield f"{name} is required in production: people sign in by mail."
-    if settings.smtp_user and not settings.smtp_use_tls and not _is_this_machine(settings.smtp_host or ""):
-        yield "SMTP_USE_TLS must be true in production unless SMTP_HOST is this machine: SMTP_PASSWORD would be seen."
-    if settings.openai_api_key is not None:
-        yield "OPENAI_API_KEY must not be set on the product server. Only the gateway may hold it."
-    if settings.debug or settings.log_level == "DEBUG":
-        yield "DEBUG and LOG_LEVEL=DEBUG are refused in production."
+def _address_problems(settings: ProductSettings) -> Iterator[str]:
+    host_problem = listen_address_problem("PRODUCT_HOST", settings.product_host)
+    if host_problem is not None:
+        yield host_problem
+    for name, url in (("GATEWAY_URL", settings.gateway_url), ("PUBLIC_URL", settings.public_url)):
+        problem = url_problem(name, url, needs_tls=settings.app_env == "prod")
+        if problem is not None:
+            yield problem
 
 
-def _is_http_url(url: str) -> bool:
+def _mail_problems(settings: ProductSettings) -> Iterator[str]:
+    if settings.smtp_host is not None and settings.email_from is None:
+        yield "EMAIL_FROM is required where SMTP_HOST is set."
+    if settings.email_from is not None and not _ADDRESS.fullmatch(parseaddr(settings.email_from)[1]):
+        yield "EMAIL_FROM must be an address, as chat@example.com or Name <chat@example.com>."
+    if settings.smtp_ca_file is not None and not _holds_certificates(settings.smtp_ca_file):
+        yield "SMTP_CA_FILE names a file that cannot be read or holds no certificate."
+
+
+def _holds_certificates(file: str) -> bool:
     try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
+        ssl.create_default_context(cafile=file)
+    except (OSError, ValueError):  # an SSLError is an OSError
         return False
-    return parts.scheme in {"http", "https"} and bool(host)
-
-
-def _is_this_machine(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    return True

@@ -2,10 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
-from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -191,15 +188,6 @@ async def test_a_conversation_has_one_running_answer(client: Client, world: Worl
         await world.rows(
             "UPDATE messages SET status = 'pending' WHERE user_id = $1 AND role = 'assistant'", person.user_id
         )
-
-
-@pytest.fixture
-def empty_database_url(postgres_url: str) -> Iterator[str]:
-    """A database without any table."""
-    name = f"b2b_chat_empty_{uuid4().hex[:12]}"
-    run_sql(postgres_url, f"CREATE DATABASE {name}")
-    yield urlsplit(postgres_url)._replace(path=f"/{name}").geturl()
-    run_sql(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture

@@ -56,9 +56,9 @@ def test_production_takes_what_is_safe() -> None:
         ({"OPENAI_API_KEY": "sk-canary-0123456789"}, ["OPENAI_API_KEY"]),
         ({"DEBUG": "true"}, ["DEBUG"]),
         ({"LOG_LEVEL": "DEBUG"}, ["DEBUG"]),
-        ({"COOKIE_SECURE": "false", "PUBLIC_URL": "http://canary.test"}, ["COOKIE_SECURE", "PUBLIC_URL"]),
+        ({"COOKIE_SECURE": "false", "PUBLIC_URL": "http://canary.test"}, ["PUBLIC_URL", "COOKIE_SECURE"]),
         ({"SMTP_HOST": "", "EMAIL_FROM": ""}, ["SMTP_HOST", "EMAIL_FROM"]),
-        ({"SMTP_USER": "canary", "SMTP_USE_TLS": "false"}, ["SMTP_USE_TLS"]),
+        ({"SMTP_USER": "canary", "SMTP_USE_TLS": "false"}, ["SMTP_PASSWORD", "SMTP_USE_TLS"]),
         (
             {"GATEWAY_SHARED_SECRET": "canary", "OPENAI_API_KEY": "sk-canary", "DEBUG": "true"},
             ["GATEWAY_SHARED_SECRET", "OPENAI_API_KEY", "DEBUG"],

@@ -17,20 +17,15 @@ _PAGES: Final = {language: (_ASSETS / f"verify.{language}.html").read_bytes() fo
 _SCRIPT: Final = (_ASSETS / "verify.js").read_bytes()
 _STYLE: Final = (_ASSETS / "verify.css").read_bytes()
 
-_NO_SNIFFING: Final = {"X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin"}
+# What else a page needs to say is said of every answer: kit.security_headers.
 PAGE_HEADERS: Final = {
-    **_NO_SNIFFING,
-    "Cache-Control": "no-store",
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; "
         "form-action 'none'; frame-ancestors 'none'"
     ),
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
     "Vary": "Accept-Language",
-    "X-Frame-Options": "DENY",
 }
-ASSET_HEADERS: Final = {**_NO_SNIFFING, "Cache-Control": "no-cache"}
+ASSET_HEADERS: Final = {"Cache-Control": "no-cache"}
 
 AcceptLanguage = Annotated[str, HeaderParameter(name="Accept-Language")]
 

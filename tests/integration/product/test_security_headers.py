@@ -1,0 +1,74 @@
+"""Security headers of product_api: on every kind of answer, pages and streams included."""
+
+import httpx
+import pytest
+
+from b2b_chat.kit.security_headers import SECURITY_HEADERS
+from support.product import Client, client_of, served_product
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+EXPECTED = {name.decode(): value.decode() for name, value in SECURITY_HEADERS}
+
+
+def differing(response: httpx.Response) -> dict[str, str | None]:
+    """Those that are not as they are for most answers; none may be there twice."""
+    for name in EXPECTED:
+        assert len(response.headers.get_list(name)) == 1, name
+    return {name: response.headers[name] for name, value in EXPECTED.items() if response.headers[name] != value}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/health", 200),
+        ("GET", "/v1/balance", 200),
+        ("GET", "/v1/conversations/nothing", 404),
+        ("GET", "/nowhere", 404),
+        ("DELETE", "/health", 405),
+        ("POST", "/v1/chat", 400),
+        ("GET", "/admin/companies", 403),
+        ("GET", "/openapi/openapi.json", 200),
+    ],
+)
+async def test_answers_and_refusals_have_them(client: Client, method: str, path: str, status: int) -> None:
+    response = await client.http.request(method, path)
+    assert response.status_code == status
+    assert set(differing(response)) <= ({"content-security-policy"} if "openapi" in path else set())
+
+
+async def test_a_stream_has_them_and_comes_whole(client: Client) -> None:
+    async with client.http.stream("POST", "/v1/chat", json=client.message("Hi", stream=True)) as response:
+        text = (await response.aread()).decode()
+    assert differing(response) == {}
+    assert response.headers["x-accel-buffering"] == "no"
+    assert "event: final" in text
+
+
+@pytest.mark.parametrize("path", ["/auth/verify", "/invites/accept"])
+async def test_a_page_runs_its_own_script_and_nothing_else(client: Client, path: str) -> None:
+    page = await client.http.get(path)
+    assert page.headers["content-type"].startswith("text/html")
+    assert set(differing(page)) == {"content-security-policy"}
+    policy = page.headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'; script-src 'self';")
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy
+
+
+async def test_developers_have_a_page_that_loads_its_script_from_one_place(client: Client) -> None:
+    page = await client.http.get("/openapi/scalar")
+    assert page.headers["content-type"].startswith("text/html")
+    assert "script-src 'unsafe-inline' https://cdn.jsdelivr.net;" in page.headers["content-security-policy"]
+
+
+async def test_production_shows_the_description_and_no_page_with_a_strangers_script(database_url: str) -> None:
+    async with (
+        served_product(database_url, "http://127.0.0.1:9", app_env="prod") as url,
+        client_of(url, None) as client,
+    ):
+        for path in ("/openapi", "/openapi/openapi.json"):
+            described = await client.http.get(path)
+            assert described.json()["openapi"]
+        for path in ("/openapi/scalar", "/openapi/swagger", "/openapi/redoc"):
+            assert (await client.http.get(path)).status_code == 404

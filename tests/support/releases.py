@@ -1,0 +1,77 @@
+"""Other states of this software's own tree, to run its commands from: a copy with a change, or the release before."""
+
+import io
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+from typing import Final
+
+from b2b_chat.product.schema import head, migrations_folder
+
+TREE: Final = migrations_folder().parent
+
+
+class Release:
+    """A tree with `src` and `migrations`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @property
+    def python_path(self) -> str:
+        """What makes Python take this tree's code, before the one that is installed."""
+        return str(self.folder / "src")
+
+    def run(self, *arguments: str, environ: dict[str, str]) -> subprocess.CompletedProcess[str]:
+        """Run `b2b-chat` of this tree to its end."""
+        return subprocess.run(
+            [sys.executable, "-m", "b2b_chat.cli", *arguments],
+            env={"PATH": os.environ["PATH"], **environ, "PYTHONPATH": self.python_path},
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+
+    def plant(self, file: str, old: str, new: str) -> None:
+        """Change a file of it, where a text is that must be there."""
+        path = self.folder / file
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new, 1))
+
+
+def copied(folder: Path) -> Release:
+    """A copy of this tree."""
+    for name in ("src", "migrations"):
+        shutil.copytree(TREE / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    return Release(folder)
+
+
+def before_newest_migration(folder: Path) -> Release | None:
+    """The tree as it was before its newest migration was written; None where git does not know it."""
+    (migration,) = migrations_folder().glob(f"versions/{head()}_*.py")
+    name = str(migration.relative_to(TREE))
+    added_by = _git("log", "--diff-filter=A", "--format=%H", "-1", "--", name).decode().strip()
+    if not added_by:
+        return None
+    archive = _git("archive", f"{added_by}^", "src", "migrations")
+    if not archive:
+        return None
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        tar.extractall(folder, filter="data")
+    assert not (folder / name).exists()
+    return Release(folder)
+
+
+def _git(*arguments: str) -> bytes:
+    """What git prints; nothing where it fails, as in a tree without history."""
+    try:
+        done = subprocess.run(["git", *arguments], cwd=TREE, capture_output=True, check=False)
+    except FileNotFoundError:
+        return b""
+    return done.stdout if done.returncode == 0 else b""

@@ -1,0 +1,49 @@
+"""In production product_api refuses what is unsafe, incomplete or copied from an example."""
+
+from pathlib import Path
+
+import pytest
+
+from b2b_chat.kit.settings import SettingsError
+from b2b_chat.product.settings import load_settings
+from support.production import BAD_PRODUCT, CANARY, PRODUCT, Bad
+
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - what a container listens on
+
+
+@pytest.mark.parametrize("bad", BAD_PRODUCT, ids=lambda bad: bad.id)
+def test_a_bad_configuration_is_refused_and_its_variable_named_without_its_value(bad: Bad, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as raised:
+        load_settings(bad.environ(PRODUCT, tmp_path))
+    assert bad.is_told_by(str(raised.value)), raised.value
+    assert bad.leaks_in(str(raised.value)) == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"SMTP_USE_TLS": "false", "SMTP_HOST": "127.0.0.1", "SMTP_PORT": "465"},  # a wrapper on this machine
+        {"SMTP_USE_TLS": "false", "SMTP_HOST": "mail-relay"},  # a container beside us
+        {"SMTP_USER": "", "SMTP_PASSWORD": ""},
+        {"DATABASE_URL": "postgresql://chat:Vq7pLw2nXe@postgres:5432/chat"},  # a container beside us
+        {"DATABASE_URL": "postgresql://chat:Vq7pLw2nXe@127.0.0.1/chat"},
+        {"DATABASE_URL": "postgresql://chat@/chat?host=%2Fvar%2Frun%2Fpostgresql"},
+        {"DATABASE_URL": "postgresql://chat:Vq7pLw2nXe@10.1.2.3/chat?sslmode=require"},
+        {"GATEWAY_URL": "http://127.0.0.1:8001"},  # a tunnel that ends on this machine
+        {"PRODUCT_HOST": EVERYWHERE, "TRUSTED_PROXIES": "172.16.0.0/12, ::1"},
+    ],
+    ids=str,
+)
+def test_what_is_safe_is_taken(changes: dict[str, str]) -> None:
+    good = {name: value for name, value in (PRODUCT | changes).items() if value}
+    assert load_settings(good).app_env == "prod"
+
+
+def test_there_are_enough_of_them_and_each_is_its_own() -> None:
+    assert len({bad.id for bad in BAD_PRODUCT}) == len(BAD_PRODUCT) >= 60
+
+
+def test_the_test_itself_would_notice_a_value() -> None:
+    assert Bad({}, "SMTP_HOST").leaks_in(f"SMTP_HOST {CANARY} is bad.") == [CANARY]
+    assert not Bad({}, "SMTP_HOST").is_told_by("SMTP_PORT must be a number; see SMTP_HOST")
