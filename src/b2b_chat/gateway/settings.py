@@ -28,6 +28,19 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     ] = "INFO"
     gateway_host: Annotated[str, Meta(description="Address to listen on; 0.0.0.0 in a container.")] = "127.0.0.1"
     gateway_port: Annotated[int, Meta(ge=1, le=65535, description="Port to listen on.")] = 8001
+    metrics_host: Annotated[str, Meta(description="Address to show metrics on; keep it from strangers.")] = "127.0.0.1"
+    gateway_metrics_port: Annotated[
+        int, Meta(ge=0, le=65_000, description="Port of /metrics, and for each further worker the next; 0 for none.")
+    ] = 0
+    readiness_cache_seconds: Annotated[
+        float, Meta(ge=0, le=60, description="Seconds for which GET /ready repeats what it found.")
+    ] = 1.0
+    readiness_timeout_seconds: Annotated[
+        float, Meta(ge=0.1, le=60, description="Seconds that GET /ready waits for a part that it asks.")
+    ] = 2.0
+    otel_exporter_otlp_endpoint: Annotated[
+        str | None, Meta(description="Where traces go by OTLP over HTTP, as http://127.0.0.1:4318. None without it.")
+    ] = None
     workers: Annotated[int, Meta(ge=1, le=64, description="Processes. More than one needs nonces that they share.")] = 1
     shutdown_grace_seconds: Annotated[
         int, Meta(ge=1, le=3600, description="Seconds that running answers have to end after SIGTERM.")
@@ -143,6 +156,10 @@ def check(settings: GatewaySettings) -> Iterator[str]:
         if not _HEADER_VALUE.fullmatch(key.reveal()):
             yield f"{name} holds a space or another character that cannot stand in a header."
     yield from _base_url_problems("OPENAI_BASE_URL", settings.openai_base_url, settings)
+    if settings.otel_exporter_otlp_endpoint is not None and not settings.otel_exporter_otlp_endpoint.startswith(
+        ("http://", "https://")
+    ):
+        yield "OTEL_EXPORTER_OTLP_ENDPOINT must start with http:// or https://."
     if settings.openai_fallback_base_url is not None:
         yield from _base_url_problems("OPENAI_FALLBACK_BASE_URL", settings.openai_fallback_base_url, settings)
     if (settings.openai_fallback_base_url is None) != (settings.openai_fallback_api_key is None):

@@ -6,6 +6,7 @@ from pathlib import Path
 from advanced_alchemy.base import DefaultBase
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from sqlalchemy import MetaData
 
 from b2b_chat.product.audit import models as audit
@@ -55,6 +56,20 @@ def upgrade_to_head(database_url: str) -> None:
     config.set_main_option("script_location", str(migrations_folder()))
     config.attributes["database_url"] = database_url
     command.upgrade(config, "head")
+
+
+def head_revision() -> str:
+    """The last migration of this release.
+
+    Raises:
+        RuntimeError: There is none, or more than one.
+    """
+    config = Config()
+    config.set_main_option("script_location", str(migrations_folder()))
+    head = ScriptDirectory.from_config(config).get_current_head()
+    if head is None:
+        raise RuntimeError("there are no migrations")
+    return head
 
 
 async def upgrade_to_head_async(database_url: str) -> None:

@@ -46,6 +46,20 @@ class ProductSettings(Struct, frozen=True):
     ] = "INFO"
     product_host: Annotated[str, Meta(description="Address to listen on")] = "127.0.0.1"
     product_port: Annotated[int, Meta(ge=0, le=65535, description="TCP port to listen on")] = 8000
+    metrics_host: Annotated[str, Meta(description="Address to show metrics on; keep it from strangers")] = "127.0.0.1"
+    product_metrics_port: Annotated[
+        int, Meta(ge=0, le=65_000, description="Port of /metrics, and for each further worker the next; 0 for none")
+    ] = 0
+    readiness_cache_seconds: Annotated[
+        float, Meta(ge=0, le=60, description="How long GET /ready repeats what it found, seconds")
+    ] = 1.0
+    readiness_timeout_seconds: Annotated[
+        float, Meta(ge=0.1, le=60, description="Longest wait for a part that GET /ready asks, seconds")
+    ] = 2.0
+    otel_exporter_otlp_endpoint: Annotated[
+        str | None,
+        Meta(description="Where traces go by OTLP over HTTP, as http://127.0.0.1:4318; none without"),
+    ] = None
     workers: Annotated[int, Meta(ge=1, le=64, description="Processes; more than one needs shared state")] = 1
     max_body_bytes: Annotated[int, Meta(ge=1024, le=16_777_216, description="Largest request body, bytes")] = 1_048_576
     shutdown_grace_seconds: Annotated[
@@ -201,8 +215,12 @@ def check(settings: ProductSettings) -> Iterator[str]:
         yield "WORKERS must be 1: more than one process needs shared state, which this release does not have."
     if not is_postgresql_url(settings.database_url.reveal()):
         yield "DATABASE_URL must be as postgresql://user:password@host:5432/name, with %40 for an @ in the password."
-    for name, url in (("GATEWAY_URL", settings.gateway_url), ("PUBLIC_URL", settings.public_url)):
-        if not _is_http_url(url):
+    for name, url in (
+        ("GATEWAY_URL", settings.gateway_url),
+        ("PUBLIC_URL", settings.public_url),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", settings.otel_exporter_otlp_endpoint),
+    ):
+        if url is not None and not _is_http_url(url):
             yield f"{name} must start with http:// or https:// and name a host."
     if settings.cookie_samesite == "none" and not settings.cookie_secure:
         yield "COOKIE_SAMESITE=none needs COOKIE_SECURE=true: browsers drop the cookie otherwise."
