@@ -8,7 +8,7 @@ import structlog
 from msgspec import Struct, structs
 from prometheus_client import Counter, Gauge, Histogram
 
-from b2b_chat.contract.errors import UPSTREAM
+from b2b_chat.contract.errors import FAILURES, UPSTREAM
 from b2b_chat.contract.schemas import ChatRequest, ChatResult
 from b2b_chat.gateway.completions import encode_request
 from b2b_chat.gateway.errors import UpstreamFailure
@@ -64,6 +64,10 @@ class Answers:
         self._idle = asyncio.Event()
         self._is_draining = False
         self._is_cut = False
+        for upstream in upstreams:
+            # A series that begins with its first failure shows Prometheus no rise, and nobody is told.
+            for code in ("ok", *(code for code, failure in FAILURES.items() if failure.type == UPSTREAM)):
+                _ATTEMPTS.labels(upstream.name, code)
         _CALLS.set_function(lambda: self._calls)
 
     @property

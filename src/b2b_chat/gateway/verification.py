@@ -13,7 +13,7 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Receive, ReceiveMessage, Scope, Send
 from prometheus_client import Counter
 
-from b2b_chat.contract.errors import FAILURES
+from b2b_chat.contract.errors import AUTHENTICATION, FAILURES
 from b2b_chat.contract.signing import (
     InvalidSignature,
     ReplayedNonce,
@@ -56,6 +56,9 @@ class Verification:
         self._max_body_bytes = settings.gateway_max_body_bytes
         self._nonces = nonces
         self._clock = clock
+        for code, failure in FAILURES.items():
+            if failure.type == AUTHENTICATION:
+                _REFUSALS.labels(code)  # the first refusal must be a rise, and not a new series
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""

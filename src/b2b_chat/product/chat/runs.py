@@ -15,7 +15,7 @@ from b2b_chat.contract.schemas import ChatRequest, ChatResult, Usage
 from b2b_chat.kit.database import is_outage
 from b2b_chat.kit.metrics import ANSWER_BUCKETS_SECONDS
 from b2b_chat.kit.tracing import span
-from b2b_chat.product.chat.failures import AnswerDefect, ClientDisconnected, Interrupted
+from b2b_chat.product.chat.failures import ANSWER_FAILURES, AnswerDefect, ClientDisconnected, Interrupted
 from b2b_chat.product.chat.models import MessageStatus
 from b2b_chat.product.chat.repository import Attempt, RunRepository
 from b2b_chat.product.chat.run import Run
@@ -68,6 +68,8 @@ class Runs:
         self._live: dict[UUID, _Live] = {}
         self._owners: set[asyncio.Task[None]] = set()
         _RUNS.set_function(self._live.__len__)
+        for failure in ANSWER_FAILURES:
+            _ANSWERS.labels(MessageStatus.ERROR.value, failure.code)  # a first failure must be a rise, no new series
 
     def find(self, assistant_message_id: UUID) -> Run | None:
         """The run of an answer, where this process is writing it."""

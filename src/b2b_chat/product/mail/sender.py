@@ -53,6 +53,8 @@ class Sender:
         self._sender = sender
         self._domain = parseaddr(sender)[1].rpartition("@")[2]
         self._clock = clock
+        for outcome in (*MailState, "delayed"):
+            _MAILS.labels(outcome)  # the first dead mail must be a rise, and not a new series
         self._lease = timedelta(seconds=smtp.timeout_seconds) + _LEASE_MARGIN
 
     async def send_due(self) -> None:

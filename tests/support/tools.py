@@ -1,0 +1,22 @@
+"""Programs that no wheel brings: nginx, buildah and their like."""
+
+import os
+import shutil
+
+import pytest
+
+
+def needed_tool(name: str, *, package: str) -> str:
+    """The path of a program; where it is missing the test is skipped, and fails in CI, which installs it.
+
+    Args:
+        name: The program's file name.
+        package: The Debian package that brings it.
+    """
+    path = shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
+    if path is None:
+        missing = f"{name} is not installed. Run: apt-get install {package}"
+        if os.environ.get("CI") == "true":
+            pytest.fail(missing)
+        pytest.skip(missing)
+    return path
