@@ -32,12 +32,15 @@ def product() -> None:
         from b2b_chat.product.settings import load_settings
 
         settings = load_settings()
+        _need_tracing(settings.otel_exporter_otlp_endpoint)
         _serve(
             "b2b_chat.product.app:create_app",
+            app="product_api",
             host=settings.product_host,
             port=settings.product_port,
             workers=settings.workers,
             grace_seconds=settings.shutdown_grace_seconds,
+            metrics_at=(settings.metrics_host, settings.product_metrics_port),
         )
 
 
@@ -55,12 +58,15 @@ def gateway() -> None:
         from b2b_chat.kit.settings import load
 
         settings = load(GatewaySettings, os.environ, check=check)
+        _need_tracing(settings.otel_exporter_otlp_endpoint)
         _serve(
             "b2b_chat.gateway.app:create_app",
+            app="gateway_api",
             host=settings.gateway_host,
             port=settings.gateway_port,
             workers=settings.workers,
             grace_seconds=settings.shutdown_grace_seconds,
+            metrics_at=(settings.metrics_host, settings.gateway_metrics_port),
         )
 
 
@@ -76,7 +82,14 @@ def openai_simulator(host: str, port: int) -> None:
         from b2b_chat.sandbox.openai_simulator.settings import settings_from
 
         settings_from(os.environ)
-        _serve("b2b_chat.sandbox.openai_simulator:create_app", host=host, port=port, workers=1, grace_seconds=0)
+        _serve(
+            "b2b_chat.sandbox.openai_simulator:create_app",
+            app="openai_simulator",
+            host=host,
+            port=port,
+            workers=1,
+            grace_seconds=0,
+        )
 
 
 @click.command()
@@ -115,13 +128,32 @@ def env_example(app: str) -> None:
             click.echo(render_example(ProductSettings), nl=False)
 
 
-def _serve(factory: str, *, host: str, port: int, workers: int, grace_seconds: int) -> None:
+def _need_tracing(endpoint: str | None) -> None:
+    """Where traces are wanted, see to it that they can be made."""
+    if endpoint is not None:
+        with needs("otel", "opentelemetry"):
+            pass
+
+
+def _serve(
+    factory: str,
+    *,
+    app: str,
+    host: str,
+    port: int,
+    workers: int,
+    grace_seconds: int,
+    metrics_at: tuple[str, int] = ("", 0),
+) -> None:
     """Serve an app until SIGTERM."""
-    from b2b_chat.kit.serving import PortBusy, serve
+    from b2b_chat.kit.serving import PortBusy, ensure_port_is_free, serve
 
     kill_after_seconds = grace_seconds + _AFTER_GRACE_SECONDS
     try:
-        serve(factory, host=host, port=port, workers=workers, kill_after_seconds=kill_after_seconds)
+        metrics_host, metrics_port = metrics_at
+        for worker in range(workers if metrics_port else 0):
+            ensure_port_is_free(metrics_host, metrics_port + worker)
+        serve(factory, app=app, host=host, port=port, workers=workers, kill_after_seconds=kill_after_seconds)
     except PortBusy as error:
         fail(str(error))
 

@@ -161,8 +161,8 @@ def user_block(user: str) -> None:
     USER is an id or an address. It ends the person's sessions and stops the keys.
     """
     with _shell() as shell:
-        blocked = shell.run(shell.users.block(shell.actor, shell.user_id(user)))
-        click.echo(f"{blocked.email} is blocked.")
+        shell.run(shell.users.block(shell.actor, shell.user_id(user)))
+        click.echo(f"{user} is blocked.")
 
 
 @click.command("user-unblock")
@@ -173,8 +173,8 @@ def user_unblock(user: str) -> None:
     USER is an id or an address. The person's keys can be used again too.
     """
     with _shell() as shell:
-        unblocked = shell.run(shell.users.unblock(shell.actor, shell.user_id(user)))
-        click.echo(f"{unblocked.email} is not blocked.")
+        shell.run(shell.users.unblock(shell.actor, shell.user_id(user)))
+        click.echo(f"{user} is not blocked.")
 
 
 @click.command()

@@ -87,6 +87,7 @@ _ROWS: Final = (
     # Ours
     (UNAVAILABLE, "gateway_busy", 503, True, "This gateway has as many calls under way as it takes. Try again."),
     (UNAVAILABLE, "shutting_down", 503, True, "This gateway is shutting down. Try again."),
+    (UNAVAILABLE, "not_ready", 503, True, "Not ready."),
     (INTERNAL, "internal_error", 500, False, "The gateway failed. Its log has the request id."),
 )
 

@@ -6,8 +6,9 @@ from contextlib import aclosing
 
 import structlog
 from msgspec import Struct, structs
+from prometheus_client import Counter, Gauge, Histogram
 
-from b2b_chat.contract.errors import UPSTREAM
+from b2b_chat.contract.errors import FAILURES, UPSTREAM
 from b2b_chat.contract.schemas import ChatRequest, ChatResult
 from b2b_chat.gateway.completions import encode_request
 from b2b_chat.gateway.errors import UpstreamFailure
@@ -15,12 +16,23 @@ from b2b_chat.gateway.idempotency import Key, MemoryRecords, MessageInFlight, Ot
 from b2b_chat.gateway.retries import RetryPolicy
 from b2b_chat.gateway.settings import GatewaySettings
 from b2b_chat.gateway.upstream import Upstream
+from b2b_chat.kit.metrics import ANSWER_BUCKETS_SECONDS
+from b2b_chat.kit.tracing import Span, span
 
 Pieces = AsyncGenerator[str | ChatResult, None]
 """Texts as they come, where a stream was asked for, and then, always, the whole result."""
 
 _IN_FLIGHT_RETRY_SECONDS = 1
 _DRAINING_RETRY_SECONDS = 2
+
+_ANSWERS = Counter("gateway_answers", "Calls by how they ended, and the code of failed ones.", ["outcome", "code"])
+_REPLAYS = Counter("gateway_replays", "Answers given again from memory.")
+_CALLS = Gauge("gateway_calls", "Calls that are being answered.")
+_FIRST_TEXT_SECONDS = Histogram(
+    "gateway_first_text_seconds", "Time to the first text of an answer.", buckets=ANSWER_BUCKETS_SECONDS
+)
+_ATTEMPTS = Counter("gateway_upstream_attempts", "Calls to OpenAI; `ok` or how they failed.", ["upstream", "code"])
+_TOKENS = Counter("gateway_tokens", "Tokens as OpenAI counted them.", ["kind"])
 
 log = structlog.get_logger(__name__)
 
@@ -52,6 +64,16 @@ class Answers:
         self._idle = asyncio.Event()
         self._is_draining = False
         self._is_cut = False
+        for upstream in upstreams:
+            # A series that begins with its first failure shows Prometheus no rise, and nobody is told.
+            for code in ("ok", *(code for code, failure in FAILURES.items() if failure.type == UPSTREAM)):
+                _ATTEMPTS.labels(upstream.name, code)
+        _CALLS.set_function(lambda: self._calls)
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether no new calls are taken."""
+        return self._is_draining
 
     async def answer(self, request: ChatRequest, request_id: str) -> Pieces:
         """The model's answer to a request. Closing the generator closes the call to OpenAI.
@@ -62,6 +84,7 @@ class Answers:
         key = key_of(request)
         stored = self._admit(key, request)
         if stored is not None:
+            _REPLAYS.inc()
             log.info("chat_replayed", message_id=request.metadata.message_id)
             if request.stream and stored.text:
                 yield stored.text
@@ -76,7 +99,10 @@ class Answers:
                     if isinstance(piece, ChatResult):
                         progress.outcome = "answered"
                         self._records.finish(key, piece)
+                        _count_tokens(piece)
                     else:
+                        if not progress.deltas:
+                            _FIRST_TEXT_SECONDS.observe(asyncio.get_running_loop().time() - started_at)
                         progress.deltas += 1
                     yield piece
         except UpstreamFailure as error:
@@ -88,6 +114,7 @@ class Answers:
             self._records.forget(key)
             if not self._calls:
                 self._idle.set()
+            _ANSWERS.labels(progress.outcome, progress.code or "").inc()
             _log_chat(request, progress, asyncio.get_running_loop().time() - started_at)
 
     async def drain(self, grace_seconds: float) -> None:
@@ -131,15 +158,20 @@ class Answers:
             upstream = self._choose(failed)
             progress.upstream = upstream.name
             attempt = upstream.stream if request.stream else upstream.complete
+            code = "abandoned"
             try:
-                async with aclosing(attempt(body, request_id, total_at=total_at)) as pieces:
-                    async for piece in pieces:
-                        if isinstance(piece, ChatResult):
-                            upstream.breaker.succeeded()
-                            yield structs.replace(piece, upstream=upstream.name)
-                        else:
-                            yield piece
+                with _attempt_span(request, upstream) as attempt_span:
+                    async with aclosing(attempt(body, request_id, total_at=total_at)) as pieces:
+                        async for piece in pieces:
+                            if isinstance(piece, ChatResult):
+                                upstream.breaker.succeeded()
+                                code = "ok"
+                                _tell_usage(attempt_span, piece)
+                                yield structs.replace(piece, upstream=upstream.name)
+                            else:
+                                yield piece
             except UpstreamFailure as error:
+                code = error.failure.code
                 if error.failure.type == UPSTREAM:
                     upstream.breaker.failed()
                     failed.append(upstream)
@@ -152,6 +184,7 @@ class Answers:
             else:
                 return
             finally:
+                _ATTEMPTS.labels(upstream.name, code).inc()
                 upstream.breaker.abandoned()
             await asyncio.sleep(wait_seconds)
             if self._is_draining:
@@ -177,6 +210,40 @@ class Answers:
 
 def _shutting_down() -> UpstreamFailure:
     return UpstreamFailure("shutting_down", retry_after_seconds=_DRAINING_RETRY_SECONDS)
+
+
+def _attempt_span(request: ChatRequest, upstream: Upstream) -> Span:
+    """An attempt as OpenTelemetry's conventions for generative AI have it."""
+    return span(
+        f"chat {request.model}",
+        "client",
+        {
+            "gen_ai.operation.name": "chat",
+            "gen_ai.provider.name": "openai",
+            "gen_ai.system": "openai",  # what it was called before, and is by many backends
+            "gen_ai.request.model": request.model,
+            "gen_ai.request.max_tokens": request.max_completion_tokens,
+            "gen_ai.conversation.id": str(request.metadata.conversation_id),
+            "server.address": upstream.host,
+            "b2b_chat.upstream": upstream.name,
+        },
+    )
+
+
+def _tell_usage(attempt: Span, result: ChatResult) -> None:
+    if result.usage is not None:
+        attempt.set(
+            {
+                "gen_ai.usage.input_tokens": result.usage.prompt_tokens,
+                "gen_ai.usage.output_tokens": result.usage.completion_tokens,
+            }
+        )
+
+
+def _count_tokens(result: ChatResult) -> None:
+    if result.usage is not None:
+        _TOKENS.labels("prompt").inc(result.usage.prompt_tokens)
+        _TOKENS.labels("completion").inc(result.usage.completion_tokens)
 
 
 def _log_chat(request: ChatRequest, progress: _Progress, seconds: float) -> None:

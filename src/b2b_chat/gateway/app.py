@@ -14,14 +14,15 @@ from b2b_chat.gateway.answers import Answers
 from b2b_chat.gateway.errors import on_exception
 from b2b_chat.gateway.idempotency import MemoryRecords
 from b2b_chat.gateway.nonces import MemoryNonces
-from b2b_chat.gateway.openapi import openapi_config
+from b2b_chat.gateway.openapi import documented, openapi_config
 from b2b_chat.gateway.routes import Gateway, chat, ping
 from b2b_chat.gateway.settings import GatewaySettings, load_settings
 from b2b_chat.gateway.upstream import open_upstreams
 from b2b_chat.gateway.verification import Verification
+from b2b_chat.kit import metrics, tracing
 from b2b_chat.kit.clock import Clock, utc_now
 from b2b_chat.kit.draining import drained_on_sigterm
-from b2b_chat.kit.health import health
+from b2b_chat.kit.health import Readiness, draining_check, health, health_head, ready_route
 from b2b_chat.kit.logging import configure_logging
 from b2b_chat.kit.request_id import RequestId
 from b2b_chat.kit.security_headers import SecurityHeaders
@@ -48,30 +49,48 @@ def create_app(settings: GatewaySettings | None = None, *, clock: Clock = utc_no
 
     @asynccontextmanager
     async def lifespan(_app: Litestar) -> AsyncIterator[None]:
-        async with drained_on_sigterm(lambda: answers.drain(settings.shutdown_grace_seconds)):
+        async with (
+            metrics.exported(settings.metrics_host, settings.gateway_metrics_port, workers=settings.workers),
+            tracing.exported("gateway_api", settings.otel_exporter_otlp_endpoint),
+            drained_on_sigterm(lambda: answers.drain(settings.shutdown_grace_seconds)),
+        ):
             yield
 
     gateway = Gateway(answers, clock, settings.sse_keep_alive_seconds, settings.stream_start_seconds)
-    app = _litestar(gateway, openapi_config=None, lifespan=[lifespan])
+    readiness = Readiness(
+        {"draining": draining_check(lambda: answers.is_draining)},
+        cache_seconds=settings.readiness_cache_seconds,
+        timeout_seconds=settings.readiness_timeout_seconds,
+    )
+    app = _litestar(gateway, readiness, openapi_config=None, lifespan=[lifespan])
     nonces = MemoryNonces(ttl_seconds=settings.gateway_nonce_ttl_seconds, capacity=settings.gateway_nonce_capacity)
     return RequestId(SecurityHeaders(Verification(app, settings=settings, nonces=nonces, clock=clock)))
 
 
 def openapi_schema() -> dict[str, Any]:
     """The OpenAPI document. It is not served: whoever calls this app has it from here."""
-    document = _litestar(None, openapi_config=openapi_config(version("b2b-chat"))).openapi_schema.to_schema()
+    document = _litestar(None, None, openapi_config=openapi_config(version("b2b-chat"))).openapi_schema.to_schema()
     for closed in (ChatRequest, ChatMessage, ChatMetadata):  # what forbids unknown fields; Litestar does not say so
         document["components"]["schemas"][closed.__name__]["additionalProperties"] = False
     return document
 
 
-def _litestar(gateway: Gateway | None, **options: Any) -> Litestar:
+def _litestar(gateway: Gateway | None, readiness: Readiness | None, **options: Any) -> Litestar:
     return Litestar(
-        route_handlers=[health, ping, chat],
+        route_handlers=[
+            health,
+            health_head,
+            *ready_route(documented(("not_ready", "internal_error"))),
+            ping,
+            chat,
+        ],
         exception_handlers={Exception: on_exception},
         request_class=StrictJsonRequest,
         request_max_body_size=None,  # Verification has its own limit, and has read the body
-        dependencies={"gateway": Provide(lambda: gateway, use_cache=True, sync_to_thread=False)},
+        dependencies={
+            "gateway": Provide(lambda: gateway, use_cache=True, sync_to_thread=False),
+            "readiness": Provide(lambda: readiness, use_cache=True, sync_to_thread=False),
+        },
         logging_config=None,
         **options,
     )

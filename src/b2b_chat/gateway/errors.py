@@ -11,6 +11,7 @@ from litestar import Request, Response
 
 from b2b_chat.contract.errors import FAILURES, ErrorBody, ErrorDetail, Failure
 from b2b_chat.kit.errors import InternalError, InvalidRequest, as_refusal
+from b2b_chat.kit.health import NotReady
 
 log = structlog.get_logger(__name__)
 
@@ -61,6 +62,11 @@ class UpstreamFailure(Exception):
         self.retry_after_seconds = retry_after_seconds
         super().__init__(code)
 
+    @property
+    def code(self) -> str:
+        """Its name in the vocabulary."""
+        return self.failure.code
+
 
 def code_of_rejection(status: int | None, codes: tuple[str | None, ...]) -> str:
     """The vocabulary's code for an error that OpenAI reported.
@@ -88,7 +94,7 @@ def on_exception(_request: Request[Any, Any, Any], error: Exception) -> Response
         log.error("internal_error", exc_info=error)
     is_invalid = isinstance(refusal, InvalidRequest)
     failure = FAILURES["invalid_body" if is_invalid else refusal.code]
-    message = refusal.message if is_invalid else failure.message
+    message = refusal.message if is_invalid or isinstance(refusal, NotReady) else failure.message
     body = ErrorBody(ErrorDetail(failure.type, failure.code, message, failure.retryable))
     return Response(body, status_code=failure.status, headers=refusal.headers)
 

@@ -5,6 +5,11 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Protocol
 
+from prometheus_client import Gauge
+
+_NONCES = Gauge("gateway_nonces", "Nonces that are remembered.")
+_NONCE_CAPACITY = Gauge("gateway_nonces_max", "Nonces that can be remembered at once.")
+
 
 class NonceStoreUnavailable(Exception):
     """Nobody can tell now whether a nonce was seen, so no call may be let in."""
@@ -34,6 +39,8 @@ class MemoryNonces:
         self._capacity = capacity
         self._clock = clock
         self._seen_at: OrderedDict[bytes, float] = OrderedDict()
+        _NONCES.set_function(self.__len__)
+        _NONCE_CAPACITY.set(capacity)
 
     def __len__(self) -> int:
         return len(self._seen_at)

@@ -35,8 +35,8 @@ DOOR_CODES: Final = (
 )
 """How any signed operation can fail."""
 
-CHAT_CODES: Final = tuple(code for code in FAILURES if code not in {"not_found", "method_not_allowed"})
-"""How a chat can fail: in every way but those of paths that are none."""
+CHAT_CODES: Final = tuple(code for code in FAILURES if code not in {"not_found", "method_not_allowed", "not_ready"})
+"""How a chat can fail: in every way but those of paths that are none, and of a probe."""
 
 REQUEST_EXAMPLE: Final = Example(
     summary="A first message, streamed",

@@ -26,6 +26,19 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     ] = "INFO"
     gateway_host: Annotated[str, Meta(description="Address to listen on; 0.0.0.0 in a container.")] = "127.0.0.1"
     gateway_port: Annotated[int, Meta(ge=1, le=65535, description="Port to listen on.")] = 8001
+    metrics_host: Annotated[str, Meta(description="Address to show metrics on; keep it from strangers.")] = "127.0.0.1"
+    gateway_metrics_port: Annotated[
+        int, Meta(ge=0, le=65_000, description="Port of /metrics, and for each further worker the next; 0 for none.")
+    ] = 0
+    readiness_cache_seconds: Annotated[
+        float, Meta(ge=0, le=60, description="Seconds for which GET /ready repeats what it found.")
+    ] = 1.0
+    readiness_timeout_seconds: Annotated[
+        float, Meta(ge=0.1, le=60, description="Seconds that GET /ready waits for a part that it asks.")
+    ] = 2.0
+    otel_exporter_otlp_endpoint: Annotated[
+        str | None, Meta(description="Where traces go by OTLP over HTTP, as http://127.0.0.1:4318. None without it.")
+    ] = None
     workers: Annotated[int, Meta(ge=1, le=64, description="Processes. More than one needs nonces that they share.")] = 1
     shutdown_grace_seconds: Annotated[
         int, Meta(ge=1, le=3600, description="Seconds that running answers have to end after SIGTERM.")
@@ -145,11 +158,12 @@ def check(settings: GatewaySettings) -> Iterator[str]:
             yield f"{name} holds a space or another character that cannot stand in a header."
     is_prod = settings.app_env == "prod"
     urls = {
-        "OPENAI_BASE_URL": settings.openai_base_url,
-        "OPENAI_FALLBACK_BASE_URL": settings.openai_fallback_base_url,
+        "OPENAI_BASE_URL": (settings.openai_base_url, is_prod),
+        "OPENAI_FALLBACK_BASE_URL": (settings.openai_fallback_base_url, is_prod),
+        "OTEL_EXPORTER_OTLP_ENDPOINT": (settings.otel_exporter_otlp_endpoint, False),
     }
-    for name, url in urls.items():
-        problem = None if url is None else url_problem(name, url, needs_tls=is_prod)
+    for name, (url, needs_tls) in urls.items():
+        problem = None if url is None else url_problem(name, url, needs_tls=needs_tls)
         if problem is not None:
             yield problem
     if (settings.openai_fallback_base_url is None) != (settings.openai_fallback_api_key is None):

@@ -10,10 +10,12 @@ import time
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, contextmanager, suppress
 from typing import Final, NamedTuple, cast
+from urllib.parse import urlsplit
 
 import aiohttp
 import httpx2
 import openai
+from prometheus_client import Gauge
 
 from b2b_chat.contract.schemas import ChatResult
 from b2b_chat.gateway.breaker import Breaker
@@ -22,9 +24,12 @@ from b2b_chat.gateway.errors import UpstreamFailure, code_of_rejection
 from b2b_chat.gateway.retries import read_retry_after
 from b2b_chat.gateway.settings import GatewaySettings
 from b2b_chat.kit.settings import Secret
+from b2b_chat.kit.tracing import outgoing_headers
 
 REQUEST_ID_HEADER: Final = "X-Client-Request-Id"
 """OpenAI's name for an id of ours, to be found in its logs."""
+
+_BREAKER_OPEN = Gauge("gateway_breaker_open", "1 while a place is left alone since it failed.", ["upstream"])
 
 _MAX_ANSWER_BYTES: Final = 33_554_432
 _DRAIN_SECONDS: Final = 0.1
@@ -56,9 +61,11 @@ class Upstream:
 
     def __init__(self, name: str, base_url: str, api_key: Secret, settings: GatewaySettings) -> None:
         self.name = name
+        self.host = urlsplit(base_url).hostname or ""
         self.breaker = Breaker(
             failures=settings.upstream_breaker_failures, open_seconds=settings.upstream_breaker_open_seconds
         )
+        _BREAKER_OPEN.labels(name).set_function(lambda: not self.breaker.is_closed)
         self._first_token_seconds = settings.upstream_first_token_timeout_seconds
         self._silence_seconds = settings.upstream_silence_timeout_seconds
         # A whole URL spares the SDK from joining one for each call.
@@ -141,7 +148,7 @@ class Upstream:
                         cast_to=httpx2.Response,
                         stream=True,
                         stream_cls=openai.AsyncStream[object],
-                        options={"headers": {REQUEST_ID_HEADER: request_id}},
+                        options={"headers": {REQUEST_ID_HEADER: request_id, **outgoing_headers()}},
                     )
         except TimeoutError:
             raise UpstreamFailure(deadline.code) from None

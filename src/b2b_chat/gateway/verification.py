@@ -1,7 +1,7 @@
 """Lets signed calls in, once each, and nobody else.
 
 This layer stands outside of routing, so that what is not found or not allowed is told to signed callers only.
-Everything but `GET /health` is signed: a path that nobody thought of is closed.
+Everything but `GET /health` and `GET /ready` is signed: a path that nobody thought of is closed.
 """
 
 from http import HTTPStatus
@@ -11,8 +11,9 @@ import msgspec
 import structlog
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Receive, ReceiveMessage, Scope, Send
+from prometheus_client import Counter
 
-from b2b_chat.contract.errors import FAILURES
+from b2b_chat.contract.errors import AUTHENTICATION, FAILURES
 from b2b_chat.contract.signing import (
     InvalidSignature,
     ReplayedNonce,
@@ -25,8 +26,10 @@ from b2b_chat.gateway.nonces import NonceStore, NonceStoreUnavailable
 from b2b_chat.gateway.settings import GatewaySettings
 from b2b_chat.kit.clock import Clock
 
-_OPEN_PATH: Final = b"/health"
+_OPEN_PATHS: Final = {b"/health", b"/ready"}
 _OPEN_METHODS: Final = {"GET", "HEAD"}
+
+_REFUSALS = Counter("gateway_refusals", "Calls that were not let in, by code.", ["code"])
 
 log = structlog.get_logger(__name__)
 
@@ -53,6 +56,9 @@ class Verification:
         self._max_body_bytes = settings.gateway_max_body_bytes
         self._nonces = nonces
         self._clock = clock
+        for code, failure in FAILURES.items():
+            if failure.type == AUTHENTICATION:
+                _REFUSALS.labels(code)  # the first refusal must be a rise, and not a new series
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -115,7 +121,7 @@ class Verification:
 
 
 def _is_open(scope: HTTPScope) -> bool:
-    return scope["raw_path"] == _OPEN_PATH and scope["method"] in _OPEN_METHODS
+    return scope["raw_path"] in _OPEN_PATHS and scope["method"] in _OPEN_METHODS
 
 
 def _with_body(body: bytes, receive: Receive) -> Receive:
@@ -134,6 +140,7 @@ def _with_body(body: bytes, receive: Receive) -> Receive:
 
 async def _refuse(code: str, send: Send) -> None:
     failure = FAILURES[code]
+    _REFUSALS.labels(code).inc()
     log.warning("call_refused", code=code)
     body = msgspec.json.encode(failure.body)
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]

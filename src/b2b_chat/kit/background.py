@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 
 from b2b_chat.kit.database import is_outage
+from b2b_chat.kit.metrics import BACKGROUND_FAILURES
 
 log = structlog.get_logger(__name__)
 
@@ -22,6 +23,7 @@ async def repeat(work: Callable[[], Awaitable[object]], *, every_seconds: float)
         try:
             await work()
         except Exception as error:
+            BACKGROUND_FAILURES.inc()
             if is_outage(error):
                 log.warning("database_unavailable", exc_info=error)
             else:

@@ -8,18 +8,22 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
+from typing import Any, Final, NamedTuple, TypeAlias, TypeVar, cast
 from uuid import UUID
 
 import asyncpg
 from advanced_alchemy.base import DefaultBase
-from sqlalchemy import Uuid
+from prometheus_client import Gauge
+from sqlalchemy import QueuePool, Uuid
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import Mapped, mapped_column
 from uuid_utils.compat import uuid7
+
+_CONNECTIONS = Gauge("b2b_chat_database_connections", "Connections to PostgreSQL that are in use.", ["pool"])
+_CONNECTIONS_MAX = Gauge("b2b_chat_database_connections_max", "Connections that a pool may have.", ["pool"])
 
 Session: TypeAlias = AsyncSession
 Connection: TypeAlias = Any
@@ -128,6 +132,7 @@ class Database:
     ) -> None:
         self._dsn = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
         self._pool_size = pool_size
+        self._session_pool_size = session_pool_size
         self._acquire_seconds = acquire_seconds
         self._statement_seconds = statement_seconds
         # Where a machine or a line fails in mid-transaction, the server does not learn of it for hours, and nobody else
@@ -157,12 +162,21 @@ class Database:
             # on release would cost a round trip a statement.
             reset=_keep_session_state,
         )
+        self._measure(self._pool)
 
     async def close(self) -> None:
         """Close both pools."""
         if self._pool is not None:
             await self._pool.close()
         await self._engine.dispose()
+
+    def _measure(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+        """Let the metrics tell of this process's pools."""
+        _CONNECTIONS_MAX.labels("chat").set(self._pool_size)
+        _CONNECTIONS.labels("chat").set_function(lambda: pool.get_size() - pool.get_idle_size())
+        sessions = cast("QueuePool", self._engine.pool)
+        _CONNECTIONS_MAX.labels("session").set(self._session_pool_size)
+        _CONNECTIONS.labels("session").set_function(sessions.checkedout)
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[AsyncSession]:
@@ -190,6 +204,18 @@ class Database:
             raise RuntimeError("the database was not opened")
         async with self._pool.acquire(timeout=self._acquire_seconds) as connection:
             yield connection
+
+    async def revision(self) -> str | None:
+        """The last migration that was applied; None where there are no tables yet.
+
+        It uses a chat's connection, so that it shows whether there is one.
+        """
+        async with self.connection() as connection:
+            try:
+                revision: str | None = await connection.fetchval("SELECT version_num FROM alembic_version")
+            except asyncpg.UndefinedTableError:
+                return None
+        return revision
 
     async def _connect(self) -> Any:
         """A connection for the sessions; asyncpg reads the address here too, since SQLAlchemy knows no `sslmode`."""

@@ -12,6 +12,8 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
+from b2b_chat.kit.metrics import DRAINING
+
 
 @asynccontextmanager
 async def drained_on_sigterm(drain: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
@@ -29,6 +31,7 @@ async def drained_on_sigterm(drain: Callable[[], Awaitable[None]]) -> AsyncItera
     def on_sigterm() -> None:
         nonlocal draining
         if draining is None:
+            DRAINING.set(1)
             draining = asyncio.create_task(drain_and_hand_over())
 
     # Only a process's main thread may handle signals; a server embedded elsewhere is ended by its host.

@@ -16,6 +16,7 @@ from litestar.types import Receive, Scope, Send
 from litestar.types.asgi_types import HTTPResponseBodyEvent
 
 from b2b_chat.contract.sse import CONTENT_TYPE, KEEP_ALIVE
+from b2b_chat.kit.metrics import OPEN_STREAMS
 
 _HEADERS = (
     (b"content-type", CONTENT_TYPE),
@@ -89,11 +90,13 @@ class _Sender(ASGIResponse):
         self._on_close = on_close
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
+        OPEN_STREAMS.inc()
         try:
             await send({"type": "http.response.start", "status": 200, "headers": self._headers})
             if await race(self._pump(send), receive):
                 await send(_body(b"", more=False))
         finally:
+            OPEN_STREAMS.dec()
             self._on_close()
 
     async def _pump(self, send: Send) -> None:

@@ -1,9 +1,28 @@
-"""`GET /health`: open to all, and says nothing but that the process serves."""
+"""`GET /health`: the process lives. `GET /ready`: it can do its work now, and all that it needs for it is there.
 
-from typing import Literal
+Both are open to all and tell no more than names of parts. Not ready is no reason to restart a process, only to send it
+nobody: what it needs is elsewhere.
+"""
 
-from litestar import get
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final, Literal
+
+import structlog
+from litestar import get, head
+from litestar.di import NamedDependency
+from litestar.handlers import HTTPRouteHandler
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import SkipValidation
 from msgspec import Struct
+
+from b2b_chat.kit.errors import Refusal
+
+Check = Callable[[], Awaitable[str | None]]
+"""Asks one part. Returns None where it is ready, else what is not by its closest name; raises where it cannot tell."""
+
+log = structlog.get_logger(__name__)
 
 
 class Health(Struct, frozen=True):
@@ -12,10 +31,99 @@ class Health(Struct, frozen=True):
     status: Literal["ok"]
 
 
-_OK = Health("ok")
+class Ready(Struct, frozen=True):
+    """The process and all that it needs are ready."""
+
+    status: Literal["ready"]
+
+
+class NotReady(Refusal):
+    """Something that the process needs is missing."""
+
+    code, status = "not_ready", 503
+    message = "Not ready."
+
+    def __init__(self, parts: list[str]) -> None:
+        super().__init__(f"Not ready: {', '.join(parts)}.", headers={"Retry-After": "1"})
+        self.parts = parts
+
+
+_OK: Final = Health("ok")
+_READY: Final = Ready("ready")
 
 
 @get("/health", operation_id="getHealth", tags=["health"], security=[{}], sync_to_thread=False)
 def health() -> Health:
     """Tell that the process serves requests."""
     return _OK
+
+
+@head("/health", include_in_schema=False, sync_to_thread=False)
+def health_head() -> None:
+    """The same for probes that want no body."""
+
+
+class Readiness:
+    """Asks all parts at the same time, and repeats for a while what it found, so that nobody can ask them too often.
+
+    Args:
+        checks: By the name of the part.
+        cache_seconds: How long a finding is repeated.
+        timeout_seconds: A part that does not answer within it is not ready.
+    """
+
+    def __init__(self, checks: Mapping[str, Check], *, cache_seconds: float, timeout_seconds: float) -> None:
+        self._checks = checks
+        self._cache_seconds = cache_seconds
+        self._timeout_seconds = timeout_seconds
+        self._asking = asyncio.Lock()
+        self._found: list[str] = []
+        self._found_until = -1.0
+
+    async def ensure(self) -> None:
+        """Return where all is ready.
+
+        Raises:
+            NotReady: It is not; it names the parts.
+        """
+        async with self._asking:
+            if time.monotonic() >= self._found_until:
+                found = await asyncio.gather(*(self._ask(name, check) for name, check in self._checks.items()))
+                self._found = [name for name in found if name is not None]
+                self._found_until = time.monotonic() + self._cache_seconds
+        if self._found:
+            raise NotReady(self._found)
+
+    async def _ask(self, name: str, check: Check) -> str | None:
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                return await check()
+        except Exception as error:
+            log.warning("not_ready", place=name, exc_info=error)
+            return name
+
+
+def ready_route(responses: Mapping[int, ResponseSpec]) -> list[HTTPRouteHandler]:
+    """`/ready` with its failures as the app words them; the app provides `readiness`."""
+
+    @get("/ready", operation_id="getReadiness", tags=["health"], security=[{}], responses=responses)
+    async def ready(readiness: NamedDependency[SkipValidation[Readiness]]) -> Ready:
+        """Tell whether everything that is needed for an answer is there; if not, what is missing."""
+        await readiness.ensure()
+        return _READY
+
+    @head("/ready", include_in_schema=False)
+    async def ready_head(readiness: NamedDependency[SkipValidation[Readiness]]) -> None:
+        """The same for probes that want no body."""
+        await readiness.ensure()
+
+    return [ready, ready_head]
+
+
+def draining_check(is_draining: Callable[[], bool]) -> Check:
+    """Whether the process still takes new work."""
+
+    async def check() -> str | None:
+        return "draining" if is_draining() else None
+
+    return check

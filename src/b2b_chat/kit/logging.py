@@ -6,8 +6,10 @@ places and lose their messages, since these quote SQL, bodies and addresses.
 """
 
 import logging
+import multiprocessing
 import re
 import sys
+import threading
 import traceback
 from collections.abc import MutableMapping
 from contextlib import suppress
@@ -33,6 +35,8 @@ ALLOWED_FIELDS: Final = frozenset(
 SPEAKING_LOGGERS: Final = frozenset({"_granian"})
 """Libraries whose message texts are fixed and useful to an operator (start, stop, a worker's end)."""
 
+log = structlog.get_logger(__name__)
+
 _ALWAYS: Final = frozenset({"app", "at", "event", "level", "request_id"})
 _EVENT = re.compile(r"[a-z][a-z0-9_]{0,63}")
 # A log line must not fail whoever writes it, whatever he gives it.
@@ -48,7 +52,7 @@ def configure_logging(app: str, *, level: str = "INFO") -> None:
         cache_logger_on_first_use=True,
     )
     root = logging.getLogger()
-    root.handlers = [_LibraryHandler(app)]
+    root.handlers = [LibraryHandler(app)]
     # Below WARNING libraries speak of every statement and every byte.
     root.setLevel(max(logging.WARNING, logging.getLevelNamesMapping()[level]))
     for name in SPEAKING_LOGGERS:
@@ -56,6 +60,30 @@ def configure_logging(app: str, *, level: str = "INFO") -> None:
         speaking.setLevel(logging.INFO)
         # Granian gives its logger a handler of its own before it calls us.
         speaking.handlers, speaking.propagate, speaking.disabled = [], True, False
+    if multiprocessing.parent_process() is not None:  # a server's worker: the process is the app's own
+        log_what_python_prints()
+
+
+def server_logging(app: str) -> dict[str, Any]:
+    """The same for the server's own lines before and outside of an app, as a `logging.config` dictionary."""
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "handlers": {"lines": {"()": LibraryHandler, "app": app}},
+        "loggers": {name: {"handlers": ["lines"], "level": "INFO", "propagate": False} for name in SPEAKING_LOGGERS},
+    }
+
+
+def log_what_python_prints() -> None:
+    """Have warnings and exceptions that nobody catches logged; Python would print them with their messages."""
+    logging.captureWarnings(capture=True)
+    sys.excepthook = _log_uncaught
+    sys.unraisablehook = lambda unraisable: _log_uncaught(None, unraisable.exc_value, None)
+    threading.excepthook = lambda caught: _log_uncaught(None, caught.exc_value, None)
+
+
+def _log_uncaught(_kind: object, error: BaseException | None, _trace: object) -> None:
+    log.critical("uncaught_exception", exc_info=error)
 
 
 def keep_allowed(_logger: Any, _method: str, fields: MutableMapping[str, Any]) -> dict[str, Any]:
@@ -109,7 +137,7 @@ def _render(_logger: Any, _method: str, fields: MutableMapping[str, Any]) -> byt
         return _encoder.encode({name: value for name, value in fields.items() if name in _ALWAYS})
 
 
-class _LibraryHandler(logging.Handler):
+class LibraryHandler(logging.Handler):
     """Writes a library's record without its text, unless the library is one whose texts are known to be safe."""
 
     def __init__(self, app: str) -> None:
@@ -117,6 +145,7 @@ class _LibraryHandler(logging.Handler):
         self._stamp = _Stamp(app)
 
     def emit(self, record: logging.LogRecord) -> None:
+        """Write one record."""
         fields: dict[str, Any] = {
             "event": "library_log",
             "level": record.levelname.lower(),

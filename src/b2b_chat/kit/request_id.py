@@ -1,6 +1,6 @@
 """The request id: taken from the caller or made, known to every log line, returned, and passed on.
 
-The same pass over the messages writes the one access-log line of a request.
+The same pass over the messages writes the one access-log line of a request, and counts it.
 """
 
 import re
@@ -12,6 +12,9 @@ from uuid import uuid4
 import structlog
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+from b2b_chat.kit.metrics import count_request
+from b2b_chat.kit.tracing import serving
 
 REQUEST_ID_HEADER: Final = "X-Request-ID"
 _ACCEPTED = re.compile(rb"[A-Za-z0-9._-]{1,128}")
@@ -51,13 +54,12 @@ class RequestId:
                 message["headers"] = [*message["headers"], (b"x-request-id", request_id)]
             await send(message)
 
-        try:
-            await self._app(scope, receive, send_with_id)
-        finally:
-            log.info(
-                "request",
-                method=method,
-                route=scope.get("path_template") or "unmatched",
-                status=status,
-                duration_ms=round((time.perf_counter() - started_at) * 1000, 2),
-            )
+        with serving(scope["headers"], {"b2b_chat.request_id": request_id.decode()}) as span:
+            try:
+                await self._app(scope, receive, send_with_id)
+            finally:
+                seconds = time.perf_counter() - started_at
+                route = scope.get("path_template") or "unmatched"
+                span.answered(method, route, status)
+                count_request(method, route, status, seconds)
+                log.info("request", method=method, route=route, status=status, duration_ms=round(seconds * 1000, 2))

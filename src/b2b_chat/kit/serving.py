@@ -6,6 +6,8 @@ from typing import Any
 from granian.constants import HTTPModes, Interfaces, Loops
 from granian.server import Server
 
+from b2b_chat.kit.logging import server_logging
+
 
 class PortBusy(Exception):
     """Something already listens there; two Granian servers would share the port without a word."""
@@ -31,11 +33,14 @@ def ensure_port_is_free(host: str, port: int) -> None:
             raise PortBusy(host, port) from None
 
 
-def serve(target: str, *, host: str, port: int, workers: int = 1, kill_after_seconds: int = 60) -> None:
+def serve(
+    target: str, *, host: str, port: int, app: str = "b2b_chat", workers: int = 1, kill_after_seconds: int = 60
+) -> None:
     """Serve the ASGI factory `target` ("package.module:create_app") until SIGTERM or SIGINT.
 
     Args:
         target: Called once in each worker process.
+        app: Its name in the server's log lines.
         host: Address to listen on.
         port: Port to listen on.
         workers: Processes; more than one needs shared state in Valkey.
@@ -55,7 +60,6 @@ def serve(target: str, *, host: str, port: int, workers: int = 1, kill_after_sec
         "workers_kill_timeout": kill_after_seconds,
         "respawn_failed_workers": True,
         "log_enabled": True,
-        # The app's own configure_logging decides about handlers; Granian must not replace them.
-        "log_dictconfig": {"version": 1, "disable_existing_loggers": False},
+        "log_dictconfig": server_logging(app),
     }
     Server(target, address=host, port=port, **options).serve()

@@ -13,11 +13,12 @@ from litestar.openapi.plugins import JsonRenderPlugin, ScalarRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import ASGIApp
 
+from b2b_chat.kit import metrics, tracing
 from b2b_chat.kit.background import running
 from b2b_chat.kit.database import Database
 from b2b_chat.kit.draining import drained_on_sigterm
 from b2b_chat.kit.errors import Refusal
-from b2b_chat.kit.health import health
+from b2b_chat.kit.health import NotReady, health, health_head, ready_route
 from b2b_chat.kit.logging import configure_logging
 from b2b_chat.kit.openapi import ExactStructs
 from b2b_chat.kit.request_id import RequestId
@@ -34,11 +35,12 @@ from b2b_chat.product.chat.sweeper import keep_leases
 from b2b_chat.product.credits.pricing import Prices
 from b2b_chat.product.credits.routes import CreditRoutes
 from b2b_chat.product.credits.service import Credits
-from b2b_chat.product.errors import refuse
+from b2b_chat.product.errors import documents, refuse
 from b2b_chat.product.gateway_client import GatewayClient, GatewayOptions
 from b2b_chat.product.guards import provide_viewer
 from b2b_chat.product.identity.routes import LoginRoutes, MeRoutes
 from b2b_chat.product.people import People
+from b2b_chat.product.readiness import readiness_of
 from b2b_chat.product.settings import ProductSettings, load_settings
 from b2b_chat.product.transactions import transaction_factory
 
@@ -78,6 +80,7 @@ def create_litestar(settings: ProductSettings) -> Litestar:
         min_completion_tokens=settings.chat_min_completion_tokens,
     )
     chat = Chat(repository, runs, prices, limits)
+    readiness = readiness_of(settings, database, gateway, chat)
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
@@ -87,6 +90,8 @@ def create_litestar(settings: ProductSettings) -> Litestar:
         keeping = asyncio.create_task(keep_leases(runs, repository, lease_seconds=settings.chat_lease_seconds))
         try:
             async with (
+                metrics.exported(settings.metrics_host, settings.product_metrics_port, workers=settings.workers),
+                tracing.exported("product_api", settings.otel_exporter_otlp_endpoint),
                 running(*people.background()),
                 drained_on_sigterm(lambda: chat.drain(settings.shutdown_grace_seconds)),
             ):
@@ -102,6 +107,8 @@ def create_litestar(settings: ProductSettings) -> Litestar:
     return Litestar(
         route_handlers=[
             health,
+            health_head,
+            *ready_route(documents(NotReady)),
             LoginRoutes,
             MeRoutes,
             ChatRoutes,
@@ -112,6 +119,7 @@ def create_litestar(settings: ProductSettings) -> Litestar:
         lifespan=[lifespan],
         dependencies={
             "viewer": Provide(provide_viewer),
+            "readiness": _given(readiness),
             "logins": _given(people.logins),
             "sessions": _given(people.sessions),
             "session_cookie": _given(people.session_cookie),

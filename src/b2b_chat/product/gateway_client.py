@@ -22,11 +22,12 @@ from msgspec import Struct
 from yarl import URL
 
 from b2b_chat.contract.errors import ErrorBody
-from b2b_chat.contract.schemas import CHAT_PATH, ChatDelta, ChatRequest, ChatResult
+from b2b_chat.contract.schemas import CHAT_PATH, PING_PATH, ChatDelta, ChatRequest, ChatResult, Ping
 from b2b_chat.contract.signing import sign
 from b2b_chat.contract.sse import Decoder, Event, EventTooLarge
 from b2b_chat.kit.errors import Refusal
 from b2b_chat.kit.request_id import REQUEST_ID_HEADER, current_request_id
+from b2b_chat.kit.tracing import outgoing_headers
 
 _MAX_EVENT_BYTES: Final = 8 * 1024 * 1024
 _DRAIN_SECONDS: Final = 0.1
@@ -82,6 +83,14 @@ class ContentFiltered(AnswerFailed):
     message = "The model's content filter stopped this conversation. Rephrase the message."
 
 
+class PingRefused(Exception):
+    """The gateway does not take our signature; `code` is its word for why."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
 class GatewayOptions(Struct, frozen=True):
     """Where the gateway is and how long it may take."""
 
@@ -104,6 +113,7 @@ class GatewayClient:
         self._results = msgspec.json.Decoder(ChatResult)
         self._deltas = msgspec.json.Decoder(ChatDelta)
         self._errors = msgspec.json.Decoder(ErrorBody)
+        self._pings = msgspec.json.Decoder(Ping)
         # A stream is never silent for long; a whole answer is nothing but silence until it is there.
         self._whole_timeout = aiohttp.ClientTimeout(
             total=options.total_timeout_seconds, sock_connect=options.connect_timeout_seconds
@@ -128,6 +138,26 @@ class GatewayClient:
         """Close the connection pool."""
         if self._session is not None:
             await self._session.close()
+
+    async def ping(self) -> Ping:
+        """Ask who is there, by a signed call.
+
+        Raises:
+            PingRefused: The gateway does not let it in; the code says why.
+            AnswerFailed: It is not reached, or is no gateway.
+        """
+        url = URL(self._options.url.rstrip("/") + PING_PATH, encoded=True)
+        headers = sign(self._options.shared_secret, "GET", url.raw_path_qs, b"", unix_seconds=int(time.time()))
+        headers.update(outgoing_headers())
+        with _translated():
+            async with self._opened().get(
+                url, headers=headers, allow_redirects=False, timeout=self._whole_timeout
+            ) as response:
+                body = await response.read()
+                if response.status == HTTPStatus.UNAUTHORIZED:
+                    raise PingRefused(self._errors.decode(body).error.code)
+                await self._expect_ok(response)
+                return self._pings.decode(body)
 
     async def complete(self, request: ChatRequest) -> ChatResult:
         """Ask for a whole answer.
@@ -219,9 +249,12 @@ class GatewayClient:
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
             return await self._post(request)
 
-    def _post(self, request: ChatRequest) -> aiohttp.client._RequestContextManager:
+    def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
             raise RuntimeError("the gateway client was not opened")
+        return self._session
+
+    def _post(self, request: ChatRequest) -> aiohttp.client._RequestContextManager:
         body = self._encoder.encode(request)
         headers = sign(self._options.shared_secret, "POST", self._url.raw_path_qs, body, unix_seconds=int(time.time()))
         headers["Content-Type"] = "application/json"
@@ -229,8 +262,9 @@ class GatewayClient:
         request_id = current_request_id.get()
         if request_id is not None:
             headers[REQUEST_ID_HEADER] = request_id
+        headers.update(outgoing_headers())
         timeout = self._stream_timeout if request.stream else self._whole_timeout
-        return self._session.post(self._url, data=body, headers=headers, allow_redirects=False, timeout=timeout)
+        return self._opened().post(self._url, data=body, headers=headers, allow_redirects=False, timeout=timeout)
 
     def _failure(self, body: bytes, retry_after: str | None) -> AnswerFailed:
         try:

@@ -2,6 +2,7 @@
 
 from collections.abc import Coroutine
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -31,6 +32,7 @@ log = structlog.get_logger(__name__)
 _IMPLICIT_TLS_PORT: Final = 465
 _NOTE_USES_EVERY_SECONDS: Final = 60
 _FORGET_EVERY_SECONDS: Final = 3600
+_MEASURE_EVERY_SECONDS: Final = 15
 _KEEP: Final = timedelta(days=30)
 """How long sessions and mails are kept after their end."""
 _KEEP_CHALLENGES: Final = timedelta(days=1)
@@ -97,6 +99,9 @@ class People:
             repeat(self._last_use.write, every_seconds=_NOTE_USES_EVERY_SECONDS),
             repeat(self._forget_old, every_seconds=_FORGET_EVERY_SECONDS),
         ]
+        if self._settings.product_metrics_port:
+            measure = partial(self.outbox.measure, self._transaction)
+            work.append(repeat(measure, every_seconds=_MEASURE_EVERY_SECONDS))
         smtp = smtp_options(self._settings)
         if smtp is None or self._settings.email_from is None:
             log.warning("mail_not_configured")

@@ -55,6 +55,20 @@ class ProductSettings(Struct, frozen=True):
     ] = "INFO"
     product_host: Annotated[str, Meta(description="Address to listen on")] = "127.0.0.1"
     product_port: Annotated[int, Meta(ge=0, le=65535, description="TCP port to listen on")] = 8000
+    metrics_host: Annotated[str, Meta(description="Address to show metrics on; keep it from strangers")] = "127.0.0.1"
+    product_metrics_port: Annotated[
+        int, Meta(ge=0, le=65_000, description="Port of /metrics, and for each further worker the next; 0 for none")
+    ] = 0
+    readiness_cache_seconds: Annotated[
+        float, Meta(ge=0, le=60, description="How long GET /ready repeats what it found, seconds")
+    ] = 1.0
+    readiness_timeout_seconds: Annotated[
+        float, Meta(ge=0.1, le=60, description="Longest wait for a part that GET /ready asks, seconds")
+    ] = 2.0
+    otel_exporter_otlp_endpoint: Annotated[
+        str | None,
+        Meta(description="Where traces go by OTLP over HTTP, as http://127.0.0.1:4318; none without"),
+    ] = None
     workers: Annotated[int, Meta(ge=1, le=64, description="Processes; more than one needs shared state")] = 1
     max_body_bytes: Annotated[int, Meta(ge=1024, le=16_777_216, description="Largest request body, bytes")] = 1_048_576
     shutdown_grace_seconds: Annotated[
@@ -234,8 +248,14 @@ def _address_problems(settings: ProductSettings) -> Iterator[str]:
     host_problem = listen_address_problem("PRODUCT_HOST", settings.product_host)
     if host_problem is not None:
         yield host_problem
-    for name, url in (("GATEWAY_URL", settings.gateway_url), ("PUBLIC_URL", settings.public_url)):
-        problem = url_problem(name, url, needs_tls=settings.app_env == "prod")
+    is_prod = settings.app_env == "prod"
+    urls = {
+        "GATEWAY_URL": (settings.gateway_url, is_prod),
+        "PUBLIC_URL": (settings.public_url, is_prod),
+        "OTEL_EXPORTER_OTLP_ENDPOINT": (settings.otel_exporter_otlp_endpoint, False),
+    }
+    for name, (url, needs_tls) in urls.items():
+        problem = None if url is None else url_problem(name, url, needs_tls=needs_tls)
         if problem is not None:
             yield problem
 

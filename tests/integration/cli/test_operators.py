@@ -61,9 +61,9 @@ def test_companies_and_people_are_blocked_and_unblocked(shell: Shell, company: s
     assert shell.result("company-unblock", company) == "Acme is not blocked."
     user_id = run_sql(shell.database_url, "SELECT id FROM users")
     for name in (OWNER, OWNER.upper(), user_id):
-        assert shell.result("user-block", name) == f"{OWNER} is blocked."
+        assert shell.result("user-block", name) == f"{name} is blocked."
         assert run_sql(shell.database_url, "SELECT count(*) FROM users WHERE blocked_at IS NOT NULL") == "1"
-        assert shell.result("user-unblock", name) == f"{OWNER} is not blocked."
+        assert shell.result("user-unblock", name) == f"{name} is not blocked."
         assert run_sql(shell.database_url, "SELECT count(*) FROM users WHERE blocked_at IS NOT NULL") == "0"
 
 

@@ -9,10 +9,13 @@ from uuid import UUID
 import msgspec
 import structlog
 from msgspec import Struct
+from prometheus_client import Counter, Gauge, Histogram
 
 from b2b_chat.contract.schemas import ChatRequest, ChatResult, Usage
 from b2b_chat.kit.database import is_outage
-from b2b_chat.product.chat.failures import AnswerDefect, ClientDisconnected, Interrupted
+from b2b_chat.kit.metrics import ANSWER_BUCKETS_SECONDS
+from b2b_chat.kit.tracing import span
+from b2b_chat.product.chat.failures import ANSWER_FAILURES, AnswerDefect, ClientDisconnected, Interrupted
 from b2b_chat.product.chat.models import MessageStatus
 from b2b_chat.product.chat.repository import Attempt, RunRepository
 from b2b_chat.product.chat.run import Run
@@ -22,6 +25,16 @@ from b2b_chat.product.gateway_client import AnswerFailed, GatewayClient
 
 _PERSIST_RETRY_SECONDS: Final = 0.25
 _DRAIN_POLL_SECONDS: Final = 0.02
+
+_ANSWERS = Counter(
+    "product_answers", "Answers by how they ended, and the code of those that failed.", ["status", "code"]
+)
+_RUNS = Gauge("product_runs", "Answers that are being written.")
+_FIRST_DELTA_SECONDS = Histogram(
+    "product_first_delta_seconds", "Time from a message's admission to its first delta.", buckets=ANSWER_BUCKETS_SECONDS
+)
+_TOKENS = Counter("product_tokens", "Tokens that were charged for.", ["kind"])
+_CREDITS = Counter("product_charged_credits", "Credits that were charged.")
 
 ResultT = TypeVar("ResultT")
 log = structlog.get_logger(__name__)
@@ -54,6 +67,9 @@ class Runs:
         self._runs: dict[UUID, Run] = {}
         self._live: dict[UUID, _Live] = {}
         self._owners: set[asyncio.Task[None]] = set()
+        _RUNS.set_function(self._live.__len__)
+        for failure in ANSWER_FAILURES:
+            _ANSWERS.labels(MessageStatus.ERROR.value, failure.code)  # a first failure must be a rise, no new series
 
     def find(self, assistant_message_id: UUID) -> Run | None:
         """The run of an answer, where this process is writing it."""
@@ -85,7 +101,7 @@ class Runs:
 
     def start(self, run: Run, request: ChatRequest) -> None:
         """Let a reserved and admitted run begin."""
-        live = self._live[run.assistant_message_id] = _Live(asyncio.create_task(self._talk(run, request)))
+        live = self._live[run.assistant_message_id] = _Live(asyncio.create_task(self._traced(run, request)))
         run.on_unread = lambda: self._leave_unread(run)
         owner = asyncio.create_task(self._own(run, live, request))
         self._owners.add(owner)
@@ -142,13 +158,26 @@ class Runs:
         del self._runs[run.assistant_message_id]
         run.finish(outcome)
 
+    async def _traced(self, run: Run, request: ChatRequest) -> ChatResult:
+        attributes = {
+            "http.request.method": "POST",
+            "b2b_chat.conversation_id": str(run.conversation_id),
+            "b2b_chat.assistant_message_id": str(run.assistant_message_id),
+        }
+        with span("POST /v1/chat", "client", attributes):
+            return await self._talk(run, request)
+
     async def _talk(self, run: Run, request: ChatRequest) -> ChatResult:
         if not request.stream:
             result = await self._gateway.complete(request)
             if result.text:
                 run.publish(result.text)
             return result
+        loop = asyncio.get_running_loop()
+        started_at = loop.time()
         async for item in self._gateway.stream(request):
+            if not run.pieces:
+                _FIRST_DELTA_SECONDS.observe(loop.time() - started_at)
             if isinstance(item, ChatResult):
                 # The result is the whole answer, whatever part of it came as deltas.
                 if item.text.startswith(run.text) and item.text != run.text:
@@ -179,6 +208,10 @@ class Runs:
         if settled is None:  # the lease had run out, and the sweeper was here first
             return Interrupted()
         charge, balance = settled
+        _ANSWERS.labels(status.value, "").inc()
+        _TOKENS.labels("prompt").inc(usage.prompt_tokens)
+        _TOKENS.labels("completion").inc(usage.completion_tokens)
+        _CREDITS.inc(float(charge))
         return ChatAnswer(
             conversation_id=run.conversation_id,
             user_message_id=run.user_message_id,
@@ -191,6 +224,7 @@ class Runs:
         )
 
     async def _fail(self, run: Run, failure: AnswerFailed) -> AnswerFailed:
+        _ANSWERS.labels(MessageStatus.ERROR.value, failure.code).inc()
         log.warning("answer_failed", assistant_message_id=run.assistant_message_id, code=failure.code)
         with suppress(Interrupted):
             await self._persist(lambda: self._repository.fail(_attempt(run), failure.code))

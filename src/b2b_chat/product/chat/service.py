@@ -191,6 +191,11 @@ class Chat:
         except AnswerFailed:
             raise NothingToStop from None
 
+    @property
+    def is_draining(self) -> bool:
+        """Whether no new messages are taken."""
+        return self._is_draining
+
     async def drain(self, grace_seconds: float) -> None:
         """Take no new messages, let the running answers finish for a while, and interrupt the rest."""
         self._is_draining = True

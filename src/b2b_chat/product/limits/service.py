@@ -9,12 +9,15 @@ from limits import RateLimitItem, RateLimitItemPerHour, RateLimitItemPerMinute
 from limits.aio.storage import Storage
 from limits.aio.strategies import MovingWindowRateLimiter
 from msgspec import Struct
+from prometheus_client import Counter
 
 from b2b_chat.kit.errors import Refusal
 from b2b_chat.product.identity.viewer import Viewer
 from b2b_chat.product.limits.client_ip import limited_as
 
 Headers = dict[str, str]
+
+_LIMITED = Counter("product_limited", "Requests that were over a limit, by the limit.", ["limit"])
 
 _GUESSES_PER_EMAIL_AND_HOUR: Final = 20
 
@@ -159,6 +162,9 @@ class Limits:
         remaining = [max(0, stat.remaining - (not full)) for stat in stats]
         headers = _headers(quotas, remaining, [self._wait(stat.reset_time) for stat in stats])
         if full:
+            for quota, left in zip(quotas, remaining, strict=True):
+                if not left:
+                    _LIMITED.labels(quota.item.namespace).inc()
             raise RateLimited(self._wait(max(full)), headers)
         return headers
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Update, delete, select, update
+from sqlalchemy import Update, delete, func, select, update
 
 from b2b_chat.kit.database import Session
 from b2b_chat.product.mail.models import MailRow, MailState
@@ -37,6 +37,12 @@ class MailRepository:
             .returning(MailRow)
         )
         return (await self._session.scalars(claimed)).all()
+
+    async def count_pending(self) -> tuple[int, datetime | None]:
+        """How many mails wait, and when the oldest of them was written."""
+        pending = select(func.count(), func.min(MailRow.created_at)).where(MailRow.state == MailState.PENDING)
+        count, oldest_created_at = (await self._session.execute(pending)).one()
+        return count, oldest_created_at
 
     async def resolve(
         self, mail_id: UUID, attempt: int, state: MailState, *, problem: str | None, now: datetime

@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 import structlog
+from prometheus_client import Counter
 
 from b2b_chat.kit.clock import Clock
 from b2b_chat.kit.database import is_outage
@@ -21,6 +22,8 @@ from b2b_chat.product.mail.models import MailRow, MailState
 from b2b_chat.product.mail.service import Seal
 from b2b_chat.product.mail.smtp import MailDelayed, MailRefused, Smtp
 from b2b_chat.product.transactions import TransactionFactory
+
+_MAILS = Counter("product_mails", "Attempts at a mail, by how they ended.", ["outcome"])
 
 log = structlog.get_logger(__name__)
 
@@ -50,6 +53,8 @@ class Sender:
         self._sender = sender
         self._domain = parseaddr(sender)[1].rpartition("@")[2]
         self._clock = clock
+        for outcome in (*MailState, "delayed"):
+            _MAILS.labels(outcome)  # the first dead mail must be a rise, and not a new series
         self._lease = timedelta(seconds=smtp.timeout_seconds) + _LEASE_MARGIN
 
     async def send_due(self) -> None:
@@ -114,6 +119,7 @@ class Sender:
         if due_at >= mail.useful_until:
             await self._resolve(mail, MailState.DEAD, problem)
             return
+        _MAILS.labels("delayed").inc()
         log.warning("mail_delayed", mail_id=mail.id, attempt=mail.attempts, problem=problem)
         async with self._transaction() as tx:
             await tx.mails.put_off(mail.id, mail.attempts, problem=problem, due_at=due_at)
@@ -129,6 +135,7 @@ class Sender:
                 if not is_outage(error) or pause_seconds == _MARK_ATTEMPTS - 1:
                     raise
             await asyncio.sleep(pause_seconds)
+        _MAILS.labels(state.value).inc()
         if state is MailState.DEAD:
             log.error("mail_dead", mail_id=mail.id, attempt=mail.attempts, problem=problem)
         else:

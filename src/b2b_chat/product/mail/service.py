@@ -8,13 +8,17 @@ from uuid import UUID
 
 import msgspec
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from prometheus_client import Gauge
 
 from b2b_chat.kit.clock import Clock
 from b2b_chat.kit.database import new_id
 from b2b_chat.kit.settings import Secret
 from b2b_chat.product.mail.letters import Letter
 from b2b_chat.product.mail.models import MailRow
-from b2b_chat.product.transactions import Transaction
+from b2b_chat.product.transactions import Transaction, TransactionFactory
+
+_WAITING = Gauge("product_outbox_mails", "Mails that wait to be sent, in the whole installation.")
+_OLDEST_SECONDS = Gauge("product_outbox_oldest_seconds", "Age of the oldest mail that waits; 0 where none does.")
 
 
 class Seal:
@@ -66,6 +70,13 @@ class Outbox:
         )
         await tx.mails.add(row)
         return mail_id
+
+    async def measure(self, transaction: TransactionFactory) -> None:
+        """Let the metrics tell how much waits."""
+        async with transaction() as tx:
+            count, oldest_created_at = await tx.mails.count_pending()
+        _WAITING.set(count)
+        _OLDEST_SECONDS.set((self._clock() - oldest_created_at).total_seconds() if oldest_created_at else 0)
 
 
 def _key(secret: Secret) -> bytes:

@@ -1,0 +1,54 @@
+"""What product_api needs before it can answer anybody."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from b2b_chat.kit.database import Database
+from b2b_chat.kit.health import Check, Readiness, draining_check
+from b2b_chat.product.chat.service import Chat
+from b2b_chat.product.gateway_client import GatewayClient, PingRefused
+from b2b_chat.product.schema import head
+from b2b_chat.product.settings import ProductSettings
+
+_PARTS: Final = {"stale_timestamp": "gateway_clock", "invalid_signature": "gateway_secret"}
+"""What it means that the gateway refuses a ping; it judges our clock by its own, as it does for every call."""
+
+
+def readiness_of(settings: ProductSettings, database: Database, gateway: GatewayClient, chat: Chat) -> Readiness:
+    """The probe of an app's parts."""
+    return Readiness(
+        {
+            "draining": draining_check(lambda: chat.is_draining),
+            "database": database_check(database),
+            "gateway": gateway_check(gateway),
+        },
+        cache_seconds=settings.readiness_cache_seconds,
+        timeout_seconds=settings.readiness_timeout_seconds,
+    )
+
+
+def database_check(database: Database, find_head: Callable[[], str] = head) -> Check:
+    """Whether the database answers, and has every migration that this release has."""
+    head: str | None = None
+
+    async def check() -> str | None:
+        nonlocal head
+        # Alembic reads files for it, once.
+        head = head or await asyncio.to_thread(find_head)
+        return None if await database.revision() == head else "migrations"
+
+    return check
+
+
+def gateway_check(gateway: GatewayClient) -> Check:
+    """Whether the gateway is reached, and lets our signed calls in."""
+
+    async def check() -> str | None:
+        try:
+            await gateway.ping()
+        except PingRefused as refused:
+            return _PARTS.get(refused.code, "gateway")
+        return None
+
+    return check
