@@ -29,13 +29,21 @@ async def _migrate() -> None:
     if not url:
         raise SystemExit("Set DATABASE_URL to the database that is to be migrated, as postgresql://user@host/name.")
     dsn = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
-    # asyncpg reads the address itself: SQLAlchemy would not know `sslmode` in it.
     engine = create_async_engine(
-        "postgresql+asyncpg://", async_creator=lambda: asyncpg.connect(dsn), poolclass=NullPool
+        "postgresql+asyncpg://",
+        connect_args={
+            # asyncpg reads the address itself: SQLAlchemy would not know `sslmode` in it.
+            "async_creator_fn": lambda: asyncpg.connect(dsn, statement_cache_size=0),
+            # The address may be PgBouncer's, where every transaction has another connection.
+            "prepared_statement_cache_size": 0,
+            "prepared_statement_name_func": lambda: "",
+        },
+        poolclass=NullPool,
     )
-    async with engine.connect() as connection:
-        await connection.exec_driver_sql(f"SELECT pg_advisory_lock({_MIGRATION_LOCK})")
-        await connection.commit()
+    # For the same reason the lock is a transaction's, and not a session's.
+    async with engine.begin() as lock, engine.connect() as connection:
+        await lock.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
+        await lock.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
         await connection.run_sync(_run)
         await connection.commit()
     await engine.dispose()

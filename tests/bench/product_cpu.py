@@ -25,10 +25,10 @@ from urllib.parse import urlsplit
 
 import psutil
 import uvloop
-from lean_gateway import PIECE
 
 from b2b_chat.product.schema import upgrade_to_head_async
 from b2b_chat.sandbox.postgres import EmbeddedPostgres
+from bench.lean_gateway import PIECE
 from support.product import environ, until_healthy
 from support.serving import free_port, until_listening
 from support.world import Person, open_world
@@ -157,7 +157,9 @@ async def connected(place: Place, count: int) -> AsyncIterator[list[Answer]]:
     """So many connections."""
     address = urlsplit(place.url)
     loop = asyncio.get_running_loop()
-    connections = [(await loop.create_connection(Answer, address.hostname, address.port))[1] for _ in range(count)]
+    connections = [
+        (await loop.create_connection(Answer, address.hostname or "", address.port or 0))[1] for _ in range(count)
+    ]
     try:
         yield connections
     finally:
@@ -239,9 +241,7 @@ async def first_deltas(place: Place, *, chats: int) -> dict[str, float]:
 Case = Callable[[Place], Awaitable[dict[str, float]]]
 CASES: Final[dict[str, Case]] = {
     "whole": lambda place: each_answered(place, deltas=50, stream=False, chats=600, at_once=16),
-    "streamed, 100 deltas together": lambda place: each_answered(
-        place, deltas=100, stream=True, chats=400, at_once=16
-    ),
+    "streamed, 100 deltas together": lambda place: each_answered(place, deltas=100, stream=True, chats=400, at_once=16),
     "alone": lambda place: first_deltas(place, chats=100),
     "paced, 200 streams of 20/s": lambda place: paced(place, streams=200, per_second=20, seconds=6),
     "paced, 400 streams of 20/s": lambda place: paced(place, streams=400, per_second=20, seconds=6),

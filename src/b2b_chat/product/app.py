@@ -131,6 +131,7 @@ def open_database(settings: ProductSettings) -> Database:
         session_pool_size=settings.database_session_pool_size,
         acquire_seconds=settings.database_acquire_timeout_seconds,
         statement_seconds=settings.database_statement_timeout_seconds,
+        pgbouncer=settings.database_pgbouncer,
     )
 
 
