@@ -1,6 +1,7 @@
 """The composition root of product_api: what depends on what, and in which order it starts and stops."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -25,7 +26,7 @@ from b2b_chat.product.audit.refusals import refusal_recorder
 from b2b_chat.product.bodies import JsonRequest
 from b2b_chat.product.chat.conversations import Conversations
 from b2b_chat.product.chat.repository import RunRepository
-from b2b_chat.product.chat.routes import ChatRoutes, ConversationRoutes, StreamOptions
+from b2b_chat.product.chat.routes import ChatRoutes, ConversationRoutes, Entrance, StreamOptions
 from b2b_chat.product.chat.runs import RunOptions, Runs
 from b2b_chat.product.chat.service import Chat, ChatLimits
 from b2b_chat.product.chat.sweeper import keep_leases
@@ -67,6 +68,7 @@ def create_litestar(settings: ProductSettings) -> Litestar:
         min_completion_tokens=settings.chat_min_completion_tokens,
     )
     chat = Chat(repository, runs, prices, limits)
+    stream_options = StreamOptions(settings.sse_keep_alive_seconds)
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
@@ -74,6 +76,9 @@ def create_litestar(settings: ProductSettings) -> Litestar:
         await gateway.open()
         app.state.gatekeeper = people.gatekeeper
         keeping = asyncio.create_task(keep_leases(runs, repository, lease_seconds=settings.chat_lease_seconds))
+        # What is here now stays: the garbage collector need not look through it again and again.
+        gc.collect()
+        gc.freeze()
         try:
             async with (
                 running(*people.background()),
@@ -110,7 +115,8 @@ def create_litestar(settings: ProductSettings) -> Litestar:
             "chat": _given(chat),
             "conversations": _given(Conversations(transaction)),
             "credit": _given(Credits(transaction)),
-            "stream_options": _given(StreamOptions(settings.sse_keep_alive_seconds)),
+            "stream_options": _given(stream_options),
+            "entrance": _given(Entrance(chat, people.limits, people.client_ip, stream_options)),
         },
         after_exception=[refusal_recorder(administration.audit)],
         exception_handlers={Refusal: refuse, HTTPException: refuse, Exception: refuse},
