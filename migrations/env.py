@@ -5,7 +5,7 @@ import os
 
 import asyncpg
 from alembic import context
-from sqlalchemy import Connection
+from sqlalchemy import Connection, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
@@ -19,6 +19,13 @@ _MIGRATION_LOCK = 7_234_981_650_112_233
 
 
 def _run(connection: Connection) -> None:
+    lock_timeout_ms = _lock_timeout_ms()
+
+    @event.listens_for(connection, "begin")
+    def wait_briefly(connection: Connection) -> None:
+        # A statement that waits for a lock makes all wait that come after it, the product's too.
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {lock_timeout_ms}")
+
     context.configure(
         connection=connection, target_metadata=metadata(), compare_type=True, transaction_per_migration=True
     )
@@ -39,16 +46,21 @@ async def _migrate() -> None:
     if not url:
         raise SystemExit("Set DATABASE_URL to the database that is to be migrated, as postgresql://user@host/name.")
     dsn = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
-    # asyncpg reads the address itself: SQLAlchemy would not know `sslmode` in it.
     engine = create_async_engine(
-        "postgresql+asyncpg://", async_creator=lambda: asyncpg.connect(dsn), poolclass=NullPool
+        "postgresql+asyncpg://",
+        connect_args={
+            # asyncpg reads the address itself: SQLAlchemy would not know `sslmode` in it.
+            "async_creator_fn": lambda: asyncpg.connect(dsn, statement_cache_size=0),
+            # The address may be PgBouncer's, where every transaction has another connection.
+            "prepared_statement_cache_size": 0,
+            "prepared_statement_name_func": lambda: "",
+        },
+        poolclass=NullPool,
     )
-    async with engine.connect() as connection:
-        await connection.exec_driver_sql(f"SELECT pg_advisory_lock({_MIGRATION_LOCK})")
-        # A statement that waits for a lock makes all wait that come after it, the product's too. The wait above is for
-        # other migrations, which nobody else waits for.
-        await connection.exec_driver_sql(f"SET lock_timeout = {_lock_timeout_ms()}")
-        await connection.commit()
+    # For the same reason the lock is a transaction's, and not a session's.
+    async with engine.begin() as lock, engine.connect() as connection:
+        await lock.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
+        await lock.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
         await connection.run_sync(_run)
         await connection.commit()
     await engine.dispose()

@@ -26,15 +26,16 @@ def verify() -> None:
         from b2b_chat.product.credits.verification import Violation, verify_ledger
         from b2b_chat.product.settings import DatabaseSettings
 
-        url = load(DatabaseSettings, os.environ).database_url.reveal()
+        settings = load(DatabaseSettings, os.environ)
 
         async def check() -> list[Violation]:
             database = Database(
-                url,
+                settings.database_url.reveal(),
                 pool_size=1,
                 session_pool_size=1,
                 acquire_seconds=_ACQUIRE_SECONDS,
                 statement_seconds=_STATEMENT_SECONDS,
+                pgbouncer=settings.database_pgbouncer,
             )
             await database.open()
             try:

@@ -221,12 +221,14 @@ def _shell() -> Iterator[Shell]:
 
         # What one command does belongs together in the audit log, as what one request does.
         current_request_id.set(f"cli-{uuid4().hex}")
+        settings = load(DatabaseSettings, os.environ)
         database = Database(
-            load(DatabaseSettings, os.environ).database_url.reveal(),
+            settings.database_url.reveal(),
             pool_size=1,
             session_pool_size=1,
             acquire_seconds=_ACQUIRE_SECONDS,
             statement_seconds=_STATEMENT_SECONDS,
+            pgbouncer=settings.database_pgbouncer,
         )
         with asyncio.Runner() as runner:
             try:

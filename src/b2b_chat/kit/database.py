@@ -7,7 +7,7 @@ statements that every chat runs are written as SQL; everything else uses SQLAlch
 import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final, NamedTuple, TypeAlias, TypeVar, cast
 from uuid import UUID
 
@@ -22,12 +22,12 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_asyn
 from sqlalchemy.orm import Mapped, mapped_column
 from uuid_utils.compat import uuid7
 
+from b2b_chat.kit.connections import Connection, Connections
+
 _CONNECTIONS = Gauge("b2b_chat_database_connections", "Connections to PostgreSQL that are in use.", ["pool"])
 _CONNECTIONS_MAX = Gauge("b2b_chat_database_connections_max", "Connections that a pool may have.", ["pool"])
 
 Session: TypeAlias = AsyncSession
-Connection: TypeAlias = Any
-"""A plain asyncpg connection; asyncpg's pool hands out proxies that no annotation of its own covers."""
 
 ResultT = TypeVar("ResultT")
 
@@ -53,6 +53,10 @@ DATABASE_OUTAGES: Final = (
     *CONFLICTS,
 )
 """What a database that is down, restarting or too busy raises."""
+
+
+_UNPREPARED: Final = {"statement_cache_size": 0}
+_UNPREPARED_SESSIONS: Final = {"prepared_statement_cache_size": 0, "prepared_statement_name_func": lambda: ""}
 
 
 class Row(DefaultBase):
@@ -125,43 +129,48 @@ def is_unstorable_text(error: BaseException) -> bool:
 
 
 class Database:
-    """The pools of one process. Open it before use; close it at the end."""
+    """The pools of one process. Open it before use; close it at the end.
+
+    Args:
+        url: As psql takes it.
+        pool_size: Connections for plain statements, at most.
+        session_pool_size: Connections for sessions, at most.
+        acquire_seconds: Longest wait for a connection.
+        statement_seconds: Longest run of a statement.
+        pgbouncer: Whether the address leads to a pooler that gives every transaction another connection. Statements are
+            then not prepared, which costs each a round trip more.
+    """
 
     def __init__(
-        self, url: str, *, pool_size: int, session_pool_size: int, acquire_seconds: float, statement_seconds: float
+        self,
+        url: str,
+        *,
+        pool_size: int,
+        session_pool_size: int,
+        acquire_seconds: float,
+        statement_seconds: float,
+        pgbouncer: bool = False,
     ) -> None:
         self._dsn = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
         self._pool_size = pool_size
         self._session_pool_size = session_pool_size
         self._acquire_seconds = acquire_seconds
         self._statement_seconds = statement_seconds
-        # Where a machine or a line fails in mid-transaction, the server does not learn of it for hours, and nobody else
-        # gets what the transaction has locked. None of ours waits for anything between its statements.
-        self._server_settings = {"idle_in_transaction_session_timeout": str(round(statement_seconds * 1000))}
+        self._pgbouncer = pgbouncer
         self._engine = create_async_engine(
             "postgresql+asyncpg://",
-            async_creator=self._connect,
+            connect_args={"async_creator_fn": self._connect, **(_UNPREPARED_SESSIONS if pgbouncer else {})},
             pool_size=session_pool_size,
             max_overflow=0,
             pool_timeout=acquire_seconds,
             pool_pre_ping=True,
         )
         self._sessions = async_sessionmaker(self._engine, expire_on_commit=False)
-        self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+        self._pool: Connections | None = None
 
     async def open(self) -> None:
         """Make the pool of the hot path; it connects when first used, so a database that is down delays nobody."""
-        self._pool = await asyncpg.create_pool(
-            self._dsn,
-            min_size=0,
-            max_size=self._pool_size,
-            command_timeout=self._statement_seconds,
-            timeout=self._acquire_seconds,
-            server_settings=self._server_settings,
-            # Nothing here sets session state, and every transaction ends in its `async with`; resetting a connection
-            # on release would cost a round trip a statement.
-            reset=_keep_session_state,
-        )
+        self._pool = Connections(self._connect, max_size=self._pool_size, acquire_seconds=self._acquire_seconds)
         self._measure(self._pool)
 
     async def close(self) -> None:
@@ -170,10 +179,10 @@ class Database:
             await self._pool.close()
         await self._engine.dispose()
 
-    def _measure(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+    def _measure(self, pool: Connections) -> None:
         """Let the metrics tell of this process's pools."""
         _CONNECTIONS_MAX.labels("chat").set(self._pool_size)
-        _CONNECTIONS.labels("chat").set_function(lambda: pool.get_size() - pool.get_idle_size())
+        _CONNECTIONS.labels("chat").set_function(lambda: pool.in_use)
         sessions = cast("QueuePool", self._engine.pool)
         _CONNECTIONS_MAX.labels("session").set(self._session_pool_size)
         _CONNECTIONS.labels("session").set_function(sessions.checkedout)
@@ -197,13 +206,11 @@ class Database:
             await asyncio.sleep(random.uniform(0, _RETRY_SECONDS))  # noqa: S311 - jitter
         raise AssertionError("the last try returns or raises")
 
-    @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Connection]:
+    def connection(self) -> AbstractAsyncContextManager[Connection]:
         """A plain asyncpg connection; a statement outside `connection.transaction()` is its own transaction."""
         if self._pool is None:
             raise RuntimeError("the database was not opened")
-        async with self._pool.acquire(timeout=self._acquire_seconds) as connection:
-            yield connection
+        return self._pool.lend()
 
     async def revision(self) -> str | None:
         """The last migration that was applied; None where there are no tables yet.
@@ -217,15 +224,18 @@ class Database:
                 return None
         return revision
 
-    async def _connect(self) -> Any:
-        """A connection for the sessions; asyncpg reads the address here too, since SQLAlchemy knows no `sslmode`."""
+    async def _connect(self) -> Connection:
+        """A connection for both; asyncpg reads the address for the sessions too: SQLAlchemy knows no `sslmode`."""
         return await asyncpg.connect(
             self._dsn,
             timeout=self._acquire_seconds,
             command_timeout=self._statement_seconds,
-            server_settings=self._server_settings,
+            **(_UNPREPARED if self._pgbouncer else self._kept()),
         )
 
-
-async def _keep_session_state(_connection: object) -> None:
-    """Do nothing, in place of asyncpg's reset query."""
+    def _kept(self) -> dict[str, Any]:
+        """What a connection of our own is told for all its life; PgBouncer refuses such, and has settings for it."""
+        # Where a machine or a line fails in mid-transaction, the server does not learn of it for hours, and nobody else
+        # gets what the transaction has locked. None of ours waits for anything between its statements.
+        milliseconds = str(round(self._statement_seconds * 1000))
+        return {"server_settings": {"idle_in_transaction_session_timeout": milliseconds}}

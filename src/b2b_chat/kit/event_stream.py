@@ -16,6 +16,7 @@ from litestar.types import Receive, Scope, Send
 from litestar.types.asgi_types import HTTPResponseBodyEvent
 
 from b2b_chat.contract.sse import CONTENT_TYPE, KEEP_ALIVE
+from b2b_chat.kit.departure import ClientLeft, while_client_stays
 from b2b_chat.kit.metrics import OPEN_STREAMS
 
 _HEADERS = (
@@ -90,34 +91,68 @@ class _Sender(ASGIResponse):
         self._on_close = on_close
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
+        comments = _Comments(send, self._keep_alive_seconds)
         OPEN_STREAMS.inc()
         try:
             await send({"type": "http.response.start", "status": 200, "headers": self._headers})
-            if await race(self._pump(send), receive):
+            comments.begin()
+            async with while_client_stays(receive), aclosing(self._events) as events:
+                async for event in events:
+                    comments.put_off()
+                    await send(_body(event))
+                await comments.end()
                 await send(_body(b"", more=False))
+        except ClientLeft:
+            comments.drop()
         finally:
             OPEN_STREAMS.dec()
+            comments.cancel()
             self._on_close()
 
-    async def _pump(self, send: Send) -> None:
-        silent = True
 
-        async def keep_alive() -> None:
-            nonlocal silent
-            while True:
-                if silent:
-                    await send(_body(KEEP_ALIVE))
-                silent = True
-                await asyncio.sleep(self._keep_alive_seconds)
+class _Comments:
+    """Sends a comment at once and whenever there was no event for a while. Until then it is a timer and no task."""
 
-        keeping = asyncio.create_task(keep_alive())
-        try:
-            async with aclosing(self._events) as events:
-                async for event in events:
-                    silent = False
-                    await send(_body(event))
-        finally:
-            keeping.cancel()
+    def __init__(self, send: Send, keep_alive_seconds: float) -> None:
+        self._send = send
+        self._keep_alive_seconds = keep_alive_seconds
+        self._is_silent = True
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.Handle | None = None
+        self._sending: asyncio.Task[None] | None = None
+
+    def begin(self) -> None:
+        """Look for silence from now on."""
+        self._timer = self._loop.call_soon(self._look)
+
+    def put_off(self) -> None:
+        """Say that an event is sent now."""
+        self._is_silent = False
+
+    async def end(self) -> None:
+        """Send no more, and return when none is under way."""
+        self.cancel()
+        if self._sending is not None:
+            await asyncio.wait({self._sending})
+
+    def cancel(self) -> None:
+        """Send no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def drop(self) -> None:
+        """Nobody is left to send one to."""
+        if self._sending is not None:
+            self._sending.cancel()
+
+    def _look(self) -> None:
+        if self._is_silent and (self._sending is None or self._sending.done()):
+            self._sending = self._loop.create_task(self._comment())
+        self._is_silent = True
+        self._timer = self._loop.call_later(self._keep_alive_seconds, self._look)
+
+    async def _comment(self) -> None:
+        await self._send(_body(KEEP_ALIVE))
 
 
 def _body(body: bytes, *, more: bool = True) -> HTTPResponseBodyEvent:

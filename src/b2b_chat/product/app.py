@@ -1,6 +1,7 @@
 """The composition root of product_api: what depends on what, and in which order it starts and stops."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
@@ -28,7 +29,7 @@ from b2b_chat.product.audit.refusals import refusal_recorder
 from b2b_chat.product.bodies import JsonRequest
 from b2b_chat.product.chat.conversations import Conversations
 from b2b_chat.product.chat.repository import RunRepository
-from b2b_chat.product.chat.routes import ChatRoutes, ConversationRoutes, StreamOptions
+from b2b_chat.product.chat.routes import ChatRoutes, ConversationRoutes, Entrance, StreamOptions
 from b2b_chat.product.chat.runs import RunOptions, Runs
 from b2b_chat.product.chat.service import Chat, ChatLimits
 from b2b_chat.product.chat.sweeper import keep_leases
@@ -81,6 +82,7 @@ def create_litestar(settings: ProductSettings) -> Litestar:
     )
     chat = Chat(repository, runs, prices, limits)
     readiness = readiness_of(settings, database, gateway, chat)
+    stream_options = StreamOptions(settings.sse_keep_alive_seconds)
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
@@ -88,6 +90,9 @@ def create_litestar(settings: ProductSettings) -> Litestar:
         await gateway.open()
         app.state.gatekeeper = people.gatekeeper
         keeping = asyncio.create_task(keep_leases(runs, repository, lease_seconds=settings.chat_lease_seconds))
+        # What is here now stays: the garbage collector need not look through it again and again.
+        gc.collect()
+        gc.freeze()
         try:
             async with (
                 metrics.exported(settings.metrics_host, settings.product_metrics_port, workers=settings.workers),
@@ -129,7 +134,8 @@ def create_litestar(settings: ProductSettings) -> Litestar:
             "chat": _given(chat),
             "conversations": _given(Conversations(transaction)),
             "credit": _given(Credits(transaction)),
-            "stream_options": _given(StreamOptions(settings.sse_keep_alive_seconds)),
+            "stream_options": _given(stream_options),
+            "entrance": _given(Entrance(chat, people.limits, people.client_ip, stream_options)),
         },
         after_exception=[refusal_recorder(administration.audit)],
         exception_handlers={Refusal: refuse, HTTPException: refuse, Exception: refuse},
@@ -150,6 +156,7 @@ def open_database(settings: ProductSettings) -> Database:
         session_pool_size=settings.database_session_pool_size,
         acquire_seconds=settings.database_acquire_timeout_seconds,
         statement_seconds=settings.database_statement_timeout_seconds,
+        pgbouncer=settings.database_pgbouncer,
     )
 
 

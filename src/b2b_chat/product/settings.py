@@ -27,6 +27,12 @@ MigrationLockTimeoutSeconds = Annotated[
 ]
 
 
+_PGBOUNCER: Final = (
+    "DATABASE_URL leads to PgBouncer in transaction mode: statements are not prepared, and PgBouncer's own "
+    "idle_transaction_timeout must end transactions whose client is gone"
+)
+
+
 class ProductSettings(Struct, frozen=True):
     """Everything that product_api can be told. Names of variables are the fields' names in capitals."""
 
@@ -145,6 +151,7 @@ class ProductSettings(Struct, frozen=True):
         int, Meta(ge=1, le=1_000_000, description="Login mails to an address, per hour")
     ] = 20
 
+    database_pgbouncer: Annotated[bool, Meta(description=_PGBOUNCER)] = False
     database_pool_size: Annotated[int, Meta(ge=1, le=500, description="Connections for chats, per process")] = 16
     database_session_pool_size: Annotated[
         int, Meta(ge=1, le=500, description="Connections for everything else, per process")
@@ -209,6 +216,7 @@ class DatabaseSettings(Struct, frozen=True):
     """All that a command needs which does one use case and serves nothing."""
 
     database_url: Annotated[Secret, Meta(description="PostgreSQL, as postgresql://user:password@host:5432/name")]
+    database_pgbouncer: Annotated[bool, Meta(description=_PGBOUNCER)] = False
 
 
 class MigrationSettings(Struct, frozen=True):

@@ -1,8 +1,9 @@
 """Transactions that lose nothing, and outages that are told from defects."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from uuid import UUID
 
@@ -48,6 +49,28 @@ async def opened(
         yield database
     finally:
         await database.close()
+
+
+@asynccontextmanager
+async def listening(talk: Callable[[asyncio.StreamReader], Awaitable[None]]) -> AsyncIterator[int]:
+    """The port of a server that does this with a connection and then closes it; all are closed at the end."""
+    talking: set[asyncio.Task[None]] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await talk(reader)
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+
+    def begin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        talking.add(asyncio.create_task(serve(reader, writer)))
+
+    server = await asyncio.start_server(begin, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        await asyncio.gather(*talking)
 
 
 async def pets(database: Database) -> list[str]:
@@ -152,6 +175,64 @@ class TestConnection:
             async with small.connection() as one, small.connection() as two:
                 assert [await one.fetchval("SELECT 1"), await two.fetchval("SELECT 2")] == [1, 2]
 
+    async def test_connections_are_as_many_as_allowed_and_used_again(self, database_url: str) -> None:
+        async with opened(database_url, pool_size=3) as small:
+            used: set[int] = set()
+
+            async def ask() -> None:
+                async with small.connection() as connection:
+                    used.add(await connection.fetchval("SELECT pg_backend_pid()"))
+
+            await asyncio.gather(*(ask() for _ in range(100)))
+            assert 1 <= len(used) <= 3
+            before = set(used)
+            await asyncio.gather(*(ask() for _ in range(100)))
+            assert used == before
+
+    async def test_who_waits_gets_what_a_failed_or_cancelled_one_leaves(self, database_url: str) -> None:
+        async with opened(database_url, pool_size=1) as small:
+
+            async def ask(sql: str) -> object:
+                async with small.connection() as connection:
+                    return await connection.fetchval(sql)
+
+            cancelled = asyncio.create_task(ask("SELECT pg_sleep(60)"))
+            await asyncio.sleep(0.1)
+            waiting = [asyncio.create_task(ask(sql)) for sql in ("SELECT 1 / 0", "SELECT 'never run'", "SELECT 3")]
+            await asyncio.sleep(0)
+            waiting[1].cancel()
+            cancelled.cancel()
+            failed, gone, last = await asyncio.gather(*waiting, return_exceptions=True)
+            assert isinstance(failed, asyncpg.DivisionByZeroError)
+            assert isinstance(gone, asyncio.CancelledError)
+            assert last == 3
+
+    async def test_a_transaction_that_was_left_open_is_nobody_elses(self, database: Database) -> None:
+        async with database.connection() as connection:
+            await connection.execute("BEGIN")
+            await connection.execute("INSERT INTO pets VALUES ('Ada')")
+        assert await pets(database) == []
+
+    async def test_whoever_cancels_whom_at_random_no_connection_is_lost(self, database_url: str) -> None:
+        seed = random.randrange(10**6)
+        rng = random.Random(seed)
+        async with opened(database_url, pool_size=3) as small:
+
+            async def ask(number: int) -> None:
+                async with small.connection() as connection:
+                    assert await connection.fetchval("SELECT $1::int FROM pg_sleep(0.001)", number) == number
+
+            for _ in range(10):
+                asking = [asyncio.create_task(ask(number)) for number in range(20)]
+                for task in asking:
+                    await asyncio.sleep(rng.choice([0, 0, 0.001]))
+                    if rng.random() < 0.5:
+                        task.cancel()
+                outcomes = await asyncio.gather(*asking, return_exceptions=True)
+                assert {type(outcome) for outcome in outcomes} <= {type(None), asyncio.CancelledError}, f"seed {seed}"
+            async with small.connection() as one, small.connection() as two, small.connection() as three:
+                assert [await each.fetchval("SELECT 1") for each in (one, two, three)] == [1, 1, 1]
+
 
 class TestIds:
     async def test_they_are_ordered_by_their_making_here_and_in_postgresql(self, database: Database) -> None:
@@ -189,29 +270,25 @@ class TestOutages:
             assert is_outage(await failure_of(database, "SELECT 1", by_session=by_session))
 
     async def test_nobody_answers(self, by_session: bool) -> None:
-        async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await reader.read()
-            writer.close()
+        async def say_nothing(reader: asyncio.StreamReader) -> None:
+            with suppress(ConnectionError):
+                await reader.read()
 
-        server = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
-        port = server.sockets[0].getsockname()[1]
-        async with opened(f"postgresql://user@127.0.0.1:{port}/none?sslmode=disable", acquire_seconds=0.2) as database:
+        async with (
+            listening(say_nothing) as port,
+            opened(f"postgresql://user@127.0.0.1:{port}/none?sslmode=disable", acquire_seconds=0.2) as database,
+        ):
             assert is_outage(await failure_of(database, "SELECT 1", by_session=by_session))
-        server.close()
-        await server.wait_closed()
-        await server.wait_closed()
 
     async def test_it_hangs_up(self, by_session: bool) -> None:
-        async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            writer.close()
+        async def hang_up(_: asyncio.StreamReader) -> None:
+            pass
 
-        server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
-        port = server.sockets[0].getsockname()[1]
-        async with opened(f"postgresql://user@127.0.0.1:{port}/none?sslmode=disable") as database:
+        async with (
+            listening(hang_up) as port,
+            opened(f"postgresql://user@127.0.0.1:{port}/none?sslmode=disable") as database,
+        ):
             assert is_outage(await failure_of(database, "SELECT 1", by_session=by_session))
-        server.close()
-        await server.wait_closed()
-        await server.wait_closed()
 
     async def test_the_connection_is_ended_under_a_statement(self, database: Database, by_session: bool) -> None:
         ending = "SELECT pg_terminate_backend(pg_backend_pid())"

@@ -15,7 +15,8 @@ import asyncpg
 from sqlalchemy import select
 
 from b2b_chat.contract.schemas import ChatMessage
-from b2b_chat.kit.database import Connection, Database, Session, new_id
+from b2b_chat.kit.connections import Connection
+from b2b_chat.kit.database import Database, Session, new_id
 from b2b_chat.product.chat.models import ConversationRow, MessageRow, MessageStatus
 
 _SENT: Final = """

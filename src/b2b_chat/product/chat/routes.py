@@ -11,7 +11,8 @@ from litestar.openapi.spec import OpenAPIType
 from litestar.params import FromPath, HeaderParameter, JSONBody
 from msgspec import Struct
 
-from b2b_chat.kit.event_stream import EventStream, race
+from b2b_chat.kit.departure import ClientLeft, while_client_stays
+from b2b_chat.kit.event_stream import EventStream
 from b2b_chat.kit.pages import IdCursor, Limit, Page
 from b2b_chat.product.chat.conversations import ConversationNotFound, Conversations
 from b2b_chat.product.chat.events import EVENT_ID, Place, events_of, read_event_id
@@ -45,6 +46,15 @@ class StreamOptions(Struct, frozen=True):
     keep_alive_seconds: float
 
 
+class Entrance(Struct, frozen=True):
+    """All that the sending of a message needs: one dependency, since Litestar starts a task for each of several."""
+
+    chat: Chat
+    limits: Limits
+    client_ip: ClientIp
+    stream_options: StreamOptions
+
+
 class ChatRoutes(Controller):
     """Talking to the assistant."""
 
@@ -76,24 +86,21 @@ class ChatRoutes(Controller):
     async def send(
         self,
         request: Request[Viewer, Any, Any],
-        viewer: NamedDependency[Viewer],
         data: JSONBody[ChatSend],
-        chat: NamedDependency[Chat],
-        limits: NamedDependency[Limits],
-        client_ip: NamedDependency[ClientIp],
-        stream_options: NamedDependency[StreamOptions],
+        entrance: NamedDependency[Entrance],
     ) -> Response[ChatAnswer]:
         """Send a message and get the answer, whole as JSON or as it is written as server-sent events."""
         stream = data.stream or "text/event-stream" in request.headers.get("accept", "")
-        admission = limits.chat_admission(viewer, client_ip.of(request))
-        run = await chat.send(viewer, data, stream=stream, admit=admission.count)
+        admission = entrance.limits.chat_admission(request.user, entrance.client_ip.of(request))
+        run = await entrance.chat.send(request.user, data, stream=stream, admit=admission.count)
         if stream:
-            return _stream(run, stream_options, headers=admission.headers)
+            return _stream(run, entrance.stream_options, headers=admission.headers)
         run.attach()
         try:
-            if not await race(run.ended(), request.receive):
-                raise ClientDisconnected
-            return Response(await run.ended(), headers=admission.headers)
+            async with while_client_stays(request.receive):
+                return Response(await run.ended(), headers=admission.headers)
+        except ClientLeft:
+            raise ClientDisconnected from None
         finally:
             run.detach()
 

@@ -1,9 +1,9 @@
 """The runs of this process: each answer that is being written belongs to a task of its own, not to who asked for it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -48,12 +48,37 @@ class RunOptions(Struct, frozen=True):
 
 
 class _Live:
-    """What is needed to end a run early: the task that talks to the gateway, and why it is cancelled."""
+    """What is needed to end a run early: its task while that talks to the gateway, and why it is cancelled."""
 
-    def __init__(self, talk: asyncio.Task[ChatResult]) -> None:
-        self.talk = talk
+    def __init__(self) -> None:
         self.stopped = False
         self.failure: AnswerFailed | None = None
+        self._talking: asyncio.Task[Any] | None = None
+        self._is_over = False
+        self._is_cut = False
+
+    def cut(self) -> bool:
+        """End the talk before its end; False where it has ended."""
+        if self._talking is not None and not self._is_cut:
+            self._talking.cancel()
+        self._is_cut = self._is_cut or not self._is_over
+        return not self._is_over
+
+    async def talk(self, talk: Coroutine[Any, Any, ChatResult]) -> ChatResult | None:
+        """Let a talk go on in the running task; None where it was cut."""
+        if self._is_cut:  # before it began
+            talk.close()
+            return None
+        self._talking = asyncio.current_task()
+        try:
+            return await talk
+        except asyncio.CancelledError:
+            if self._talking is None or not self._is_cut:
+                raise
+            self._talking.uncancel()
+            return None
+        finally:
+            self._talking, self._is_over = None, True
 
 
 class Runs:
@@ -101,7 +126,7 @@ class Runs:
 
     def start(self, run: Run, request: ChatRequest) -> None:
         """Let a reserved and admitted run begin."""
-        live = self._live[run.assistant_message_id] = _Live(asyncio.create_task(self._traced(run, request)))
+        live = self._live[run.assistant_message_id] = _Live()
         run.on_unread = lambda: self._leave_unread(run)
         owner = asyncio.create_task(self._own(run, live, request))
         self._owners.add(owner)
@@ -110,7 +135,7 @@ class Runs:
     def stop(self, assistant_message_id: UUID) -> None:
         """End a run at its user's wish: the gateway call is closed, what there is of the answer is kept."""
         live = self._live.get(assistant_message_id)
-        if live is not None and live.talk.cancel():
+        if live is not None and live.cut():
             live.stopped = True
 
     async def drain(self, grace_seconds: float) -> None:
@@ -138,25 +163,28 @@ class Runs:
 
     def _give_up(self, assistant_message_id: UUID, failure: AnswerFailed) -> None:
         live = self._live.get(assistant_message_id)
-        if live is not None and live.talk.cancel():
+        if live is not None and live.cut():
             live.failure = live.failure or failure
 
     async def _own(self, run: Run, live: _Live, request: ChatRequest) -> None:
-        """See a run through: wait for the talk, then settle or fail, whatever happens to the clients."""
-        await asyncio.wait({live.talk})
+        """See a run through: talk to the gateway, then settle or fail, whatever happens to the clients."""
         outcome: ChatAnswer | AnswerFailed
         try:
-            if live.talk.cancelled():
-                outcome = await self._end_early(run, live, request)
-            elif (error := live.talk.exception()) is not None:
-                outcome = await self._fail(run, _as_failure(error))
-            else:
-                outcome = await self._settle(run, request, live.talk.result().usage, MessageStatus.COMPLETED)
+            outcome = await self._outcome(run, live, request)
         except Exception as error:  # noqa: BLE001 - whatever it was, the readers must be told
             outcome = _as_failure(error)
         del self._live[run.assistant_message_id]
         del self._runs[run.assistant_message_id]
         run.finish(outcome)
+
+    async def _outcome(self, run: Run, live: _Live, request: ChatRequest) -> ChatAnswer | AnswerFailed:
+        try:
+            result = await live.talk(self._traced(run, request))
+        except Exception as error:  # noqa: BLE001 - a failure to be stored, whatever it was
+            return await self._fail(run, _as_failure(error))
+        if result is None:
+            return await self._end_early(run, live, request)
+        return await self._settle(run, request, result.usage, MessageStatus.COMPLETED)
 
     async def _traced(self, run: Run, request: ChatRequest) -> ChatResult:
         attributes = {
@@ -175,16 +203,21 @@ class Runs:
             return result
         loop = asyncio.get_running_loop()
         started_at = loop.time()
+        ended_by: ChatResult | None = None
         async for item in self._gateway.stream(request):
             if not run.pieces:
                 _FIRST_DELTA_SECONDS.observe(loop.time() - started_at)
             if isinstance(item, ChatResult):
-                # The result is the whole answer, whatever part of it came as deltas.
-                if item.text.startswith(run.text) and item.text != run.text:
-                    run.publish(item.text[len(run.text) :])
-                return item
-            run.publish(item)
-        raise Interrupted
+                ended_by = item
+            else:
+                run.publish(item)
+        if ended_by is None:
+            raise Interrupted
+        # The result is the whole answer, whatever part of it came as deltas.
+        text = run.text
+        if ended_by.text != text and ended_by.text.startswith(text):
+            run.publish(ended_by.text[len(text) :])
+        return ended_by
 
     async def _end_early(self, run: Run, live: _Live, request: ChatRequest) -> ChatAnswer | AnswerFailed:
         if live.stopped and live.failure is None:

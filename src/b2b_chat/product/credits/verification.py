@@ -5,7 +5,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from b2b_chat.kit.database import Connection, Database
+from b2b_chat.kit.connections import Connection
+from b2b_chat.kit.database import Database
 
 INVARIANTS: Final = {
     "balance_is_the_sum_of_entries": """
