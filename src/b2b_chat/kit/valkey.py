@@ -1,0 +1,153 @@
+"""Valkey, or a Redis that speaks like it: what several workers and machines of an app share.
+
+Every command has one time limit, and whatever goes wrong is one error, `ValkeyUnavailable`. There is nothing to open:
+connections are made when they are needed, also after the server was away, and kept.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Annotated, Any, Final, TypeAlias
+from urllib.parse import urlsplit
+
+import structlog
+from msgspec import Meta, Struct
+from valkey.asyncio import ConnectionPool
+from valkey.asyncio import Valkey as Client
+from valkey.exceptions import NoScriptError, ValkeyError
+
+from b2b_chat.kit.settings import Secret
+
+ValkeyUrl: TypeAlias = Annotated[
+    Secret | None,
+    Meta(
+        description=(
+            "Valkey or Redis, which workers and machines share: valkey://user:password@host:6379/0, valkeys://… with "
+            "TLS, or unix:///path. Required where WORKERS is more than 1"
+        )
+    ),
+]
+ValkeyCaFile: TypeAlias = Annotated[
+    str | None, Meta(description="File of certificates to trust instead of the system's, for a private Valkey")
+]
+ValkeyTimeoutSeconds: TypeAlias = Annotated[
+    float, Meta(ge=0.05, le=30, description="Longest wait for Valkey, connecting included, seconds")
+]
+ValkeyMaxConnections: TypeAlias = Annotated[
+    int, Meta(ge=1, le=1000, description="Connections to Valkey, per process; more commands at once wait their turn")
+]
+
+Argument: TypeAlias = bytes | str | int | float
+
+_TLS_SCHEMES: Final = frozenset({"valkeys", "rediss"})
+_TCP_SCHEMES: Final = frozenset({"valkey", "redis"}) | _TLS_SCHEMES
+
+log = structlog.get_logger(__name__)
+
+
+class ValkeyUnavailable(Exception):
+    """Valkey did not do it, or did not say so in time. It may have been done all the same."""
+
+
+class Script(Struct, frozen=True):
+    """A script in Lua, which Valkey runs as one step that nothing comes between."""
+
+    source: str
+
+    @property
+    def digest(self) -> str:
+        """The name by which Valkey knows a script that it has seen."""
+        return hashlib.sha1(self.source.encode(), usedforsecurity=False).hexdigest()
+
+
+class Valkey:
+    """One Valkey server, used by one process.
+
+    Args:
+        url: As `ValkeyUrl` describes it.
+        timeout_seconds: Longest wait for a command, the wait for a connection included.
+        max_connections: Connections at once; more commands wait for one.
+        ca_file: Certificates to trust instead of the system's.
+    """
+
+    def __init__(
+        self, url: Secret, *, timeout_seconds: float, max_connections: int, ca_file: str | None = None
+    ) -> None:
+        tls: dict[str, Any] = {}
+        if urlsplit(url.reveal()).scheme in _TLS_SCHEMES:
+            tls = {"ssl_check_hostname": True, "ssl_ca_certs": ca_file}
+        # No time limits of the library's: it starts a task for each write with one, and ours is around all of it. Nor
+        # its blocking pool, which loses a connection when a release is cancelled.
+        pool = ConnectionPool.from_url(
+            url.reveal(), max_connections=max_connections, socket_timeout=None, lib_name=None, lib_version=None, **tls
+        )
+        self._client = Client(connection_pool=pool)
+        self._timeout_seconds = timeout_seconds
+        self._free = asyncio.Semaphore(max_connections)
+        self._is_away = False
+
+    async def ask(self, *command: Argument) -> Any:
+        """Send one command, as `ask("SET", key, value, "NX")`, and return the answer.
+
+        Raises:
+            ValkeyUnavailable: There was no answer in time, or it was an error.
+        """
+        async with self.asking() as client:
+            return await client.execute_command(*command)
+
+    async def run(self, script: Script, keys: Sequence[Argument], arguments: Sequence[Argument] = ()) -> Any:
+        """Run a script and return what it returns. It is sent by name, and whole only to a server that is new to it.
+
+        Raises:
+            ValkeyUnavailable: There was no answer in time, or it was an error.
+        """
+        async with self.asking() as client:
+            rest = (len(keys), *keys, *arguments)
+            try:
+                return await client.execute_command("EVALSHA", script.digest, *rest)
+            except NoScriptError:
+                return await client.execute_command("EVAL", script.source, *rest)
+
+    @asynccontextmanager
+    async def asking(self) -> AsyncIterator[Client]:
+        """The library's client, for commands of which one needs the other's answer, within one time limit.
+
+        Raises:
+            ValkeyUnavailable: The block did not come to its end in time, or met an error of Valkey's.
+        """
+        try:
+            async with asyncio.timeout(self._timeout_seconds), self._free:
+                yield self._client
+        except (ValkeyError, OSError) as error:  # TimeoutError is an OSError
+            if not self._is_away:
+                self._is_away = True
+                log.warning("valkey_unavailable", exc_info=error)
+            raise ValkeyUnavailable from error
+        if self._is_away:
+            self._is_away = False
+            log.info("valkey_available")
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose(close_connection_pool=True)
+
+
+def url_problem(url: str) -> str | None:
+    """What is wrong with an address of Valkey, in words that follow its variable's name; None if nothing is."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return "is not a URL."
+    if parts.query or parts.fragment:
+        return "must have no query and no fragment; VALKEY_… variables say the rest."
+    if parts.scheme == "unix":
+        return None if parts.path else "must name a socket: unix:///path."
+    if parts.scheme not in _TCP_SCHEMES or not host:
+        return (
+            "must be as valkey://user:password@host:6379/0, or begin with valkeys://, redis://, rediss:// or unix://."
+        )
+    if parts.path.strip("/") and not parts.path.strip("/").isdecimal():
+        return "must end with the number of a database, if with anything: valkey://host:6379/0."
+    return None
