@@ -12,9 +12,10 @@ from typing import Annotated, Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
 import structlog
-from msgspec import Meta, Struct
+from msgspec import Meta
 from valkey.asyncio import ConnectionPool
 from valkey.asyncio import Valkey as Client
+from valkey.asyncio.client import PubSub
 from valkey.exceptions import NoScriptError, ValkeyError
 
 from b2b_chat.kit.settings import Secret
@@ -42,6 +43,8 @@ Argument: TypeAlias = bytes | str | int | float
 
 _TLS_SCHEMES: Final = frozenset({"valkeys", "rediss"})
 _TCP_SCHEMES: Final = frozenset({"valkey", "redis"}) | _TLS_SCHEMES
+_FAILURES: Final = (ValkeyError, OSError)
+"""All that can go wrong; a TimeoutError is an OSError."""
 
 log = structlog.get_logger(__name__)
 
@@ -50,15 +53,13 @@ class ValkeyUnavailable(Exception):
     """Valkey did not do it, or did not say so in time. It may have been done all the same."""
 
 
-class Script(Struct, frozen=True):
+class Script:
     """A script in Lua, which Valkey runs as one step that nothing comes between."""
 
-    source: str
-
-    @property
-    def digest(self) -> str:
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self.digest = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
         """The name by which Valkey knows a script that it has seen."""
-        return hashlib.sha1(self.source.encode(), usedforsecurity=False).hexdigest()
 
 
 class Valkey:
@@ -67,7 +68,7 @@ class Valkey:
     Args:
         url: As `ValkeyUrl` describes it.
         timeout_seconds: Longest wait for a command, the wait for a connection included.
-        max_connections: Connections at once; more commands wait for one.
+        max_connections: Commands under way at once; more of them wait.
         ca_file: Certificates to trust instead of the system's.
     """
 
@@ -79,10 +80,10 @@ class Valkey:
             tls = {"ssl_check_hostname": True, "ssl_ca_certs": ca_file}
         # No time limits of the library's: it starts a task for each write with one, and ours is around all of it. Nor
         # its blocking pool, which loses a connection when a release is cancelled.
-        pool = ConnectionPool.from_url(
-            url.reveal(), max_connections=max_connections, socket_timeout=None, lib_name=None, lib_version=None, **tls
+        pool: ConnectionPool = ConnectionPool.from_url(
+            url.reveal(), socket_timeout=None, lib_name=None, lib_version=None, **tls
         )
-        self._client = Client(connection_pool=pool)
+        self._client: Any = Client(connection_pool=pool)
         self._timeout_seconds = timeout_seconds
         self._free = asyncio.Semaphore(max_connections)
         self._is_away = False
@@ -93,8 +94,13 @@ class Valkey:
         Raises:
             ValkeyUnavailable: There was no answer in time, or it was an error.
         """
-        async with self.asking() as client:
-            return await client.execute_command(*command)
+        try:
+            async with asyncio.timeout(self._timeout_seconds), self._free:
+                answer = await self._client.execute_command(*command)
+        except _FAILURES as error:
+            raise self._failed(error) from error
+        self._answered()
+        return answer
 
     async def run(self, script: Script, keys: Sequence[Argument], arguments: Sequence[Argument] = ()) -> Any:
         """Run a script and return what it returns. It is sent by name, and whole only to a server that is new to it.
@@ -102,16 +108,21 @@ class Valkey:
         Raises:
             ValkeyUnavailable: There was no answer in time, or it was an error.
         """
-        async with self.asking() as client:
-            rest = (len(keys), *keys, *arguments)
-            try:
-                return await client.execute_command("EVALSHA", script.digest, *rest)
-            except NoScriptError:
-                return await client.execute_command("EVAL", script.source, *rest)
+        rest = (len(keys), *keys, *arguments)
+        try:
+            async with asyncio.timeout(self._timeout_seconds), self._free:
+                try:
+                    answer = await self._client.execute_command("EVALSHA", script.digest, *rest)
+                except NoScriptError:
+                    answer = await self._client.execute_command("EVAL", script.source, *rest)
+        except _FAILURES as error:
+            raise self._failed(error) from error
+        self._answered()
+        return answer
 
     @asynccontextmanager
     async def asking(self) -> AsyncIterator[Client]:
-        """The library's client, for commands of which one needs the other's answer, within one time limit.
+        """The library's client, for commands that belong together, within one time limit.
 
         Raises:
             ValkeyUnavailable: The block did not come to its end in time, or met an error of Valkey's.
@@ -119,18 +130,40 @@ class Valkey:
         try:
             async with asyncio.timeout(self._timeout_seconds), self._free:
                 yield self._client
-        except (ValkeyError, OSError) as error:  # TimeoutError is an OSError
-            if not self._is_away:
-                self._is_away = True
-                log.warning("valkey_unavailable", exc_info=error)
-            raise ValkeyUnavailable from error
-        if self._is_away:
-            self._is_away = False
-            log.info("valkey_available")
+        except _FAILURES as error:
+            raise self._failed(error) from error
+        self._answered()
+
+    @asynccontextmanager
+    async def listening(self, *channels: str) -> AsyncIterator[PubSub]:
+        """Subscribe to channels, on a connection of its own, until the block ends.
+
+        Raises:
+            ValkeyError, OSError: The library's own errors: the connection could not be made, or broke.
+        """
+        pubsub = self._client.pubsub()
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                await pubsub.subscribe(*channels)
+            yield pubsub
+        finally:
+            await pubsub.aclose()
 
     async def close(self) -> None:
         """Close the connections."""
         await self._client.aclose(close_connection_pool=True)
+
+    def _failed(self, error: BaseException) -> ValkeyUnavailable:
+        """The error to raise. The log tells of the first of an outage."""
+        if not self._is_away:
+            self._is_away = True
+            log.warning("valkey_unavailable", exc_info=error)
+        return ValkeyUnavailable()
+
+    def _answered(self) -> None:
+        if self._is_away:
+            self._is_away = False
+            log.info("valkey_available")
 
 
 def url_problem(url: str) -> str | None:
