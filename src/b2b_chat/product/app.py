@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from typing import Any
 
 from litestar import Litestar
@@ -20,10 +20,13 @@ from b2b_chat.kit.health import health
 from b2b_chat.kit.logging import configure_logging
 from b2b_chat.kit.openapi import ExactStructs
 from b2b_chat.kit.request_id import RequestId
+from b2b_chat.kit.valkey import Valkey
 from b2b_chat.product.administration import ADMINISTRATION_ROUTES, Administration
 from b2b_chat.product.audit.refusals import refusal_recorder
 from b2b_chat.product.bodies import JsonRequest
 from b2b_chat.product.chat.conversations import Conversations
+from b2b_chat.product.chat.relay.options import RelayOptions
+from b2b_chat.product.chat.relay.service import Relay
 from b2b_chat.product.chat.repository import RunRepository
 from b2b_chat.product.chat.routes import ChatRoutes, ConversationRoutes, StreamOptions
 from b2b_chat.product.chat.runs import RunOptions, Runs
@@ -66,7 +69,9 @@ def create_litestar(settings: ProductSettings) -> Litestar:
         max_completion_tokens=settings.chat_max_completion_tokens,
         min_completion_tokens=settings.chat_min_completion_tokens,
     )
-    chat = Chat(repository, runs, prices, limits)
+    valkey = open_valkey(settings)
+    relay = None if valkey is None else Relay(valkey, runs, relay_options(settings))
+    chat = Chat(repository, runs, prices, limits, None if relay is None else relay.following)
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
@@ -76,6 +81,7 @@ def create_litestar(settings: ProductSettings) -> Litestar:
         keeping = asyncio.create_task(keep_leases(runs, repository, lease_seconds=settings.chat_lease_seconds))
         try:
             async with (
+                nullcontext() if relay is None else relay.open(),
                 running(*people.background()),
                 drained_on_sigterm(lambda: chat.drain(settings.shutdown_grace_seconds)),
             ):
@@ -87,6 +93,8 @@ def create_litestar(settings: ProductSettings) -> Litestar:
             await gateway.close()
             await people.finish()
             await database.close()
+            if valkey is not None:
+                await valkey.close()
 
     return Litestar(
         route_handlers=[
@@ -131,6 +139,27 @@ def open_database(settings: ProductSettings) -> Database:
         session_pool_size=settings.database_session_pool_size,
         acquire_seconds=settings.database_acquire_timeout_seconds,
         statement_seconds=settings.database_statement_timeout_seconds,
+    )
+
+
+def open_valkey(settings: ProductSettings) -> Valkey | None:
+    """What the processes share; None where there is one process."""
+    if settings.valkey_url is None:
+        return None
+    return Valkey(
+        settings.valkey_url,
+        timeout_seconds=settings.valkey_timeout_seconds,
+        max_connections=settings.valkey_max_connections,
+        ca_file=settings.valkey_ca_file,
+    )
+
+
+def relay_options(settings: ProductSettings) -> RelayOptions:
+    """How runs of other processes are followed."""
+    return RelayOptions(
+        heartbeat_seconds=settings.relay_heartbeat_seconds,
+        ask_timeout_seconds=settings.relay_ask_timeout_seconds,
+        unheard_chars=settings.relay_unheard_chars,
     )
 
 

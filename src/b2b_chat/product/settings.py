@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 
 from b2b_chat.kit.database import is_postgresql_url
 from b2b_chat.kit.settings import Secret, load, secret_problems
+from b2b_chat.kit.valkey import ValkeyCaFile, ValkeyMaxConnections, ValkeyTimeoutSeconds, ValkeyUrl, url_problem
 from b2b_chat.product.limits.client_ip import parse_networks
 
 _ADDRESS: Final = re.compile(r"[!-~]+@[!-~]+")
@@ -133,6 +134,11 @@ class ProductSettings(Struct, frozen=True):
         float, Meta(ge=0.1, le=300, description="Longest run of a statement, seconds")
     ] = 10.0
 
+    valkey_url: ValkeyUrl = None
+    valkey_ca_file: ValkeyCaFile = None
+    valkey_timeout_seconds: ValkeyTimeoutSeconds = 1.0
+    valkey_max_connections: ValkeyMaxConnections = 32
+
     gateway_url: Annotated[str, Meta(min_length=1, description="Base URL of gateway_api")] = "http://127.0.0.1:8001"
     gateway_connect_timeout_seconds: Annotated[
         float, Meta(ge=0.1, le=60, description="Longest wait for a connection to the gateway, seconds")
@@ -165,6 +171,20 @@ class ProductSettings(Struct, frozen=True):
     chat_lease_seconds: Annotated[
         float, Meta(ge=1, le=600, description="A run whose process is silent so long is given up, seconds")
     ] = 30.0
+    relay_heartbeat_seconds: Annotated[
+        float,
+        Meta(
+            ge=0.05,
+            le=60,
+            description="How often a process tells those that it shares a run with that it lives, seconds",
+        ),
+    ] = 2.0
+    relay_ask_timeout_seconds: Annotated[
+        float, Meta(ge=0.05, le=30, description="Longest wait for the process that writes a run to answer, seconds")
+    ] = 1.0
+    relay_unheard_chars: Annotated[
+        int, Meta(ge=1024, le=16_777_216, description="Text on its way to a process that follows a run, characters")
+    ] = 65_536
     sse_keep_alive_seconds: Annotated[
         float, Meta(ge=1, le=300, description="Silence after which a stream sends a comment, seconds")
     ] = 15.0
@@ -199,11 +219,7 @@ def check(settings: ProductSettings) -> Iterator[str]:
     """What no single variable shows."""
     if settings.workers > 1:
         yield "WORKERS must be 1: more than one process needs shared state, which this release does not have."
-    if not is_postgresql_url(settings.database_url.reveal()):
-        yield "DATABASE_URL must be as postgresql://user:password@host:5432/name, with %40 for an @ in the password."
-    for name, url in (("GATEWAY_URL", settings.gateway_url), ("PUBLIC_URL", settings.public_url)):
-        if not _is_http_url(url):
-            yield f"{name} must start with http:// or https:// and name a host."
+    yield from _wrong_addresses(settings)
     if settings.cookie_samesite == "none" and not settings.cookie_secure:
         yield "COOKIE_SAMESITE=none needs COOKIE_SECURE=true: browsers drop the cookie otherwise."
     if settings.smtp_host is not None and settings.email_from is None:
@@ -216,6 +232,16 @@ def check(settings: ProductSettings) -> Iterator[str]:
         yield "TRUSTED_PROXIES must be networks with commas between, as 10.0.0.0/8, 127.0.0.1."
     if settings.app_env == "prod":
         yield from _unsafe_in_production(settings)
+
+
+def _wrong_addresses(settings: ProductSettings) -> Iterator[str]:
+    if not is_postgresql_url(settings.database_url.reveal()):
+        yield "DATABASE_URL must be as postgresql://user:password@host:5432/name, with %40 for an @ in the password."
+    if settings.valkey_url is not None and (problem := url_problem(settings.valkey_url.reveal())):
+        yield f"VALKEY_URL {problem}"
+    for name, url in (("GATEWAY_URL", settings.gateway_url), ("PUBLIC_URL", settings.public_url)):
+        if not _is_http_url(url):
+            yield f"{name} must start with http:// or https:// and name a host."
 
 
 def _unsafe_in_production(settings: ProductSettings) -> Iterator[str]:
