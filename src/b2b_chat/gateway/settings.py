@@ -10,6 +10,13 @@ from urllib.parse import urlsplit
 from msgspec import Meta, Struct
 
 from b2b_chat.kit.settings import Secret, load, secret_problems
+from b2b_chat.kit.valkey import (
+    ValkeyCaFile,
+    ValkeyMaxConnections,
+    ValkeyTimeoutSeconds,
+    ValkeyUrl,
+    valkey_problems,
+)
 
 _PLACEHOLDER_KEY = re.compile(r"change.?me|placeholder|example|your[-_ ]|\.\.\.|<", re.IGNORECASE)
 _HEADER_VALUE = re.compile(r"[!-~]+")
@@ -28,7 +35,11 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     ] = "INFO"
     gateway_host: Annotated[str, Meta(description="Address to listen on; 0.0.0.0 in a container.")] = "127.0.0.1"
     gateway_port: Annotated[int, Meta(ge=1, le=65535, description="Port to listen on.")] = 8001
-    workers: Annotated[int, Meta(ge=1, le=64, description="Processes. More than one needs nonces that they share.")] = 1
+    workers: Annotated[int, Meta(ge=1, le=64, description="Processes. More than one share VALKEY_URL.")] = 1
+    valkey_url: ValkeyUrl = None
+    valkey_ca_file: ValkeyCaFile = None
+    valkey_timeout_seconds: ValkeyTimeoutSeconds = 1.0
+    valkey_max_connections: ValkeyMaxConnections = 64
     shutdown_grace_seconds: Annotated[
         int, Meta(ge=1, le=3600, description="Seconds that running answers have to end after SIGTERM.")
     ] = 30
@@ -45,7 +56,11 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     ] = 180
     gateway_nonce_capacity: Annotated[
         int,
-        Meta(ge=1, le=100_000_000, description="Nonces remembered at once, about 250 bytes each; when full: 503."),
+        Meta(
+            ge=1,
+            le=100_000_000,
+            description="Nonces remembered at once, about 250 bytes each; when full: 503. Valkey has its own limit.",
+        ),
     ] = 500_000
     gateway_max_body_bytes: Annotated[
         int, Meta(ge=1024, le=67_108_864, description="Bytes of the largest body accepted.")
@@ -57,6 +72,15 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     gateway_idempotency_max_bytes: Annotated[
         int, Meta(ge=0, le=17_179_869_184, description="Bytes of answers kept at most; the oldest goes first.")
     ] = 134_217_728
+
+    gateway_in_flight_lease_seconds: Annotated[
+        float,
+        Meta(
+            ge=0.5,
+            le=300,
+            description="Seconds after which the message of a worker that was killed may be asked for again.",
+        ),
+    ] = 4.0
 
     openai_api_key: Annotated[Secret, Meta(description="OpenAI's key; only this app has it.")]
     openai_base_url: Annotated[str, Meta(description="Where `/chat/completions` is; https unless on this machine.")] = (
@@ -137,8 +161,7 @@ def check(settings: GatewaySettings) -> Iterator[str]:
             "GATEWAY_NONCE_TTL_SECONDS must be at least twice GATEWAY_CLOCK_SKEW_SECONDS: a call stays valid for so "
             "long after its nonce was seen."
         )
-    if settings.workers > 1:
-        yield "WORKERS must be 1: more need nonces shared in Valkey, which this version cannot do yet."
+    yield from valkey_problems(settings)
     for name, key in settings.api_keys.items():
         if not _HEADER_VALUE.fullmatch(key.reveal()):
             yield f"{name} holds a space or another character that cannot stand in a header."

@@ -6,9 +6,9 @@ connections are made when they are needed, also after the server was away, and k
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Annotated, Any, Final, TypeAlias
+from typing import Annotated, Any, Final, Protocol, TypeAlias
 from urllib.parse import urlsplit
 
 import structlog
@@ -30,7 +30,7 @@ ValkeyUrl: TypeAlias = Annotated[
     ),
 ]
 ValkeyCaFile: TypeAlias = Annotated[
-    str | None, Meta(description="File of certificates to trust instead of the system's, for a private Valkey")
+    str | None, Meta(description="File of certificates to trust beside the system's, for a private Valkey")
 ]
 ValkeyTimeoutSeconds: TypeAlias = Annotated[
     float, Meta(ge=0.05, le=30, description="Longest wait for Valkey, connecting included, seconds")
@@ -69,7 +69,7 @@ class Valkey:
         url: As `ValkeyUrl` describes it.
         timeout_seconds: Longest wait for a command, the wait for a connection included.
         max_connections: Commands under way at once; more of them wait.
-        ca_file: Certificates to trust instead of the system's.
+        ca_file: Certificates to trust beside the system's.
     """
 
     def __init__(
@@ -84,12 +84,14 @@ class Valkey:
             url.reveal(), socket_timeout=None, lib_name=None, lib_version=None, **tls
         )
         self._client: Any = Client(connection_pool=pool)
+        # Answers as the server gives them: the library would turn what `SET … GET` found into True or False.
+        self._client.response_callbacks.clear()
         self._timeout_seconds = timeout_seconds
         self._free = asyncio.Semaphore(max_connections)
         self._is_away = False
 
     async def ask(self, *command: Argument) -> Any:
-        """Send one command, as `ask("SET", key, value, "NX")`, and return the answer.
+        """Send one command, as `ask("SET", key, value, "NX")`, and return the answer as the server gives it.
 
         Raises:
             ValkeyUnavailable: There was no answer in time, or it was an error.
@@ -166,7 +168,53 @@ class Valkey:
             log.info("valkey_available")
 
 
-def url_problem(url: str) -> str | None:
+class ValkeySettings(Protocol):
+    """What an app's settings say of Valkey."""
+
+    @property
+    def workers(self) -> int:
+        """How many processes the app has."""
+
+    @property
+    def valkey_url(self) -> Secret | None:
+        """Where it is."""
+
+    @property
+    def valkey_ca_file(self) -> str | None:
+        """What vouches for it."""
+
+    @property
+    def valkey_timeout_seconds(self) -> float:
+        """How long it is waited for."""
+
+    @property
+    def valkey_max_connections(self) -> int:
+        """How many commands may be under way."""
+
+
+def valkey_of(settings: ValkeySettings) -> Valkey | None:
+    """The Valkey of these settings, if they name one."""
+    if settings.valkey_url is None:
+        return None
+    return Valkey(
+        settings.valkey_url,
+        timeout_seconds=settings.valkey_timeout_seconds,
+        max_connections=settings.valkey_max_connections,
+        ca_file=settings.valkey_ca_file,
+    )
+
+
+def valkey_problems(settings: ValkeySettings) -> Iterator[str]:
+    """What is wrong with what these settings say of Valkey, a line each."""
+    if settings.valkey_url is not None:
+        problem = _url_problem(settings.valkey_url.reveal())
+        if problem is not None:
+            yield f"VALKEY_URL {problem}"
+    elif settings.workers > 1:
+        yield "VALKEY_URL is required where WORKERS is more than 1: what the workers must share is kept there."
+
+
+def _url_problem(url: str) -> str | None:
     """What is wrong with an address of Valkey, in words that follow its variable's name; None if nothing is."""
     try:
         parts = urlsplit(url)

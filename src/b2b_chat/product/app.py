@@ -20,7 +20,7 @@ from b2b_chat.kit.health import health
 from b2b_chat.kit.logging import configure_logging
 from b2b_chat.kit.openapi import ExactStructs
 from b2b_chat.kit.request_id import RequestId
-from b2b_chat.kit.valkey import Valkey
+from b2b_chat.kit.valkey import valkey_of
 from b2b_chat.product.administration import ADMINISTRATION_ROUTES, Administration
 from b2b_chat.product.audit.refusals import refusal_recorder
 from b2b_chat.product.bodies import JsonRequest
@@ -39,6 +39,7 @@ from b2b_chat.product.errors import refuse
 from b2b_chat.product.gateway_client import GatewayClient, GatewayOptions
 from b2b_chat.product.guards import provide_viewer
 from b2b_chat.product.identity.routes import LoginRoutes, MeRoutes
+from b2b_chat.product.limits.valkey import WindowsInValkey
 from b2b_chat.product.people import People
 from b2b_chat.product.settings import ProductSettings, load_settings
 from b2b_chat.product.transactions import transaction_factory
@@ -61,7 +62,8 @@ def create_litestar(settings: ProductSettings) -> Litestar:
         repository, gateway, prices, RunOptions(settings.chat_lease_seconds, settings.chat_resume_window_seconds)
     )
     transaction = transaction_factory(database)
-    people = People(settings, database, transaction)
+    valkey = valkey_of(settings)
+    people = People(settings, database, transaction, windows=WindowsInValkey(valkey) if valkey else None)
     administration = Administration(settings, transaction, people.outbox, people.limits)
     limits = ChatLimits(
         context_messages=settings.chat_context_limit,
@@ -69,7 +71,6 @@ def create_litestar(settings: ProductSettings) -> Litestar:
         max_completion_tokens=settings.chat_max_completion_tokens,
         min_completion_tokens=settings.chat_min_completion_tokens,
     )
-    valkey = open_valkey(settings)
     relay = None if valkey is None else Relay(valkey, runs, relay_options(settings))
     chat = Chat(repository, runs, prices, limits, None if relay is None else relay.following)
 
@@ -139,18 +140,6 @@ def open_database(settings: ProductSettings) -> Database:
         session_pool_size=settings.database_session_pool_size,
         acquire_seconds=settings.database_acquire_timeout_seconds,
         statement_seconds=settings.database_statement_timeout_seconds,
-    )
-
-
-def open_valkey(settings: ProductSettings) -> Valkey | None:
-    """What the processes share; None where there is one process."""
-    if settings.valkey_url is None:
-        return None
-    return Valkey(
-        settings.valkey_url,
-        timeout_seconds=settings.valkey_timeout_seconds,
-        max_connections=settings.valkey_max_connections,
-        ca_file=settings.valkey_ca_file,
     )
 
 

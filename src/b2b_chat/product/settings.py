@@ -13,7 +13,13 @@ from msgspec import Meta, Struct
 
 from b2b_chat.kit.database import is_postgresql_url
 from b2b_chat.kit.settings import Secret, load, secret_problems
-from b2b_chat.kit.valkey import ValkeyCaFile, ValkeyMaxConnections, ValkeyTimeoutSeconds, ValkeyUrl, url_problem
+from b2b_chat.kit.valkey import (
+    ValkeyCaFile,
+    ValkeyMaxConnections,
+    ValkeyTimeoutSeconds,
+    ValkeyUrl,
+    valkey_problems,
+)
 from b2b_chat.product.limits.client_ip import parse_networks
 
 _ADDRESS: Final = re.compile(r"[!-~]+@[!-~]+")
@@ -47,7 +53,11 @@ class ProductSettings(Struct, frozen=True):
     ] = "INFO"
     product_host: Annotated[str, Meta(description="Address to listen on")] = "127.0.0.1"
     product_port: Annotated[int, Meta(ge=0, le=65535, description="TCP port to listen on")] = 8000
-    workers: Annotated[int, Meta(ge=1, le=64, description="Processes; more than one needs shared state")] = 1
+    workers: Annotated[int, Meta(ge=1, le=64, description="Processes; more than one share VALKEY_URL")] = 1
+    valkey_url: ValkeyUrl = None
+    valkey_ca_file: ValkeyCaFile = None
+    valkey_timeout_seconds: ValkeyTimeoutSeconds = 1.0
+    valkey_max_connections: ValkeyMaxConnections = 64
     max_body_bytes: Annotated[int, Meta(ge=1024, le=16_777_216, description="Largest request body, bytes")] = 1_048_576
     shutdown_grace_seconds: Annotated[
         int, Meta(ge=0, le=600, description="How long running answers may finish after SIGTERM, seconds")
@@ -110,6 +120,10 @@ class ProductSettings(Struct, frozen=True):
     chat_rpm_per_company: Annotated[int, Meta(ge=1, le=10_000_000, description="Chats of a company, per minute")] = 600
     chat_rpm_per_user: Annotated[int, Meta(ge=1, le=10_000_000, description="Chats of a user, per minute")] = 60
     chat_rpm_per_ip: Annotated[int, Meta(ge=1, le=10_000_000, description="Chats from an IP, per minute")] = 300
+    chat_local_limit_percent: Annotated[
+        int,
+        Meta(ge=1, le=100, description="Share of the chat limits that a process admits while Valkey is away, percent"),
+    ] = 10
     login_rpm_per_ip: Annotated[
         int,
         Meta(
@@ -133,11 +147,6 @@ class ProductSettings(Struct, frozen=True):
     database_statement_timeout_seconds: Annotated[
         float, Meta(ge=0.1, le=300, description="Longest run of a statement, seconds")
     ] = 10.0
-
-    valkey_url: ValkeyUrl = None
-    valkey_ca_file: ValkeyCaFile = None
-    valkey_timeout_seconds: ValkeyTimeoutSeconds = 1.0
-    valkey_max_connections: ValkeyMaxConnections = 32
 
     gateway_url: Annotated[str, Meta(min_length=1, description="Base URL of gateway_api")] = "http://127.0.0.1:8001"
     gateway_connect_timeout_seconds: Annotated[
@@ -217,8 +226,7 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> ProductSettings:
 
 def check(settings: ProductSettings) -> Iterator[str]:
     """What no single variable shows."""
-    if settings.workers > 1:
-        yield "WORKERS must be 1: more than one process needs shared state, which this release does not have."
+    yield from valkey_problems(settings)
     yield from _wrong_addresses(settings)
     if settings.cookie_samesite == "none" and not settings.cookie_secure:
         yield "COOKIE_SAMESITE=none needs COOKIE_SECURE=true: browsers drop the cookie otherwise."
@@ -237,8 +245,6 @@ def check(settings: ProductSettings) -> Iterator[str]:
 def _wrong_addresses(settings: ProductSettings) -> Iterator[str]:
     if not is_postgresql_url(settings.database_url.reveal()):
         yield "DATABASE_URL must be as postgresql://user:password@host:5432/name, with %40 for an @ in the password."
-    if settings.valkey_url is not None and (problem := url_problem(settings.valkey_url.reveal())):
-        yield f"VALKEY_URL {problem}"
     for name, url in (("GATEWAY_URL", settings.gateway_url), ("PUBLIC_URL", settings.public_url)):
         if not _is_http_url(url):
             yield f"{name} must start with http:// or https:// and name a host."

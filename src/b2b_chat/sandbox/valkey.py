@@ -26,17 +26,19 @@ _SOCKET_NAME: Final = "valkey.sock"
 
 
 class EmbeddedValkey:
-    """A Valkey server that is empty whenever it starts.
+    """A Valkey server that is empty whenever it starts, unless its settings say otherwise.
 
     Args:
         folder: Where it lives; made if missing.
         log: Where the server writes its log; a file in `folder` unless told.
+        settings: What of valkey.conf is to be different.
     """
 
-    def __init__(self, folder: Path, *, log: Path | None = None) -> None:
+    def __init__(self, folder: Path, *, log: Path | None = None, settings: Mapping[str, str] | None = None) -> None:
         self._folder = folder.absolute()
         self._socket_folder = socket_folder(self._folder, _SOCKET_NAME)
         self._log = log or self._folder / "valkey.log"
+        self._changes = settings or {}
         self._child: Child | None = None
 
     @property
@@ -97,6 +99,7 @@ class EmbeddedValkey:
             "appendonly": "no",
             "maxmemory": _MAX_MEMORY,
             "maxmemory-policy": "noeviction",
+            **self._changes,
         }
         return [part for name, value in settings.items() for part in (f"--{name}", value)]
 
