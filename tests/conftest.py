@@ -3,14 +3,18 @@
 import os
 import secrets
 import subprocess
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+import pytest_asyncio
 
+from b2b_chat.kit.settings import Secret
+from b2b_chat.kit.valkey import Valkey
 from b2b_chat.sandbox.postgres import EmbeddedPostgres, run_sql
+from b2b_chat.sandbox.valkey import EmbeddedValkey
 
 
 @contextmanager
@@ -58,6 +62,35 @@ def database_url(postgres_url: str, template_database: str) -> Iterator[str]:
     """The address of an empty, migrated database of this test's own."""
     with _created_database(postgres_url, prefix="b2b_chat_test", template=template_database) as name:
         yield _with_database(postgres_url, name)
+
+
+@pytest.fixture(scope="session")
+def valkey_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedValkey]:
+    """A Valkey that tests share, one after the other. It stays up: who wants to stop one starts one of its own."""
+    server = EmbeddedValkey(tmp_path_factory.mktemp("valkey"))
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest_asyncio.fixture
+async def valkey(valkey_server: EmbeddedValkey) -> AsyncIterator[Valkey]:
+    """An empty Valkey."""
+    client = Valkey(Secret(valkey_server.url), timeout_seconds=10, max_connections=64)
+    await client.ask("FLUSHALL")
+    yield client
+    await client.close()
+
+
+@pytest.fixture
+def own_valkey(tmp_path: Path) -> Iterator[EmbeddedValkey]:
+    """A Valkey that a test may stop, freeze and kill."""
+    server = EmbeddedValkey(tmp_path / "valkey")
+    server.start()
+    yield server
+    server.stop()
 
 
 @pytest.fixture

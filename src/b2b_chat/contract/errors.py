@@ -62,6 +62,7 @@ _ROWS: Final = (
     (INVALID_REQUEST, "unsupported_media_type", 415, False, "Send application/json."),
     # A message that is known already
     (IDEMPOTENCY, "message_in_flight", 409, True, "This message is being answered now. Ask again a little later."),
+    (UNAVAILABLE, "idempotency_store_unavailable", 503, True, "Whether this message is known cannot be told now."),
     (IDEMPOTENCY, "idempotency_mismatch", 422, False, "This message_id was used for other content."),
     # What OpenAI says of the request
     (INVALID_REQUEST, "context_length_exceeded", 400, False, "The conversation is longer than the model can read."),

@@ -12,7 +12,15 @@ from b2b_chat.contract.errors import FAILURES, UPSTREAM
 from b2b_chat.contract.schemas import ChatRequest, ChatResult
 from b2b_chat.gateway.completions import encode_request
 from b2b_chat.gateway.errors import UpstreamFailure
-from b2b_chat.gateway.idempotency import Key, MemoryRecords, MessageInFlight, OtherContent, fingerprint_of, key_of
+from b2b_chat.gateway.idempotency import (
+    Key,
+    MessageInFlight,
+    OtherContent,
+    Records,
+    RecordsUnavailable,
+    fingerprint_of,
+    key_of,
+)
 from b2b_chat.gateway.retries import RetryPolicy
 from b2b_chat.gateway.settings import GatewaySettings
 from b2b_chat.gateway.upstream import Upstream
@@ -50,7 +58,7 @@ class _Progress(Struct):
 class Answers:
     """Gets answers from OpenAI, with as much patience as the settings allow."""
 
-    def __init__(self, upstreams: Sequence[Upstream], records: MemoryRecords, settings: GatewaySettings) -> None:
+    def __init__(self, upstreams: Sequence[Upstream], records: Records, settings: GatewaySettings) -> None:
         self._upstreams = upstreams
         self._records = records
         self._total_seconds = settings.upstream_total_timeout_seconds
@@ -82,7 +90,7 @@ class Answers:
             UpstreamFailure: OpenAI gave no answer, or not to its end; or there are reasons not to ask it.
         """
         key = key_of(request)
-        stored = self._admit(key, request)
+        stored = await self._admit(key, request)
         if stored is not None:
             _REPLAYS.inc()
             log.info("chat_replayed", message_id=request.metadata.message_id)
@@ -98,7 +106,7 @@ class Answers:
                 async for piece in pieces:
                     if isinstance(piece, ChatResult):
                         progress.outcome = "answered"
-                        self._records.finish(key, piece)
+                        await self._records.finish(key, piece)
                         _count_tokens(piece)
                     else:
                         if not progress.deltas:
@@ -110,12 +118,14 @@ class Answers:
             progress.outcome, progress.code = "failed", failure.failure.code
             raise failure from None
         finally:
-            self._calls -= 1
-            self._records.forget(key)
-            if not self._calls:
-                self._idle.set()
             _ANSWERS.labels(progress.outcome, progress.code or "").inc()
             _log_chat(request, progress, asyncio.get_running_loop().time() - started_at)
+            try:
+                await self._records.forget(key)
+            finally:
+                self._calls -= 1
+                if not self._calls:
+                    self._idle.set()
 
     async def drain(self, grace_seconds: float) -> None:
         """Take no new calls, let those under way finish for a while, then cut them and close the connections."""
@@ -131,18 +141,20 @@ class Answers:
         for upstream in self._upstreams:
             await upstream.close()
 
-    def _admit(self, key: Key, request: ChatRequest) -> ChatResult | None:
+    async def _admit(self, key: Key, request: ChatRequest) -> ChatResult | None:
         """The stored answer, or None where OpenAI is to be asked."""
         try:
-            stored = self._records.begin(key, fingerprint_of(request))
+            stored = await self._records.begin(key, fingerprint_of(request))
         except MessageInFlight:
             raise UpstreamFailure("message_in_flight", retry_after_seconds=_IN_FLIGHT_RETRY_SECONDS) from None
         except OtherContent:
             raise UpstreamFailure("idempotency_mismatch") from None
+        except RecordsUnavailable:
+            raise UpstreamFailure("idempotency_store_unavailable") from None
         if stored is not None:
             return stored
         if self._is_draining or self._calls >= self._max_calls:
-            self._records.forget(key)
+            await self._records.forget(key)
             if self._is_draining:
                 raise _shutting_down()
             raise UpstreamFailure("gateway_busy")

@@ -12,8 +12,7 @@ from litestar.types import ASGIApp
 from b2b_chat.contract.schemas import ChatMessage, ChatMetadata, ChatRequest
 from b2b_chat.gateway.answers import Answers
 from b2b_chat.gateway.errors import on_exception
-from b2b_chat.gateway.idempotency import MemoryRecords
-from b2b_chat.gateway.nonces import MemoryNonces
+from b2b_chat.gateway.memory import Memory
 from b2b_chat.gateway.openapi import documented, openapi_config
 from b2b_chat.gateway.routes import Gateway, chat, ping
 from b2b_chat.gateway.settings import GatewaySettings, load_settings
@@ -42,16 +41,15 @@ def create_app(settings: GatewaySettings | None = None, *, clock: Clock = utc_no
     if settings is None:
         settings = load_settings()
     configure_logging("gateway_api", level="DEBUG" if settings.debug else settings.log_level)
-    records = MemoryRecords(
-        ttl_seconds=settings.gateway_idempotency_ttl_seconds, capacity_bytes=settings.gateway_idempotency_max_bytes
-    )
-    answers = Answers(open_upstreams(settings), records, settings)
+    memory = Memory(settings, clock)
+    answers = Answers(open_upstreams(settings), memory.records, settings)
 
     @asynccontextmanager
     async def lifespan(_app: Litestar) -> AsyncIterator[None]:
         async with (
             metrics.exported(settings.metrics_host, settings.gateway_metrics_port, workers=settings.workers),
             tracing.exported("gateway_api", settings.otel_exporter_otlp_endpoint),
+            memory.kept(),
             drained_on_sigterm(lambda: answers.drain(settings.shutdown_grace_seconds)),
         ):
             yield
@@ -63,8 +61,7 @@ def create_app(settings: GatewaySettings | None = None, *, clock: Clock = utc_no
         timeout_seconds=settings.readiness_timeout_seconds,
     )
     app = _litestar(gateway, readiness, openapi_config=None, lifespan=[lifespan])
-    nonces = MemoryNonces(ttl_seconds=settings.gateway_nonce_ttl_seconds, capacity=settings.gateway_nonce_capacity)
-    return RequestId(SecurityHeaders(Verification(app, settings=settings, nonces=nonces, clock=clock)))
+    return RequestId(SecurityHeaders(Verification(app, settings=settings, nonces=memory.nonces, clock=clock)))
 
 
 def openapi_schema() -> dict[str, Any]:

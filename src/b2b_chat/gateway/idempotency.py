@@ -4,23 +4,30 @@ Only success is remembered. While a message is being answered, asking for it aga
 something else is refused as long as it is known.
 """
 
+import asyncio
 import hashlib
+import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Final, TypeAlias
+from contextlib import suppress
+from typing import Final, Protocol, TypeAlias
 from uuid import UUID
 
 import msgspec
+import structlog
 from msgspec import Struct
 
 from b2b_chat.contract.schemas import ChatRequest, ChatResult
+from b2b_chat.kit.valkey import Script, Valkey, ValkeyUnavailable
 
 Key: TypeAlias = tuple[UUID, UUID]
 """Company and message."""
 
 _RECORD_BYTES: Final = 1024
 """What an answer takes beside its text, generously."""
+
+log = structlog.get_logger(__name__)
 
 
 class MessageInFlight(Exception):
@@ -29,6 +36,36 @@ class MessageInFlight(Exception):
 
 class OtherContent(Exception):
     """The message's id stands for other content already."""
+
+
+class RecordsUnavailable(Exception):
+    """Nobody can tell now whether the message is known."""
+
+
+class Records(Protocol):
+    """The messages that are being answered, and for a while those that were.
+
+    It is bounded, and the oldest answer goes first. An answer that went early costs a second call to OpenAI if it is
+    asked for again, and nothing else: product_api charges a message once whatever happens here.
+    """
+
+    async def begin(self, key: Key, fingerprint: bytes) -> ChatResult | None:
+        """The stored answer; or None, and then the message is being answered until `finish` or `forget`.
+
+        Raises:
+            MessageInFlight: It is being answered already.
+            OtherContent: Its id stands for something else.
+            RecordsUnavailable: Nobody can tell.
+        """
+        ...
+
+    async def finish(self, key: Key, result: ChatResult) -> None:
+        """Remember the answer of a message that was begun."""
+        ...
+
+    async def forget(self, key: Key) -> None:
+        """Let a message that was begun, and not finished, be asked for again."""
+        ...
 
 
 class _Finished(Struct, frozen=True):
@@ -49,11 +86,7 @@ def fingerprint_of(request: ChatRequest) -> bytes:
 
 
 class MemoryRecords:
-    """The messages of one process: those being answered, and for a while those answered.
-
-    It is bounded, and the oldest answer goes first. An answer that went early costs a second call to OpenAI if it is
-    asked for again, and nothing else: product_api charges a message once whatever happens here.
-    """
+    """The messages of one process."""
 
     def __init__(self, *, ttl_seconds: float, capacity_bytes: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._ttl_seconds = ttl_seconds
@@ -63,7 +96,7 @@ class MemoryRecords:
         self._finished: OrderedDict[Key, _Finished] = OrderedDict()
         self._size_bytes = 0
 
-    def begin(self, key: Key, fingerprint: bytes) -> ChatResult | None:
+    async def begin(self, key: Key, fingerprint: bytes) -> ChatResult | None:
         """The stored answer; or None, and then the message is being answered until `finish` or `forget`.
 
         Raises:
@@ -82,14 +115,14 @@ class MemoryRecords:
         self._running[key] = fingerprint
         return None
 
-    def finish(self, key: Key, result: ChatResult) -> None:
+    async def finish(self, key: Key, result: ChatResult) -> None:
         """Remember the answer of a message that was begun."""
         size_bytes = len(result.text.encode()) + _RECORD_BYTES
         self._finished[key] = _Finished(self._running.pop(key), result, size_bytes, self._clock())
         self._size_bytes += size_bytes
         self._expire()
 
-    def forget(self, key: Key) -> None:
+    async def forget(self, key: Key) -> None:
         """Let a message that was begun, and not finished, be asked for again."""
         self._running.pop(key, None)
 
@@ -101,3 +134,146 @@ class MemoryRecords:
                 return
             del self._finished[key]
             self._size_bytes -= record.size_bytes
+
+
+_RUNNING: Final = b"r"
+_FINISHED: Final = b"f"
+_FINGERPRINT_BYTES: Final = 32
+_OWNER_BYTES: Final = 16
+_RENEWALS_PER_LEASE: Final = 3
+_INDEX_KEY: Final = "gateway:answers"
+_SIZE_KEY: Final = "gateway:answers:bytes"
+
+_RENEW: Final = Script("""
+for place, key in ipairs(KEYS) do
+  local known = redis.call('GET', key)
+  if known == ARGV[place + 1] then
+    redis.call('PEXPIRE', key, ARGV[1])
+  elseif not known then
+    redis.call('SET', key, ARGV[place + 1], 'PX', ARGV[1])
+  end
+end
+""")
+_FORGET: Final = Script("""
+if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
+""")
+# The index has a row for every answer, "<bytes> <key>" by the time it expires, to find the oldest when there are too
+# many bytes. Each end of a call clears a few rows away, more than it adds, so that none takes long.
+_FINISH: Final = Script("""
+local key, index, total = KEYS[1], KEYS[2], KEYS[3]
+local running, answer, ttl, capacity, size = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
+local known = redis.call('GET', key)
+if known and known ~= running then return end
+if ttl <= 0 then
+  redis.call('DEL', key)
+  return
+end
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+redis.call('SET', key, answer, 'PX', ttl)
+if redis.call('ZADD', index, now + ttl, size .. ' ' .. key) == 1 then redis.call('INCRBY', total, size) end
+for _ = 1, 32 do
+  local row, over_at = unpack(redis.call('ZRANGE', index, 0, 0, 'WITHSCORES'))
+  if not row then return end
+  local is_over = tonumber(over_at) <= now
+  if not is_over and tonumber(redis.call('GET', total)) <= capacity then return end
+  local bytes, of = string.match(row, '^(%d+) (.+)$')
+  redis.call('ZREM', index, row)
+  redis.call('DECRBY', total, bytes)
+  if not is_over then redis.call('DEL', of) end
+end
+""")
+
+
+class ValkeyRecords:
+    """The messages of all workers and machines of a gateway.
+
+    A message that is being answered has a lease, which its worker renews (`keep_leases`). A worker that is killed
+    renews nothing, and its messages may soon be asked for again. Each call has an owner's mark of its own, so that one
+    that lost its lease, by a stall or because Valkey lost its memory, never touches what another has begun since.
+
+    Args:
+        valkey: Holds the records.
+        ttl_seconds: How long an answer is kept; 0 keeps none.
+        capacity_bytes: Of all answers together.
+        lease_seconds: How long a message is taken for being answered after the last sign of life.
+    """
+
+    def __init__(self, valkey: Valkey, *, ttl_seconds: float, capacity_bytes: int, lease_seconds: float) -> None:
+        self._valkey = valkey
+        self._ttl_milliseconds = int(ttl_seconds * 1000)
+        self._capacity_bytes = capacity_bytes
+        self._lease_seconds = lease_seconds
+        self._lease_milliseconds = int(lease_seconds * 1000)
+        self._begun: dict[Key, bytes] = {}
+        self._forgetting: set[asyncio.Task[None]] = set()
+
+    async def begin(self, key: Key, fingerprint: bytes) -> ChatResult | None:
+        """The stored answer; or None, and then the message is being answered until `finish` or `forget`.
+
+        Raises:
+            MessageInFlight: It is being answered already.
+            OtherContent: Its id stands for something else.
+            RecordsUnavailable: Valkey does not answer.
+        """
+        mark = _RUNNING + fingerprint + secrets.token_bytes(_OWNER_BYTES)
+        try:
+            known = await self._valkey.ask("SET", _name(key), mark, "NX", "GET", "PX", self._lease_milliseconds)
+        except ValkeyUnavailable:
+            raise RecordsUnavailable from None
+        if known is None:
+            self._begun[key] = mark
+            return None
+        state, rest = known[:1], known[1:]
+        if rest[:_FINGERPRINT_BYTES] != fingerprint:
+            raise OtherContent
+        if state == _RUNNING:
+            raise MessageInFlight
+        return _decoder.decode(rest[_FINGERPRINT_BYTES:])
+
+    async def finish(self, key: Key, result: ChatResult) -> None:
+        """Remember the answer of a message that was begun. Where Valkey does not answer, the lease runs out instead."""
+        mark = self._begun.pop(key)
+        fingerprint = mark[1 : 1 + _FINGERPRINT_BYTES]
+        answer = _FINISHED + fingerprint + _encoder.encode(result)
+        try:
+            await self._valkey.run(
+                _FINISH,
+                (_name(key), _INDEX_KEY, _SIZE_KEY),
+                (mark, answer, self._ttl_milliseconds, self._capacity_bytes, len(result.text.encode()) + _RECORD_BYTES),
+            )
+        except ValkeyUnavailable:
+            log.warning("answer_not_kept", company_id=key[0], message_id=key[1])
+
+    async def forget(self, key: Key) -> None:
+        """Let a message that was begun, and not finished, be asked for again. A caller that is cancelled still does."""
+        mark = self._begun.pop(key, None)
+        if mark is None:
+            return
+        task = asyncio.create_task(self._forget(key, mark))
+        self._forgetting.add(task)
+        task.add_done_callback(self._forgetting.discard)
+        await asyncio.shield(task)
+
+    async def keep_leases(self) -> None:
+        """Renew the leases of what is being answered here, until cancelled."""
+        while True:
+            await asyncio.sleep(self._lease_seconds / _RENEWALS_PER_LEASE)
+            if self._begun:
+                with suppress(ValkeyUnavailable):
+                    names = [_name(key) for key in self._begun]
+                    await self._valkey.run(_RENEW, names, [self._lease_milliseconds, *self._begun.values()])
+
+    async def _forget(self, key: Key, mark: bytes) -> None:
+        with suppress(ValkeyUnavailable):
+            await self._valkey.run(_FORGET, [_name(key)], [mark])
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(ChatResult)
+
+
+def _name(key: Key) -> bytes:
+    """A message's key in Valkey."""
+    company_id, message_id = key
+    return b"gateway:message:" + company_id.bytes + message_id.bytes

@@ -3,9 +3,16 @@
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Protocol
+from contextlib import suppress
+from typing import Final, Protocol
 
+import structlog
 from prometheus_client import Gauge
+
+from b2b_chat.kit.clock import Clock, utc_now
+from b2b_chat.kit.valkey import Script, Valkey, ValkeyUnavailable
+
+log = structlog.get_logger(__name__)
 
 _NONCES = Gauge("gateway_nonces", "Nonces that are remembered.")
 _NONCE_CAPACITY = Gauge("gateway_nonces_max", "Nonces that can be remembered at once.")
@@ -18,8 +25,12 @@ class NonceStoreUnavailable(Exception):
 class NonceStore(Protocol):
     """Remembers nonces for at least twice the clock skew: so long can one signed call be valid."""
 
-    async def claim(self, nonce: bytes) -> bool:
+    async def claim(self, nonce: bytes, signed_at: int) -> bool:
         """Record a nonce and tell whether it is new. Of many claims of one nonce, one is told True.
+
+        Args:
+            nonce: That of a call whose signature and time are right.
+            signed_at: The call's timestamp, in unix seconds.
 
         Raises:
             NonceStoreUnavailable: The store cannot tell.
@@ -45,7 +56,7 @@ class MemoryNonces:
     def __len__(self) -> int:
         return len(self._seen_at)
 
-    async def claim(self, nonce: bytes) -> bool:
+    async def claim(self, nonce: bytes, signed_at: int) -> bool:  # noqa: ARG002 - what was forgotten was too old anyway
         """Record a nonce and tell whether it is new.
 
         Raises:
@@ -66,3 +77,92 @@ class MemoryNonces:
             if seen_at >= limit:
                 return
             del self._seen_at[nonce]
+
+
+_BORN_KEY: Final = "gateway:nonces"
+_NONCE_KEY: Final = b"gateway:nonce:"
+_CLOCKS_APART_SECONDS: Final = 1
+"""What the clocks of the gateways and of Valkey may differ by."""
+
+_NEW, _SEEN, _BORN, _FORGETFUL = 1, 0, -2, -3
+_CLAIM: Final = Script("""
+local history = string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)')
+local known, born_at = string.match(redis.call('GET', KEYS[1]) or '', '^(%x+) (.+)$')
+if known ~= history then
+  local memory = redis.call('INFO', 'memory')
+  local is_bounded = string.match(memory, 'maxmemory:(%d+)') ~= '0'
+  if is_bounded and string.match(memory, 'maxmemory_policy:([%w-]+)') ~= 'noeviction' then return -3 end
+  born_at = math.max(tonumber(ARGV[1]), tonumber(redis.call('TIME')[1]) + 1)
+  redis.call('SET', KEYS[1], history .. ' ' .. string.format('%.3f', born_at))
+  return -2
+end
+if tonumber(ARGV[2]) <= tonumber(born_at) + tonumber(ARGV[3]) then return -1 end
+if redis.call('SET', KEYS[2], '', 'NX', 'PX', ARGV[4]) then return 1 end
+return 0
+""")
+
+
+class ValkeyNonces:
+    """Nonces that all workers and machines of a gateway share, at one round trip a call.
+
+    Valkey can lose what it holds: by FLUSHALL, by a restart (also one from disk, which lacks the last second), by
+    failing over to a replica that had not heard all. So beside the nonces there is a key that tells when the store was
+    born, and in which history of Valkey's: `master_replid`, which Valkey changes at each start and each failover. The
+    script looks at that first. Where the key is gone or tells of another history, the store is born now.
+
+    No call is let in twice. Suppose one is, at moments a < b. Its nonce was recorded at a and is not there at b.
+
+    * It may have expired. It lives for the clock skew twice, and longer by what a claim may wait and clocks may differ.
+      By then the timestamp is outside the skew, which is checked before.
+    * It may have been lost at a moment e between a and b. What loses nonces also loses the key beside them or begins
+      another history, so the store in use at b was born after e, at a time not before that of any gateway's clock at a,
+      give or take what clocks differ by. At a the call's timestamp was at most the clock skew ahead of the clock. So it
+      is not after the birth by more than skew and difference, and such calls are refused.
+
+    A caller whose clock is right is thus refused for about the clock skew after Valkey lost its memory, retryably. The
+    script runs as one step, so this holds whatever workers race. What it needs: one primary at a time, clocks that keep
+    together, and a Valkey that throws no living keys out, which is checked at each birth.
+
+    Args:
+        valkey: Holds the nonces.
+        ttl_seconds: How long; at least twice the skew.
+        skew_seconds: What timestamps may differ by from the clock.
+        timeout_seconds: How long a claim may wait for Valkey.
+        clock: By which signatures are judged.
+    """
+
+    def __init__(
+        self, valkey: Valkey, *, ttl_seconds: int, skew_seconds: int, timeout_seconds: float, clock: Clock = utc_now
+    ) -> None:
+        self._valkey = valkey
+        self._clock = clock
+        self._young_seconds = skew_seconds + _CLOCKS_APART_SECONDS
+        self._kept_milliseconds = int((ttl_seconds + _CLOCKS_APART_SECONDS + timeout_seconds) * 1000)
+
+    async def claim(self, nonce: bytes, signed_at: int) -> bool:
+        """Record a nonce and tell whether it is new.
+
+        Raises:
+            NonceStoreUnavailable: Valkey does not answer, or is so new that this call may have been let in before.
+        """
+        now = self._clock().timestamp()
+        try:
+            outcome = await self._valkey.run(
+                _CLAIM,
+                (_BORN_KEY, _NONCE_KEY + nonce),
+                (now, signed_at, self._young_seconds, self._kept_milliseconds),
+            )
+        except ValkeyUnavailable:
+            raise NonceStoreUnavailable from None
+        if outcome == _BORN:
+            log.warning("nonce_store_empty")
+        elif outcome == _FORGETFUL:
+            log.error("nonce_store_evicts", variable="VALKEY_URL")
+        if outcome < _SEEN:
+            raise NonceStoreUnavailable
+        return bool(outcome == _NEW)
+
+    async def notice_loss(self) -> None:
+        """See to it that an empty store is noticed soon, and not by the first call: refusals end so much earlier."""
+        with suppress(NonceStoreUnavailable):
+            await self.claim(b"", 0)

@@ -8,6 +8,13 @@ from typing import Annotated, Final, Literal
 from msgspec import Meta, Struct
 
 from b2b_chat.kit.settings import Secret, listen_address_problem, load, secret_problems, url_problem
+from b2b_chat.kit.valkey import (
+    ValkeyCaFile,
+    ValkeyMaxConnections,
+    ValkeyTimeoutSeconds,
+    ValkeyUrl,
+    valkey_problems,
+)
 
 _PLACEHOLDER_KEY = re.compile(r"change.?me|placeholder|example|your[-_ ]|\.\.\.|<", re.IGNORECASE)
 _HEADER_VALUE = re.compile(r"[!-~]+")
@@ -39,7 +46,11 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     otel_exporter_otlp_endpoint: Annotated[
         str | None, Meta(description="Where traces go by OTLP over HTTP, as http://127.0.0.1:4318. None without it.")
     ] = None
-    workers: Annotated[int, Meta(ge=1, le=64, description="Processes. More than one needs nonces that they share.")] = 1
+    workers: Annotated[int, Meta(ge=1, le=64, description="Processes. More than one share VALKEY_URL.")] = 1
+    valkey_url: ValkeyUrl = None
+    valkey_ca_file: ValkeyCaFile = None
+    valkey_timeout_seconds: ValkeyTimeoutSeconds = 1.0
+    valkey_max_connections: ValkeyMaxConnections = 64
     shutdown_grace_seconds: Annotated[
         int, Meta(ge=1, le=3600, description="Seconds that running answers have to end after SIGTERM.")
     ] = 30
@@ -56,7 +67,11 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     ] = 180
     gateway_nonce_capacity: Annotated[
         int,
-        Meta(ge=1, le=100_000_000, description="Nonces remembered at once, about 250 bytes each; when full: 503."),
+        Meta(
+            ge=1,
+            le=100_000_000,
+            description="Nonces remembered at once, about 250 bytes each; when full: 503. Valkey has its own limit.",
+        ),
     ] = 500_000
     gateway_max_body_bytes: Annotated[
         int, Meta(ge=1024, le=67_108_864, description="Bytes of the largest body accepted.")
@@ -68,6 +83,15 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     gateway_idempotency_max_bytes: Annotated[
         int, Meta(ge=0, le=17_179_869_184, description="Bytes of answers kept at most; the oldest goes first.")
     ] = 134_217_728
+
+    gateway_in_flight_lease_seconds: Annotated[
+        float,
+        Meta(
+            ge=0.5,
+            le=300,
+            description="Seconds after which the message of a worker that was killed may be asked for again.",
+        ),
+    ] = 4.0
 
     openai_api_key: Annotated[Secret, Meta(description="OpenAI's key; only this app has it.")]
     openai_base_url: Annotated[str, Meta(description="Where `/chat/completions` is; https unless on this machine.")] = (
@@ -148,8 +172,7 @@ def check(settings: GatewaySettings) -> Iterator[str]:
             "GATEWAY_NONCE_TTL_SECONDS must be at least twice GATEWAY_CLOCK_SKEW_SECONDS: a call stays valid for so "
             "long after its nonce was seen."
         )
-    if settings.workers > 1:
-        yield "WORKERS must be 1: more need nonces shared in Valkey, which this version cannot do yet."
+    yield from valkey_problems(settings)
     host_problem = listen_address_problem("GATEWAY_HOST", settings.gateway_host)
     if host_problem is not None:
         yield host_problem

@@ -105,7 +105,7 @@ class Verification:
                 self._verify(signature, scope, path, body)
             except InvalidSignature:
                 self._verify(signature, scope, path + b"?", body)
-        if not await self._nonces.claim(signature.nonce):
+        if not await self._nonces.claim(signature.nonce, int(signature.timestamp)):
             raise ReplayedNonce
 
     def _verify(self, signature: Signature, scope: HTTPScope, target: bytes, body: bytes) -> None:

@@ -7,17 +7,21 @@ from typing import Any
 
 import structlog
 
-from b2b_chat.kit.database import is_outage
 from b2b_chat.kit.metrics import BACKGROUND_FAILURES
 
 log = structlog.get_logger(__name__)
 
 
-async def repeat(work: Callable[[], Awaitable[object]], *, every_seconds: float) -> None:
+async def repeat(
+    work: Callable[[], Awaitable[object]],
+    *,
+    every_seconds: float,
+    is_outage: Callable[[BaseException], bool] = lambda _: False,
+) -> None:
     """Do a piece of work again and again until cancelled, with a pause after each.
 
     A failure is logged and does not end the repetition: an outage of the database passes, and a defect in one piece of
-    work must not stop the ones after it.
+    work must not stop the ones after it. `is_outage` tells the two apart, for work on the database.
     """
     while True:
         try:

@@ -3,7 +3,7 @@
 import asyncio
 import gc
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from typing import Any, Final
 
 from litestar import Litestar, Router
@@ -24,10 +24,13 @@ from b2b_chat.kit.logging import configure_logging
 from b2b_chat.kit.openapi import ExactStructs
 from b2b_chat.kit.request_id import RequestId
 from b2b_chat.kit.security_headers import SecurityHeaders
+from b2b_chat.kit.valkey import valkey_of
 from b2b_chat.product.administration import ADMINISTRATION_ROUTES, Administration
 from b2b_chat.product.audit.refusals import refusal_recorder
 from b2b_chat.product.bodies import JsonRequest
 from b2b_chat.product.chat.conversations import Conversations
+from b2b_chat.product.chat.relay.options import RelayOptions
+from b2b_chat.product.chat.relay.service import Relay
 from b2b_chat.product.chat.repository import RunRepository
 from b2b_chat.product.chat.routes import ChatRoutes, ConversationRoutes, Entrance, StreamOptions
 from b2b_chat.product.chat.runs import RunOptions, Runs
@@ -40,6 +43,7 @@ from b2b_chat.product.errors import documents, refuse
 from b2b_chat.product.gateway_client import GatewayClient, GatewayOptions
 from b2b_chat.product.guards import provide_viewer
 from b2b_chat.product.identity.routes import LoginRoutes, MeRoutes
+from b2b_chat.product.limits.valkey import WindowsInValkey
 from b2b_chat.product.people import People
 from b2b_chat.product.readiness import readiness_of
 from b2b_chat.product.settings import ProductSettings, load_settings
@@ -72,7 +76,8 @@ def create_litestar(settings: ProductSettings) -> Litestar:
         repository, gateway, prices, RunOptions(settings.chat_lease_seconds, settings.chat_resume_window_seconds)
     )
     transaction = transaction_factory(database)
-    people = People(settings, database, transaction)
+    valkey = valkey_of(settings)
+    people = People(settings, database, transaction, windows=WindowsInValkey(valkey) if valkey else None)
     administration = Administration(settings, transaction, people.outbox, people.limits)
     limits = ChatLimits(
         context_messages=settings.chat_context_limit,
@@ -80,7 +85,8 @@ def create_litestar(settings: ProductSettings) -> Litestar:
         max_completion_tokens=settings.chat_max_completion_tokens,
         min_completion_tokens=settings.chat_min_completion_tokens,
     )
-    chat = Chat(repository, runs, prices, limits)
+    relay = None if valkey is None else Relay(valkey, runs, relay_options(settings))
+    chat = Chat(repository, runs, prices, limits, None if relay is None else relay.following)
     readiness = readiness_of(settings, database, gateway, chat)
     stream_options = StreamOptions(settings.sse_keep_alive_seconds)
 
@@ -97,6 +103,7 @@ def create_litestar(settings: ProductSettings) -> Litestar:
             async with (
                 metrics.exported(settings.metrics_host, settings.product_metrics_port, workers=settings.workers),
                 tracing.exported("product_api", settings.otel_exporter_otlp_endpoint),
+                nullcontext() if relay is None else relay.open(),
                 running(*people.background()),
                 drained_on_sigterm(lambda: chat.drain(settings.shutdown_grace_seconds)),
             ):
@@ -108,6 +115,8 @@ def create_litestar(settings: ProductSettings) -> Litestar:
             await gateway.close()
             await people.finish()
             await database.close()
+            if valkey is not None:
+                await valkey.close()
 
     return Litestar(
         route_handlers=[
@@ -157,6 +166,15 @@ def open_database(settings: ProductSettings) -> Database:
         acquire_seconds=settings.database_acquire_timeout_seconds,
         statement_seconds=settings.database_statement_timeout_seconds,
         pgbouncer=settings.database_pgbouncer,
+    )
+
+
+def relay_options(settings: ProductSettings) -> RelayOptions:
+    """How runs of other processes are followed."""
+    return RelayOptions(
+        heartbeat_seconds=settings.relay_heartbeat_seconds,
+        ask_timeout_seconds=settings.relay_ask_timeout_seconds,
+        unheard_chars=settings.relay_unheard_chars,
     )
 
 

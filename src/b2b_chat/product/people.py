@@ -1,16 +1,15 @@
 """What is composed of identity, mail and limits: who may come in, and the letters that bring them."""
 
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import timedelta
 from functools import partial
 from typing import Any, Final
 
 import structlog
-from limits.aio.storage import Storage
 
 from b2b_chat.kit.background import repeat
 from b2b_chat.kit.clock import Clock, utc_now
-from b2b_chat.kit.database import DATABASE_OUTAGES, Database
+from b2b_chat.kit.database import DATABASE_OUTAGES, Database, is_outage
 from b2b_chat.kit.keyed_hash import KeyedHash
 from b2b_chat.product.guards import Gatekeeper
 from b2b_chat.product.identity.cookies import SessionCookie
@@ -21,6 +20,7 @@ from b2b_chat.product.identity.sessions import Lifetime, Sessions
 from b2b_chat.product.limits.client_ip import ClientIp, parse_networks
 from b2b_chat.product.limits.memory import WindowsInMemory
 from b2b_chat.product.limits.service import Limits, Rates
+from b2b_chat.product.limits.windows import Windows
 from b2b_chat.product.mail.sender import Sender
 from b2b_chat.product.mail.service import Outbox, Seal
 from b2b_chat.product.mail.smtp import Smtp, SmtpOptions
@@ -47,7 +47,7 @@ class People:
         database: Open it before the services are used.
         transaction: Opens a transaction in it.
         clock: Tells the time.
-        counters: Where the hits of rate limits are counted.
+        windows: Where the hits of rate limits are counted; in memory unless told.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class People:
         transaction: TransactionFactory,
         *,
         clock: Clock = utc_now,
-        counters: Storage | None = None,
+        windows: Windows | None = None,
     ) -> None:
         self._settings = settings
         self._transaction = transaction
@@ -65,7 +65,7 @@ class People:
         self._last_use = LastUse(database, clock)
         self._seal = Seal(settings.auth_token_secret, settings.auth_token_secret_previous)
         self.outbox = Outbox(self._seal, clock)
-        self.limits = Limits(counters or WindowsInMemory(), _rates(settings))
+        self.limits = Limits(windows or WindowsInMemory(), _rates(settings))
         self.client_ip = ClientIp(parse_networks(settings.trusted_proxies))
         self.session_cookie = SessionCookie(
             settings.cookie_secure, settings.cookie_samesite, settings.session_absolute_seconds
@@ -95,9 +95,9 @@ class People:
         """The work that goes on beside the requests."""
         poll_seconds = self._settings.mail_poll_seconds
         work = [
-            repeat(self.logins.decide_requested, every_seconds=poll_seconds),
-            repeat(self._last_use.write, every_seconds=_NOTE_USES_EVERY_SECONDS),
-            repeat(self._forget_old, every_seconds=_FORGET_EVERY_SECONDS),
+            _repeat(self.logins.decide_requested, every_seconds=poll_seconds),
+            _repeat(self._last_use.write, every_seconds=_NOTE_USES_EVERY_SECONDS),
+            _repeat(self._forget_old, every_seconds=_FORGET_EVERY_SECONDS),
         ]
         if self._settings.product_metrics_port:
             measure = partial(self.outbox.measure, self._transaction)
@@ -107,7 +107,7 @@ class People:
             log.warning("mail_not_configured")
         else:
             sender = Sender(self._transaction, self._seal, Smtp(smtp), self._settings.email_from, self._clock)
-            work.append(repeat(sender.send_due, every_seconds=poll_seconds))
+            work.append(_repeat(sender.send_due, every_seconds=poll_seconds))
         return work
 
     async def finish(self) -> None:
@@ -123,6 +123,10 @@ class People:
             await tx.challenges.forget(expired_before=now - _KEEP_CHALLENGES)
             await tx.sessions.forget(expired_before=now - _KEEP)
             await tx.mails.forget(resolved_before=now - _KEEP)
+
+
+def _repeat(work: Callable[[], Awaitable[object]], *, every_seconds: float) -> Coroutine[Any, Any, None]:
+    return repeat(work, every_seconds=every_seconds, is_outage=is_outage)
 
 
 def smtp_options(settings: ProductSettings) -> SmtpOptions | None:
@@ -158,4 +162,5 @@ def _rates(settings: ProductSettings) -> Rates:
         link_per_email_and_ip_and_hour=settings.login_mails_per_email_ip_hour,
         link_per_email_and_hour=settings.login_mails_per_email_hour,
         invite_per_company_and_hour=settings.invite_mails_per_company_hour,
+        chat_local_percent=settings.chat_local_limit_percent,
     )

@@ -12,6 +12,13 @@ from msgspec import Meta, Struct
 
 from b2b_chat.kit.database import is_postgresql_url
 from b2b_chat.kit.settings import Secret, listen_address_problem, load, url_problem
+from b2b_chat.kit.valkey import (
+    ValkeyCaFile,
+    ValkeyMaxConnections,
+    ValkeyTimeoutSeconds,
+    ValkeyUrl,
+    valkey_problems,
+)
 from b2b_chat.product.limits.client_ip import parse_networks
 from b2b_chat.product.safety import unsafe_in_production
 
@@ -75,7 +82,11 @@ class ProductSettings(Struct, frozen=True):
         str | None,
         Meta(description="Where traces go by OTLP over HTTP, as http://127.0.0.1:4318; none without"),
     ] = None
-    workers: Annotated[int, Meta(ge=1, le=64, description="Processes; more than one needs shared state")] = 1
+    workers: Annotated[int, Meta(ge=1, le=64, description="Processes; more than one share VALKEY_URL")] = 1
+    valkey_url: ValkeyUrl = None
+    valkey_ca_file: ValkeyCaFile = None
+    valkey_timeout_seconds: ValkeyTimeoutSeconds = 1.0
+    valkey_max_connections: ValkeyMaxConnections = 64
     max_body_bytes: Annotated[int, Meta(ge=1024, le=16_777_216, description="Largest request body, bytes")] = 1_048_576
     shutdown_grace_seconds: Annotated[
         int, Meta(ge=0, le=600, description="How long running answers may finish after SIGTERM, seconds")
@@ -138,6 +149,10 @@ class ProductSettings(Struct, frozen=True):
     chat_rpm_per_company: Annotated[int, Meta(ge=1, le=10_000_000, description="Chats of a company, per minute")] = 600
     chat_rpm_per_user: Annotated[int, Meta(ge=1, le=10_000_000, description="Chats of a user, per minute")] = 60
     chat_rpm_per_ip: Annotated[int, Meta(ge=1, le=10_000_000, description="Chats from an IP, per minute")] = 300
+    chat_local_limit_percent: Annotated[
+        int,
+        Meta(ge=1, le=100, description="Share of the chat limits that a process admits while Valkey is away, percent"),
+    ] = 10
     login_rpm_per_ip: Annotated[
         int,
         Meta(
@@ -197,6 +212,20 @@ class ProductSettings(Struct, frozen=True):
     chat_lease_seconds: Annotated[
         float, Meta(ge=1, le=600, description="A run whose process is silent so long is given up, seconds")
     ] = 30.0
+    relay_heartbeat_seconds: Annotated[
+        float,
+        Meta(
+            ge=0.05,
+            le=60,
+            description="How often a process tells those that it shares a run with that it lives, seconds",
+        ),
+    ] = 2.0
+    relay_ask_timeout_seconds: Annotated[
+        float, Meta(ge=0.05, le=30, description="Longest wait for the process that writes a run to answer, seconds")
+    ] = 1.0
+    relay_unheard_chars: Annotated[
+        int, Meta(ge=1024, le=16_777_216, description="Text on its way to a process that follows a run, characters")
+    ] = 65_536
     sse_keep_alive_seconds: Annotated[
         float, Meta(ge=1, le=300, description="Silence after which a stream sends a comment, seconds")
     ] = 15.0
@@ -236,8 +265,7 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> ProductSettings:
 
 def check(settings: ProductSettings) -> Iterator[str]:
     """What no single variable shows."""
-    if settings.workers > 1:
-        yield "WORKERS must be 1: more than one process needs shared state, which this release does not have."
+    yield from valkey_problems(settings)
     if not is_postgresql_url(settings.database_url.reveal()):
         yield "DATABASE_URL must be as postgresql://user:password@host:5432/name, with %40 for an @ in the password."
     yield from _address_problems(settings)

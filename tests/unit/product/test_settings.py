@@ -73,7 +73,14 @@ def test_production_refuses_what_is_not(variables: dict[str, str], named: list[s
 @pytest.mark.parametrize(
     ("variables", "named"),
     [
-        ({"WORKERS": "2"}, "WORKERS"),
+        ({"WORKERS": "2"}, "VALKEY_URL"),
+        ({"VALKEY_URL": "http://cache.internal"}, "VALKEY_URL"),
+        ({"VALKEY_URL": "valkey://"}, "VALKEY_URL"),
+        ({"VALKEY_URL": "valkey://cache.internal/zero"}, "VALKEY_URL"),
+        ({"VALKEY_URL": "valkey://cache.internal:none/0"}, "VALKEY_URL"),
+        ({"VALKEY_URL": "valkeys://cache.internal?ssl_cert_reqs=none"}, "VALKEY_URL"),
+        ({"VALKEY_URL": "unix://"}, "VALKEY_URL"),
+        ({"VALKEY_TIMEOUT_SECONDS": "0"}, "VALKEY_TIMEOUT_SECONDS"),
         ({"WORKERS": "0"}, "WORKERS"),
         ({"PRODUCT_PORT": "65536"}, "PRODUCT_PORT"),
         ({"GATEWAY_URL": "canary.test:8001"}, "GATEWAY_URL"),

@@ -69,6 +69,8 @@ async def events_of(run: Run, after: Place | None = None) -> AsyncGenerator[byte
         elif run.outcome is not None:
             yield _last_event(run, offset)
             return
+        elif run.is_cut:  # a stream without an end is to be followed anew
+            return
 
 
 def _last_event(run: Run, offset: int) -> bytes:

@@ -18,7 +18,7 @@ from b2b_chat.product.chat.conversations import ConversationNotFound, Conversati
 from b2b_chat.product.chat.events import EVENT_ID, Place, events_of, read_event_id
 from b2b_chat.product.chat.failures import ANSWER_FAILURES, ClientDisconnected
 from b2b_chat.product.chat.openapi import AnsweringOperation, FollowingOperation
-from b2b_chat.product.chat.run import Run
+from b2b_chat.product.chat.run import MessageInProgress, Run
 from b2b_chat.product.chat.schemas import ChatAnswer, ChatSend, Conversation, Message
 from b2b_chat.product.chat.service import (
     AnswerNotFound,
@@ -26,7 +26,6 @@ from b2b_chat.product.chat.service import (
     ConversationBusy,
     EmptyText,
     IdempotencyConflict,
-    MessageInProgress,
     NothingToStop,
     ShuttingDown,
     TextTooLong,

@@ -7,11 +7,22 @@ import asyncio
 from collections.abc import Callable
 from uuid import UUID
 
+from b2b_chat.kit.errors import Refusal
 from b2b_chat.product.chat.schemas import ChatAnswer
 from b2b_chat.product.gateway_client import AnswerFailed
 
 _UNSTORABLE = {0: "\N{REPLACEMENT CHARACTER}"}
 """PostgreSQL cannot store NUL in a text."""
+
+
+class MessageInProgress(Refusal):
+    """The answer is being written elsewhere, or its process ended and its lease has not yet run out."""
+
+    code, status = "message_in_progress", 409
+    message = "This message is being answered. Send it again a little later."
+
+    def __init__(self) -> None:
+        super().__init__(headers={"Retry-After": "2"})
 
 
 class Run:
@@ -27,6 +38,8 @@ class Run:
         self.attempt = 1
         self.pieces: list[str] = []
         self.outcome: ChatAnswer | AnswerFailed | None = None
+        self.is_cut = False
+        """Whether this process tells no more of it, though it has not ended."""
         self.on_unread: Callable[[], None] = lambda: None
         self._readers = 0
         self.departures = 0
@@ -53,9 +66,14 @@ class Run:
         self.outcome = outcome
         self._wake()
 
+    def cut(self) -> None:
+        """Send the readers away: the run goes on in another process, where they may follow it."""
+        self.is_cut = True
+        self._wake()
+
     async def changed(self, seen: int) -> None:
-        """Return when there are more than `seen` pieces, or the run has ended."""
-        if self.outcome is None and len(self.pieces) <= seen:
+        """Return when there are more than `seen` pieces, or the run has ended or is cut."""
+        if self.outcome is None and not self.is_cut and len(self.pieces) <= seen:
             waiting = asyncio.get_running_loop().create_future()
             self._waiting.append(waiting)
             await waiting
@@ -65,8 +83,11 @@ class Run:
 
         Raises:
             AnswerFailed: There is none.
+            MessageInProgress: It was cut here.
         """
         while self.outcome is None:
+            if self.is_cut:
+                raise MessageInProgress
             await self.changed(len(self.pieces))
         if isinstance(self.outcome, AnswerFailed):
             raise self.outcome

@@ -103,12 +103,16 @@ class Runs:
     async def join(self, assistant_message_id: UUID) -> Run | None:
         """The run as `find` knows it; one that is being given up is waited for, and then is none."""
         run = self._runs.get(assistant_message_id)
-        live = self._live.get(assistant_message_id)
-        if run is None or live is None or live.failure is None:
+        if run is None or not self.is_given_up(assistant_message_id):
             return run
         with suppress(AnswerFailed):
             await run.ended()
         return None
+
+    def is_given_up(self, assistant_message_id: UUID) -> bool:
+        """Whether the answer is about to fail: it is no run to join any more."""
+        live = self._live.get(assistant_message_id)
+        return live is not None and live.failure is not None
 
     @property
     def live(self) -> list[UUID]:

@@ -1,5 +1,6 @@
 """Sending messages, and reading what was said."""
 
+import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -16,8 +17,9 @@ from b2b_chat.kit.errors import Refusal
 from b2b_chat.product.chat.conversations import ConversationNotFound
 from b2b_chat.product.chat.failures import stored_failure
 from b2b_chat.product.chat.models import MessageStatus
+from b2b_chat.product.chat.relay.following import Following
 from b2b_chat.product.chat.repository import AlreadySent, Question, RunInProgress, RunRepository, Sent
-from b2b_chat.product.chat.run import Run
+from b2b_chat.product.chat.run import MessageInProgress, Run
 from b2b_chat.product.chat.runs import Runs
 from b2b_chat.product.chat.schemas import AnswerUsage, ChatAnswer, ChatSend
 from b2b_chat.product.credits.pricing import Prices, max_prompt_tokens
@@ -43,16 +45,6 @@ class ConversationBusy(Refusal):
 
     def __init__(self) -> None:
         super().__init__(headers={"Retry-After": "1"})
-
-
-class MessageInProgress(Refusal):
-    """The answer is being written elsewhere, or its process ended and its lease has not yet run out."""
-
-    code, status = "message_in_progress", 409
-    message = "This message is being answered. Send it again a little later."
-
-    def __init__(self) -> None:
-        super().__init__(headers={"Retry-After": "2"})
 
 
 class AnswerNotFound(Refusal):
@@ -109,8 +101,16 @@ class ChatLimits(Struct, frozen=True):
 class Chat:
     """Sending messages to the assistant."""
 
-    def __init__(self, repository: RunRepository, runs: Runs, prices: Prices, limits: ChatLimits) -> None:
+    def __init__(
+        self,
+        repository: RunRepository,
+        runs: Runs,
+        prices: Prices,
+        limits: ChatLimits,
+        elsewhere: Following | None = None,
+    ) -> None:
         self._is_draining = False
+        self._elsewhere = elsewhere
         self._repository = repository
         self._runs = runs
         self._prices = prices
@@ -131,7 +131,7 @@ class Chat:
             IdempotencyConflict: The id was used for another message.
             ConversationNotFound: The conversation is not the viewer's.
             ConversationBusy: Its last message is still being answered.
-            MessageInProgress: The same message is being answered by another process.
+            MessageInProgress: The same message is being answered by another process, which cannot be followed.
             InsufficientCredits: Nothing is left to pay with.
         """
         if self._is_draining:
@@ -155,14 +155,22 @@ class Chat:
         except MessageInProgress:
             # The answer may have ended between the look into the database and the one into the runs; look again.
             sent = await self._repository.find_sent(viewer.user_id, message.client_message_id) or sent
+        try:
             return await self._send_again(viewer, message, sent, stream=stream)
+        except MessageInProgress:
+            run = self._follow_elsewhere(viewer, sent)
+            if self._elsewhere is not None and await self._elsewhere.is_joined(run):
+                return run
+        # It has ended, or was just being given up there: now the database knows.
+        sent = await self._repository.find_sent(viewer.user_id, message.client_message_id) or sent
+        return await self._send_again(viewer, message, sent, stream=stream)
 
     async def follow(self, viewer: Viewer, assistant_message_id: UUID) -> Run:
         """The run of one of the viewer's answers, whether it is being written or was stored long ago.
 
         Raises:
             AnswerNotFound: It is not the viewer's.
-            MessageInProgress: Another process is writing it, or was until it ended.
+            MessageInProgress: Another process is writing it, or was until it ended, and it cannot be followed.
         """
         sent = await self._find_answer(viewer, assistant_message_id)
         running = self._runs.find(assistant_message_id)
@@ -172,24 +180,29 @@ class Chat:
             # It may have ended between the look into the database and the one into the runs; look again.
             sent = await self._find_answer(viewer, assistant_message_id)
         if sent.status in {MessageStatus.PENDING, MessageStatus.STREAMING}:
-            raise MessageInProgress
-        outcome = stored_failure(sent.error_code) if sent.status == MessageStatus.ERROR else _stored_answer(sent)
-        return _stored_run(viewer, sent, outcome)
+            return self._follow_elsewhere(viewer, sent)
+        return _told_run(viewer, sent)
 
     async def stop(self, viewer: Viewer, assistant_message_id: UUID) -> ChatAnswer:
         """End an answer that is being written, and keep and charge what there is of it; else tell how it ended.
 
         Raises:
             AnswerNotFound: It is not the viewer's.
-            MessageInProgress: Another process is writing it.
+            MessageInProgress: Another process is writing it, and cannot be reached.
             NothingToStop: It has failed.
         """
         run = await self.follow(viewer, assistant_message_id)
-        self._runs.stop(assistant_message_id)
+        run.attach()
         try:
+            if self._runs.find(assistant_message_id) is run:
+                self._runs.stop(assistant_message_id)
+            elif self._elsewhere is not None and run.outcome is None:
+                await self._elsewhere.stop(run)
             return await run.ended()
         except AnswerFailed:
             raise NothingToStop from None
+        finally:
+            run.detach()
 
     @property
     def is_draining(self) -> bool:
@@ -199,7 +212,20 @@ class Chat:
     async def drain(self, grace_seconds: float) -> None:
         """Take no new messages, let the running answers finish for a while, and interrupt the rest."""
         self._is_draining = True
-        await self._runs.drain(grace_seconds)
+        draining = [self._runs.drain(grace_seconds)]
+        if self._elsewhere is not None:
+            draining.append(self._elsewhere.drain(grace_seconds))
+        await asyncio.gather(*draining)
+
+    def _follow_elsewhere(self, viewer: Viewer, sent: Sent) -> Run:
+        """The run of an answer that another process writes."""
+        if self._elsewhere is None:
+            raise MessageInProgress
+
+        async def look() -> Run:
+            return _told_run(viewer, await self._find_answer(viewer, sent.assistant_message_id))
+
+        return self._elsewhere.follow(_run_of(viewer, sent), look)
 
     async def _find_answer(self, viewer: Viewer, assistant_message_id: UUID) -> Sent:
         sent = await self._repository.find_answer(viewer.company_id, viewer.user_id, assistant_message_id)
@@ -238,7 +264,7 @@ class Chat:
 
     async def _send_again(self, viewer: Viewer, message: ChatSend, sent: Sent, *, stream: bool) -> Run:
         if sent.status in {MessageStatus.COMPLETED, MessageStatus.STOPPED}:
-            return _stored_run(viewer, sent, _stored_answer(sent))
+            return _told_run(viewer, sent)
         running = await self._runs.join(sent.assistant_message_id)
         if running is not None:
             return running
@@ -249,6 +275,7 @@ class Chat:
     async def _retry(self, viewer: Viewer, message: ChatSend, sent: Sent, *, stream: bool) -> Run:
         """Try a failed answer anew, under the ids that it had."""
         run = _run_of(viewer, sent)
+        run.attempt += 1
         with self._reserved(run):
             context = await self._context(viewer, sent.conversation_id, before=sent.user_message_id)
             messages = [*context, ChatMessage("user", message.text)]
@@ -313,21 +340,23 @@ def _fingerprint(company_id: UUID, message: ChatSend) -> bytes:
 
 
 def _run_of(viewer: Viewer, sent: Sent) -> Run:
-    return Run(
+    run = Run(
         company_id=viewer.company_id,
         conversation_id=sent.conversation_id,
         user_message_id=sent.user_message_id,
         assistant_message_id=sent.assistant_message_id,
     )
-
-
-def _stored_run(viewer: Viewer, sent: Sent, outcome: ChatAnswer | AnswerFailed) -> Run:
-    """A run that has ended, as if it had been followed here all the time."""
-    run = _run_of(viewer, sent)
     run.attempt = sent.attempt
-    if sent.text:
-        run.publish(sent.text)
-    run.finish(outcome)
+    return run
+
+
+def _told_run(viewer: Viewer, sent: Sent) -> Run:
+    """What the database tells of a run; one that has ended is as if it had been followed here all the time."""
+    run = _run_of(viewer, sent)
+    if sent.status not in {MessageStatus.PENDING, MessageStatus.STREAMING}:
+        if sent.text:
+            run.publish(sent.text)
+        run.finish(stored_failure(sent.error_code) if sent.status == MessageStatus.ERROR else _stored_answer(sent))
     return run
 
 

@@ -5,15 +5,15 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from limits import RateLimitItem, RateLimitItemPerHour, RateLimitItemPerMinute
-from limits.aio.storage import Storage
-from limits.aio.strategies import MovingWindowRateLimiter
-from msgspec import Struct
+from limits import RateLimitItemPerHour, RateLimitItemPerMinute
+from msgspec import Struct, structs
 from prometheus_client import Counter
 
 from b2b_chat.kit.errors import Refusal
 from b2b_chat.product.identity.viewer import Viewer
 from b2b_chat.product.limits.client_ip import limited_as
+from b2b_chat.product.limits.memory import WindowsInMemory
+from b2b_chat.product.limits.windows import Window, Windows, WindowsUnavailable
 
 Headers = dict[str, str]
 
@@ -32,6 +32,16 @@ class RateLimited(Refusal):
         super().__init__(headers={"Retry-After": str(retry_after_seconds), **(headers or {})})
 
 
+class LimitsUnavailable(Refusal):
+    """Whether there are too many requests cannot be told now, and without that nobody may sign in or invite."""
+
+    code, status = "limits_unavailable", 503
+    message = "This cannot be done now. Try again in a moment."
+
+    def __init__(self) -> None:
+        super().__init__(headers={"Retry-After": "2"})
+
+
 class Rates(Struct, frozen=True):
     """How many requests there may be."""
 
@@ -42,12 +52,13 @@ class Rates(Struct, frozen=True):
     link_per_email_and_ip_and_hour: int
     link_per_email_and_hour: int
     invite_per_company_and_hour: int
+    chat_local_percent: int
+    """The share of the chat limits that a process admits by its own count while the shared one is away."""
 
 
-class _Quota(Struct, frozen=True):
-    name: str
-    item: RateLimitItem
-    key: str
+class _Quota(Window, frozen=True):
+    label: str
+    """What it is called in the answer's headers."""
 
 
 class ChatAdmission:
@@ -76,14 +87,16 @@ class Limits:
     says is long enough for a client that is alone.
 
     Args:
-        storage: Where hits are counted: `WindowsInMemory`, or the library's `ValkeyStorage` for several processes.
+        windows: Where hits are counted.
         rates: How many requests there may be.
-        time_source: Seconds since the epoch, by the storage's clock.
+        time_source: Seconds since the epoch.
     """
 
-    def __init__(self, storage: Storage, rates: Rates, time_source: Callable[[], float] = time.time) -> None:
-        self._windows = MovingWindowRateLimiter(storage)
+    def __init__(self, windows: Windows, rates: Rates, time_source: Callable[[], float] = time.time) -> None:
+        self._windows = windows
+        self._own_windows = WindowsInMemory()
         self._now = time_source
+        self._local_percent = rates.chat_local_percent
         self._chat_company = RateLimitItemPerMinute(rates.chat_per_company_and_minute, namespace="chat-company")
         self._chat_user = RateLimitItemPerMinute(rates.chat_per_user_and_minute, namespace="chat-user")
         self._chat_ip = RateLimitItemPerMinute(rates.chat_per_ip_and_minute, namespace="chat-ip")
@@ -100,14 +113,20 @@ class Limits:
     async def admit_chat(self, viewer: Viewer, client_ip: str) -> Headers:
         """Count a chat, and return the `RateLimit` headers for its answer.
 
+        Where the shared count is away, this process admits a small share of the limits by a count of its own.
+
         Raises:
             RateLimited: The viewer, his address or his company sends too many.
         """
-        return await self._admit(
-            _Quota("user", self._chat_user, str(viewer.user_id)),
-            _Quota("ip", self._chat_ip, limited_as(client_ip)),
-            _Quota("company", self._chat_company, str(viewer.company_id)),
+        quotas = (
+            _Quota(self._chat_user, str(viewer.user_id), "user"),
+            _Quota(self._chat_ip, limited_as(client_ip), "ip"),
+            _Quota(self._chat_company, str(viewer.company_id), "company"),
         )
+        try:
+            return await self._admit(*quotas)
+        except LimitsUnavailable:
+            return await self._admit(*map(self._local, quotas), windows=self._own_windows)
 
     async def admit_link_request(self, client_ip: str) -> Headers:
         """Count a request for a link. It depends on where it comes from, and never on the mail address in it.
@@ -115,14 +134,14 @@ class Limits:
         Raises:
             RateLimited: Too many come from there.
         """
-        return await self._admit(_Quota("ip", self._login_ip, limited_as(client_ip)))
+        return await self._admit(_Quota(self._login_ip, limited_as(client_ip), "ip"))
 
     async def allows_link(self, email: str, client_ip: str) -> bool:
         """Count a link for a mail address, and tell whether it may be sent. The one who asks is not told."""
         try:
             await self._admit(
-                _Quota("email-ip", self._link_pair, f"{email} {limited_as(client_ip)}"),
-                _Quota("email", self._link_email, email),
+                _Quota(self._link_pair, f"{email} {limited_as(client_ip)}", "email-ip"),
+                _Quota(self._link_email, email, "email"),
             )
         except RateLimited:
             return False
@@ -134,9 +153,9 @@ class Limits:
         Raises:
             RateLimited: Too many come from there, or too many guesses are made for the address, known or not.
         """
-        quotas = [_Quota("ip", self._login_ip, limited_as(client_ip))]
+        quotas = [_Quota(self._login_ip, limited_as(client_ip), "ip")]
         if email is not None:
-            quotas.append(_Quota("email", self._guess_email, email))
+            quotas.append(_Quota(self._guess_email, email, "email"))
         return await self._admit(*quotas)
 
     async def admit_invite(self, viewer: Viewer) -> Headers:
@@ -145,28 +164,29 @@ class Limits:
         Raises:
             RateLimited: The viewer's company has too many mailed.
         """
-        return await self._admit(_Quota("company", self._invite_company, str(viewer.company_id)))
+        return await self._admit(_Quota(self._invite_company, str(viewer.company_id), "company"))
 
-    async def _admit(self, *quotas: _Quota) -> Headers:
-        stats = [await self._windows.get_window_stats(quota.item, quota.key) for quota in quotas]
-        full = [stat.reset_time for stat in stats if stat.remaining <= 0]
-        if not full:
-            # In memory nothing comes between the look and the hit; elsewhere another process may have been quicker.
-            hits = [await self._windows.hit(quota.item, quota.key) for quota in quotas]
-            if not all(hits):
-                full = [
-                    (await self._windows.get_window_stats(quota.item, quota.key)).reset_time
-                    for quota, hit in zip(quotas, hits, strict=True)
-                    if not hit
-                ]
-        remaining = [max(0, stat.remaining - (not full)) for stat in stats]
-        headers = _headers(quotas, remaining, [self._wait(stat.reset_time) for stat in stats])
+    async def _admit(self, *quotas: _Quota, windows: Windows | None = None) -> Headers:
+        now = self._now()
+        try:
+            fills = await (windows or self._windows).hit_all(quotas, now)
+        except WindowsUnavailable:
+            raise LimitsUnavailable from None
+        over_at = [fill.oldest_at + quota.item.get_expiry() for quota, fill in zip(quotas, fills, strict=True)]
+        left = [quota.item.amount - fill.hits for quota, fill in zip(quotas, fills, strict=True)]
+        full = [at for at, remaining in zip(over_at, left, strict=True) if remaining <= 0]
+        headers = _headers(quotas, [max(0, remaining - (not full)) for remaining in left], [*map(self._wait, over_at)])
         if full:
-            for quota, left in zip(quotas, remaining, strict=True):
-                if not left:
+            for quota, remaining in zip(quotas, left, strict=True):
+                if remaining <= 0:
                     _LIMITED.labels(quota.item.namespace).inc()
             raise RateLimited(self._wait(max(full)), headers)
         return headers
+
+    def _local(self, quota: _Quota) -> _Quota:
+        """The share of a quota that this process may admit by itself."""
+        amount = max(1, quota.item.amount * self._local_percent // 100)
+        return structs.replace(quota, item=RateLimitItemPerMinute(amount, namespace=quota.item.namespace))
 
     def _wait(self, reset_at: float) -> int:
         """Whole seconds after which a moment has passed for sure."""
@@ -175,6 +195,6 @@ class Limits:
 
 def _headers(quotas: Sequence[_Quota], remaining: Sequence[int], waits: Sequence[int]) -> Headers:
     """The fields of draft-ietf-httpapi-ratelimit-headers, in its version of structured fields (08 and later)."""
-    policies = [f'"{quota.name}";q={quota.item.amount};w={quota.item.get_expiry()}' for quota in quotas]
-    states = [f'"{quota.name}";r={left};t={wait}' for quota, left, wait in zip(quotas, remaining, waits, strict=True)]
+    policies = [f'"{quota.label}";q={quota.item.amount};w={quota.item.get_expiry()}' for quota in quotas]
+    states = [f'"{quota.label}";r={left};t={wait}' for quota, left, wait in zip(quotas, remaining, waits, strict=True)]
     return {"RateLimit-Policy": ", ".join(policies), "RateLimit": ", ".join(states)}

@@ -1,5 +1,5 @@
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -11,7 +11,8 @@ from msgspec import structs
 from b2b_chat.product.companies.models import Role
 from b2b_chat.product.identity.viewer import SCOPES_OF_ROLES, Viewer
 from b2b_chat.product.limits.memory import WindowsInMemory
-from b2b_chat.product.limits.service import Limits, RateLimited, Rates
+from b2b_chat.product.limits.service import Limits, LimitsUnavailable, RateLimited, Rates
+from b2b_chat.product.limits.windows import Fill, Window, WindowsUnavailable
 
 RATES = Rates(
     chat_per_company_and_minute=5,
@@ -21,6 +22,7 @@ RATES = Rates(
     link_per_email_and_ip_and_hour=2,
     link_per_email_and_hour=3,
     invite_per_company_and_hour=2,
+    chat_local_percent=34,
 )
 STATE = re.compile(r'"(\w+)";r=(\d+);t=(\d+)')
 
@@ -36,7 +38,7 @@ class Time:
 
 
 def make(time: Callable[[], float], **changes: int) -> Limits:
-    return Limits(WindowsInMemory(time), structs.replace(RATES, **changes), time)
+    return Limits(WindowsInMemory(), structs.replace(RATES, **changes), time)
 
 
 def a_viewer(company_id: UUID | None = None) -> Viewer:
@@ -157,19 +159,49 @@ async def test_codes_are_limited_by_address() -> None:
     await limits.admit_login("192.0.2.99", None)
 
 
-async def test_another_process_may_be_quicker() -> None:
-    """Between the look and the hit, the last place may be taken where the storage is shared."""
-    time, viewer = Time(), a_viewer()
+class WindowsThatGoAway(WindowsInMemory):
+    """Shared windows that cannot be reached while the test says so."""
 
-    class Shared(WindowsInMemory):
-        async def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:
-            seen = await super().get_moving_window(key, limit, expiry)
-            if "chat-user" in key and not self.taken:
-                self.taken = True
-                await self.acquire_entry(key, limit, expiry, limit)
-            return seen
+    is_away = False
 
-        taken = False
+    async def hit_all(self, windows: Sequence[Window], now: float) -> list[Fill]:
+        if self.is_away:
+            raise WindowsUnavailable
+        return await super().hit_all(windows, now)
 
-    limits = Limits(Shared(time), RATES, time)
+
+async def test_while_the_shared_count_is_away_each_process_admits_a_share_of_its_own() -> None:
+    """34 % of 3, 4 and 5 chats is 1 of each; then the whole of the shared limits again."""
+    time, windows = Time(), WindowsThatGoAway()
+    limits = Limits(windows, RATES, time)
+    viewer = a_viewer()
+    await limits.admit_chat(viewer, "192.0.2.1")
+    windows.is_away = True
+    headers = await limits.admit_chat(viewer, "192.0.2.1")
+    assert headers["RateLimit-Policy"] == '"user";q=1;w=60, "ip";q=1;w=60, "company";q=1;w=60'
     assert await wait_of(limits.admit_chat(viewer, "192.0.2.1")) == 61
+    assert await wait_of(limits.admit_chat(a_viewer(viewer.acting_in), "192.0.2.2")) == 61
+    await limits.admit_chat(a_viewer(), "192.0.2.3")
+    windows.is_away = False
+    for _ in range(2):
+        await limits.admit_chat(viewer, "192.0.2.1")
+    await wait_of(limits.admit_chat(viewer, "192.0.2.1"))
+
+
+async def test_nobody_signs_in_or_invites_while_the_shared_count_is_away() -> None:
+    windows = WindowsThatGoAway()
+    limits = Limits(windows, RATES, Time())
+    windows.is_away = True
+    for refused in (
+        limits.admit_link_request("192.0.2.1"),
+        limits.allows_link("ann@example.test", "192.0.2.1"),
+        limits.admit_login("192.0.2.1", None),
+        limits.admit_login("192.0.2.1", "ann@example.test"),
+        limits.admit_invite(a_viewer()),
+    ):
+        with pytest.raises(LimitsUnavailable) as raised:
+            await refused
+        assert raised.value.status == 503
+        assert raised.value.headers == {"Retry-After": "2"}
+    windows.is_away = False
+    await limits.admit_link_request("192.0.2.1")

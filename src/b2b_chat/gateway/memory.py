@@ -1,0 +1,70 @@
+"""What the gateway remembers from call to call: in its own memory, or in Valkey, which workers and machines share."""
+
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from b2b_chat.gateway.idempotency import MemoryRecords, Records, ValkeyRecords
+from b2b_chat.gateway.nonces import MemoryNonces, NonceStore, ValkeyNonces
+from b2b_chat.gateway.settings import GatewaySettings
+from b2b_chat.kit.background import repeat, running
+from b2b_chat.kit.clock import Clock
+from b2b_chat.kit.valkey import Valkey, valkey_of
+
+_NOTICE_LOSS_EVERY_SECONDS: Final = 5
+_Work = Callable[[], Coroutine[Any, Any, None]]
+
+
+class Memory:
+    """The nonces and the records of one process."""
+
+    nonces: NonceStore
+    records: Records
+
+    def __init__(self, settings: GatewaySettings, clock: Clock) -> None:
+        self._settings = settings
+        self._valkey = valkey_of(settings)
+        self._upkeep: list[_Work] = []
+        if self._valkey is None:
+            self._use_own()
+        else:
+            self._use(self._valkey, clock)
+
+    @asynccontextmanager
+    async def kept(self) -> AsyncIterator[None]:
+        """Renew leases and look after the nonces until the block ends; then close what is open."""
+        try:
+            async with running(*[work() for work in self._upkeep]):
+                yield
+        finally:
+            if self._valkey is not None:
+                await self._valkey.close()
+
+    def _use_own(self) -> None:
+        settings = self._settings
+        self.nonces = MemoryNonces(
+            ttl_seconds=settings.gateway_nonce_ttl_seconds, capacity=settings.gateway_nonce_capacity
+        )
+        self.records = MemoryRecords(
+            ttl_seconds=settings.gateway_idempotency_ttl_seconds, capacity_bytes=settings.gateway_idempotency_max_bytes
+        )
+
+    def _use(self, valkey: Valkey, clock: Clock) -> None:
+        settings = self._settings
+        self.nonces = nonces = ValkeyNonces(
+            valkey,
+            ttl_seconds=settings.gateway_nonce_ttl_seconds,
+            skew_seconds=settings.gateway_clock_skew_seconds,
+            timeout_seconds=settings.valkey_timeout_seconds,
+            clock=clock,
+        )
+        self.records = records = ValkeyRecords(
+            valkey,
+            ttl_seconds=settings.gateway_idempotency_ttl_seconds,
+            capacity_bytes=settings.gateway_idempotency_max_bytes,
+            lease_seconds=settings.gateway_in_flight_lease_seconds,
+        )
+        self._upkeep = [
+            lambda: repeat(nonces.notice_loss, every_seconds=_NOTICE_LOSS_EVERY_SECONDS),
+            records.keep_leases,
+        ]

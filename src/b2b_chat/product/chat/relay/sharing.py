@@ -1,0 +1,159 @@
+"""Runs of this process, sent to followers in other processes: from the run's own log, at each follower's pace."""
+
+import asyncio
+from collections import defaultdict
+from typing import TypeAlias
+
+import structlog
+
+from b2b_chat.product.chat.relay.bus import Bus, BusDown
+from b2b_chat.product.chat.relay.messages import Alive, Ended, Follow, Heard, Left, Message, Piece, Taken
+from b2b_chat.product.chat.relay.options import RelayOptions
+from b2b_chat.product.chat.run import Run
+from b2b_chat.product.chat.runs import Runs
+from b2b_chat.product.chat.schemas import ChatAnswer
+
+log = structlog.get_logger(__name__)
+_Key: TypeAlias = tuple[str, int]
+
+
+class _Follower:
+    """A reader of a run, somewhere else: how far it has come, and when it was last heard of."""
+
+    def __init__(self, run: Run, ask: Follow, now: float) -> None:
+        self.run = run
+        self.attempt = ask.attempt
+        self.inbox = ask.inbox
+        self.follow = ask.follow
+        self.start = ask.place
+        self.heard_place = ask.place
+        self.heard_at = now
+        self.progress = asyncio.Event()
+        self.task: asyncio.Task[None] | None = None
+
+    def hear(self, place: int, now: float) -> None:
+        self.heard_place = max(self.heard_place, place)
+        self.heard_at = now
+        self.progress.set()
+
+
+class Sharing:
+    """Serves followers of this process's runs. Each counts as a reader until it leaves or falls silent."""
+
+    def __init__(self, runs: Runs, bus: Bus, options: RelayOptions) -> None:
+        self._runs = runs
+        self._bus = bus
+        self._options = options
+        self._followers: dict[_Key, _Follower] = {}
+        bus.on_message.append(self._receive)
+        bus.on_change.append(self._excuse_silence)
+
+    async def beat(self) -> None:
+        """Tell followers that they are served, and let go of those that were not heard of for long."""
+        now = asyncio.get_running_loop().time()
+        served: defaultdict[str, list[int]] = defaultdict(list)
+        for (inbox, follow), follower in list(self._followers.items()):
+            if self._bus.is_up and now - follower.heard_at > self._options.gone_seconds:
+                self._let_go((inbox, follow))
+            else:
+                served[inbox].append(follow)
+        for inbox, follows in served.items():
+            await self._bus.publish(inbox, Alive(self._bus.inbox, follows))
+
+    async def finish(self) -> None:
+        """Let what has ended be told, for a moment."""
+        if tasks := [follower.task for follower in self._followers.values() if follower.task is not None]:
+            await asyncio.wait(tasks, timeout=self._options.ask_timeout_seconds)
+        for key in list(self._followers):
+            self._let_go(key)
+
+    def _receive(self, message: Message) -> None:
+        now = asyncio.get_running_loop().time()
+        match message:
+            case Follow():
+                self._serve(message, now)
+            case Heard(inbox, places):
+                for follow, place in places.items():
+                    if follower := self._followers.get((inbox, follow)):
+                        follower.hear(place, now)
+            case Left(inbox, follow):
+                self._let_go((inbox, follow))
+
+    def _serve(self, ask: Follow, now: float) -> None:
+        run = self._runs.find(ask.assistant_message_id)
+        if run is None or run.attempt != ask.attempt:
+            return
+        run.attach()  # before an earlier one is let go: a reader that moves has not left
+        key = (ask.inbox, ask.follow)
+        self._let_go(key)
+        follower = self._followers[key] = _Follower(run, ask, now)
+        follower.task = asyncio.create_task(self._send(follower))
+        follower.task.add_done_callback(lambda _: self._close(key, follower))
+        if ask.stop:
+            self._runs.stop(ask.assistant_message_id)
+
+    def _let_go(self, key: _Key) -> None:
+        follower = self._followers.pop(key, None)
+        if follower is not None and follower.task is not None:
+            follower.task.cancel()
+
+    def _close(self, key: _Key, follower: _Follower) -> None:
+        if self._followers.get(key) is follower:
+            del self._followers[key]
+        follower.run.detach()
+        task = follower.task
+        if task is not None and not task.cancelled() and (error := task.exception()) is not None:
+            log.error("relay_defect", assistant_message_id=follower.run.assistant_message_id, exc_info=error)
+
+    def _excuse_silence(self) -> None:
+        # While Valkey is away nobody can be heard; who is gone shows after it is back.
+        now = asyncio.get_running_loop().time()
+        for follower in self._followers.values():
+            follower.heard_at = now
+
+    async def _send(self, follower: _Follower) -> None:
+        run = follower.run
+        try:
+            if self._runs.is_given_up(run.assistant_message_id):
+                # As for a reader here, it is no run to join any more: only its end will be told.
+                await _end_of(run)
+            else:
+                await self._bus.publish(follower.inbox, Taken(follower.follow, self._bus.inbox))
+            await self._send_log(follower)
+        except BusDown:
+            # Once Valkey is back the follower asks again; until then it counts as the reader that it is.
+            await _end_of(run)
+
+    async def _send_log(self, follower: _Follower) -> None:
+        run, place, seen, sent = follower.run, 0, 0, follower.start
+        while True:
+            await run.changed(seen)
+            if run.attempt != follower.attempt:  # it was only then found out which one it is
+                return
+            if seen < len(run.pieces):
+                text = "".join(run.pieces[seen:])
+                seen = len(run.pieces)
+                unsent = text[max(0, sent - place) :]
+                place += len(text)
+                await self._send_text(follower, sent, unsent)
+                sent += len(unsent)
+            elif run.outcome is not None:
+                outcome = run.outcome if isinstance(run.outcome, ChatAnswer) else run.outcome.code
+                await self._bus.publish(follower.inbox, Ended(follower.follow, place, outcome))
+                return
+
+    async def _send_text(self, follower: _Follower, place: int, text: str) -> None:
+        """Send text in portions, and never more ahead of what the follower is known to have than the options say."""
+        ahead = self._options.unheard_chars
+        portion = max(1, ahead // 2)
+        for start in range(0, len(text), portion):
+            piece = text[start : start + portion]
+            while place + start + len(piece) - follower.heard_place > ahead:
+                follower.progress.clear()
+                await follower.progress.wait()
+            await self._bus.publish(follower.inbox, Piece(follower.follow, place + start, piece))
+
+
+async def _end_of(run: Run) -> None:
+    while run.outcome is None:
+        await run.changed(len(run.pieces))
