@@ -7,6 +7,7 @@ import click
 
 from bench.cases import compare as comparing
 from bench.cases import gateway as gateways
+from bench.cases import growth as growing
 from bench.cases import hot_company as hot_companies
 from bench.cases import latency as latencies
 from bench.cases import product as products
@@ -79,6 +80,14 @@ def hot_company(rounds: int, seconds: float) -> None:
 
 
 @main.command()
+@_rounds
+@_seconds
+def growth(rounds: int, seconds: float) -> None:
+    """Chats with one and two workers, of one company and of many (2 min)."""
+    _bench("growth", lambda bench: growing.run(bench, rounds=rounds, seconds=seconds))
+
+
+@main.command()
 @click.argument("base")
 @_rounds
 @_seconds
@@ -93,7 +102,7 @@ def compare(base: str, rounds: int, seconds: float) -> None:
 @click.pass_context
 def everything(context: click.Context, rounds: int, seconds: float) -> None:
     """All but `compare`, and then the page (35 min)."""
-    for command in (latency, product, hot_company, streams, gateway):
+    for command in (latency, product, hot_company, growth, streams, gateway):
         options = {"seconds": seconds} if command is streams else {"rounds": rounds, "seconds": seconds}
         try:
             context.invoke(command, **options)

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -66,9 +66,18 @@ def running_gateway(
 
 @contextmanager
 def running_stack(
-    upstream: Upstream, folder: Path, *, python: str = sys.executable, companies: int = COMPANIES
+    upstream: Upstream,
+    folder: Path,
+    *,
+    python: str = sys.executable,
+    companies: int = COMPANIES,
+    settings: Mapping[str, str] | None = None,
 ) -> Iterator[Services]:
-    """product_api, gateway_api and PostgreSQL, with so many companies, as `b2b-chat up` runs them."""
+    """product_api, gateway_api and PostgreSQL, with so many companies, as `b2b-chat up` runs them.
+
+    Raises:
+        RuntimeError: They do not start.
+    """
     folder.mkdir()
     folder.chmod(0o755)
     environ = clean_environ(
@@ -77,6 +86,7 @@ def running_stack(
         OPENAI_BASE_URL=f"{upstream.url}/v1",
         SMTP_HOST="127.0.0.1",
         EMAIL_FROM="chat@example.test",
+        **(settings or {}),
     )
     command = [python, "-P", "-m", "b2b_chat.cli", "up", "--json", "--data-dir", str(folder / "data")]
     with (
