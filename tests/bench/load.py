@@ -26,6 +26,7 @@ from bench.measure import cpu_seconds, load_average, memory_bytes
 from bench.upstream import Sent
 
 _SENT: Final = msgspec.json.Decoder(dict[str, list[Sent]])
+_RECORD_SECONDS: Final = 60
 _SHOWN_FAILURES: Final = 5
 _KEPT_FIGURES: Final = 20_000
 
@@ -173,7 +174,8 @@ class _Run:
 
     def _compare(self) -> None:
         """Hold every answer against what the upstream says it sent."""
-        with urllib.request.urlopen(f"{self._load.upstream_url}/sent") as response:  # noqa: S310 - our own upstream
+        record = f"{self._load.upstream_url}/sent"
+        with urllib.request.urlopen(record, timeout=_RECORD_SECONDS) as response:  # noqa: S310 - our own upstream
             sent = _SENT.decode(response.read())
         # Where questions are asked in the window, those before it met an emptier server.
         counts_all = not any(in_window for _, _, in_window in self._readers.values())

@@ -16,6 +16,7 @@ from bench.loader import Upstream, clean_environ, spawned, wait_until_answering
 
 COMPANIES: Final = 32
 SECRET: Final = "5bd41c93e7f04c1f8aa6f7df2c2f3a90"
+_STOP_SECONDS: Final = 60
 _PARTS: Final = ("product", "gateway", "postgres", "valkey")
 _SEED: Final = """
 import json, os
@@ -106,6 +107,10 @@ def running_stack(
             yield Services(product, gateway, where["database_url"], families, folder / "data" / "logs")
         finally:
             up.terminate()
+            try:
+                up.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                up.kill()
 
 
 def _families(up_pid: int) -> dict[str, list[int]]:

@@ -1,6 +1,7 @@
 """The benchmarks themselves, with tiny figures: they run to their end, and notice what is wrong. No time is judged."""
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from bench.loader import bench_folder, running_loader, running_upstream
 from bench.page import refresh
 from bench.report import Report
 from bench.rounds import Bench, Subject, prepared
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="CPU and memory are read from Linux' /proc")
 
 SECONDS = 0.2
 

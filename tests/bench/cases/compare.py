@@ -1,5 +1,6 @@
 """What a change did: this checkout beside another commit, in one run, round by round in turn."""
 
+import os
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,7 +9,6 @@ from statistics import median
 from typing import Final, NamedTuple
 
 from bench.load import Outcome
-from bench.loader import clean_environ
 from bench.report import Table, commit
 from bench.rounds import Bench, Subject, answers_per_second, cpu_ms_per_answer, cpu_us_per_delta, failures
 from bench.stack import Services, running_stack
@@ -82,7 +82,10 @@ def checked_out(base: str, folder: Path) -> Iterator[Path]:
 
 
 def _run(command: list[str]) -> None:
-    environ = clean_environ()
+    # The caller's proxies and certificates are needed to install, but not the environment that runs us.
+    environ = {
+        name: value for name, value in os.environ.items() if name not in {"VIRTUAL_ENV", "UV_PROJECT_ENVIRONMENT"}
+    }
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_INSTALL_SECONDS, env=environ)
     if done.returncode != 0:
         raise RuntimeError(f"`{' '.join(command)}` failed: {done.stderr.strip()[-500:]}")

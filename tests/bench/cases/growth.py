@@ -26,6 +26,7 @@ _SENDERS: Final = 16
 def run(bench: Bench, *, rounds: int, seconds: float) -> None:
     """Measure chats with one worker each and with more, of one company and of more."""
     rows: list[list[str]] = []
+    left_out: list[str] = []
     columns = ["workers, companies", "chats/s"]
     parts: tuple[str, ...] = ("product", "gateway", "postgres")
     for workers in _WORKERS:
@@ -33,6 +34,7 @@ def run(bench: Bench, *, rounds: int, seconds: float) -> None:
             found, memory = _measure(bench, workers, rounds, seconds)
         except (RuntimeError, SandboxError) as error:
             bench.report.say(f"LEFT OUT: {workers} workers: {error}")
+            left_out.append(f"Left out: {workers} workers.")
             continue
         for companies, outcomes in found.items():
             costs = [f"{middle([cpu_ms_per_answer(outcome, part) for outcome in outcomes]):.2f}" for part in parts]
@@ -42,7 +44,7 @@ def run(bench: Bench, *, rounds: int, seconds: float) -> None:
         bench.report.figures[f"{workers} workers"] = found
     columns += [*(f"{part} CPU ms" for part in parts), *(f"{part} idle MiB" for part in parts[:2]), *TIMES, "exact"]
     note = f"Whole answers, {_SENDERS} senders, median of {rounds} rounds. More than one worker share a Valkey."
-    bench.report.add(Table("Growth: workers and companies", columns, rows, note))
+    bench.report.add(Table("Growth: workers and companies", columns, rows, " ".join([note, *left_out])))
 
 
 def _measure(
