@@ -41,9 +41,9 @@ faults seeds="3" *options:
 faults-mutants *words:
     uv run python tests/system/faults/mutants.py "$@"
 
-# Measure the CPU of every process for each chat
-bench-chat *options:
-    uv run python tests/bench/chat_cpu.py "$@"
+# Measure: gateway, product, streams [N], latency, hot-company, compare BASE, all; page puts the figures into GROWTH.md
+bench *what:
+    PYTHONPATH=tests uv run --extra bench python -m bench "$@"
 
 # Run all tests and tell what they do not reach
 coverage:
