@@ -79,6 +79,14 @@ class Conversation(Struct, frozen=True):
     created_at: datetime
 
 
+class ConversationRename(Struct, frozen=True, forbid_unknown_fields=True):
+    """Another title for a conversation."""
+
+    title: Annotated[
+        str, Meta(min_length=1, max_length=80, pattern=r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*\Z")
+    ]
+
+
 class Message(Struct, frozen=True):
     """One message of a conversation."""
 
