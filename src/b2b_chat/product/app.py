@@ -39,6 +39,7 @@ from b2b_chat.product.identity.routes import LoginRoutes, MeRoutes
 from b2b_chat.product.people import People
 from b2b_chat.product.settings import ProductSettings, load_settings
 from b2b_chat.product.transactions import transaction_factory
+from b2b_chat.product.web.routes import WebRoutes
 
 
 def create_app(settings: ProductSettings | None = None) -> ASGIApp:
@@ -96,6 +97,7 @@ def create_litestar(settings: ProductSettings) -> Litestar:
             ChatRoutes,
             ConversationRoutes,
             CreditRoutes,
+            WebRoutes,
             *ADMINISTRATION_ROUTES,
         ],
         lifespan=[lifespan],

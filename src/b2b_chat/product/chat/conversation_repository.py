@@ -1,5 +1,7 @@
 """SQL of conversations, for the quiet use cases; a message's life is in `chat.repository`."""
 
+from decimal import Decimal
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, exists, or_, select, update
@@ -7,6 +9,14 @@ from sqlalchemy import ColumnElement, exists, or_, select, update
 from b2b_chat.kit.clock import utc_now
 from b2b_chat.kit.database import Session
 from b2b_chat.product.chat.models import ConversationRow, MessageRow, MessageStatus
+from b2b_chat.product.credits.models import LedgerEntryRow
+
+
+class PricedMessage(NamedTuple):
+    """A message, and what it cost as an answer."""
+
+    message: MessageRow
+    charge_credits: Decimal | None
 
 
 class ConversationRepository:
@@ -58,14 +68,17 @@ class ConversationRepository:
 
     async def list_messages(
         self, company_id: UUID, conversation_id: UUID, *, after: UUID | None, limit: int
-    ) -> list[MessageRow]:
-        """The messages of a conversation, oldest first, above an id."""
-        query = select(MessageRow).where(
-            MessageRow.company_id == company_id, MessageRow.conversation_id == conversation_id
+    ) -> list[PricedMessage]:
+        """The messages of a conversation, oldest first, above an id, with what the answers cost."""
+        query = (
+            select(MessageRow, -LedgerEntryRow.amount_credits)
+            .outerjoin(LedgerEntryRow, LedgerEntryRow.message_id == MessageRow.reply_to)
+            .where(MessageRow.company_id == company_id, MessageRow.conversation_id == conversation_id)
         )
         if after is not None:
             query = query.where(MessageRow.id > after)
-        return list(await self._session.scalars(query.order_by(MessageRow.id).limit(limit)))
+        rows = await self._session.execute(query.order_by(MessageRow.id).limit(limit))
+        return [PricedMessage(message, charge) for message, charge in rows]
 
 
 def _owned(company_id: UUID, user_id: UUID) -> tuple[ColumnElement[bool], ...]:

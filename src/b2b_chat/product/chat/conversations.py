@@ -1,5 +1,6 @@
 """Conversations: reading, finding, renaming and erasing them."""
 
+from decimal import Decimal
 from uuid import UUID
 
 import msgspec
@@ -51,6 +52,18 @@ class Conversations:
         items = [_conversation(row) for row in rows[:limit]]
         return Page(items, str(items[-1].id) if len(rows) > limit else None)
 
+    async def get(self, viewer: Viewer, conversation_id: UUID) -> Conversation:
+        """One of the viewer's conversations.
+
+        Raises:
+            ConversationNotFound: It is not the viewer's.
+        """
+        async with self._transaction() as tx:
+            row = await tx.conversations.find(viewer.company_id, viewer.user_id, conversation_id)
+        if row is None:
+            raise ConversationNotFound
+        return _conversation(row)
+
     async def rename(self, viewer: Viewer, conversation_id: UUID, change: ConversationRename) -> Conversation:
         """Give one of the viewer's conversations another title.
 
@@ -95,7 +108,7 @@ class Conversations:
             rows = await tx.conversations.list_messages(
                 viewer.company_id, conversation_id, after=after, limit=limit + 1
             )
-        items = [_message(row) for row in rows[:limit]]
+        items = [_message(*row) for row in rows[:limit]]
         return Page(items, str(items[-1].id) if len(rows) > limit else None)
 
 
@@ -103,7 +116,7 @@ def _conversation(row: ConversationRow) -> Conversation:
     return Conversation(row.id, row.title, row.created_at)
 
 
-def _message(row: MessageRow) -> Message:
+def _message(row: MessageRow, charge_credits: Decimal | None) -> Message:
     # The columns are constrained to these values by the database; convert checks it and types it.
     return msgspec.convert(
         {
@@ -111,7 +124,9 @@ def _message(row: MessageRow) -> Message:
             "role": row.role,
             "status": row.status,
             "text": row.text,
+            "client_message_id": row.client_message_id,
             "usage": row.usage_json,
+            "charge_credits": charge_credits,
             "error_code": row.error_code,
             "created_at": row.created_at,
         },

@@ -94,7 +94,11 @@ class Message(Struct, frozen=True):
     role: Literal["user", "assistant"]
     status: Status
     text: str
+    client_message_id: str | None
+    """The sender's own name for a user's message: with it a failed one is sent again."""
     usage: AnswerUsage | None
+    charge_credits: Decimal | None
+    """What an answer cost."""
     error_code: str | None
     """Why there is no answer, for an assistant's message in `error`."""
     created_at: datetime
