@@ -82,8 +82,9 @@ SIMULATOR_SETTINGS: Final = {"OPENAI_SIMULATOR_KEPT_REQUESTS": "100000"}
 class FaultStack:
     """Everything, and the ways to harm it."""
 
-    def __init__(self, folder: Path, rng: random.Random) -> None:
+    def __init__(self, folder: Path, rng: random.Random, product_settings: Mapping[str, str]) -> None:
         self.folder = folder
+        self._product_settings = PRODUCT_SETTINGS | dict(product_settings)
         self.postgres = Postgres(folder / "pg")
         self.statements = Statements()
         self._more_ports = iter(_free_ports(64, rng))
@@ -147,7 +148,7 @@ class FaultStack:
 
     def _product(self, port: int, **settings: str) -> Part:
         environ = {
-            **PRODUCT_SETTINGS,
+            **self._product_settings,
             "PRODUCT_PORT": str(port),
             "DATABASE_URL": self.database_url,
             "GATEWAY_URL": self.gateway_url,
@@ -279,11 +280,11 @@ class FaultStack:
 
 
 @asynccontextmanager
-async def fault_stack(rng: random.Random) -> AsyncIterator[FaultStack]:
+async def fault_stack(rng: random.Random, **product_settings: str) -> AsyncIterator[FaultStack]:
     """A running stack in a short temporary folder: the path of a unix socket may not be long."""
     folder = await asyncio.to_thread(_make_folder)
     try:
-        async with FaultStack(folder, rng).running() as stack:
+        async with FaultStack(folder, rng, product_settings).running() as stack:
             yield stack
     finally:
         if "FAULT_KEEP_LOGS" not in os.environ:

@@ -48,6 +48,7 @@ from b2b_chat.product.people import People
 from b2b_chat.product.readiness import readiness_of
 from b2b_chat.product.settings import ProductSettings, load_settings
 from b2b_chat.product.transactions import transaction_factory
+from b2b_chat.product.web.routes import WebRoutes
 
 _PAGE_POLICY: Final = {
     "Content-Security-Policy": (
@@ -128,6 +129,7 @@ def create_litestar(settings: ProductSettings) -> Litestar:
             ChatRoutes,
             ConversationRoutes,
             CreditRoutes,
+            WebRoutes,
             *ADMINISTRATION_ROUTES,
         ],
         lifespan=[lifespan],

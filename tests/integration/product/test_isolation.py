@@ -19,7 +19,10 @@ TENANT_GUARDS: Final = {"signed_in", "by_session"}
 OPERATIONS: Final = [each for each in list_operations() if each.guards & TENANT_GUARDS]
 WITH_IDS: Final = [each for each in OPERATIONS if "{" in each.path]
 
-BODIES: Final[Mapping[str, dict[str, Any]]] = {"changeMember": {"role": "member"}}
+BODIES: Final[Mapping[str, dict[str, Any]]] = {
+    "changeMember": {"role": "member"},
+    "renameConversation": {"title": "Theirs"},
+}
 """What the operations with ids in their path take."""
 
 IDS_IN_BODIES: Final[Mapping[str, dict[str, Any]]] = {

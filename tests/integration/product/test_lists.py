@@ -63,7 +63,17 @@ async def test_messages_oldest_first(client: Client, gateway: FakeGateway) -> No
     assert [item["error_code"] for item in items] == [None, None, None, "gateway_unavailable"]
     assert [item["usage"] for item in items] == [None, opening["usage"], None, None]
     assert [items[0]["id"], items[1]["id"]] == [opening["user_message_id"], opening["assistant_message_id"]]
-    assert set(items[0]) == {"id", "role", "status", "text", "usage", "error_code", "created_at"}
+    assert set(items[0]) == {
+        "id",
+        "role",
+        "status",
+        "text",
+        "client_message_id",
+        "usage",
+        "charge_credits",
+        "error_code",
+        "created_at",
+    }
 
 
 async def test_ledger_newest_first(client: Client) -> None:

@@ -43,6 +43,8 @@ class ConversationRow(Row):
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
     title: Mapped[str] = mapped_column(String(80))
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    deleted_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    """Since when it is gone for its user: the title and all texts are erased, the rows stay for the ledger."""
 
 
 class MessageRow(Row):

@@ -12,12 +12,11 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import select
 
 from b2b_chat.contract.schemas import ChatMessage
 from b2b_chat.kit.connections import Connection
-from b2b_chat.kit.database import Database, Session, new_id
-from b2b_chat.product.chat.models import ConversationRow, MessageRow, MessageStatus
+from b2b_chat.kit.database import Database, new_id
+from b2b_chat.product.chat.models import MessageStatus
 
 _SENT: Final = """
     SELECT asked.id AS user_message_id, asked.fingerprint, asked.conversation_id,
@@ -45,6 +44,7 @@ _CONTEXT: Final = """
         LIMIT $5
     ) AS context ON true
     WHERE conversations.id = $1 AND conversations.company_id = $2 AND conversations.user_id = $3
+          AND conversations.deleted_at IS NULL
     ORDER BY context.id
 """
 
@@ -338,41 +338,3 @@ def _collisions_named() -> Iterator[None]:
         if error.constraint_name == "uq_messages_client_message_id":
             raise AlreadySent from None
         raise
-
-
-class ConversationRepository:
-    """Conversations and messages for reading, within one transaction."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-
-    async def list_conversations(
-        self, company_id: UUID, user_id: UUID, *, before: UUID | None, limit: int
-    ) -> list[ConversationRow]:
-        """A user's conversations in a company, newest first, below an id."""
-        query = select(ConversationRow).where(
-            ConversationRow.company_id == company_id, ConversationRow.user_id == user_id
-        )
-        if before is not None:
-            query = query.where(ConversationRow.id < before)
-        return list(await self._session.scalars(query.order_by(ConversationRow.id.desc()).limit(limit)))
-
-    async def exists(self, company_id: UUID, user_id: UUID, conversation_id: UUID) -> bool:
-        """Whether a conversation is this user's in this company."""
-        query = select(ConversationRow.id).where(
-            ConversationRow.id == conversation_id,
-            ConversationRow.company_id == company_id,
-            ConversationRow.user_id == user_id,
-        )
-        return await self._session.scalar(query) is not None
-
-    async def list_messages(
-        self, company_id: UUID, conversation_id: UUID, *, after: UUID | None, limit: int
-    ) -> list[MessageRow]:
-        """The messages of a conversation, oldest first, above an id."""
-        query = select(MessageRow).where(
-            MessageRow.company_id == company_id, MessageRow.conversation_id == conversation_id
-        )
-        if after is not None:
-            query = query.where(MessageRow.id > after)
-        return list(await self._session.scalars(query.order_by(MessageRow.id).limit(limit)))

@@ -5,25 +5,24 @@ from http import HTTPStatus
 from typing import Annotated, Any
 from uuid import UUID
 
-from litestar import Controller, Request, Response, get, post
+from litestar import Controller, Request, Response, delete, get, post, put
 from litestar.di import NamedDependency
 from litestar.openapi.spec import OpenAPIType
-from litestar.params import FromPath, HeaderParameter, JSONBody
+from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
 from msgspec import Struct
 
 from b2b_chat.kit.departure import ClientLeft, while_client_stays
 from b2b_chat.kit.event_stream import EventStream
 from b2b_chat.kit.pages import IdCursor, Limit, Page
-from b2b_chat.product.chat.conversations import ConversationNotFound, Conversations
+from b2b_chat.product.chat.conversations import ConversationBusy, ConversationNotFound, Conversations
 from b2b_chat.product.chat.events import EVENT_ID, Place, events_of, read_event_id
 from b2b_chat.product.chat.failures import ANSWER_FAILURES, ClientDisconnected
 from b2b_chat.product.chat.openapi import AnsweringOperation, FollowingOperation
 from b2b_chat.product.chat.run import MessageInProgress, Run
-from b2b_chat.product.chat.schemas import ChatAnswer, ChatSend, Conversation, Message
+from b2b_chat.product.chat.schemas import ChatAnswer, ChatSend, Conversation, ConversationRename, Message
 from b2b_chat.product.chat.service import (
     AnswerNotFound,
     Chat,
-    ConversationBusy,
     EmptyText,
     IdempotencyConflict,
     NothingToStop,
@@ -173,10 +172,47 @@ class ConversationRoutes(Controller):
         viewer: NamedDependency[Viewer],
         conversations: NamedDependency[Conversations],
         cursor: IdCursor = None,
+        search: Annotated[
+            str | None,
+            QueryParameter(
+                pattern=r"^[^\x00-\x1f\x7f]{1,200}\Z", description="A text in the title or in the messages."
+            ),
+        ] = None,
         limit: Limit = 50,
     ) -> Page[Conversation]:
         """List your conversations, newest first."""
-        return await conversations.list_conversations(viewer, cursor=cursor, limit=limit)
+        return await conversations.list_conversations(viewer, search=search, cursor=cursor, limit=limit)
+
+    @put(
+        "/{conversation_id:uuid}/title",
+        operation_id="renameConversation",
+        opt={"scope": Scope.CHAT},
+        responses=documents(*ACTING_REFUSALS, ConversationNotFound, takes_body=True),
+    )
+    async def rename(
+        self,
+        viewer: NamedDependency[Viewer],
+        conversation_id: FromPath[UUID],
+        data: JSONBody[ConversationRename],
+        conversations: NamedDependency[Conversations],
+    ) -> Conversation:
+        """Give one of your conversations another title."""
+        return await conversations.rename(viewer, conversation_id, data)
+
+    @delete(
+        "/{conversation_id:uuid}",
+        operation_id="eraseConversation",
+        opt={"scope": Scope.CHAT},
+        responses=documents(*ACTING_REFUSALS, ConversationNotFound, ConversationBusy),
+    )
+    async def erase(
+        self,
+        viewer: NamedDependency[Viewer],
+        conversation_id: FromPath[UUID],
+        conversations: NamedDependency[Conversations],
+    ) -> None:
+        """Erase all that was said in one of your conversations. What it cost stays in the ledger."""
+        await conversations.erase(viewer, conversation_id)
 
     @get(
         "/{conversation_id:uuid}/messages",

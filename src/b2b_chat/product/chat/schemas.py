@@ -79,6 +79,14 @@ class Conversation(Struct, frozen=True):
     created_at: datetime
 
 
+class ConversationRename(Struct, frozen=True, forbid_unknown_fields=True):
+    """Another title for a conversation."""
+
+    title: Annotated[
+        str, Meta(min_length=1, max_length=80, pattern=r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*\Z")
+    ]
+
+
 class Message(Struct, frozen=True):
     """One message of a conversation."""
 
@@ -86,7 +94,11 @@ class Message(Struct, frozen=True):
     role: Literal["user", "assistant"]
     status: Status
     text: str
+    client_message_id: str | None
+    """The sender's own name for a user's message: with it a failed one is sent again."""
     usage: AnswerUsage | None
+    charge_credits: Decimal | None
+    """What an answer cost."""
     error_code: str | None
     """Why there is no answer, for an assistant's message in `error`."""
     created_at: datetime

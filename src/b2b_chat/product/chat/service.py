@@ -14,7 +14,7 @@ from msgspec import Struct
 from b2b_chat.contract.schemas import MODEL_GPT_5_2, ChatMessage, ChatMetadata, ChatRequest
 from b2b_chat.kit.database import new_id
 from b2b_chat.kit.errors import Refusal
-from b2b_chat.product.chat.conversations import ConversationNotFound
+from b2b_chat.product.chat.conversations import ConversationBusy, ConversationNotFound
 from b2b_chat.product.chat.failures import stored_failure
 from b2b_chat.product.chat.models import MessageStatus
 from b2b_chat.product.chat.relay.following import Following
@@ -35,16 +35,6 @@ class IdempotencyConflict(Refusal):
 
     code, status = "idempotency_conflict", 409
     message = "This client_message_id was used for a different message. Choose a new one."
-
-
-class ConversationBusy(Refusal):
-    """The conversation's last answer is still being written."""
-
-    code, status = "conversation_busy", 409
-    message = "The last message of this conversation is still being answered. Wait for its end."
-
-    def __init__(self) -> None:
-        super().__init__(headers={"Retry-After": "1"})
 
 
 class AnswerNotFound(Refusal):

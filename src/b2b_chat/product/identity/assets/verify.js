@@ -31,6 +31,7 @@ async function signIn(proof) {
     if (answer.ok) {
       element("by-link").hidden = element("by-code").hidden = true;
       show("done");
+      location.replace("/");
     } else if (answer.status === 429) {
       show("limited");
     } else if (answer.status >= 500) {

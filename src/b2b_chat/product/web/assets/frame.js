@@ -1,0 +1,2 @@
+// For pages that do nothing of their own.
+import "./page.js";

@@ -1,0 +1,48 @@
+// What every page has: its words, HTML from our own server, the language switch, and signing out.
+
+export const words = JSON.parse(document.body.dataset.words);
+
+// The one way into innerHTML. What comes here was made, and cleaned, by our own server.
+const policy = globalThis.trustedTypes?.createPolicy("b2b-chat", { createHTML: (html) => html });
+
+export function elements(html) {
+  const template = document.createElement("template");
+  template.innerHTML = policy ? policy.createHTML(html) : html;
+  return template.content;
+}
+
+export const element = (id) => document.getElementById(id);
+
+export function say(text) {
+  element("status").textContent = text;
+}
+
+export function sendJson(method, path, body) {
+  return fetch(path, {
+    method,
+    headers: { "Content-Type": "application/json" },
+    body: body === undefined ? undefined : JSON.stringify(body),
+  });
+}
+
+// The code of a refusal of ours; none where something on the way answered instead.
+export async function codeOf(response) {
+  try {
+    return (await response.json()).detail.code;
+  } catch {
+    return undefined;
+  }
+}
+
+document.addEventListener("change", (event) => {
+  if (!event.target.closest("[data-language-switch]")) return;
+  document.cookie = `language=${event.target.value}; path=/; max-age=31536000; samesite=lax`;
+  location.reload();
+});
+
+document.addEventListener("click", async (event) => {
+  if (!event.target.closest("[data-sign-out]")) return;
+  await sendJson("POST", "/auth/logout");
+  sessionStorage.clear();
+  location.assign("/sign-in");
+});

@@ -1,0 +1,76 @@
+"""Pages and what they are made of: templates, and assets under an address that changes with them."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from decimal import Decimal
+from importlib.resources import files
+from typing import Any, Final
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from litestar import Response
+
+from b2b_chat.kit.errors import Refusal
+from b2b_chat.product.mail.letters import Language
+from b2b_chat.product.web import markdown
+from b2b_chat.product.web.words import WORDS
+
+# What else a page needs to say is said of every answer: kit.security_headers.
+PAGE_HEADERS: Final = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+        "require-trusted-types-for 'script'; trusted-types b2b-chat"
+    ),
+    "Vary": "Accept-Language, Cookie",
+}
+_ASSET_HEADERS: Final = {"Cache-Control": "public, max-age=31536000, immutable"}
+_MEDIA_TYPES: Final = {"js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
+_ASSETS: Final = {asset.name: asset.read_bytes() for asset in (files(__package__) / "assets").iterdir()}
+ASSETS_VERSION: Final = hashlib.sha256(b"".join(_ASSETS[name] for name in sorted(_ASSETS))).hexdigest()[:16]
+
+
+class AssetNotFound(Refusal):
+    """There is no such file, or no longer this version of it."""
+
+    code, status = "asset_not_found", 404
+    message = "There is no such file. Load the page again."
+
+
+def _credits(amount: Decimal | None) -> str:
+    """An amount as people read it: no zeros at its end."""
+    return "" if amount is None else f"{amount.normalize():f}"
+
+
+_templates: Final = Environment(
+    loader=PackageLoader(__package__), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+)
+_templates.filters["markdown"] = markdown.render
+_templates.filters["credits"] = _credits
+_templates.globals["assets"] = f"/assets/{ASSETS_VERSION}"
+
+
+def page(name: str, language: Language, **context: Any) -> Response[bytes]:
+    """A page or a part of one, in a language."""
+    words = WORDS[language]
+    body = _templates.get_template(f"{name}.html").render(
+        language=language, words=words, script_words=_for_scripts(words), **context
+    )
+    return Response(body.encode(), headers=PAGE_HEADERS, media_type="text/html; charset=utf-8")
+
+
+def _for_scripts(words: Mapping[str, str]) -> str:
+    """What the scripts say, as JSON for an attribute of the page."""
+    return json.dumps({name[3:]: text for name, text in words.items() if name.startswith("js_")}, ensure_ascii=False)
+
+
+def asset(version: str, name: str) -> Response[bytes]:
+    """A file of the pages.
+
+    Raises:
+        AssetNotFound: There is no such file in this version.
+    """
+    if version != ASSETS_VERSION or name not in _ASSETS:
+        raise AssetNotFound
+    media_type = _MEDIA_TYPES[name.rpartition(".")[2]]
+    return Response(_ASSETS[name], headers=_ASSET_HEADERS, media_type=f"{media_type}; charset=utf-8")

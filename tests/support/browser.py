@@ -1,0 +1,45 @@
+"""A real Chromium, driven by Playwright. The browser is the system's own: no wheel brings one."""
+
+import os
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+import pytest
+from playwright.async_api import Browser, BrowserContext, async_playwright
+
+_NAMES: Final = ("chromium", "chromium-browser", "google-chrome")
+_QUIET: Final = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+@asynccontextmanager
+async def chromium() -> AsyncIterator[Browser]:
+    """The browser; where there is none the test is skipped, and fails in CI, which installs one."""
+    found = next((path for name in _NAMES if (path := shutil.which(name))), None)
+    if found is None:
+        message = "needs chromium on PATH: apt-get install chromium"
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(message)
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=found, args=list(_QUIET))
+        yield browser
+        await browser.close()
+
+
+@asynccontextmanager
+async def signed_in(
+    browser: Browser, url: str, session: str, *, language: str = "en-GB"
+) -> AsyncIterator[BrowserContext]:
+    """A person's own browser window, with the session's cookie."""
+    context = await browser.new_context(base_url=url, locale=language)
+    await context.add_cookies([{"name": "session", "value": session, "url": url}])
+    yield context
+    await context.close()

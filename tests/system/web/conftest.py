@@ -1,0 +1,74 @@
+"""The whole stack with proxies between its processes, a mail server, and a browser."""
+
+import random
+from collections.abc import AsyncIterator
+
+import pytest_asyncio
+from playwright.async_api import Browser, ConsoleMessage, Page
+
+from support.browser import chromium, signed_in
+from support.fault_stack import FaultStack, fault_stack
+from support.mailbox import Mailbox, mailbox
+from support.product import environ
+from support.sessions import add_session
+from support.world import Person, World, open_world
+
+_KNOWN: tuple[str, ...] = ("SESSION_SECRET", "AUTH_TOKEN_SECRET", "INVITE_TOKEN_SECRET")
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def mails() -> AsyncIterator[Mailbox]:
+    async with mailbox() as box:
+        yield box
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def stack(mails: Mailbox) -> AsyncIterator[FaultStack]:
+    secrets = environ("", "")
+    async with fault_stack(
+        random.Random(),
+        **{name: secrets[name] for name in _KNOWN},
+        EMAIL_FROM="chat@example.test",
+        SMTP_HOST="127.0.0.1",
+        SMTP_PORT=str(mails.port),
+        SMTP_USE_TLS="false",
+        MAIL_POLL_SECONDS="0.1",
+    ) as stack:
+        yield stack
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def world(stack: FaultStack) -> AsyncIterator[World]:
+    async with open_world(stack.postgres.url) as world:
+        yield world
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    async with chromium() as browser:
+        yield browser
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def person(stack: FaultStack, world: World) -> Person:
+    await stack.heal()
+    return await world.person()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def page(browser: Browser, stack: FaultStack, world: World, person: Person) -> AsyncIterator[Page]:
+    """A signed-in person's page; whatever its console complains of fails the test."""
+    session = await add_session(world, person.user_id, person.company_id)
+    async with signed_in(browser, stack.url, session) as context:
+        page = await context.new_page()
+        complaints: list[str] = []
+
+        def listen(message: ConsoleMessage) -> None:
+            # The browser itself reports failed requests, which some tests cause.
+            if message.type in {"error", "warning"} and "Failed to load resource" not in message.text:
+                complaints.append(message.text)
+
+        page.on("console", listen)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        yield page
+        assert complaints == []
