@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +15,8 @@ def needed_tool(name: str, *, package: str) -> str:
         name: The program's file name.
         package: The Debian package that brings it.
     """
-    path = shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
+    ours = Path(sys.executable).parent
+    path = shutil.which(name, path=f"{ours}:{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
     if path is None:
         missing = f"{name} is not installed. Run: apt-get install {package}"
         if os.environ.get("CI") == "true":
