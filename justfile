@@ -79,6 +79,25 @@ migrate-check:
 # Run every check, tests last
 check: lint types arch migrate-check test
 
+# --- Images and nginx ---------------------------------------------------------------------------------------------
+
+# Build both images with Docker, named and labelled by version and commit
+images-build *options:
+    VERSION="$(uv version --short)" REVISION="$(git rev-parse HEAD)" CREATED="$(git show -s --format=%cI HEAD)" \
+        docker compose build "$@" product_api gateway_api
+
+# Build both images without Docker, and drive a chat through them; needs root, buildah, debootstrap and bubblewrap
+images-test *options:
+    uv run pytest tests/images "$@"
+
+# Print what an app's image is made of, as CycloneDX: product or gateway
+images-sbom app:
+    @uv export --quiet --locked --no-dev --extra "$1" --format cyclonedx1.5
+
+# Test deploy/nginx with a real nginx
+nginx-test *options:
+    uv run pytest tests/system/nginx "$@"
+
 # --- Parts ------------------------------------------------------------------------------------------------------
 
 # Run product_api alone; settings from the environment

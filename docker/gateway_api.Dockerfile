@@ -18,6 +18,7 @@ COPY migrations migrations
 COPY src src
 RUN --mount=type=cache,target=/root/.cache/uv \
     uv sync --locked --no-dev --no-editable --extra gateway \
+    && rm /app/.venv/.lock \
     && uv export --locked --no-dev --extra gateway --format cyclonedx1.5 --output-file /app/sbom.cdx.json --quiet
 COPY docker/healthcheck.py /app/healthcheck.py
 

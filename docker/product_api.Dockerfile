@@ -18,6 +18,7 @@ COPY migrations migrations
 COPY src src
 RUN --mount=type=cache,target=/root/.cache/uv \
     uv sync --locked --no-dev --no-editable --extra product \
+    && rm /app/.venv/.lock \
     && uv export --locked --no-dev --extra product --format cyclonedx1.5 --output-file /app/sbom.cdx.json --quiet \
     && printf '[alembic]\nscript_location = b2b_chat:migrations\n' > /app/alembic.ini
 COPY docker/healthcheck.py /app/healthcheck.py

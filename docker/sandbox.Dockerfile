@@ -17,7 +17,7 @@ COPY README.md ./
 COPY migrations migrations
 COPY src src
 RUN --mount=type=cache,target=/root/.cache/uv \
-    uv sync --locked --no-dev --no-editable --extra sandbox
+    uv sync --locked --no-dev --no-editable --extra sandbox && rm /app/.venv/.lock
 
 FROM ${PYTHON_IMAGE}
 ARG VERSION=unreleased

@@ -1,5 +1,6 @@
 """Both apps as on two servers: client, nginx, product_api, nginx, gateway_api, each as a process of its own."""
 
+import asyncio
 import json
 import secrets
 from collections.abc import AsyncIterator
@@ -13,7 +14,7 @@ import pytest
 import pytest_asyncio
 
 from b2b_chat.sandbox.postgres import run_sql
-from b2b_chat.sandbox.processes import our_command, spawn
+from b2b_chat.sandbox.processes import Child, our_command, spawn
 from support.commands import clean_environ, until
 from support.gateway import API_KEY, Signed
 from support.nginx import Nginx
@@ -28,12 +29,30 @@ ALLOWED = "127.0.0.1"
 CHATS_A_MINUTE = 3
 
 
+class Gateway:
+    """gateway_api, which can be stopped and started again."""
+
+    def __init__(self, log: Path, environ: dict[str, str]) -> None:
+        self.log = log
+        self._environ = environ
+        self._process: Child | None = None
+
+    def start(self) -> None:
+        self._process = spawn("gateway", our_command("gateway"), environ=self._environ, log=self.log)
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.ask_to_stop()
+            self._process.stop(kill_after_seconds=30)
+            self._process = None
+
+
 @dataclass
 class Servers:
     nginx: Nginx
     simulator: Wire
     world: World
-    gateway_log: Path
+    gateway: Gateway
 
     async def client(self, *, address: str = "127.0.0.1", **headers: str) -> Client:
         """A client of product_api, behind nginx, with a key of its own."""
@@ -62,21 +81,21 @@ async def servers(
             "OPENAI_API_KEY": API_KEY,
             "OPENAI_BASE_URL": f"{simulator.url}/v1",
         }
-        gateway_log = home / "gateway.log"
-        environ = clean_environ(home, **gateway_settings)
-        gateway = spawn("gateway", our_command("gateway"), environ=environ, log=gateway_log)
-        stack.callback(gateway.stop, kill_after_seconds=0)
+        gateway = Gateway(home / "gateway.log", clean_environ(home, **gateway_settings))
+        gateway.start()
+        stack.callback(gateway.stop)
         stack.enter_context(nginx.running())
         product = {
             "PRODUCT_PORT": str(product_port),
             "TRUSTED_PROXIES": "127.0.0.1",
             "CHAT_RPM_PER_IP": str(CHATS_A_MINUTE),
+            "GATEWAY_IN_FLIGHT_WAIT_SECONDS": "60",  # a loaded machine takes its time to start a gateway
             "SSL_CERT_FILE": str(nginx.authority_file),
         }
         await stack.enter_async_context(product_process(home, database_url, nginx.url("gateway_api"), **product))
         await until_healthy(f"http://127.0.0.1:{gateway_port}")
         world = await stack.enter_async_context(open_world(database_url))
-        yield Servers(nginx, simulator, world, gateway_log)
+        yield Servers(nginx, simulator, world, gateway)
 
 
 async def test_an_answer_streams_through_both_as_it_is_written(servers: Servers) -> None:
@@ -113,8 +132,20 @@ async def test_only_listed_addresses_reach_the_gateway_however_well_they_sign(se
             http.auth = Signed(SHARED_SECRET)
             statuses[request_id] = (await http.get(httpx.URL(servers.nginx.url("gateway_api") + target))).status_code
     assert statuses == {"ours": 200, "a-stranger": 403}
-    until(lambda: '"ours"' in servers.gateway_log.read_text())
-    logged = servers.gateway_log.read_text()
+    until(lambda: '"ours"' in servers.gateway.log.read_text())
+    logged = servers.gateway.log.read_text()
     assert "a-stranger" not in logged
     seen = [json.loads(line) for line in servers.nginx.logs("gateway_api.access*").splitlines()]
-    assert {(line["status"], line["app_status"]) for line in seen} == {("200", "200"), ("403", "")}
+    ends = {line["request_id"]: (line["status"], line["app_status"]) for line in seen}
+    assert (ends["ours"], ends["a-stranger"]) == (("200", "200"), ("403", ""))
+
+
+async def test_a_message_sent_while_the_gateway_restarts_is_answered(servers: Servers) -> None:
+    client = await servers.client(address="127.0.0.4")
+    servers.gateway.stop()
+    async with client.http:
+        waiting = asyncio.create_task(client.ask("Are you back?"))
+        refused = '"status":"503"'
+        await asyncio.to_thread(until, lambda: refused in servers.nginx.logs("gateway_api.access*"))
+        servers.gateway.start()
+        assert "Are you back?" in (await waiting)["text"]

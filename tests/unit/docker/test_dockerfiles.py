@@ -1,6 +1,7 @@
 """What the Dockerfiles say, as far as it shows without building them; `just images-test` builds and runs them."""
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest

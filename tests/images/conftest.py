@@ -1,0 +1,20 @@
+"""The images, built once."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from support.images import ROOT, Builder, Image
+
+VERSION = "1.2.3-test"
+
+
+@pytest.fixture(scope="session")
+def images() -> Iterator[dict[str, Image]]:
+    """Both apps' images, by name."""
+    builder = Builder(ROOT / "build" / "images")
+    builder.prepare_base()
+    try:
+        yield {name: builder.build(name, VERSION=VERSION) for name in ("product_api", "gateway_api")}
+    finally:
+        builder.clean()
