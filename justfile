@@ -97,6 +97,10 @@ migrate:
 revision message:
     uv run alembic revision --autogenerate -m "$1"
 
+# Check this deployment with the settings in the environment: product or gateway
+doctor app:
+    uv run b2b-chat doctor "$1"
+
 # Send a test mail to an address, by the mail settings in the environment
 mail-test address:
     uv run b2b-chat mail-test "$1"
