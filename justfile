@@ -116,6 +116,10 @@ migrate:
 revision message:
     uv run alembic revision --autogenerate -m "$1"
 
+# Check this deployment with the settings in the environment: product or gateway
+doctor app:
+    uv run b2b-chat doctor "$1"
+
 # Send a test mail to an address, by the mail settings in the environment
 mail-test address:
     uv run b2b-chat mail-test "$1"
@@ -136,6 +140,35 @@ ledger-verify:
 # Print a settings file with every variable: product or gateway
 env-example app:
     uv run b2b-chat env-example "$1"
+
+# --- Releases ---------------------------------------------------------------------------------------------------
+
+# Check everything, and put what a release is into dist: the wheel, what is in each app, and the checksums
+release: check audit-dependencies sbom
+    uv build --wheel --quiet
+    cd dist && sha256sum *.whl *.cdx.json | tee SHA256SUMS
+
+# Look for known holes in what the two apps bring along; needs pypi.org, or an index that has its advisories
+audit-dependencies:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    folder=$(mktemp -d)
+    trap 'rm -rf "$folder"' EXIT
+    for app in product gateway; do
+        uv export --quiet --locked --no-dev --extra "$app" --no-emit-project --output-file "$folder/$app.txt"
+        echo "What $app brings along:"
+        uvx --quiet pip-audit@2.10.1 --strict --disable-pip --require-hashes --requirement "$folder/$app.txt" || {
+            echo "Update what has a hole (uv lock --upgrade-package NAME), or, where it says «not found on PyPI»," \
+                "run this where pypi.org is reached: this machine's index has no advisories, so nothing was audited." >&2
+            exit 1
+        }
+    done
+
+# Write the lists of what is in each app (SBOM, CycloneDX 1.5) into dist
+sbom:
+    mkdir -p dist
+    uv export --quiet --locked --no-dev --extra product --format cyclonedx1.5 --preview-features sbom-export --output-file dist/product_api.cdx.json
+    uv export --quiet --locked --no-dev --extra gateway --format cyclonedx1.5 --preview-features sbom-export --output-file dist/gateway_api.cdx.json
 
 # --- Operators' commands; they need DATABASE_URL ------------------------------------------------------------------
 

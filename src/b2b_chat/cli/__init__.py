@@ -2,7 +2,7 @@
 
 import click
 
-from b2b_chat.cli import apps, backups, ledger, mail, migrations, operators, sandbox
+from b2b_chat.cli import apps, backups, doctor, ledger, mail, migrations, operators, sandbox
 
 
 @click.group(
@@ -17,6 +17,7 @@ def main() -> None:
 for _command in (
     *sandbox.COMMANDS,
     *apps.COMMANDS,
+    *doctor.COMMANDS,
     *migrations.COMMANDS,
     *backups.COMMANDS,
     *ledger.COMMANDS,

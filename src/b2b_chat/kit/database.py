@@ -105,6 +105,11 @@ def address_of(url: str) -> DatabaseAddress:
     return DatabaseAddress(query.get("host") or parsed.host or "", parsed.password or "", query.get("sslmode"))
 
 
+def dsn_of(url: str) -> str:
+    """The address as asyncpg reads it, without SQLAlchemy's name of a driver."""
+    return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+
+
 def is_outage(error: BaseException) -> bool:
     """Whether an exception tells of a database that cannot be used now, rather than of a wrong statement."""
     if isinstance(error, DBAPIError) and (
@@ -151,7 +156,7 @@ class Database:
         statement_seconds: float,
         pgbouncer: bool = False,
     ) -> None:
-        self._dsn = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+        self._dsn = dsn_of(url)
         self._pool_size = pool_size
         self._session_pool_size = session_pool_size
         self._acquire_seconds = acquire_seconds

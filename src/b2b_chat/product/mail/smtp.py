@@ -90,6 +90,24 @@ class Smtp:
         finally:
             client.close()
 
+    async def greet(self) -> None:
+        """Connect, encrypt and sign in as for a mail, and leave again.
+
+        Raises:
+            MailDelayed: A mail would not be taken now either.
+        """
+        client = self._client()
+        try:
+            async with asyncio.timeout(self._options.timeout_seconds):
+                await client.connect()
+        except (aiosmtplib.SMTPException, OSError) as error:
+            raise _not_sent(error) from error
+        else:
+            with suppress(aiosmtplib.SMTPException, OSError):
+                await client.quit(timeout=_GOODBYE_SECONDS)
+        finally:
+            client.close()
+
     def _client(self) -> aiosmtplib.SMTP:
         options = self._options
         return aiosmtplib.SMTP(

@@ -10,6 +10,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from b2b_chat.kit.settings import Secret
 from support.fake_gateway import FakeGateway
 from support.product import client_of, error_of, served_product
 from support.sessions import add_session, add_user, http_client, invite_token, letters_to
@@ -123,6 +124,29 @@ async def test_an_unknown_token_is_refused(world: World, product_url: str, token
     user_id, _ = await add_user(world)
     refused = await accept(product_url, await add_session(world, user_id), token)
     assert error_of(refused) == (404, "invite_not_found")
+
+
+async def test_an_invite_survives_the_rotation_of_its_secret_once(
+    world: World, database_url: str, gateway: FakeGateway
+) -> None:
+    first, second, third = (Secret(f"{letter}0d1975be80c3a4f62a7e4f0b3952c6d8") for letter in "abc")
+    invited = [await add_user(world) for _ in range(2)]
+    owner = await world.person(role="owner")
+    async with (
+        served_product(database_url, gateway.url, invite_token_secret=first) as url,
+        client_of(url, owner) as by_owner,
+    ):
+        for _, email in invited:
+            await invite(by_owner.http, email)
+        tokens = [await invite_token(world, email) for _, email in invited]
+    sessions = [await add_session(world, user_id) for user_id, _ in invited]
+
+    rotated = {"invite_token_secret": second, "invite_token_secret_previous": first}
+    async with served_product(database_url, gateway.url, **rotated) as url:
+        assert (await accept(url, sessions[0], tokens[0])).status_code == 200
+    rotated_twice = {"invite_token_secret": third, "invite_token_secret_previous": second}
+    async with served_product(database_url, gateway.url, **rotated_twice) as url:
+        assert error_of(await accept(url, sessions[1], tokens[1])) == (404, "invite_not_found")
 
 
 async def test_resending_rotates_the_token(world: World, product_url: str, http: httpx.AsyncClient) -> None:

@@ -1,0 +1,32 @@
+"""A server that gives every request one answer, with TLS or without."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+_GOODBYE_SECONDS = 0.2
+"""In which a connection whose handshake the client broke off is closed; asyncio tells nobody when."""
+
+
+@asynccontextmanager
+async def answering(
+    status: int, body: str = "", *headers: str, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[str]:
+    """Answer so on a free port; yields the base URL, which names `localhost`."""
+    lines = [f"HTTP/1.1 {status} So", f"Content-Length: {len(body)}", "Connection: close", *headers, "", body]
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write("\r\n".join(lines).encode())
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
+    try:
+        scheme = "https" if tls else "http"
+        yield f"{scheme}://localhost:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+        await server.wait_closed()
+        await asyncio.sleep(_GOODBYE_SECONDS)

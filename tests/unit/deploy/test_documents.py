@@ -1,0 +1,85 @@
+"""What operators read leads to what is there: links, recipes, commands, tests, alerts."""
+
+import re
+from configparser import ConfigParser
+from pathlib import Path
+
+import pytest
+
+from b2b_chat.cli import main
+from b2b_chat.gateway.settings import GatewaySettings
+from b2b_chat.kit.settings import variables
+from b2b_chat.product.settings import ProductSettings
+
+ROOT = Path(__file__).parents[3]
+DOCUMENTS = [ROOT / name for name in ("README.md", "SECURITY.md", "deploy/README.md", "CONTRIBUTING.md")]
+DEPLOY = (ROOT / "deploy/README.md").read_text(encoding="utf-8")
+
+
+def anchors(document: Path) -> set[str]:
+    """The places in a document that a link may name, as forges make them of headings."""
+    text = document.read_text(encoding="utf-8")
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    made = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    return made | set(re.findall(r'<a id="([^"]+)">', text))
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: str(document.relative_to(ROOT)))
+def test_links_lead_somewhere(document: Path) -> None:
+    links = re.findall(r"\]\(((?!https?:)[^)]+)\)", document.read_text(encoding="utf-8"))
+    for link in links:
+        file, _, place = link.partition("#")
+        target = (document.parent / file).resolve() if file else document
+        assert target.exists(), link
+        assert not place or place in anchors(target), link
+
+
+def test_every_recipe_and_command_that_is_named_exists() -> None:
+    recipes = set(re.findall(r"^([a-z][a-z-]*)(?: [^:=\n]*)?:(?!=)", (ROOT / "justfile").read_text(), re.MULTILINE))
+    named = set()
+    for document in DOCUMENTS:
+        text = document.read_text(encoding="utf-8")
+        named |= set(re.findall(r"(?:^|`|run )just ([a-z][a-z-]+)", text, re.MULTILINE))
+        commands = set(re.findall(r"(?:^|`|\s)b2b-chat ([a-z][a-z-]+)", text, re.MULTILINE))
+        assert commands <= set(main.commands), document
+    assert {"backup", "restore", "release", "doctor"} <= named
+    assert named <= recipes
+
+
+def test_what_security_md_refers_to_is_there() -> None:
+    text = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+    referred = re.findall(r"`((?:tests|deploy)/[^`]+)`", text)
+    assert len(referred) > 40
+    assert [file for file in referred if not (ROOT / file).exists()] == []
+
+
+def test_every_alert_has_its_row() -> None:
+    rules = re.findall(r"- alert: (\w+)", (ROOT / "deploy/prometheus/alerts.yml").read_text())
+    rows = re.findall(r'^\| <a id="\w+"></a>\[(\w+)\]', DEPLOY, re.MULTILINE)
+    assert rules == rows
+
+
+def test_the_order_of_a_release_is_the_specifications() -> None:
+    steps = [
+        "git pull\n",
+        "docker compose build product_api\n",
+        "docker compose up -d product_api\n",
+        "alembic upgrade head\n",
+        "docker compose restart product_api\n",
+        "docker compose build gateway_api\n",
+        "docker compose up -d gateway_api\n",
+    ]
+    release = DEPLOY.partition("\n## Release\n")[2]
+    places = [release.index(step) for step in steps]
+    assert places == sorted(places)
+
+
+@pytest.mark.parametrize("app", ["product", "gateway"])
+def test_systemd_gives_running_answers_their_time(app: str) -> None:
+    unit = ConfigParser(strict=False)
+    unit.optionxform = str  # type: ignore[assignment,method-assign] # names of units are not lower case
+    unit.read(ROOT / f"deploy/systemd/b2b-chat-{app}.service")
+    settings = {each.name: each.default for each in variables(GatewaySettings if app == "gateway" else ProductSettings)}
+    grace_seconds = settings["SHUTDOWN_GRACE_SECONDS"]
+    assert int(unit["Service"]["TimeoutStopSec"]) > grace_seconds + 10
+    assert unit["Service"]["ExecStart"].endswith(f"b2b-chat {app}")
