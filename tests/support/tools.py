@@ -2,8 +2,12 @@
 
 import os
 import shutil
+from typing import Final
 
 import pytest
+
+TOOL_PATH: Final = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
+"""Where programs are looked for; Debian has daemons where an ordinary user's PATH does not lead."""
 
 
 def needed_tool(name: str, *, package: str) -> str:
@@ -13,7 +17,7 @@ def needed_tool(name: str, *, package: str) -> str:
         name: The program's file name.
         package: The Debian package that brings it.
     """
-    path = shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
+    path = shutil.which(name, path=TOOL_PATH)
     if path is None:
         missing = f"{name} is not installed. Run: apt-get install {package}"
         if os.environ.get("CI") == "true":
