@@ -27,6 +27,8 @@ from support.wire_watch import HttpRequest, http_requests
 DATABASE: Final = "watched"
 SMTP_USER: Final = "mailer"
 _HOST: Final = "127.0.0.1"
+_READY_SECONDS: Final = 120
+"""Both start while the database does, and beside other tests."""
 
 
 class Secrets:
@@ -169,8 +171,8 @@ class WatchedStack:
             self.postgres.create_database(DATABASE)
             await upgrade_to_head_async(self.database_url)
             self.product.start()
-            await until_healthy(self.gateway_url)
-            await until_healthy(self.url)
+            for url in (self.gateway_url, self.url):
+                await until_healthy(url, timeout_seconds=_READY_SECONDS)
             if shutil.which("nginx", path=TOOL_PATH):
                 home = self.folder / "nginx"
                 home.mkdir()
