@@ -47,7 +47,12 @@ class Story:
         self.stack = stack
         self.canaries = canaries
         self.error_bodies = b""
-        self._http = httpx.AsyncClient(base_url=stack.url, timeout=30, event_hooks={"response": [self._keep]})
+        # Paths are logged by whoever stands before the apps, and hold ids. Those that hold something else go past it.
+        self._direct = httpx.AsyncClient(base_url=stack.url, timeout=30)
+        self._http = stack.client("product_api")
+        self._gateway = stack.client("gateway_api")
+        for http in (self._direct, self._http, self._gateway):
+            http.event_hooks = {"response": [self._keep]}
         self._operator_key = ""
         self._company = ""
         self._key: dict[str, str] = {}
@@ -69,13 +74,15 @@ class Story:
 
     async def close(self) -> None:
         """Let go of the connections."""
-        await self._http.aclose()
+        for http in (self._direct, self._http, self._gateway):
+            await http.aclose()
 
     async def succeed(self) -> None:
         """Everything that works, at least once: every operation of product_api, and the gateway's own."""
         for path in ("/health", "/ready", "/auth/verify", "/invites/accept"):
-            await self._do("GET", path)
-            await self._do("HEAD", path)
+            # Probes are for the machine itself; nginx shows the world that there are none.
+            for method in ("GET", "HEAD"):
+                assert (await self._direct.request(method, path)).status_code == 200
         for path in ("/auth/verify.css", "/auth/verify.js", "/invites/accept.js"):
             await self._do("GET", path)
         owner = await self._sign_in(OWNER)
@@ -114,7 +121,7 @@ class Story:
             await self._harass(operation, self._operator, str(uuid4()))
         session = {"Cookie": f"session={MARK}-guessed-cookie"}
         await self._http.post("/v1/chat", json={"client_message_id": "x", "text": PROMPT}, headers=session)
-        await self._http.get("/ready")
+        await self._direct.get("/ready")
 
     async def ask_under(self, request_id: str) -> None:
         """Add credits and send a message under this request id."""
@@ -128,6 +135,10 @@ class Story:
         """Give a field that there is none of."""
         answer = await self._http.post("/auth/request-link", json={"email": OWNER, name: 1})
         assert answer.status_code == 400
+
+    async def ask_for_path(self, name: str) -> None:
+        """Ask for what is not there."""
+        assert (await self._http.get(f"/{name}")).status_code == 404
 
     async def _be_a_person(self, owner: dict[str, str]) -> None:
         await self._do("GET", "/v1/me", owner)
@@ -187,7 +198,7 @@ class Story:
         await self._do("GET", "/admin/companies", operator)
         await self._do("GET", path, operator)
         await self._do("POST", f"{path}/credits", operator, {"amount_credits": "5", "external_id": "i-1"})
-        adjustment = {"amount_credits": "-1", "external_id": "a-1", "reason": "a test"}
+        adjustment = {"corrects_position": 1, "amount_credits": "-1", "external_id": "a-1", "reason": "a test"}
         await self._do("POST", f"{path}/credits/adjustments", operator, adjustment)
         await self._do("POST", f"{path}/block", operator)
         await self._do("POST", f"{path}/unblock", operator)
@@ -205,9 +216,7 @@ class Story:
             ("POST", "/v1/chat", json.dumps(chat_request(PROMPT)).encode()),
             ("POST", "/v1/chat", json.dumps(chat_request(PROMPT, stream=True)).encode()),
         ):
-            answer = await self._http.request(
-                method, self.stack.gateway_url + path, content=body, headers=self._signed(method, path, body)
-            )
+            answer = await self._gateway.request(method, path, content=body, headers=self._signed(method, path, body))
             assert answer.status_code == 200, answer.text
         for path in ("/health", "/ready"):
             for method in ("GET", "HEAD"):
@@ -218,6 +227,8 @@ class Story:
         if operation.name == "logOut":
             caller = {}
         path = re.sub(r"{.*?}", quote(named, safe=""), operation.path)
+        is_probe = operation.path == "/ready"
+        http = self._direct if named == MESSAGE or is_probe else self._http
         query = f"?email={quote(OWNER)}&cursor={quote(MESSAGE)}&token={MARK}-query-token&limit={MARK}-message-Xy1"
         hostile = {
             **caller,
@@ -234,9 +245,9 @@ class Story:
             bodies = [b""]
         for body in bodies:
             headers = {**hostile, "Content-Type": "application/json"}
-            await self._http.request(operation.method, path + query, content=body or None, headers=headers)
+            await http.request(operation.method, path + query, content=body or None, headers=headers)
         if operation.is_unsafe:
-            await self._http.request(
+            await http.request(
                 operation.method, path, headers={"Origin": f"https://{MARK}-message-Xy1.test", "Cookie": "session=x"}
             )
 
@@ -263,23 +274,22 @@ class Story:
         assert len(mailbox.mails) == begun
 
     async def _fail_at_the_gateway(self) -> None:
-        url = self.stack.gateway_url
         body = json.dumps(chat_request(PROMPT)).encode()
         good = self._signed("POST", "/v1/chat", body)
         garbage = {"X-Nonce": f"{MARK}-nonce-5Vb1", "X-Signature": "5eed" * 16, "X-Timestamp": str(int(time.time()))}
         self.canaries.add("nonce", garbage["X-Nonce"])
         self.canaries.add("signature", garbage["X-Signature"])
         for headers in (good, good, garbage, {}, {"Authorization": f"Bearer {self.stack.secrets.openai_key}"}):
-            await self._http.post(f"{url}/v1/chat?{quote(MESSAGE)}", content=body, headers=headers)
-            await self._http.post(f"{url}/v1/chat", content=body, headers=headers)
-            await self._http.get(f"{url}/{quote(MESSAGE)}", headers=headers)
+            await self._gateway.post(f"/v1/chat?{quote(MESSAGE)}", content=body, headers=headers)
+            await self._gateway.post("/v1/chat", content=body, headers=headers)
+            await self._direct.get(f"{self.stack.gateway_url}/{quote(MESSAGE)}", headers=headers)
         for wrong in (b'{"messages": "' + MESSAGE.encode(), json.dumps({"x": MESSAGE}).encode()):
-            await self._http.post(f"{url}/v1/chat", content=wrong, headers=self._signed("POST", "/v1/chat", wrong))
+            await self._gateway.post("/v1/chat", content=wrong, headers=self._signed("POST", "/v1/chat", wrong))
         for prompt in FAILING_PROMPTS:
             body = json.dumps(chat_request(prompt)).encode()
-            await self._http.post(f"{url}/v1/chat", content=body, headers=self._signed("POST", "/v1/chat", body))
-        for path in (f"/{MARK}", "/internal/ping"):
-            await self._http.put(url + path, headers=self._signed("PUT", path, b""))
+            await self._gateway.post("/v1/chat", content=body, headers=self._signed("POST", "/v1/chat", body))
+        for path in ("/v1/none", "/internal/ping"):
+            await self._gateway.put(path, headers=self._signed("PUT", path, b""))
 
     async def _meet_a_defect(self, owner: dict[str, str]) -> None:
         """A table that is not there: exceptions that quote SQL with its parameters, in product_api and PostgreSQL."""

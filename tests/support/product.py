@@ -113,9 +113,9 @@ def kill_all_of(process: subprocess.Popen[str]) -> None:
             each.kill()
 
 
-async def until_healthy(url: str) -> None:
+async def until_healthy(url: str, *, timeout_seconds: float = 30) -> None:
     """Return once an app answers: Granian listens before its worker has started, and loses a SIGTERM until then."""
-    async with asyncio.timeout(30), httpx.AsyncClient(verify=_SSL_CONTEXT) as http:
+    async with asyncio.timeout(timeout_seconds), httpx.AsyncClient(verify=_SSL_CONTEXT) as http:
         while True:
             try:
                 await http.get(f"{url}/health")

@@ -4,8 +4,12 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from typing import Final
 
 import pytest
+
+TOOL_PATH: Final = f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
+"""Where programs are looked for: beside our own Python first, and where Debian keeps servers."""
 
 
 def needed_tool(name: str, *, package: str) -> str:
@@ -15,8 +19,7 @@ def needed_tool(name: str, *, package: str) -> str:
         name: The program's file name.
         package: The Debian package that brings it.
     """
-    ours = Path(sys.executable).parent
-    path = shutil.which(name, path=f"{ours}:{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
+    path = shutil.which(name, path=TOOL_PATH)
     if path is None:
         missing = f"{name} is not installed. Run: apt-get install {package}"
         if os.environ.get("CI") == "true":

@@ -1,6 +1,7 @@
 """Both apps as processes at DEBUG, with everything that they write kept apart by where it goes."""
 
 import asyncio
+import shutil
 import subprocess
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -15,15 +16,19 @@ from b2b_chat.sandbox.postgres import EmbeddedPostgres, run_sql
 from support.collector import Collector
 from support.commands import COMMAND, clean_environ
 from support.mailbox import Mailbox, accepts
+from support.nginx import Nginx, SiteName
 from support.product import until_healthy
 from support.proxy import Proxy, listening
 from support.serving import free_port
 from support.simulated_openai import simulated_openai
+from support.tools import TOOL_PATH
 from support.wire_watch import HttpRequest, http_requests
 
 DATABASE: Final = "watched"
 SMTP_USER: Final = "mailer"
 _HOST: Final = "127.0.0.1"
+_READY_SECONDS: Final = 120
+"""Both start while the database does, and beside other tests."""
 
 
 class Secrets:
@@ -76,9 +81,11 @@ class WatchedStack:
         self.mailbox = Mailbox()
         self.signed_calls: list[HttpRequest] = []
         self.upstream_calls: list[HttpRequest] = []
+        self.nginx: Nginx | None = None
+        """Before both apps, where it is installed."""
         self.postgres_log = folder / "postgres.log"
         self.postgres = EmbeddedPostgres(folder / "pg", log=self.postgres_log, durable=False)
-        self._folder = folder
+        self.folder = folder
         ports = [free_port() for _ in range(6)]
         self._product_port, self._gateway_port, self._border_port, self._upstream_port, *self._metrics_ports = ports
         self.url = f"http://{_HOST}:{self._product_port}"
@@ -88,7 +95,11 @@ class WatchedStack:
     @property
     def database_url(self) -> str:
         """With a password, which the embedded server takes and does not need."""
-        return self.postgres.url(DATABASE).replace("postgres@", f"postgres:{self.secrets.database_password}@", 1)
+        return self.url_of(DATABASE)
+
+    def url_of(self, database: str) -> str:
+        """As `database_url`, of another database of the server."""
+        return self.postgres.url(database).replace("postgres@", f"postgres:{self.secrets.database_password}@", 1)
 
     @property
     def product_environ(self) -> dict[str, str]:
@@ -119,7 +130,7 @@ class WatchedStack:
 
     def _shared_environ(self) -> dict[str, str]:
         return {
-            **clean_environ(self._folder),
+            **clean_environ(self.folder),
             "APP_ENV": "test",
             "LOG_LEVEL": "DEBUG",
             "DEBUG": "true",
@@ -150,8 +161,8 @@ class WatchedStack:
                 "OPENAI_BASE_URL": f"http://{_HOST}:{self._upstream_port}/v1",
                 "UPSTREAM_RETRY_BASE_SECONDS": "0",
             }
-            self.gateway = WatchedProcess("gateway", gateway_environ, self._folder)
-            self.product = WatchedProcess("product", self.product_environ, self._folder)
+            self.gateway = WatchedProcess("gateway", gateway_environ, self.folder)
+            self.product = WatchedProcess("product", self.product_environ, self.folder)
             stack.push_async_callback(asyncio.to_thread, self.postgres.stop)
             stack.push_async_callback(self.gateway.stop)
             stack.push_async_callback(self.product.stop)
@@ -160,9 +171,21 @@ class WatchedStack:
             self.postgres.create_database(DATABASE)
             await upgrade_to_head_async(self.database_url)
             self.product.start()
-            await until_healthy(self.gateway_url)
-            await until_healthy(self.url)
+            for url in (self.gateway_url, self.url):
+                await until_healthy(url, timeout_seconds=_READY_SECONDS)
+            if shutil.which("nginx", path=TOOL_PATH):
+                home = self.folder / "nginx"
+                home.mkdir()
+                sites: dict[SiteName, int] = {"product_api": self._product_port, "gateway_api": self._gateway_port}
+                self.nginx = Nginx(home, sites)
+                stack.enter_context(self.nginx.running())
             yield self
+
+    def client(self, site: SiteName) -> httpx.AsyncClient:
+        """A client of an app, through nginx where there is one."""
+        if self.nginx is not None:
+            return self.nginx.client(site)
+        return httpx.AsyncClient(base_url=self.url if site == "product_api" else self.gateway_url, timeout=30)
 
     async def metrics(self) -> dict[str, str]:
         """What each app tells of itself, by its name."""

@@ -173,9 +173,8 @@ def check(settings: GatewaySettings) -> Iterator[str]:
             "long after its nonce was seen."
         )
     yield from valkey_problems(settings)
-    host_problem = listen_address_problem("GATEWAY_HOST", settings.gateway_host)
-    if host_problem is not None:
-        yield host_problem
+    hosts = {"GATEWAY_HOST": settings.gateway_host, "METRICS_HOST": settings.metrics_host}
+    yield from filter(None, (listen_address_problem(name, host) for name, host in hosts.items()))
     for name, key in settings.api_keys.items():
         if not _HEADER_VALUE.fullmatch(key.reveal()):
             yield f"{name} holds a space or another character that cannot stand in a header."

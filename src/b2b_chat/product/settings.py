@@ -281,9 +281,10 @@ def check(settings: ProductSettings) -> Iterator[str]:
 
 
 def _address_problems(settings: ProductSettings) -> Iterator[str]:
-    host_problem = listen_address_problem("PRODUCT_HOST", settings.product_host)
-    if host_problem is not None:
-        yield host_problem
+    for name, host in (("PRODUCT_HOST", settings.product_host), ("METRICS_HOST", settings.metrics_host)):
+        problem = listen_address_problem(name, host)
+        if problem is not None:
+            yield problem
     is_prod = settings.app_env == "prod"
     urls = {
         "GATEWAY_URL": (settings.gateway_url, is_prod),

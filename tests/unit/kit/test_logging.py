@@ -4,6 +4,8 @@ import asyncio
 import io
 import json
 import logging
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from typing import Any
@@ -267,3 +269,40 @@ class TestDescribeException:
     @pytest.mark.parametrize("nothing", [None, False, (None, None, None)])
     def test_without_an_exception_there_is_nothing(self, nothing: object) -> None:
         assert describe_exception(nothing) == []
+
+
+UNCAUGHT = """
+import sys, threading, warnings
+from b2b_chat.kit.logging import configure_logging, log_what_python_prints
+configure_logging("test_app")
+log_what_python_prints()
+class Bad:
+    def __del__(self):
+        raise ValueError("canary-7c1e")
+def fail():
+    raise ValueError("canary-7c1e")
+thread = threading.Thread(target=fail)
+thread.start()
+thread.join()
+warnings.warn("canary-7c1e")
+bad = Bad()
+del bad
+fail()
+"""
+
+
+def test_what_python_itself_would_print_is_logged_without_its_words() -> None:
+    done = subprocess.run([sys.executable, "-c", UNCAUGHT], capture_output=True, text=True, check=False)
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [line["event"] for line in lines] == ["uncaught_exception", "library_log", *["uncaught_exception"] * 2]
+    assert lines[-1]["exception"][0] == "builtins.ValueError"
+    assert CANARY not in done.stdout + done.stderr
+    assert done.stderr == ""
+
+
+def test_the_servers_own_lines_are_ours() -> None:
+    code = "import logging.config; from b2b_chat.kit.logging import server_logging; "
+    code += "logging.config.dictConfig(server_logging('test_app')); logging.getLogger('_granian').info('Started')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    line = json.loads(done.stdout)
+    assert (line["app"], line["problem"], done.stderr) == ("test_app", "Started", "")
