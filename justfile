@@ -45,6 +45,10 @@ faults-mutants *words:
 bench *what:
     PYTHONPATH=tests uv run --extra bench python -m bench "$@"
 
+# Measure product_api alone: CPU of a chat and of a delta, memory of a stream
+bench-product-cpu *options:
+    PYTHONPATH=tests uv run python tests/bench/product_cpu.py "$@"
+
 # Run all tests and tell what they do not reach
 coverage:
     uv run coverage erase

@@ -1,6 +1,6 @@
 """CPU and memory of product_api alone, beside a gateway and clients that cost next to nothing.
 
-    PYTHONPATH=tests uv run python tests/bench/product_cpu.py [--rounds 5] [--case WORD] [--json FILE]
+    just bench-product-cpu [--rounds 5] [--case WORD] [--json FILE]
 
 CPU time is read from the clocks of product_api's processes, in nanoseconds, so that figures hold on a noisy machine;
 printed is the median of the rounds. Every answer must be complete and exact.
@@ -17,20 +17,20 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any, Final, NamedTuple, cast
+from typing import Final, NamedTuple, cast
 from urllib.parse import urlsplit
 
 import psutil
 import uvloop
 
-from b2b_chat.product.schema import upgrade_to_head_async
+from b2b_chat.product.schema import upgrade_to_head
 from b2b_chat.sandbox.postgres import EmbeddedPostgres
 from bench.lean_gateway import PIECE
 from support.product import environ, until_healthy
-from support.serving import free_port, until_listening
+from support.serving import free_port
 from support.world import Person, open_world
 
 _TEXT: Final = re.compile(rb'event: delta\ndata: \{"text":"([^"]*)"\}')
@@ -121,35 +121,37 @@ class Answer(asyncio.Protocol):
             self._transport.close()
 
 
-@asynccontextmanager
-async def product(variables: dict[str, str], companies: int) -> AsyncIterator[Place]:
+@contextmanager
+def product(variables: dict[str, str], companies: int) -> Iterator[Place]:
     """product_api with a database and a lean gateway of its own; as many people, each of a company of their own."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o755)
         postgres = EmbeddedPostgres(Path(folder) / "pg", durable=False)
         postgres.start()
-        gateway_port, port = free_port(), free_port()
-        lean = subprocess.Popen([sys.executable, str(Path(__file__).with_name("lean_gateway.py")), str(gateway_port)])
-        process: subprocess.Popen[bytes] | None = None
+        started: list[subprocess.Popen[bytes]] = []
         try:
-            url = postgres.url("postgres")
-            await upgrade_to_head_async(url)
-            async with open_world(url) as world:
-                people = [await world.person(balance="1000000") for _ in range(companies)]
+            url, gateway_port, port = postgres.url("postgres"), free_port(), free_port()
+            upgrade_to_head(url)
+            lean = [sys.executable, str(Path(__file__).with_name("lean_gateway.py")), str(gateway_port)]
+            started.append(subprocess.Popen(lean))
             settings = environ(url, f"http://127.0.0.1:{gateway_port}", PRODUCT_PORT=str(port), **variables)
             with (Path(folder) / "product.log").open("wb") as log:
-                process = subprocess.Popen(
-                    [sys.executable, "-m", "b2b_chat.cli", "product"], env={**os.environ, **settings}, stdout=log
-                )
-            await until_listening(gateway_port)
-            await until_healthy(f"http://127.0.0.1:{port}")
-            yield Place(f"http://127.0.0.1:{port}", people, process, postgres.child.pid)
+                command = [sys.executable, "-m", "b2b_chat.cli", "product"]
+                started.append(subprocess.Popen(command, env={**os.environ, **settings}, stdout=log))
+            people = uvloop.run(peopled(url, companies))
+            uvloop.run(until_healthy(f"http://127.0.0.1:{port}"))
+            yield Place(f"http://127.0.0.1:{port}", people, started[-1], postgres.child.pid)
         finally:
-            for each in (process, lean):
-                if each is not None:
-                    each.terminate()
-                    each.wait(30)
+            for each in started:
+                each.terminate()
+                each.wait(30)
             postgres.stop()
+
+
+async def peopled(database_url: str, companies: int) -> list[Person]:
+    """So many people, each of a company of their own."""
+    async with open_world(database_url) as world:
+        return [await world.person(balance="1000000") for _ in range(companies)]
 
 
 @asynccontextmanager
@@ -259,18 +261,17 @@ CASES: Final[dict[str, Case]] = {
 }
 
 
-async def measure(options: argparse.Namespace) -> dict[str, list[dict[str, float]]]:
+async def measure(place: Place, options: argparse.Namespace) -> dict[str, list[dict[str, float]]]:
     """Every case that is asked for, so many times."""
     figures: dict[str, list[dict[str, float]]] = {}
-    async with product(dict(pair.split("=", 1) for pair in options.set), companies=16) as place:
-        await each_answered(place, deltas=50, stream=False, chats=200, at_once=16)
-        for name, case in CASES.items():
-            if options.case and not any(word in name for word in options.case):
-                continue
-            for number in range(options.rounds):
-                print(f"\r{name}: round {number + 1} of {options.rounds} ", end="", file=sys.stderr, flush=True)
-                figures.setdefault(name, []).append(await case(place))
-            print(file=sys.stderr)
+    await each_answered(place, deltas=50, stream=False, chats=200, at_once=16)
+    for name, case in CASES.items():
+        if options.case and not any(word in name for word in options.case):
+            continue
+        for number in range(options.rounds):
+            print(f"\r{name}: round {number + 1} of {options.rounds} ", end="", file=sys.stderr, flush=True)
+            figures.setdefault(name, []).append(await case(place))
+        print(file=sys.stderr)
     return figures
 
 
@@ -282,7 +283,8 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of product_api")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    figures: dict[str, Any] = uvloop.run(measure(options))
+    with product(dict(pair.split("=", 1) for pair in options.set), companies=16) as place:
+        figures = uvloop.run(measure(place, options))
     for name, rounds in figures.items():
         medians = {figure: statistics.median(each[figure] for each in rounds) for figure in rounds[0]}
         print(f"{name:32}" + "  ".join(f"{figure} {value:.2f}" for figure, value in medians.items()))

@@ -1,7 +1,5 @@
 """Debian's PgBouncer in front of a test's database: fewer connections to PostgreSQL than there are clients."""
 
-import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,11 +8,11 @@ from typing import Final
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import psutil
-import pytest
 
 from b2b_chat.sandbox.accounts import account_for_postgres
 from support.commands import until
 from support.serving import free_port
+from support.tools import needed_tool
 
 _SETTINGS: Final = """
 [databases]
@@ -32,21 +30,10 @@ pidfile = {folder}/pid
 """
 
 
-def find_pgbouncer() -> str:
-    """Where the program is; skips the test where there is none, and fails it in CI."""
-    found = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-    if found is None:
-        problem = "pgbouncer is not installed: apt-get install pgbouncer"
-        if os.environ.get("CI") == "true":
-            pytest.fail(problem)
-        pytest.skip(problem)
-    return found
-
-
 @contextmanager
 def pgbouncer_for(database_url: str, folder: Path, *, pool_size: int) -> Iterator[str]:
     """The address of the same database through a PgBouncer in transaction mode with so many connections."""
-    program, port = find_pgbouncer(), free_port()
+    program, port = needed_tool("pgbouncer", package="pgbouncer"), free_port()
     name = urlsplit(database_url).path.strip("/")
     config = folder / "pgbouncer.ini"
     config.write_text(
