@@ -51,9 +51,9 @@ def test_two_workers_each_chat_and_after_a_flush_nothing_is_charged_twice(
         addresses = addresses_of(process)
         for command in ("gateway", "product"):
             assert len(workers_of(data_dir, command)) == 2
-        sent = [chat(addresses, f"message {number}") for number in range(6)]
+        sent = [chat(addresses, f"message-{number}") for number in range(6)]
         asyncio.run(flush(EmbeddedValkey(data_dir / "valkey").url))
-        again = [chat(addresses, f"message {number}") for number in range(6)]
+        again = [chat(addresses, f"message-{number}") for number in range(6)]
         for first, second in zip(sent, again, strict=True):
             assert second["assistant_message_id"] == first["assistant_message_id"]
             assert second["text"] == first["text"]
@@ -83,6 +83,9 @@ async def flush(url: str) -> None:
 def test_an_app_with_several_workers_and_no_valkey_does_not_start(app: str, tmp_path: Path) -> None:
     required = ("DATABASE_URL", "SESSION_SECRET", "AUTH_TOKEN_SECRET", "INVITE_TOKEN_SECRET", "OPENAI_API_KEY")
     variables = dict.fromkeys(required, "postgresql://localhost/none")
-    done = run(app, environ=clean_environ(tmp_path, GATEWAY_SHARED_SECRET="x" * 40, WORKERS="2", **variables))
+    done = run(
+        app,
+        environ=clean_environ(tmp_path, GATEWAY_SHARED_SECRET="x" * 40, GATEWAY_PORT="8001", WORKERS="2", **variables),
+    )
     assert done.returncode == 2
     assert [line.split()[1] for line in done.stderr.splitlines()] == ["VALKEY_URL"]
