@@ -54,18 +54,23 @@ def demo(text: str | None, data_dir: Path | None) -> None:
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON on stdout once everything is ready.")
+@click.option(
+    "--workers", type=click.IntRange(1, 64), help="Processes of each app; several share a Valkey. [default: 1]"
+)
 @_data_dir_option
-def up(*, as_json: bool, data_dir: Path | None) -> None:
+def up(*, as_json: bool, workers: int | None, data_dir: Path | None) -> None:
     """Start all and leave it running.
 
     Prints the addresses and an API key, and runs until Ctrl-C or SIGTERM. The data stays for the next time.
 
-    PostgreSQL and a simulated OpenAI are embedded. Set DATABASE_URL, OPENAI_API_KEY or GATEWAY_URL to use yours.
+    PostgreSQL, Valkey and a simulated OpenAI are embedded. Set DATABASE_URL, VALKEY_URL, OPENAI_API_KEY or GATEWAY_URL
+    to use yours.
     """
     with _sandbox():
         from b2b_chat.sandbox.stack import Stack
 
-        with Stack(_data_dir(data_dir), os.environ, _tell) as stack:
+        environ = os.environ if workers is None else {**os.environ, "WORKERS": str(workers)}
+        with Stack(_data_dir(data_dir), environ, _tell) as stack:
             addresses = stack.start()
             _write(json.dumps(asdict(addresses)) + "\n" if as_json else _listing(addresses))
             stack.watch()

@@ -35,6 +35,7 @@ class DataDir:
     def __init__(self, path: Path) -> None:
         self.path = path.expanduser().resolve()
         self.postgres = self.path / "postgres"
+        self.valkey = self.path / "valkey"
         self._lock: int | None = None
 
     @property

@@ -24,8 +24,12 @@ _NO_LIMITS: Final = dict.fromkeys(("CHAT_RPM_PER_COMPANY", "CHAT_RPM_PER_USER", 
 """One key for everything, and a load generator, would soon meet limits that are meant for people."""
 _CAUGHT_MAIL: Final = {"SMTP_HOST": LOCAL_HOST, "SMTP_USE_TLS": "false", "EMAIL_FROM": "b2b-chat <chat@example.test>"}
 
+_SOON_LET_IN: Final = {"GATEWAY_CLOCK_SKEW_SECONDS": "2"}
+"""A gateway refuses calls for about as long after its Valkey was started, and one machine has one clock."""
+
 _ONLY_PRODUCT: Final = {"DATABASE_URL", "SESSION_SECRET", "AUTH_TOKEN_SECRET", "INVITE_TOKEN_SECRET"}
 _ONLY_GATEWAY: Final = {"OPENAI_API_KEY"}
+_ONLY_APPS: Final = {"GATEWAY_SHARED_SECRET", "VALKEY_URL"}
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,7 @@ class Plan:
     gateway: Listener | None
     simulator: Listener | None
     mail_catcher: Listener | None
+    has_embedded_valkey: bool
     gateway_url: str
     openai_url: str | None
     """None behind a gateway of the caller's own, which alone knows."""
@@ -70,11 +75,14 @@ class Plan:
         return [listener for listener in (self.simulator, self.gateway, self.mail_catcher, self.product) if listener]
 
 
-def make_plan(environ: Mapping[str, str], *, secrets: Mapping[str, str], embedded_database_url: str) -> Plan:
+def make_plan(
+    environ: Mapping[str, str], *, secrets: Mapping[str, str], embedded_database_url: str, embedded_valkey_url: str
+) -> Plan:
     """Decide what to start from the caller's environment.
 
     DATABASE_URL replaces the embedded PostgreSQL, OPENAI_API_KEY or OPENAI_BASE_URL the simulated OpenAI, GATEWAY_URL
-    the gateway, SMTP_HOST the mail catcher. `secrets` fill in for those not given. A port of 0 stands for any free one.
+    the gateway, SMTP_HOST the mail catcher, and VALKEY_URL the embedded Valkey, which WORKERS of more than 1 need.
+    `secrets` fill in for those not given. A port of 0 stands for any free one.
 
     Raises:
         SandboxError: The variables contradict each other.
@@ -96,6 +104,7 @@ def make_plan(environ: Mapping[str, str], *, secrets: Mapping[str, str], embedde
     filled = {name: value for name, value in environ.items() if keeps_pg or not name.startswith("PG")}
     own_ports = {name: str(port) for name, port in ports.items() if mail_catcher or name != "SMTP_PORT"}
     filled |= own_ports | hosts
+    has_embedded_valkey = environ.get("WORKERS", "").strip() not in {"", "1"} and not is_given(environ, "VALKEY_URL")
     defaults = {
         **secrets,
         "GATEWAY_URL": gateway_url,
@@ -104,6 +113,7 @@ def make_plan(environ: Mapping[str, str], *, secrets: Mapping[str, str], embedde
         "PUBLIC_URL": product.url,
         **_NO_LIMITS,
         **(_CAUGHT_MAIL if mail_catcher else {}),
+        **({"VALKEY_URL": embedded_valkey_url, **_SOON_LET_IN} if has_embedded_valkey else {}),
     }
     defaults["DATABASE_URL"] = embedded_database_url
     filled |= {name: value for name, value in defaults.items() if not is_given(environ, name)}
@@ -114,14 +124,15 @@ def make_plan(environ: Mapping[str, str], *, secrets: Mapping[str, str], embedde
         product=product,
         gateway=gateway,
         simulator=simulator,
+        has_embedded_valkey=has_embedded_valkey,
         gateway_url=gateway_url,
         openai_url=openai_url if gateway else None,
-        database_url=_value(filled, "DATABASE_URL"),
+        database_url=value_of(filled, "DATABASE_URL"),
         product_environ=_without(filled, _ONLY_GATEWAY),
         gateway_environ=_without(filled, _ONLY_PRODUCT),
         mail_catcher=mail_catcher,
-        mail_catcher_environ=_without(filled, _ONLY_PRODUCT | _ONLY_GATEWAY | {"GATEWAY_SHARED_SECRET"}),
-        simulator_environ=_without(filled, _ONLY_PRODUCT | _ONLY_GATEWAY | {"GATEWAY_SHARED_SECRET"}),
+        mail_catcher_environ=_without(filled, _ONLY_PRODUCT | _ONLY_GATEWAY | _ONLY_APPS),
+        simulator_environ=_without(filled, _ONLY_PRODUCT | _ONLY_GATEWAY | _ONLY_APPS),
     )
 
 
@@ -149,7 +160,7 @@ def _without(environ: Mapping[str, str], names: Collection[str]) -> dict[str, st
     return {name: value for name, value in environ.items() if name.removesuffix("_FILE") not in names}
 
 
-def _value(environ: Mapping[str, str], name: str) -> str:
+def value_of(environ: Mapping[str, str], name: str) -> str:
     """A variable's value, from itself or from the file it names."""
     if environ.get(name):
         return environ[name]

@@ -1,4 +1,4 @@
-"""The whole software on one machine: PostgreSQL, simulated OpenAI, gateway_api and product_api, started and stopped."""
+"""The whole software on one machine: the servers it needs, gateway_api and product_api, started and stopped."""
 
 import signal
 import time
@@ -10,14 +10,17 @@ from typing import Final, Self
 
 import httpx
 
+from b2b_chat.contract.schemas import PING_PATH
+from b2b_chat.contract.signing import sign
 from b2b_chat.kit.serving import PortBusy, ensure_port_is_free
 from b2b_chat.sandbox.data_dir import DataDir
 from b2b_chat.sandbox.errors import SandboxError
 from b2b_chat.sandbox.interruption import Interrupted, ignore_interruptions
 from b2b_chat.sandbox.migration import is_up_to_date, migrate
-from b2b_chat.sandbox.plan import Listener, Plan, is_given, make_plan
+from b2b_chat.sandbox.plan import Listener, Plan, is_given, make_plan, value_of
 from b2b_chat.sandbox.postgres import EmbeddedPostgres
 from b2b_chat.sandbox.processes import MARK, Child, FollowedFile, Launcher, end, left_behind, our_command, spawn
+from b2b_chat.sandbox.valkey import EmbeddedValkey
 
 DATABASE: Final = "b2b_chat"
 
@@ -57,6 +60,7 @@ class Stack:
         self._mark = {MARK: str(data_dir.path)}
         self._launcher = Launcher()
         self._postgres: EmbeddedPostgres | None = None
+        self._valkey: EmbeddedValkey | None = None
         self._apps: list[Child] = []
         self._caught_mail: FollowedFile | None = None
 
@@ -77,8 +81,18 @@ class Stack:
         self._data_dir.open()
         self._end_left_behind()
         postgres = EmbeddedPostgres(self._data_dir.postgres, log=self._data_dir.log("postgres"))
-        plan = make_plan(self._environ, secrets=self._data_dir.secrets(), embedded_database_url=postgres.url(DATABASE))
+        valkey = EmbeddedValkey(self._data_dir.valkey, log=self._data_dir.log("valkey"))
+        plan = make_plan(
+            self._environ,
+            secrets=self._data_dir.secrets(),
+            embedded_database_url=postgres.url(DATABASE),
+            embedded_valkey_url=valkey.url,
+        )
         _require_free_ports(plan)
+        if plan.has_embedded_valkey:
+            self._tell(f"Starting Valkey in {self._data_dir.valkey}")
+            self._valkey = valkey
+            valkey.start(mark=self._mark)
         # The gateway and the simulator take a second to import what they need: they do so while the database starts.
         if plan.simulator:
             self._start_app("openai-simulator", plan.simulator, plan.simulator_environ)
@@ -125,6 +139,8 @@ class Stack:
             app.ask_to_stop()
         for app in self._apps:
             app.stop(kill_after_seconds=_STOP_SECONDS)
+        if self._valkey is not None:
+            self._valkey.stop()
         if self._postgres is not None:
             self._postgres.stop()
         if self._data_dir.is_open:
@@ -162,12 +178,17 @@ class Stack:
                     raise SandboxError(
                         f"{listener.url} does not answer after {_READY_SECONDS} s. See the logs in {logs}."
                     )
+        while plan.has_embedded_valkey and plan.gateway and not _lets_in(plan):
+            self._require_running()
+            time.sleep(_WATCH_SECONDS)
 
     def _require_running(self) -> None:
         for app in self._apps:
             app.require_running()
         if self._postgres is not None:
             self._postgres.child.require_running()
+        if self._valkey is not None:
+            self._valkey.child.require_running()
 
     def _seed(self, plan: Plan, kept_api_key: str | None) -> str:
         """See to it that there is a company with credits and a key of its, and keep the key for the next runs."""
@@ -196,6 +217,14 @@ def _answers(listener: Listener) -> bool:
         time.sleep(_WAIT_SECONDS)
         return False
     return answer.status_code < httpx.codes.INTERNAL_SERVER_ERROR
+
+
+def _lets_in(plan: Plan) -> bool:
+    """Whether the gateway lets signed calls in; with a new Valkey it begins to after some seconds."""
+    secret = value_of(plan.product_environ, "GATEWAY_SHARED_SECRET")
+    headers = sign(secret.encode(), "GET", PING_PATH, b"", unix_seconds=int(time.time()))
+    answer = httpx.get(f"{plan.gateway_url}{PING_PATH}", headers=headers, trust_env=False)
+    return answer.status_code != httpx.codes.SERVICE_UNAVAILABLE
 
 
 def _can_chat(product_url: str, api_key: str) -> bool:

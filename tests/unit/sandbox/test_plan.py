@@ -12,10 +12,11 @@ SECRETS = {
     "INVITE_TOKEN_SECRET": "generated-invite",
 }
 EMBEDDED = "postgresql://postgres@/b2b_chat?host=/sockets"
+EMBEDDED_VALKEY = "unix:///sockets/valkey.sock"
 
 
 def plan(**environ: str) -> Plan:
-    return make_plan(environ, secrets=SECRETS, embedded_database_url=EMBEDDED)
+    return make_plan(environ, secrets=SECRETS, embedded_database_url=EMBEDDED, embedded_valkey_url=EMBEDDED_VALKEY)
 
 
 def test_with_nothing_given_all_parts_are_embedded() -> None:
@@ -134,3 +135,29 @@ def test_a_port_that_is_none_is_refused_by_name(port: str) -> None:
 def test_two_parts_cannot_have_the_same_port() -> None:
     with pytest.raises(SandboxError, match="must differ"):
         plan(PRODUCT_PORT="8001")
+
+
+@pytest.mark.parametrize("workers", [{}, {"WORKERS": ""}, {"WORKERS": "1"}])
+def test_one_worker_needs_no_valkey(workers: dict[str, str]) -> None:
+    made = plan(**workers)
+    assert not made.has_embedded_valkey
+    assert "VALKEY_URL" not in made.gateway_environ | made.product_environ
+
+
+def test_several_workers_share_an_embedded_valkey() -> None:
+    made = plan(WORKERS="2")
+    assert made.has_embedded_valkey
+    for environ in (made.product_environ, made.gateway_environ):
+        assert environ["VALKEY_URL"] == EMBEDDED_VALKEY
+        assert environ["WORKERS"] == "2"
+    assert int(made.gateway_environ["GATEWAY_CLOCK_SKEW_SECONDS"]) < 60
+    assert plan(WORKERS="2", GATEWAY_CLOCK_SKEW_SECONDS="30").gateway_environ["GATEWAY_CLOCK_SKEW_SECONDS"] == "30"
+
+
+def test_a_given_valkey_replaces_the_embedded_one_and_only_the_apps_hold_it() -> None:
+    made = plan(WORKERS="2", VALKEY_URL="valkey://given")
+    assert not made.has_embedded_valkey
+    assert made.gateway_environ["VALKEY_URL"] == made.product_environ["VALKEY_URL"] == "valkey://given"
+    assert "GATEWAY_CLOCK_SKEW_SECONDS" not in made.gateway_environ
+    for environ in (made.simulator_environ, made.mail_catcher_environ):
+        assert "VALKEY_URL" not in environ

@@ -40,7 +40,7 @@ from b2b_chat.product.identity.api_keys import Scope
 from b2b_chat.product.identity.languages import preferred_language
 from b2b_chat.product.identity.login_page import AcceptLanguage
 from b2b_chat.product.identity.viewer import CompanyBlocked, SessionRequired, Unauthenticated, UserBlocked, Viewer
-from b2b_chat.product.limits.service import RateLimited
+from b2b_chat.product.limits.service import LimitsUnavailable, RateLimited
 
 
 class CompanyRoutes(Controller):
@@ -150,7 +150,14 @@ class InviteRoutes(Controller):
         operation_id="createInvite",
         opt={"audited": Action.INVITE_CREATE},
         responses=documents(
-            *ACTING_REFUSALS, RateLimited, RoleTooLow, AlreadyMember, AlreadyInvited, TooManyInvites, takes_body=True
+            *ACTING_REFUSALS,
+            RateLimited,
+            LimitsUnavailable,
+            RoleTooLow,
+            AlreadyMember,
+            AlreadyInvited,
+            TooManyInvites,
+            takes_body=True,
         ),
     )
     async def create(
@@ -183,6 +190,7 @@ class InviteRoutes(Controller):
         responses=documents(
             *ACTING_REFUSALS,
             RateLimited,
+            LimitsUnavailable,
             InviteNotFound,
             RoleTooLow,
             InviteClosed,

@@ -28,7 +28,7 @@ from b2b_chat.product.identity.schemas import (
 from b2b_chat.product.identity.sessions import Browser, NotAMember, SessionNotFound, Sessions
 from b2b_chat.product.identity.viewer import SessionRequired, Unauthenticated, UserBlocked, Viewer
 from b2b_chat.product.limits.client_ip import ClientIp
-from b2b_chat.product.limits.service import RateLimited
+from b2b_chat.product.limits.service import LimitsUnavailable, RateLimited
 
 LoginProofBody = Annotated[
     LoginProof,
@@ -60,7 +60,7 @@ class LoginRoutes(Controller):
         guards=[anyone],
         security=[{}],
         status_code=202,
-        responses=documents(RateLimited, CrossSiteRequest, takes_body=True),
+        responses=documents(RateLimited, LimitsUnavailable, CrossSiteRequest, takes_body=True),
     )
     async def request_link(
         self,
@@ -85,7 +85,7 @@ class LoginRoutes(Controller):
         security=[{}],
         status_code=204,
         operation_class=EmptyOperation,
-        responses=documents(InvalidProof, RateLimited, CrossSiteRequest, takes_body=True),
+        responses=documents(InvalidProof, RateLimited, LimitsUnavailable, CrossSiteRequest, takes_body=True),
     )
     async def verify(
         self,
