@@ -2,6 +2,7 @@
 
 import datetime as dt
 import importlib.util
+import math
 import os
 import platform
 import subprocess
@@ -68,9 +69,10 @@ class Report:
         print(table.plain(), flush=True)
 
     def bars(self, name: str, title: str, unit: str, heights: dict[str, float], *, log: bool = False) -> None:
-        """Plot one figure of several things."""
-        if self._plots and heights:
-            plots.bars(self.folder / f"{name}.png", title, unit, heights, log=log)
+        """Plot one figure of several things; those that answered nothing have none."""
+        known = {thing: height for thing, height in heights.items() if math.isfinite(height)}
+        if self._plots and known:
+            plots.bars(self.folder / f"{name}.png", title, unit, known, log=log)
 
     def lines(self, name: str, title: str, axes: tuple[str, str], curves: dict[str, list[tuple[float, float]]]) -> None:
         """Plot figures that depend on another."""
