@@ -62,6 +62,8 @@ class Decoder:
 
 
 def _parse(block: bytes) -> Event | None:
+    if block.startswith(b"data: ") and b"\n" not in block:  # as OpenAI writes nearly all of them
+        return Event("message", block[6:], None)
     name, event_id, data = "message", None, []
     for line in block.split(b"\n"):
         field, _, value = line.partition(b":")

@@ -72,6 +72,7 @@ class Upstream:
         self._max_connections = settings.upstream_max_connections
         self._url = base_url.rstrip("/") + "/chat/completions"
         self._sdk = openai.AsyncOpenAI(api_key=api_key.reveal(), base_url=base_url)
+        self._tls = httpx2.create_ssl_context()  # takes a tenth of a second, which no call should wait for
         self._http: aiohttp.ClientSession | None = None
 
     async def close(self) -> None:
@@ -160,7 +161,7 @@ class Upstream:
         address = urlsplit(self._url)
         is_direct = proxy_bypass(address.netloc)
         self._http = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=self._max_connections, ssl=httpx2.create_ssl_context()),
+            connector=aiohttp.TCPConnector(limit=self._max_connections, ssl=self._tls),
             headers={name: value for name, value in headers.items() if isinstance(value, str)},
             timeout=aiohttp.ClientTimeout(total=None, connect=self._connect_seconds),
             cookie_jar=aiohttp.DummyCookieJar(),
