@@ -115,6 +115,9 @@ class Client(asyncio.Protocol):
         self._load = load
         self._make = make
         self._firsts = firsts
+        self._received = b""
+        self._is_first = True
+        self._asked_at = 0.0
         self.events = 0
         self.done = asyncio.get_running_loop().create_future()
 

@@ -15,6 +15,7 @@ from b2b_chat.contract.sse import CONTENT_TYPE, KEEP_ALIVE, encode
 from b2b_chat.gateway.answers import Pieces
 from b2b_chat.gateway.errors import UpstreamFailure
 from b2b_chat.kit.departure import ClientLeft, while_client_stays
+from b2b_chat.kit.metrics import OPEN_STREAMS
 
 _HEADERS: Final = (
     (b"content-type", CONTENT_TYPE),
@@ -42,6 +43,7 @@ async def send_stream(
             event.
     """
     line = _Line(send, start_seconds, keep_alive_seconds)
+    OPEN_STREAMS.inc()
     try:
         async with while_client_stays(receive), aclosing(pieces):
             try:
@@ -56,6 +58,7 @@ async def send_stream(
         if not line.has_begun:
             raise
     finally:
+        OPEN_STREAMS.dec()
         line.close()
 
 

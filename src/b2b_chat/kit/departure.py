@@ -16,8 +16,8 @@ class ClientLeft(Exception):
 async def while_client_stays(receive: Receive) -> AsyncIterator[None]:
     """Run the block until it ends or the client leaves; then what it awaits is cancelled.
 
-    It costs one task, where a task each for the work and the watch, and the wait for the first of them, are what most of
-    a short request's time goes into. The request's body must have been read before.
+    It costs one task. A task for the work, a task for the watch, and the wait for the first of them, cost more than all
+    the rest of a short request. The request's body must have been read before.
 
     Raises:
         ClientLeft: The client has left, and the block has ended by that.

@@ -41,11 +41,15 @@ async def test_who_stays_ends_nothing(client: Client) -> None:
 
 
 async def test_who_leaves_ends_what_is_awaited(client: Client) -> None:
+    async def leave() -> None:
+        await client.is_watched.wait()
+        client.has_left.set()
+
+    leaving = asyncio.create_task(leave())
     with pytest.raises(ClientLeft):
         async with while_client_stays(client.receive):
-            await client.is_watched.wait()
-            client.has_left.set()
             await asyncio.Event().wait()
+    assert leaving.done()
     assert not asks_to_be_cancelled()
     await asyncio.sleep(0)
 
