@@ -45,6 +45,10 @@ faults-mutants *words:
 bench-chat *options:
     uv run python tests/bench/chat_cpu.py "$@"
 
+# Measure the gateway's CPU for each call and each delta, beside nginx or another checkout's gateway
+bench-gateway-cpu *options:
+    PYTHONPATH=tests uv run python tests/bench/gateway_cpu.py "$@"
+
 # Run all tests and tell what they do not reach
 coverage:
     uv run coverage erase

@@ -1,6 +1,6 @@
 """CPU time of gateway_api alone: for each call, and for each delta of a stream.
 
-    PYTHONPATH=tests uv run python tests/bench/gateway_cpu.py [--case whole ...] [--rounds 5] [--against PYTHON ...] [--nginx]
+    PYTHONPATH=tests uv run python tests/bench/gateway_cpu.py [--case whole] [--rounds 5] [--against PYTHON] [--nginx]
 
 A gateway process stands between an OpenAI that does nothing but write prepared bytes and a client that signs its calls
 and checks every answer, each a process of its own. `--against` adds the gateway of another environment (a checkout of
