@@ -49,6 +49,10 @@ bench *what:
 bench-product-cpu *options:
     PYTHONPATH=tests uv run python tests/bench/product_cpu.py "$@"
 
+# Measure the gateway's CPU for each call and each delta, beside nginx or another checkout's gateway
+bench-gateway-cpu *options:
+    PYTHONPATH=tests uv run python tests/bench/gateway_cpu.py "$@"
+
 # Run all tests and tell what they do not reach
 coverage:
     uv run coverage erase

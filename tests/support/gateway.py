@@ -35,6 +35,7 @@ def gateway_settings(**changes: Any) -> GatewaySettings:
         "upstream_total_timeout_seconds": 10.0,
         "upstream_max_attempts": 1,
         "upstream_retry_base_seconds": 0.0,
+        "stream_flush_interval_ms": 0,
     }
     return GatewaySettings(**(defaults | changes))
 

@@ -62,6 +62,8 @@ class Decoder:
 
 
 def _parse(block: bytes) -> Event | None:
+    if block.startswith(b"data: ") and b"\n" not in block:  # as OpenAI writes nearly all of them
+        return Event("message", block[6:], None)
     head, found, data_line = block.partition(b"\ndata: ")
     if found and head.startswith(b"event: ") and b"\n" not in head and b"\n" not in data_line:
         # The form that `encode` gives an event: a quarter of the cost for what is nearly all that comes.

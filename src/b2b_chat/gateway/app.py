@@ -6,6 +6,7 @@ from importlib.metadata import version
 from typing import Any
 
 from litestar import Litestar
+from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.types import ASGIApp
 
@@ -88,6 +89,7 @@ def _litestar(gateway: Gateway | None, readiness: Readiness | None, **options: A
             "gateway": Provide(lambda: gateway, use_cache=True, sync_to_thread=False),
             "readiness": Provide(lambda: readiness, use_cache=True, sync_to_thread=False),
         },
+        state=State({"gateway": gateway}),
         logging_config=None,
         **options,
     )

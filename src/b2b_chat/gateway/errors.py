@@ -10,6 +10,7 @@ import structlog
 from litestar import Request, Response
 
 from b2b_chat.contract.errors import FAILURES, ErrorBody, ErrorDetail, Failure
+from b2b_chat.kit.departure import ClientLeft
 from b2b_chat.kit.errors import InternalError, InvalidRequest, as_refusal
 from b2b_chat.kit.health import NotReady
 
@@ -48,10 +49,6 @@ _BY_CODE: Final = {
 
 CLIENT_LEFT_STATUS: Final = 499
 """Nobody receives it; the access log tells by it, as nginx's does, why there was no answer."""
-
-
-class ClientLeft(Exception):
-    """The client closed its connection before there was anything to answer."""
 
 
 class UpstreamFailure(Exception):

@@ -139,6 +139,15 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
             description="Seconds in which a stream may fail with a status; then it begins, text or not.",
         ),
     ] = 1.0
+    stream_flush_interval_ms: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1000,
+            description="Milliseconds between two events of a stream; deltas that are closer share one. 0 joins only "
+            "those that are ready together. The first is never kept back.",
+        ),
+    ] = 10
     sse_keep_alive_seconds: Annotated[
         float, Meta(gt=0, le=300, description="Seconds of silence on a stream after which a comment is sent.")
     ] = 15.0

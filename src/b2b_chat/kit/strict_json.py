@@ -4,7 +4,7 @@ Litestar decodes to plain objects first and converts these leniently, so that `"
 takes a body of any content type, and fails with 500 on one that is not UTF-8 or is nested too deeply.
 """
 
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 from litestar import Request
@@ -12,6 +12,7 @@ from litestar import Request
 from b2b_chat.kit.errors import InvalidRequest, Refusal
 
 _JSON: Final = "application/json"
+T = TypeVar("T")
 
 
 class UnsupportedMediaType(Refusal):
@@ -19,6 +20,32 @@ class UnsupportedMediaType(Refusal):
 
     code, status = "unsupported_media_type", 415
     message = "Send application/json."
+
+
+def decode(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
+    """The body, decoded.
+
+    Raises:
+        InvalidRequest: It is not JSON, or not what the operation takes.
+    """
+    try:
+        return decoder.decode(body)
+    except msgspec.MsgspecError as error:  # tells places and types, and of values only those of enumerations
+        raise InvalidRequest(f"{InvalidRequest.message} {error}.") from None
+    except UnicodeDecodeError:
+        raise InvalidRequest(f"{InvalidRequest.message} It is not UTF-8.") from None
+    except RecursionError:
+        raise InvalidRequest(f"{InvalidRequest.message} It is nested too deeply.") from None
+
+
+def require_json(media_type: str) -> None:
+    """Check what a body says that it is; it may say nothing.
+
+    Raises:
+        UnsupportedMediaType: Something else than JSON.
+    """
+    if media_type not in {"", _JSON}:
+        raise UnsupportedMediaType
 
 
 class StrictJsonRequest(Request[Any, Any, Any]):
@@ -31,15 +58,6 @@ class StrictJsonRequest(Request[Any, Any, Any]):
             UnsupportedMediaType: The body is not said to be JSON.
             InvalidRequest: It is not JSON, or not what the handler takes.
         """
-        content_type, _ = self.content_type
-        if content_type not in {"", _JSON}:
-            raise UnsupportedMediaType
-        body = await self.body()
-        try:
-            return msgspec.json.decode(body, type=self.route_handler.parsed_fn_signature.parameters["data"].annotation)
-        except msgspec.MsgspecError as error:  # tells places and types, and of values only those of enumerations
-            raise InvalidRequest(f"{InvalidRequest.message} {error}.") from None
-        except UnicodeDecodeError:
-            raise InvalidRequest(f"{InvalidRequest.message} It is not UTF-8.") from None
-        except RecursionError:
-            raise InvalidRequest(f"{InvalidRequest.message} It is nested too deeply.") from None
+        require_json(self.content_type[0])
+        kind = self.route_handler.parsed_fn_signature.parameters["data"].annotation
+        return decode(await self.body(), msgspec.json.Decoder(kind))

@@ -1,0 +1,129 @@
+"""An answer as a stream of server-sent events: begun soon, never silent for long, ended exactly."""
+
+import asyncio
+from contextlib import aclosing
+from typing import Final
+
+import msgspec
+import structlog
+from litestar.types import Receive, Send
+from litestar.types.asgi_types import HTTPResponseBodyEvent
+
+from b2b_chat.contract.errors import FAILURES
+from b2b_chat.contract.schemas import ChatDelta, ChatResult
+from b2b_chat.contract.sse import CONTENT_TYPE, KEEP_ALIVE, encode
+from b2b_chat.gateway.answers import Pieces
+from b2b_chat.gateway.errors import UpstreamFailure
+from b2b_chat.kit.departure import ClientLeft, while_client_stays
+from b2b_chat.kit.metrics import OPEN_STREAMS
+
+_HEADERS: Final = (
+    (b"content-type", CONTENT_TYPE),
+    (b"cache-control", b"no-store"),
+    (b"x-accel-buffering", b"no"),
+)
+_encoder = msgspec.json.Encoder()
+log = structlog.get_logger(__name__)
+
+
+async def send_stream(
+    pieces: Pieces, receive: Receive, send: Send, *, start_seconds: float, keep_alive_seconds: float
+) -> None:
+    """Answer with the pieces of an answer as they come. When the client leaves, the answer is closed.
+
+    Args:
+        pieces: The answer.
+        receive: Tells when the client leaves.
+        send: Takes the response.
+        start_seconds: When the stream begins without a text.
+        keep_alive_seconds: How long it may then be silent.
+
+    Raises:
+        Exception: What failed before the stream had begun, to be answered with a status. After that it is told by an
+            event.
+    """
+    line = _Line(send, start_seconds, keep_alive_seconds)
+    OPEN_STREAMS.inc()
+    try:
+        async with while_client_stays(receive), aclosing(pieces):
+            try:
+                async for piece in pieces:
+                    await line.send(_event(piece))
+            except Exception as error:
+                if not line.has_begun:
+                    raise
+                await line.send(_event_of_failure(error))
+            await line.end()
+    except ClientLeft:
+        if not line.has_begun:
+            raise
+    finally:
+        OPEN_STREAMS.dec()
+        line.close()
+
+
+class _Line:
+    """Sends events, and a comment whenever there was none for a while."""
+
+    def __init__(self, send: Send, start_seconds: float, keep_alive_seconds: float) -> None:
+        self._send = send
+        self._keep_alive_seconds = keep_alive_seconds
+        self._loop = asyncio.get_running_loop()
+        self._covering: asyncio.Future[None] | None = None
+        self._comment_at = self._loop.time() + start_seconds
+        self._timer = self._loop.call_at(self._comment_at, self._look)
+        self.has_begun = False
+
+    async def send(self, event: bytes, *, more: bool = True) -> None:
+        """Send an event."""
+        if self._covering is not None and not self._covering.done():
+            await asyncio.wait({self._covering})
+        self._comment_at = self._loop.time() + self._keep_alive_seconds
+        if self.has_begun:
+            await self._send(_body(event, more=more))
+        else:
+            self.has_begun = True
+            self._timer.cancel()
+            self._timer = self._loop.call_at(self._comment_at, self._look)
+            await self._begin(event)
+
+    async def end(self) -> None:
+        """End the stream, which is complete."""
+        await self.send(b"", more=False)
+
+    def close(self) -> None:
+        """Send nothing more."""
+        self._timer.cancel()
+        if self._covering is not None:
+            self._covering.cancel()
+
+    def _look(self) -> None:
+        """Begin the stream or send a comment, if it is time; an event only moves that time, which is cheaper."""
+        now = self._loop.time()
+        if now >= self._comment_at:
+            self._comment_at = now + self._keep_alive_seconds
+            cover = self._send(_body(KEEP_ALIVE)) if self.has_begun else self._begin(KEEP_ALIVE)
+            self.has_begun = True
+            self._covering = asyncio.ensure_future(cover)
+        self._timer = self._loop.call_at(self._comment_at, self._look)
+
+    async def _begin(self, event: bytes) -> None:
+        await self._send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
+        await self._send(_body(event))
+
+
+def _event(piece: str | ChatResult) -> bytes:
+    if isinstance(piece, ChatResult):
+        return encode(b"final", _encoder.encode(piece))
+    return encode(b"delta", _encoder.encode(ChatDelta(piece)))
+
+
+def _event_of_failure(error: Exception) -> bytes:
+    if isinstance(error, UpstreamFailure):
+        return encode(b"error", _encoder.encode(error.failure.body))
+    log.error("internal_error", exc_info=error)
+    return encode(b"error", _encoder.encode(FAILURES["internal_error"].body))
+
+
+def _body(body: bytes, *, more: bool = True) -> HTTPResponseBodyEvent:
+    return {"type": "http.response.body", "body": body, "more_body": more}

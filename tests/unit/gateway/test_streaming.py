@@ -1,0 +1,197 @@
+import asyncio
+import json
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import pytest
+
+from b2b_chat.contract.schemas import ChatResult
+from b2b_chat.contract.sse import KEEP_ALIVE, Decoder, Event
+from b2b_chat.gateway.errors import UpstreamFailure
+from b2b_chat.gateway.streaming import send_stream
+from b2b_chat.kit.departure import ClientLeft
+
+END = ChatResult("ab", None)
+
+
+class Pieces:
+    """Pieces of an answer that end as told, and whether they were closed."""
+
+    def __init__(self, *pieces: str | ChatResult | Exception) -> None:
+        self.is_closed = False
+        self.goes_on = asyncio.Event()
+        self.goes_on.set()
+        self._pieces = pieces
+
+    async def run(self) -> AsyncGenerator[str | ChatResult, None]:
+        try:
+            for piece in self._pieces:
+                await self.goes_on.wait()
+                if isinstance(piece, Exception):
+                    raise piece
+                yield piece
+                if piece == "pause":
+                    self.goes_on.clear()
+        finally:
+            self.is_closed = True
+
+
+class Client:
+    """The other end of a request, as ASGI shows it."""
+
+    def __init__(self) -> None:
+        self.received: list[dict[str, Any]] = []
+        self.has_left = asyncio.Event()
+        self.reads = asyncio.Event()
+        self.reads.set()
+
+    async def receive(self) -> Any:
+        await self.has_left.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Any) -> None:
+        self.received.append(message)
+        await self.reads.wait()
+
+    @property
+    def body(self) -> bytes:
+        return b"".join(message.get("body", b"") for message in self.received)
+
+    @property
+    def events(self) -> list[Event]:
+        return Decoder(max_event_bytes=10_000).feed(self.body)
+
+    @property
+    def has_all(self) -> bool:
+        return self.received[-1].get("more_body") is False
+
+    async def take(self, pieces: Pieces, *, start_seconds: float = 60, keep_alive_seconds: float = 60) -> None:
+        """Read the stream to its end, or until leaving."""
+        await send_stream(
+            pieces.run(),
+            self.receive,
+            self.send,
+            start_seconds=start_seconds,
+            keep_alive_seconds=keep_alive_seconds,
+        )
+
+    async def until_seen(self, text: bytes) -> None:
+        async with asyncio.timeout(5):
+            while text not in self.body:  # noqa: ASYNC110 - what is waited for is a list that grows
+                await asyncio.sleep(0)
+
+
+@pytest.fixture
+def client() -> Client:
+    return Client()
+
+
+async def test_pieces_become_deltas_and_the_result_the_final(client: Client) -> None:
+    pieces = Pieces("a", "b", END)
+    await client.take(pieces)
+    assert client.events == [
+        Event("delta", b'{"text":"a"}', None),
+        Event("delta", b'{"text":"b"}', None),
+        Event("final", b'{"text":"ab","usage":null,"upstream":"primary"}', None),
+    ]
+    assert client.has_all
+    assert pieces.is_closed
+    start, *_ = client.received
+    assert start["status"] == 200
+    assert dict(start["headers"]) == {
+        b"content-type": b"text/event-stream; charset=utf-8",
+        b"cache-control": b"no-store",
+        b"x-accel-buffering": b"no",
+    }
+
+
+async def test_a_failure_before_the_stream_has_begun_is_raised(client: Client) -> None:
+    with pytest.raises(UpstreamFailure):
+        await client.take(Pieces(UpstreamFailure("upstream_stalled")))
+    assert client.received == []
+
+
+async def test_a_failure_of_openai_becomes_an_error(client: Client) -> None:
+    await client.take(Pieces("a", UpstreamFailure("upstream_stalled")))
+    assert [event.name for event in client.events] == ["delta", "error"]
+    assert json.loads(client.events[-1].data)["error"]["code"] == "upstream_stalled"
+    assert client.has_all
+
+
+async def test_a_failure_of_ours_becomes_an_error_that_says_nothing_more(client: Client) -> None:
+    await client.take(Pieces("a", RuntimeError("a secret")))
+    assert json.loads(client.events[-1].data)["error"]["code"] == "internal_error"
+    assert b"secret" not in client.body
+
+
+async def test_a_stream_begins_with_a_comment_where_the_first_text_is_late(client: Client) -> None:
+    pieces = Pieces("a", END)
+    pieces.goes_on.clear()
+    taking = asyncio.create_task(client.take(pieces, start_seconds=0.01))
+    await client.until_seen(KEEP_ALIVE)
+    pieces.goes_on.set()
+    await asyncio.wait_for(taking, 5)
+    assert [message["type"] for message in client.received].count("http.response.start") == 1
+    assert client.body.startswith(KEEP_ALIVE + b"event: delta")
+
+
+async def test_a_failure_after_that_comment_is_an_event(client: Client) -> None:
+    pieces = Pieces(UpstreamFailure("upstream_timeout"))
+    pieces.goes_on.clear()
+    taking = asyncio.create_task(client.take(pieces, start_seconds=0))
+    await client.until_seen(KEEP_ALIVE)
+    pieces.goes_on.set()
+    await asyncio.wait_for(taking, 5)
+    assert [event.name for event in client.events] == ["error"]
+
+
+async def test_silence_is_covered_for_as_long_as_it_lasts(client: Client) -> None:
+    pieces = Pieces("pause", END)
+    taking = asyncio.create_task(client.take(pieces, keep_alive_seconds=0.01))
+    await client.until_seen(KEEP_ALIVE * 3)
+    pieces.goes_on.set()
+    await asyncio.wait_for(taking, 5)
+    assert [event.name for event in client.events] == ["delta", "final"]
+
+
+async def test_an_event_waits_for_the_comment_that_is_being_sent(client: Client) -> None:
+    pieces = Pieces("pause", END)
+    taking = asyncio.create_task(client.take(pieces, keep_alive_seconds=0.01))
+    await client.until_seen(b"pause")
+    client.reads.clear()
+    await client.until_seen(KEEP_ALIVE)
+    pieces.goes_on.set()
+    await asyncio.sleep(0.02)
+    assert b"final" not in client.body
+    client.reads.set()
+    await asyncio.wait_for(taking, 5)
+    assert [event.name for event in client.events] == ["delta", "final"]
+
+
+@pytest.mark.parametrize("has_begun", [False, True])
+async def test_who_leaves_closes_the_answer(client: Client, *, has_begun: bool) -> None:
+    pieces = Pieces("pause", END)
+    if not has_begun:
+        pieces.goes_on.clear()
+    taking = asyncio.create_task(client.take(pieces))
+    if has_begun:
+        await client.until_seen(b"pause")
+    await asyncio.sleep(0)
+    client.has_left.set()
+    (left,) = await asyncio.gather(taking, return_exceptions=True)
+    assert isinstance(left, ClientLeft) is not has_begun
+    assert not client.received or not client.has_all
+    assert pieces.is_closed
+
+
+async def test_who_leaves_gets_no_comment_any_more(client: Client) -> None:
+    taking = asyncio.create_task(client.take(Pieces("pause", END), keep_alive_seconds=0.01))
+    await client.until_seen(KEEP_ALIVE)
+    client.reads.clear()
+    await asyncio.sleep(0.02)
+    client.has_left.set()
+    await asyncio.wait_for(taking, 5)
+    seen = len(client.received)
+    client.reads.set()
+    await asyncio.sleep(0.03)
+    assert len(client.received) == seen
