@@ -141,7 +141,7 @@ def test_two_parts_cannot_have_the_same_port() -> None:
 def test_one_worker_needs_no_valkey(workers: dict[str, str]) -> None:
     made = plan(**workers)
     assert not made.has_embedded_valkey
-    assert "VALKEY_URL" not in made.gateway_environ | made.product_environ
+    assert "VALKEY_URL" not in {**made.gateway_environ, **made.product_environ}
 
 
 def test_several_workers_share_an_embedded_valkey() -> None:
