@@ -178,6 +178,12 @@ def test_objects_that_take_no_other_fields_say_so() -> None:
     assert "additionalProperties" not in document["components"]["schemas"]["ChatAnswer"]
 
 
+def test_names_are_plain() -> None:
+    names = list(document["components"]["schemas"])
+    assert "ConversationPage" in names
+    assert [name for name in names if not name.isalnum()] == []
+
+
 def test_patterns_are_understood_outside_of_python() -> None:
     assert "\\Z" not in json.dumps(document["components"])
 
