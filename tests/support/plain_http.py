@@ -5,7 +5,7 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-_GOODBYE_SECONDS = 0.2
+_GOODBYE_SECONDS = 0.6
 """In which a connection whose handshake the client broke off is closed; asyncio tells nobody when."""
 
 

@@ -107,7 +107,12 @@ _BAD_EVERYWHERE: Final = [
     Bad({"DEBUG": "maybe"}, "DEBUG"),
     Bad({"LOG_LEVEL": "DEBUG"}, "DEBUG"),
     Bad({"LOG_LEVEL": CANARY}, "LOG_LEVEL"),
-    Bad({"WORKERS": "2"}, "WORKERS"),
+    Bad({"WORKERS": "2"}, "VALKEY_URL"),
+    Bad({"VALKEY_URL": f"valkey://:{CANARY}@10.1.2.3:6379/0"}, "VALKEY_URL"),
+    Bad({"VALKEY_URL": f"redis://:{CANARY}@valkey.chat.test"}, "VALKEY_URL"),
+    Bad({"VALKEY_URL": f"valkeys://:{CANARY}@valkey.example.com"}, "VALKEY_URL"),
+    Bad({"VALKEY_URL": f"valkey://:changeme-{CANARY}@127.0.0.1"}, "VALKEY_URL"),
+    Bad({"VALKEY_URL": f"https://{CANARY}.test"}, "VALKEY_URL"),
     Bad({"WORKERS": "65"}, "WORKERS"),
     Bad({"WORKERS": "0"}, "WORKERS"),
 ]

@@ -10,7 +10,7 @@ import aiohttp
 from b2b_chat.contract.schemas import MODEL_GPT_5_2, PING_PATH
 from b2b_chat.contract.signing import sign
 from b2b_chat.gateway.settings import GatewaySettings
-from b2b_chat.kit.checkup import Finding, check_clock, seconds_ahead_of
+from b2b_chat.kit.checkup import Finding, check_clock, check_valkey, seconds_ahead_of
 from b2b_chat.kit.clock import utc_now
 from b2b_chat.kit.settings import Secret
 
@@ -32,7 +32,9 @@ async def examine(settings: GatewaySettings, *, timeout_seconds: float) -> list[
         found = await asyncio.gather(
             _process(settings, http), *(_openai(name, url, key, http) for name, (url, key) in places.items())
         )
-    return [_environment(settings), *(finding for group in found for finding in group)]
+        valkey = await check_valkey(settings)
+    shared = [] if valkey is None else [valkey]
+    return [_environment(settings), *shared, *(finding for group in found for finding in group)]
 
 
 def _environment(settings: GatewaySettings) -> Finding:

@@ -13,6 +13,7 @@ from b2b_chat.kit.valkey import (
     ValkeyMaxConnections,
     ValkeyTimeoutSeconds,
     ValkeyUrl,
+    unsafe_valkey,
     valkey_problems,
 )
 
@@ -206,6 +207,7 @@ def check(settings: GatewaySettings) -> Iterator[str]:
 def _prod_problems(settings: GatewaySettings) -> Iterator[str]:
     if settings.debug or settings.log_level == "DEBUG":
         yield "DEBUG and LOG_LEVEL=DEBUG are refused in production."
+    yield from unsafe_valkey(settings)
     yield from secret_problems(
         {
             "GATEWAY_SHARED_SECRET": settings.gateway_shared_secret,

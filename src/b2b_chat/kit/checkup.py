@@ -1,4 +1,4 @@
-"""What a check of a deployment found, and the checks that both apps need: certificates and clocks."""
+"""What a check of a deployment found, and the checks that both apps need: certificates, Valkey, clocks."""
 
 import asyncio
 import ssl
@@ -9,6 +9,8 @@ from typing import Final, Literal
 from urllib.parse import urlsplit
 
 from msgspec import Struct
+
+from b2b_chat.kit.valkey import ValkeySettings, ValkeyUnavailable, valkey_of
 
 RENEW_BEFORE_DAYS: Final = 14
 """Certificates are renewed at a third of their life, which is 30 days for the usual ones; later something is stuck."""
@@ -64,6 +66,21 @@ async def _certificate_end(host: str, port: int) -> datetime:
         writer.close()
         with suppress(OSError):  # an SSLError is one
             await writer.wait_closed()
+
+
+async def check_valkey(settings: ValkeySettings) -> Finding | None:
+    """Whether Valkey takes commands; None where none is set."""
+    valkey = valkey_of(settings)
+    if valkey is None:
+        return None
+    try:
+        await valkey.ask("PING")
+    except ValkeyUnavailable:
+        remedy = "Look whether Valkey runs, and whether VALKEY_URL, its user and its password are right."
+        return Finding("Valkey", "fail", f"no answer in {settings.valkey_timeout_seconds:g} s, or a refusal", remedy)
+    finally:
+        await valkey.close()
+    return Finding("Valkey", "ok", "takes commands")
 
 
 def check_clock(other: str, difference_seconds: float) -> Finding:

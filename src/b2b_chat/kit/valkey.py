@@ -18,7 +18,7 @@ from valkey.asyncio import Valkey as Client
 from valkey.asyncio.client import PubSub
 from valkey.exceptions import NoScriptError, ValkeyError
 
-from b2b_chat.kit.settings import Secret
+from b2b_chat.kit.settings import Secret, is_documentation_host, is_on_this_host, looks_like_placeholder
 
 ValkeyUrl: TypeAlias = Annotated[
     Secret | None,
@@ -212,6 +212,20 @@ def valkey_problems(settings: ValkeySettings) -> Iterator[str]:
             yield f"VALKEY_URL {problem}"
     elif settings.workers > 1:
         yield "VALKEY_URL is required where WORKERS is more than 1: what the workers must share is kept there."
+
+
+def unsafe_valkey(settings: ValkeySettings) -> Iterator[str]:
+    """What production does not accept of an address of Valkey, a line each: what is said passes through it."""
+    if settings.valkey_url is None or _url_problem(settings.valkey_url.reveal()) is not None:
+        return  # told already, if there is anything to tell
+    parts = urlsplit(settings.valkey_url.reveal())
+    host = parts.hostname or "localhost"
+    if is_documentation_host(host):
+        yield "VALKEY_URL still has the address of an example."
+    elif parts.scheme not in {"unix", *_TLS_SCHEMES} and not is_on_this_host(host):
+        yield "VALKEY_URL must begin with valkeys:// in production where it leads to another host."
+    if looks_like_placeholder(parts.password or ""):
+        yield "VALKEY_URL has a password that looks like a placeholder."
 
 
 def _url_problem(url: str) -> str | None:

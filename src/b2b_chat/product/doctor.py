@@ -13,7 +13,7 @@ import msgspec
 from b2b_chat.contract.errors import ErrorBody
 from b2b_chat.contract.schemas import MODEL_GPT_5_2, PING_PATH, Ping
 from b2b_chat.contract.signing import sign
-from b2b_chat.kit.checkup import Finding, check_certificate, check_clock, seconds_ahead_of
+from b2b_chat.kit.checkup import Finding, check_certificate, check_clock, check_valkey, seconds_ahead_of
 from b2b_chat.kit.clock import utc_now
 from b2b_chat.kit.database import dsn_of
 from b2b_chat.product.mail.smtp import MailNotSent, Smtp
@@ -45,10 +45,11 @@ async def examine(settings: ProductSettings, *, timeout_seconds: float) -> list[
     looks: list[tuple[str, Awaitable[Iterable[Finding | None]]]] = [
         ("database", _database(settings)),
         ("gateway", _gateway(settings)),
+        ("Valkey", _all([check_valkey(settings)])),
         ("mail", _mail(settings)),
         ("PUBLIC_URL", _public_url(settings)),
-        ("certificates", _certificates([check_certificate("GATEWAY_URL", settings.gateway_url, now=now)])),
-        ("certificates", _certificates([check_certificate("PUBLIC_URL", settings.public_url, now=now)])),
+        ("certificate of GATEWAY_URL", _all([check_certificate("GATEWAY_URL", settings.gateway_url, now=now)])),
+        ("certificate of PUBLIC_URL", _all([check_certificate("PUBLIC_URL", settings.public_url, now=now)])),
     ]
     found = await asyncio.gather(*(_in_time(subject, look, timeout_seconds) for subject, look in looks))
     return [_environment(settings), *(finding for group in found for finding in group if finding is not None)]
@@ -71,7 +72,7 @@ def _environment(settings: ProductSettings) -> Finding:
     return Finding("settings", "warn", "production's rules were not applied", "Set APP_ENV=prod on a server.")
 
 
-async def _certificates(checks: Iterable[Awaitable[Finding | None]]) -> Iterable[Finding | None]:
+async def _all(checks: Iterable[Awaitable[Finding | None]]) -> Iterable[Finding | None]:
     return [await check for check in checks]
 
 

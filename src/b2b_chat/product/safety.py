@@ -13,6 +13,7 @@ from b2b_chat.kit.settings import (
     looks_like_placeholder,
     secret_problems,
 )
+from b2b_chat.kit.valkey import unsafe_valkey
 from b2b_chat.product.limits.client_ip import parse_networks
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def unsafe_in_production(settings: "ProductSettings") -> Iterator[str]:
     yield from _unsafe_mail(settings)
     yield from _unsafe_web(settings)
     yield from _unsafe_database(settings.database_url.reveal())
+    yield from unsafe_valkey(settings)
     if settings.debug or settings.log_level == "DEBUG":
         yield "DEBUG and LOG_LEVEL=DEBUG are refused in production."
 

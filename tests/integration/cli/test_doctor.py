@@ -23,6 +23,7 @@ from b2b_chat.product.doctor import examine as examine_product
 from b2b_chat.product.schema import head
 from b2b_chat.product.settings import ProductSettings, check
 from b2b_chat.sandbox.postgres import run_sql
+from b2b_chat.sandbox.valkey import EmbeddedValkey
 from support.commands import clean_environ, run
 from support.gateway import SECRET, Gateway, gateway, gateway_settings
 from support.mailbox import Mailbox, accepts, mailbox
@@ -159,6 +160,13 @@ async def test_a_mail_server_that_refuses_the_login() -> None:
         assert (await of_product(SMTP_PASSWORD="right", **login))["mail"].level == "ok"
         assert (await of_product(SMTP_PASSWORD="wrong", **login))["mail"].text == "login refused"
     assert refusing.begun == 0
+
+
+async def test_valkey(valkey_server: EmbeddedValkey) -> None:
+    assert (await of_product(VALKEY_URL=valkey_server.url))["Valkey"].level == "ok"
+    assert (await of_product(VALKEY_URL="valkey://127.0.0.1:9"))["Valkey"].level == "fail"
+    with_valkey = gateway_settings(valkey_url=Secret("valkey://127.0.0.1:9"), openai_base_url=_NOWHERE, gateway_port=9)
+    assert (await of_gateway(with_valkey))["Valkey"].level == "fail"
 
 
 async def test_without_a_mail_server() -> None:

@@ -79,7 +79,8 @@ often = settings(max_examples=20, deadline=None, suppress_health_check=list(Heal
 seldom = settings(often, max_examples=3)
 
 
-@programs.include(tag=list(OURS)).parametrize()
+# /ready is right to answer 503 here, where there is no whole gateway.
+@programs.include(tag=list(OURS)).exclude(path="/ready").parametrize()
 @often
 def test_what_programs_call_is_as_documented(case: Any, url: str) -> None:
     holds(case, url)
@@ -106,12 +107,12 @@ def test_every_operation_has_a_name_of_its_own_and_a_summary() -> None:
     assert all(operation["summary"] and operation["description"] for operation in operations().values())
 
 
-def test_all_but_health_need_a_key() -> None:
+def test_all_but_health_and_readiness_need_a_key() -> None:
     schemes = document["components"]["securitySchemes"]
     assert (schemes["ApiKey"]["type"], schemes["ApiKey"]["scheme"]) == ("http", "bearer")
     assert {"ApiKey": []} in document["security"]
     ours = {name: each.get("security") for name, each in operations().items() if OURS & set(each["tags"])}
-    assert ours.pop("getHealth") == [{}]
+    assert ours.pop("getHealth") == ours.pop("getReadiness") == [{}]
     assert set(ours) >= {"sendMessage", "listConversations", "listMessages", "getBalance", "listLedger"}
     assert set(map(str, ours.values())) == {"None"}
 
@@ -176,6 +177,12 @@ def test_an_answer_comes_in_two_ways() -> None:
 def test_objects_that_take_no_other_fields_say_so() -> None:
     assert document["components"]["schemas"]["ChatSend"]["additionalProperties"] is False
     assert "additionalProperties" not in document["components"]["schemas"]["ChatAnswer"]
+
+
+def test_names_are_plain() -> None:
+    names = list(document["components"]["schemas"])
+    assert "ConversationPage" in names
+    assert [name for name in names if not name.isalnum()] == []
 
 
 def test_patterns_are_understood_outside_of_python() -> None:

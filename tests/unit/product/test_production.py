@@ -30,6 +30,8 @@ def test_a_bad_configuration_is_refused_and_its_variable_named_without_its_value
         {"DATABASE_URL": "postgresql://chat:Vq7pLw2nXe@127.0.0.1/chat"},
         {"DATABASE_URL": "postgresql://chat@/chat?host=%2Fvar%2Frun%2Fpostgresql"},
         {"DATABASE_URL": "postgresql://chat:Vq7pLw2nXe@10.1.2.3/chat?sslmode=require"},
+        {"WORKERS": "4", "VALKEY_URL": "valkey://valkey:6379/0"},  # a container beside us
+        {"WORKERS": "4", "VALKEY_URL": "valkeys://:Vq7pLw2nXe@10.1.2.3:6380/0"},
         {"GATEWAY_URL": "http://127.0.0.1:8001"},  # a tunnel that ends on this machine
         {"PRODUCT_HOST": EVERYWHERE, "TRUSTED_PROXIES": "172.16.0.0/12, ::1"},
     ],

@@ -13,6 +13,7 @@ from msgspec import Meta
 from msgspec.structs import replace
 
 from b2b_chat.kit.errors import InvalidRequest
+from b2b_chat.kit.openapi import named
 from b2b_chat.kit.pages import IdCursor, Limit, Page
 from b2b_chat.product.audit.actions import Action
 from b2b_chat.product.audit.actors import operator_of
@@ -92,7 +93,7 @@ class CompanyAuditRoutes(Controller):
         audit: NamedDependency[Audit],
         cursor: IdCursor = None,
         limit: Limit = 50,
-    ) -> Page[AuditRecord]:
+    ) -> Annotated[Page[AuditRecord], named("AuditRecordPage")]:
         """List what was done in your company with an admin's right, or to it by an operator, newest first."""
         return await audit.search(replace(wanted, company_id=viewer.company_id), cursor=cursor, limit=limit)
 
@@ -113,7 +114,7 @@ class OperatorAuditRoutes(Controller):
         company_id: FromQuery[UUID | None] = None,
         cursor: IdCursor = None,
         limit: Limit = 50,
-    ) -> Page[AuditRecord]:
+    ) -> Annotated[Page[AuditRecord], named("AuditRecordPage")]:
         """List what was done with an admin's or an operator's right, newest first."""
         return await audit.search(replace(wanted, company_id=company_id), cursor=cursor, limit=limit)
 

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from b2b_chat.kit.departure import ClientLeft, while_client_stays
 from b2b_chat.kit.event_stream import EventStream
+from b2b_chat.kit.openapi import named
 from b2b_chat.kit.pages import IdCursor, Limit, Page
 from b2b_chat.product.chat.conversations import ConversationBusy, ConversationNotFound, Conversations
 from b2b_chat.product.chat.events import EVENT_ID, Place, events_of, read_event_id
@@ -179,7 +180,7 @@ class ConversationRoutes(Controller):
             ),
         ] = None,
         limit: Limit = 50,
-    ) -> Page[Conversation]:
+    ) -> Annotated[Page[Conversation], named("ConversationPage")]:
         """List your conversations, newest first."""
         return await conversations.list_conversations(viewer, search=search, cursor=cursor, limit=limit)
 
@@ -226,6 +227,6 @@ class ConversationRoutes(Controller):
         conversations: NamedDependency[Conversations],
         cursor: IdCursor = None,
         limit: Limit = 50,
-    ) -> Page[Message]:
+    ) -> Annotated[Page[Message], named("MessagePage")]:
         """List the messages of one of your conversations, oldest first."""
         return await conversations.list_messages(viewer, conversation_id, cursor=cursor, limit=limit)

@@ -1,12 +1,13 @@
 """`/v1/company`: a company's people, invites and API keys, for its admins; and `/v1/invites/accept`."""
 
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 from litestar import Controller, MediaType, Request, Response, delete, get, head, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
+from b2b_chat.kit.openapi import named
 from b2b_chat.kit.pages import IdCursor, Limit, Page
 from b2b_chat.product.audit.actions import Action
 from b2b_chat.product.companies import invite_page
@@ -71,7 +72,7 @@ class MemberRoutes(Controller):
         members: NamedDependency[Members],
         cursor: IdCursor = None,
         limit: Limit = 50,
-    ) -> Page[Member]:
+    ) -> Annotated[Page[Member], named("MemberPage")]:
         """List the members of your company."""
         return await members.list_members(viewer, cursor=cursor, limit=limit)
 
@@ -178,7 +179,7 @@ class InviteRoutes(Controller):
         invites: NamedDependency[Invites],
         cursor: IdCursor = None,
         limit: Limit = 50,
-    ) -> Page[Invite]:
+    ) -> Annotated[Page[Invite], named("InvitePage")]:
         """List the invites of your company, closed ones too, newest first."""
         return await invites.list_invites(viewer, cursor=cursor, limit=limit)
 
@@ -305,7 +306,7 @@ class ApiKeyRoutes(Controller):
         company_keys: NamedDependency[CompanyKeys],
         cursor: IdCursor = None,
         limit: Limit = 50,
-    ) -> Page[ApiKey]:
+    ) -> Annotated[Page[ApiKey], named("ApiKeyPage")]:
         """List the keys of your company, revoked ones too, newest first."""
         return await company_keys.list_keys(viewer, cursor=cursor, limit=limit)
 

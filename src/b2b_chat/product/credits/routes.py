@@ -6,6 +6,7 @@ from litestar import Controller, get
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 
+from b2b_chat.kit.openapi import named
 from b2b_chat.kit.pages import Limit, Page
 from b2b_chat.product.credits.schemas import Balance, LedgerEntry
 from b2b_chat.product.credits.service import Credits
@@ -42,6 +43,6 @@ class CreditRoutes(Controller):
             ),
         ] = None,
         limit: Limit = 50,
-    ) -> Page[LedgerEntry]:
+    ) -> Annotated[Page[LedgerEntry], named("LedgerEntryPage")]:
         """List the movements of the company's balance, newest first."""
         return await credit.list_entries(viewer, cursor=cursor, limit=limit)

@@ -7,6 +7,7 @@ from litestar import Controller, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 
+from b2b_chat.kit.openapi import named
 from b2b_chat.kit.pages import IdCursor, Limit, Page
 from b2b_chat.product.audit.actions import Action
 from b2b_chat.product.audit.actors import operator_of
@@ -53,7 +54,7 @@ class OperatorCompanyRoutes(Controller):
         search: Annotated[str | None, QueryParameter(pattern=_TEXT, description="Part of the name.")] = None,
         cursor: IdCursor = None,
         limit: Limit = 50,
-    ) -> Page[CompanyOverview]:
+    ) -> Annotated[Page[CompanyOverview], named("CompanyOverviewPage")]:
         """List companies with their balances, newest first."""
         return await companies.search(search, cursor=cursor, limit=limit)
 
@@ -140,7 +141,7 @@ class OperatorUserRoutes(Controller):
         company_id: Annotated[UUID | None, QueryParameter(description="Members of this company only.")] = None,
         cursor: IdCursor = None,
         limit: Limit = 50,
-    ) -> Page[User]:
+    ) -> Annotated[Page[User], named("UserPage")]:
         """List people with their companies, newest first."""
         return await users.search(search, company_id, cursor=cursor, limit=limit)
 
