@@ -1,4 +1,4 @@
-"""A server-sent event stream as a response, and the watch for a client that leaves.
+"""A server-sent event stream as a response.
 
 Litestar's own `Stream` costs several tasks and wrappers a chunk and says nothing while the source is silent; this one
 sends a comment at once and whenever the stream has been silent for a while, and closes its source as soon as the
@@ -6,7 +6,7 @@ client is gone.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from typing import Any
 
@@ -24,32 +24,6 @@ _HEADERS = (
     (b"cache-control", b"no-store"),
     (b"x-accel-buffering", b"no"),
 )
-
-
-async def until_client_leaves(receive: Receive) -> None:
-    """Return when the client has closed its connection. The body must have been read before."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
-async def race(work: Coroutine[Any, Any, Any], receive: Receive) -> bool:
-    """Run `work` until it ends or the client leaves, whichever comes first; tell whether it ended.
-
-    The loser is cancelled, and has ended by the time this returns. An exception of `work` is raised here.
-    """
-    working = asyncio.ensure_future(work)
-    leaving = asyncio.ensure_future(until_client_leaves(receive))
-    try:
-        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        finished = working.done()
-    finally:
-        leaving.cancel()
-        if not working.done():
-            working.cancel()
-        await asyncio.wait({working, leaving})
-    if finished:
-        working.result()
-    return finished
 
 
 class EventStream(Response[Any]):

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from b2b_chat.contract.sse import KEEP_ALIVE
-from b2b_chat.kit.event_stream import EventStream, race, until_client_leaves
+from b2b_chat.kit.event_stream import EventStream
 
 
 class Client:
@@ -72,67 +72,6 @@ async def until_seen(client: Client, text: bytes) -> None:
     async with asyncio.timeout(5):
         while text not in client.body:  # noqa: ASYNC110 - what is waited for is a list that grows
             await asyncio.sleep(0)
-
-
-class TestWatch:
-    async def test_the_end_of_the_body_is_not_the_end_of_the_client(self, client: Client) -> None:
-        watching = asyncio.create_task(until_client_leaves(client.receive))
-        await asyncio.sleep(0)
-        assert not watching.done()
-        client.has_left.set()
-        await asyncio.wait_for(watching, 5)
-
-
-class TestRace:
-    async def test_work_that_ends_first_is_done(self, client: Client) -> None:
-        done: list[int] = []
-
-        async def work() -> None:
-            await asyncio.sleep(0)
-            done.append(1)
-
-        assert await race(work(), client.receive)
-        assert done == [1]
-
-    async def test_who_leaves_first_ends_the_work(self, client: Client) -> None:
-        ended: list[str] = []
-
-        async def work() -> None:
-            try:
-                await asyncio.Event().wait()
-            except asyncio.CancelledError:
-                await asyncio.sleep(0)
-                ended.append("cancelled")
-                raise
-
-        client.has_left.set()
-        assert not await race(work(), client.receive)
-        assert ended == ["cancelled"]
-
-    async def test_what_the_work_raises_is_raised(self, client: Client) -> None:
-        async def work() -> None:
-            await asyncio.sleep(0)
-            raise LookupError
-
-        with pytest.raises(LookupError):
-            await race(work(), client.receive)
-
-    async def test_who_stops_the_race_stops_the_work(self, client: Client) -> None:
-        started, ended = asyncio.Event(), asyncio.Event()
-
-        async def work() -> None:
-            try:
-                started.set()
-                await asyncio.Event().wait()
-            finally:
-                ended.set()
-
-        racing = asyncio.create_task(race(work(), client.receive))
-        await started.wait()
-        racing.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await racing
-        assert ended.is_set()
 
 
 class TestStream:

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from litestar import Controller, Request, Response, get
 from litestar.di import NamedDependency
-from litestar.params import FromPath, QueryParameter
+from litestar.params import FromPath, FromQuery, QueryParameter
 from litestar.response import Redirect
 
 from b2b_chat.kit.errors import Refusal
@@ -44,9 +44,10 @@ class WebRoutes(Controller):
         sessions: NamedDependency[Sessions],
         conversations: NamedDependency[Conversations],
         credit: NamedDependency[Credits],
-        conversation_id: UUID | None = None,
     ) -> Response[bytes] | Redirect:
         """A new conversation, or one of the viewer's."""
+        # Of the two paths only one has it, so that as an argument it could be in the query too.
+        conversation_id: UUID | None = request.path_params.get("conversation_id")
         gatekeeper: Gatekeeper = request.app.state.gatekeeper
         try:
             viewer = await gatekeeper.viewer_of(request)
@@ -80,7 +81,7 @@ class WebRoutes(Controller):
         viewer: NamedDependency[Viewer],
         conversations: NamedDependency[Conversations],
         search: Annotated[str, QueryParameter(pattern=r"^[^\x00-\x1f\x7f]{0,200}\Z")] = "",
-        current: UUID | None = None,
+        current: FromQuery[UUID | None] = None,
     ) -> Response[bytes]:
         """The list of conversations, or of those with a text in them."""
         found = await conversations.list_conversations(
