@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any, cast
 
 from litestar.types import Receive
@@ -39,10 +39,5 @@ async def while_client_stays(receive: Receive) -> AsyncIterator[None]:
         if has_left and not working.uncancel():
             raise ClientLeft from None
         raise
-    else:
-        if has_left:  # in the same moment as the end; the cancellation that is on its way must not hit what comes next
-            with suppress(asyncio.CancelledError):
-                await asyncio.sleep(0)
-            working.uncancel()
     finally:
         watching.cancel()

@@ -114,7 +114,7 @@ async def test_deltas_that_come_together_are_one_event(patient: Gateway) -> None
 
 
 async def test_deltas_that_come_apart_are_told_apart(patient: Gateway) -> None:
-    async with patient.opened("[[simulate: tokens=10;tps=50]]") as response:
+    async with patient.opened("[[simulate: tokens=10;tps=20]]") as response:
         chunks = [chunk async for chunk in response.aiter_raw()]
     assert len([chunk for chunk in chunks if b"event: delta" in chunk]) >= 5
 
