@@ -5,7 +5,7 @@ from uuid import UUID
 
 from litestar import Controller, Request, Response, get
 from litestar.di import NamedDependency
-from litestar.params import FromPath, QueryParameter
+from litestar.params import FromPath, FromQuery, QueryParameter
 from litestar.response import Redirect
 
 from b2b_chat.kit.errors import Refusal
@@ -37,16 +37,37 @@ class WebRoutes(Controller):
         """Ask for the mail address, and then for the code."""
         return pages.page("sign_in", language_of(request))
 
-    @get(["/", "/c/{conversation_id:uuid}"], guards=[anyone])
+    @get("/", guards=[anyone])
+    async def new_chat(
+        self,
+        request: AnyRequest,
+        sessions: NamedDependency[Sessions],
+        conversations: NamedDependency[Conversations],
+        credit: NamedDependency[Credits],
+    ) -> Response[bytes] | Redirect:
+        """A new conversation."""
+        return await self._chat(request, sessions, conversations, credit, None)
+
+    @get("/c/{conversation_id:uuid}", guards=[anyone])
     async def chat(
         self,
         request: AnyRequest,
         sessions: NamedDependency[Sessions],
         conversations: NamedDependency[Conversations],
         credit: NamedDependency[Credits],
-        conversation_id: UUID | None = None,
+        conversation_id: FromPath[UUID],
     ) -> Response[bytes] | Redirect:
-        """A new conversation, or one of the viewer's."""
+        """One of the viewer's conversations."""
+        return await self._chat(request, sessions, conversations, credit, conversation_id)
+
+    async def _chat(
+        self,
+        request: AnyRequest,
+        sessions: Sessions,
+        conversations: Conversations,
+        credit: Credits,
+        conversation_id: UUID | None,
+    ) -> Response[bytes] | Redirect:
         gatekeeper: Gatekeeper = request.app.state.gatekeeper
         try:
             viewer = await gatekeeper.viewer_of(request)
@@ -80,7 +101,7 @@ class WebRoutes(Controller):
         viewer: NamedDependency[Viewer],
         conversations: NamedDependency[Conversations],
         search: Annotated[str, QueryParameter(pattern=r"^[^\x00-\x1f\x7f]{0,200}\Z")] = "",
-        current: UUID | None = None,
+        current: FromQuery[UUID | None] = None,
     ) -> Response[bytes]:
         """The list of conversations, or of those with a text in them."""
         found = await conversations.list_conversations(
