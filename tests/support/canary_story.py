@@ -161,11 +161,23 @@ class Story:
         await self._do("POST", f"/v1/chat/{message}/stop", key)
         for path in ("/v1/conversations", f"/v1/conversations/{conversation}/messages", "/v1/balance", "/v1/ledger"):
             await self._do("GET", path, key)
+        await self._browse(owner, conversation, answer["user_message_id"])
+        await self._do("PUT", f"/v1/conversations/{conversation}/title", key, {"title": f"{MARK}-message-Xy1"})
+        await self._do("DELETE", f"/v1/conversations/{conversation}", key)
         await self._do("GET", "/v1/company/api-keys", owner)
         throwaway = await self._do("POST", "/v1/company/api-keys", owner, {"name": "old", "scopes": ["read"]})
         self._keep_key(throwaway["key"])
         await self._do("DELETE", f"/v1/company/api-keys/{throwaway['api_key']['id']}", owner)
         return key
+
+    async def _browse(self, owner: dict[str, str], conversation: str, message: str) -> None:
+        """What the web client loads."""
+        parts = "/parts/conversations"
+        for path in ("/", "/sign-in", f"/c/{conversation}", parts, f"{parts}/{conversation}/answers/{message}"):
+            page = await self._http.get(path, headers=owner)
+            assert page.status_code < 400, (path, page.text)
+            for asset in re.findall(r'"(/assets/[^"]+)"', page.text):
+                assert (await self._http.get(asset)).status_code == 200
 
     async def _run_the_company(self, owner: dict[str, str]) -> None:
         await self._do("GET", "/v1/company", owner)

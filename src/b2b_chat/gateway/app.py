@@ -57,7 +57,7 @@ def create_app(settings: GatewaySettings | None = None, *, clock: Clock = utc_no
 
     gateway = Gateway(answers, clock, settings.sse_keep_alive_seconds, settings.stream_start_seconds)
     readiness = Readiness(
-        {"draining": draining_check(lambda: answers.is_draining)},
+        {"draining": draining_check(lambda: answers.is_draining), **memory.checks},
         cache_seconds=settings.readiness_cache_seconds,
         timeout_seconds=settings.readiness_timeout_seconds,
     )

@@ -9,6 +9,7 @@ from b2b_chat.gateway.nonces import MemoryNonces, NonceStore, ValkeyNonces
 from b2b_chat.gateway.settings import GatewaySettings
 from b2b_chat.kit.background import repeat, running
 from b2b_chat.kit.clock import Clock
+from b2b_chat.kit.health import Check
 from b2b_chat.kit.valkey import Valkey, valkey_of
 
 _NOTICE_LOSS_EVERY_SECONDS: Final = 5
@@ -29,6 +30,11 @@ class Memory:
             self._use_own()
         else:
             self._use(self._valkey, clock)
+
+    @property
+    def checks(self) -> dict[str, Check]:
+        """What `/ready` asks."""
+        return {} if self._valkey is None else {"valkey": self._valkey.check}
 
     @asynccontextmanager
     async def kept(self) -> AsyncIterator[None]:

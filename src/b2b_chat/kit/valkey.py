@@ -104,6 +104,14 @@ class Valkey:
         self._answered()
         return answer
 
+    async def check(self) -> None:
+        """Return where the server answers.
+
+        Raises:
+            ValkeyUnavailable: It does not.
+        """
+        await self.ask("PING")
+
     async def run(self, script: Script, keys: Sequence[Argument], arguments: Sequence[Argument] = ()) -> Any:
         """Run a script and return what it returns. It is sent by name, and whole only to a server that is new to it.
 

@@ -88,7 +88,7 @@ def create_litestar(settings: ProductSettings) -> Litestar:
     )
     relay = None if valkey is None else Relay(valkey, runs, relay_options(settings))
     chat = Chat(repository, runs, prices, limits, None if relay is None else relay.following)
-    readiness = readiness_of(settings, database, gateway, chat)
+    readiness = readiness_of(settings, database, valkey, gateway, chat)
     stream_options = StreamOptions(settings.sse_keep_alive_seconds)
 
     @asynccontextmanager

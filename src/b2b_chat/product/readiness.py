@@ -6,6 +6,7 @@ from typing import Final
 
 from b2b_chat.kit.database import Database
 from b2b_chat.kit.health import Check, Readiness, draining_check
+from b2b_chat.kit.valkey import Valkey
 from b2b_chat.product.chat.service import Chat
 from b2b_chat.product.gateway_client import GatewayClient, PingRefused
 from b2b_chat.product.schema import head
@@ -15,12 +16,15 @@ _PARTS: Final = {"stale_timestamp": "gateway_clock", "invalid_signature": "gatew
 """What it means that the gateway refuses a ping; it judges our clock by its own, as it does for every call."""
 
 
-def readiness_of(settings: ProductSettings, database: Database, gateway: GatewayClient, chat: Chat) -> Readiness:
+def readiness_of(
+    settings: ProductSettings, database: Database, valkey: Valkey | None, gateway: GatewayClient, chat: Chat
+) -> Readiness:
     """The probe of an app's parts."""
     return Readiness(
         {
             "draining": draining_check(lambda: chat.is_draining),
             "database": database_check(database),
+            **({} if valkey is None else {"valkey": valkey.check}),
             "gateway": gateway_check(gateway),
         },
         cache_seconds=settings.readiness_cache_seconds,
