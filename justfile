@@ -53,6 +53,10 @@ bench-product-cpu *options:
 bench-gateway-cpu *options:
     PYTHONPATH=tests uv run python tests/bench/gateway_cpu.py "$@"
 
+# Measure what a delta costs when another process follows the answer
+bench-relay *options:
+    PYTHONPATH=tests uv run python tests/bench/relay_cpu.py "$@"
+
 # Run all tests and tell what they do not reach
 coverage:
     uv run coverage erase

@@ -84,15 +84,9 @@ async def coredis(port: int) -> None:
 
 
 async def main(url: str, port: int) -> None:
-    for measure in (
-        lambda: ours(url),
-        lambda: pooled("valkey", url),
-        lambda: pooled("redis", url),
-        lambda: glide(port),
-        lambda: coredis(port),
-    ):
+    for measured_one in (ours(url), pooled("valkey", url), pooled("redis", url), glide(port), coredis(port)):
         try:
-            await measure()
+            await measured_one
         except ModuleNotFoundError as error:
             print(f"{error.name} is not installed")
 

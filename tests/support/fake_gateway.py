@@ -95,8 +95,8 @@ def whole(status: int, body: bytes, *, headers: Iterable[str] = (), content_type
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
-def answering(text: str = ANSWER, usage: Usage | None = USAGE, *, pieces: int = 3) -> Reply:
-    """A good answer, in pieces where a stream is asked for."""
+def answering(text: str = ANSWER, usage: Usage | None = USAGE, *, pieces: int = 3, pause_seconds: float = 0.0) -> Reply:
+    """A good answer, in pieces where a stream is asked for, with a pause after each."""
 
     async def reply(call: Call) -> None:
         if not call.request.stream:
@@ -106,6 +106,7 @@ def answering(text: str = ANSWER, usage: Usage | None = USAGE, *, pieces: int = 
         size = max(1, -(-len(text) // pieces))
         for start in range(0, len(text), size):
             await call.send_chunk(delta(text[start : start + size]))
+            await asyncio.sleep(pause_seconds)
         await call.send_chunk(final(text, usage))
         await call.send_chunk(b"")
 

@@ -134,6 +134,20 @@ class FaultStack:
         """All processes of ours."""
         return [self.simulator, self.gateway, self.product]
 
+    def new_port(self) -> int:
+        """A port that nothing listens on."""
+        return next(self._more_ports)
+
+    def twin(self, part: Part) -> Part:
+        """One like a part, with its settings, on a port of its own; `end_others` ends it at the latest."""
+        port = self.new_port()
+        settings = {**part.environ, f"{part.command.upper()}_PORT": str(port)}
+        logs = self.folder / "logs" / f"twin-{port}"
+        logs.mkdir()
+        other = self._part(part.command, port, logs, settings)
+        self._others.append(other)
+        return other
+
     def new_product(self, port: int, **settings: str) -> Part:
         """Another product_api, on a port of its own; `end_others` ends it at the latest."""
         product = self._product(port, **settings)

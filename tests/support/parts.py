@@ -32,6 +32,11 @@ class Part:
         self._is_ending = False
 
     @property
+    def port(self) -> int:
+        """Where it listens."""
+        return int(self.url.rpartition(":")[2])
+
+    @property
     def is_ending(self) -> bool:
         """Whether it was asked to end and has not yet."""
         return self._is_ending and self.is_running

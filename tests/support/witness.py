@@ -227,7 +227,7 @@ class Witness:
         assert await self.world.rows("SELECT * FROM holds WHERE state = 'live'") == []
         assert await self.world.rows("SELECT * FROM accounts WHERE balance_credits < 0 OR held_credits <> 0") == []
         await self._check_upstream()
-        assert self._problems == []
+        assert self._problems == [], "\n".join(self._problems)
 
     async def _all_terminal(self) -> bool:
         live = "SELECT count(*) AS n FROM messages WHERE status IN ('pending', 'streaming')"
@@ -292,7 +292,7 @@ class Witness:
             decoder = Decoder(max_event_bytes=_MAX_EVENT_BYTES)
             async for chunk in response.content.iter_any():
                 for event in decoder.feed(chunk):
-                    self._hear(operation_id, event, reply, sent)
+                    self._hear(event, reply, sent)
                 if until_text is not None and len(reply.text) >= until_text:
                     return
         else:
@@ -301,7 +301,7 @@ class Witness:
             self._acknowledge(sent, answer)
             sent.answer = reply.answer = answer
 
-    def _hear(self, operation_id: str, event: Event, reply: Reply, sent: Sent) -> None:
+    def _hear(self, event: Event, reply: Reply, sent: Sent) -> None:
         data = json.loads(event.data)
         reply.events.append(event.name)
         reply.last_event_id = event.id or ""
@@ -313,7 +313,8 @@ class Witness:
             case "final":
                 sent.answer = reply.answer = data
             case "error":
-                reply.code = self._note_error(operation_id, None, data)
+                # Whoever reads the answer is told of its failure by the codes that sending it documents.
+                reply.code = self._note_error("sendMessage", None, data)
 
     def _acknowledge(self, sent: Sent, data: dict[str, Any]) -> None:
         ids = Ids.of(data)

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,10 @@ def test_two_workers_each_chat_and_after_a_flush_nothing_is_charged_twice(
     with started("up", "--json", "--workers", "2", "--data-dir", data_dir, environ=environ) as process:
         addresses = addresses_of(process)
         for command in ("gateway", "product"):
-            assert len(workers_of(data_dir, command)) == 2
+            deadline = time.monotonic() + 30  # the first to be ready answers while the other still imports
+            while len(workers_of(data_dir, command)) != 2:
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
         sent = [chat(addresses, f"message-{number}") for number in range(6)]
         asyncio.run(flush(EmbeddedValkey(data_dir / "valkey").url))
         again = [chat(addresses, f"message-{number}") for number in range(6)]

@@ -115,24 +115,25 @@ def only_one_was_let_in(outcomes: Sequence[Outcome]) -> bool:
     return counts[LET_IN] == 1 and counts[REPLAYED] + counts[STALE] == len(outcomes) - 1
 
 
-async def until_all_serve(part: Part, http: aiohttp.ClientSession) -> None:
+async def until_all_serve(part: Part) -> None:
     """Return once every worker has taken a connection: the first to be ready answers while others still import."""
 
-    async def is_healthy() -> bool:
+    async def is_healthy(http: aiohttp.ClientSession) -> bool:
         async with http.get(f"{part.url}/health") as response:
             return response.status == 200
 
     async with asyncio.timeout(60):
         while True:
-            assert all(await asyncio.gather(*[is_healthy() for _ in range(64)]))
-            if workers_with_connections(part) == WORKERS:
-                return
+            async with callers() as http:  # with new connections each time
+                assert all(await asyncio.gather(*[is_healthy(http) for _ in range(64)]))
+                if workers_with_connections(part) == WORKERS:
+                    return
             await asyncio.sleep(0.2)
 
 
 async def test_one_nonce_is_let_in_once_by_all_workers_together(gateway: Part) -> None:
     async with callers() as http:
-        await until_all_serve(gateway, http)
+        await until_all_serve(gateway)
         for _ in range(ROUNDS):
             headers = signed()
             outcomes = await asyncio.gather(*[ping(gateway, http, headers) for _ in range(AT_ONCE)])
@@ -210,7 +211,8 @@ class TestLimits:
             "PRODUCT_PORT": str(port),
             "WORKERS": str(WORKERS),
             "VALKEY_URL": server.url,
-            "VALKEY_TIMEOUT_SECONDS": str(VALKEY_TIMEOUT_SECONDS),
+            # A worker that is too busy to hear the answer in time admits a few chats by its own count.
+            "VALKEY_TIMEOUT_SECONDS": "10",
             "CHAT_RPM_PER_USER": str(self.PER_USER),
             "CHAT_LOCAL_LIMIT_PERCENT": "10",
             "DATABASE_POOL_SIZE": "4",
@@ -235,7 +237,7 @@ class TestLimits:
             callers() as http,
         ):
             person = await world.person()
-            await until_all_serve(product, http)
+            await until_all_serve(product)
             exact = {200: self.PER_USER, 429: self.SENT - self.PER_USER}
             assert await self.send_all(product, http, person) == exact
             server.child.ask_to_stop(SIGKILL)

@@ -17,8 +17,8 @@ def _object(**properties: Schema | Reference) -> Schema:
 
 _EVENTS: Final = event_stream(
     "`start` with the ids, `delta` with pieces of the text as they come, then one `final` with the whole answer, its "
-    "usage, charge and balance, or one `error`. A stream that ends with neither broke off: follow the answer from the "
-    "last id on. Comments keep proxies awake.",
+    "usage, charge and balance, or one `error` with a code of `sendMessage`. A stream that ends with neither broke "
+    "off: follow the answer from the last id on. Comments keep proxies awake.",
     names=["start", "delta", "final", "error"],
     data=[
         _object(conversation_id=_ID, user_message_id=_ID, assistant_message_id=_ID),

@@ -39,6 +39,8 @@ class Bus:
         self.on_message: list[Callable[[Message], None]] = []
         self.on_change: list[Callable[[], None]] = []
         """Called when the bus has come up or gone down."""
+        self._is_told = False
+        """Whether the log knows of the outage."""
         self._valkey = valkey
         self._silence_seconds = silence_seconds
         self._outgoing: list[tuple[str, bytes, asyncio.Future[None]]] = []
@@ -73,6 +75,9 @@ class Bus:
             parts = [asyncio.create_task(part) for part in (self._listen(), self._speak(), self._greet())]
             try:
                 await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
+                if not self._is_told:
+                    self._is_told = True
+                    log.warning("relay_down")
             finally:
                 for part in parts:
                     part.cancel()
@@ -84,8 +89,6 @@ class Bus:
         for error in outcomes:
             if isinstance(error, Exception) and not isinstance(error, _OUTAGES):
                 log.error("relay_defect", exc_info=error)
-        if self.is_up:
-            log.warning("relay_down")
         outgoing, self._outgoing = self._outgoing, []
         for _, _, sent in outgoing:
             _refuse(sent)
@@ -109,6 +112,7 @@ class Bus:
                 elif received["type"] == "subscribe":
                     awaited -= 1
                     if not awaited:
+                        self._is_told = False
                         log.info("relay_up")
                         self._change(is_up=True)
 

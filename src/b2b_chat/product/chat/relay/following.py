@@ -9,6 +9,7 @@ from typing import Final, TypeAlias
 from uuid import UUID
 
 import structlog
+from msgspec.structs import replace
 
 from b2b_chat.kit.database import is_outage
 from b2b_chat.product.chat.failures import AnswerDefect, Interrupted, stored_failure
@@ -214,8 +215,10 @@ class Following:
     def _end(self, mirror: _Mirror, place: int, outcome: ChatAnswer | str) -> None:
         if place != mirror.place:
             mirror.ask_again.set()
+        elif isinstance(outcome, str):
+            mirror.finish(stored_failure(outcome))
         else:
-            mirror.finish(outcome if isinstance(outcome, ChatAnswer) else stored_failure(outcome))
+            mirror.finish(replace(outcome, text=mirror.run.text))
 
     def _hear_alive(self, inbox: str, numbers: set[int], now: float) -> None:
         for mirror in self._mirrors.values():

@@ -42,7 +42,7 @@ class Piece(Struct, frozen=True, array_like=True, tag="piece"):
 
 
 class Ended(Struct, frozen=True, array_like=True, tag="ended"):
-    """To a follower: the end, at a place, with the answer or the code of what it failed of."""
+    """To a follower: the end, at a place, with the answer, whose text it has, or the code of what it failed of."""
 
     follow: int
     place: int

@@ -5,13 +5,14 @@ from collections import defaultdict
 from typing import TypeAlias
 
 import structlog
+from msgspec.structs import replace
 
 from b2b_chat.product.chat.relay.bus import Bus, BusDown
 from b2b_chat.product.chat.relay.messages import Alive, Ended, Follow, Heard, Left, Message, Piece, Taken
 from b2b_chat.product.chat.relay.options import RelayOptions
 from b2b_chat.product.chat.run import Run
 from b2b_chat.product.chat.runs import Runs
-from b2b_chat.product.chat.schemas import ChatAnswer
+from b2b_chat.product.gateway_client import AnswerFailed
 
 log = structlog.get_logger(__name__)
 _Key: TypeAlias = tuple[str, int]
@@ -138,7 +139,7 @@ class Sharing:
                 await self._send_text(follower, sent, unsent)
                 sent += len(unsent)
             elif run.outcome is not None:
-                outcome = run.outcome if isinstance(run.outcome, ChatAnswer) else run.outcome.code
+                outcome = run.outcome.code if isinstance(run.outcome, AnswerFailed) else replace(run.outcome, text="")
                 await self._bus.publish(follower.inbox, Ended(follower.follow, place, outcome))
                 return
 
