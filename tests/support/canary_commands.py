@@ -70,6 +70,7 @@ class Commands:
         self._run("ledger verify")
         self._run("mail-test", "somebody@example.test")
         self._run("migrate")
+        self._run("doctor", "product")
         self._run("migrate-check")
         self._run("backup", str(self._backup))
         self._stack.sql("CREATE DATABASE restored")

@@ -345,7 +345,8 @@ class Story:
         return found
 
     async def _keep(self, response: httpx.Response) -> None:
-        if response.status_code >= 400:
+        # A page of the web client is no error body: it tells its own viewer who he is.
+        if response.status_code >= 400 and not response.headers.get("content-type", "").startswith("text/html"):
             head = "".join(f"{name}: {value}\n" for name, value in response.headers.items())
             self.error_bodies += head.encode() + await response.aread() + b"\n"
 
