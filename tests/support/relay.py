@@ -145,8 +145,7 @@ class Overheard:
 async def overhearing(valkey: EmbeddedValkey) -> AsyncIterator[Overheard]:
     """Listen to all that passes Valkey between processes while the block runs."""
     overheard = Overheard()
-    client = connection_to(valkey)
-    async with client.pubsub() as pubsub:
+    async with connection_to(valkey) as client, client.pubsub() as pubsub:
         await pubsub.psubscribe(f"{EVERYBODY}*")
 
         async def listen() -> None:
@@ -160,7 +159,6 @@ async def overhearing(valkey: EmbeddedValkey) -> AsyncIterator[Overheard]:
         finally:
             listening.cancel()
             await asyncio.wait({listening})
-    await client.aclose()
 
 
 class Speaker:
@@ -186,9 +184,8 @@ class Speaker:
 @asynccontextmanager
 async def speaking(valkey: EmbeddedValkey) -> AsyncIterator[Speaker]:
     """Be asked, and answer."""
-    client = connection_to(valkey)
-    speaker = Speaker(client)
-    async with client.pubsub() as pubsub:
+    async with connection_to(valkey) as client, client.pubsub() as pubsub:
+        speaker = Speaker(client)
         await pubsub.subscribe(EVERYBODY)
 
         async def listen() -> None:
@@ -202,7 +199,6 @@ async def speaking(valkey: EmbeddedValkey) -> AsyncIterator[Speaker]:
         finally:
             listening.cancel()
             await asyncio.wait({listening})
-    await client.aclose()
 
 
 def connection_to(valkey: EmbeddedValkey) -> Any:
