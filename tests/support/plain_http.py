@@ -17,10 +17,14 @@ async def answering(
     lines = [f"HTTP/1.1 {status} So", f"Content-Length: {len(body)}", "Connection: close", *headers, "", body]
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write("\r\n".join(lines).encode())
-        await writer.drain()
-        writer.close()
+        try:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write("\r\n".join(lines).encode())
+            await writer.drain()
+        except (asyncio.IncompleteReadError, OSError):
+            pass  # the caller has left: it does not trust the certificate, say
+        finally:
+            writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
     try:

@@ -175,8 +175,10 @@ async def test_without_a_mail_server() -> None:
 
 async def test_a_server_that_does_not_answer() -> None:
     async def stay_silent(_reader: Any, writer: asyncio.StreamWriter) -> None:
-        await asyncio.sleep(5)
-        writer.close()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            writer.close()
 
     server = await asyncio.start_server(stay_silent, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]

@@ -101,16 +101,16 @@ def operations(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def test_every_operation_is_there_and_nothing_else(document: dict[str, Any]) -> None:
-    assert set(operations(document)) == {"getHealth", "ping", "createChat"}
+    assert set(operations(document)) == {"getHealth", "getReadiness", "ping", "createChat"}
 
 
-def test_all_but_health_are_signed_with_three_headers(document: dict[str, Any]) -> None:
+def test_all_but_health_and_readiness_are_signed_with_three_headers(document: dict[str, Any]) -> None:
     schemes = document["components"]["securitySchemes"]
     assert {scheme["name"] for scheme in schemes.values()} == {"X-Timestamp", "X-Nonce", "X-Signature"}
     assert {(scheme["type"], scheme["in"]) for scheme in schemes.values()} == {("apiKey", "header")}
     assert document["security"] == [{"timestamp": [], "nonce": [], "signature": []}]
     signed = {name: operation.get("security") for name, operation in operations(document).items()}
-    assert signed == {"getHealth": [{}], "ping": None, "createChat": None}
+    assert signed == {"getHealth": [{}], "getReadiness": [{}], "ping": None, "createChat": None}
 
 
 def test_a_chat_is_answered_in_two_ways(document: dict[str, Any]) -> None:
@@ -127,7 +127,7 @@ def test_every_failure_of_a_chat_is_told_with_an_example(document: dict[str, Any
         if status != "200"
         for code, example in response["content"]["application/json"]["examples"].items()
     }
-    assert set(FAILURES) - set(told) == {"not_found", "method_not_allowed"}
+    assert set(FAILURES) - set(told) == {"not_found", "method_not_allowed", "not_ready"}
     for code, (status, value) in told.items():
         assert status == FAILURES[code].status
         assert value["error"]["code"] == code

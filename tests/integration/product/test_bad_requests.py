@@ -173,7 +173,7 @@ async def test_a_body_that_is_too_large(database_url: str, gateway: FakeGateway,
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/v1", "/v2/chat", "/v1/chat/", "/v1/nothing", "/v1/conversations/1/messages", "/%00", "/é"]
+    "path", ["/nothing", "/v1", "/v2/chat", "/v1/chat/", "/v1/nothing", "/v1/conversations/1/messages", "/%00", "/é"]
 )
 async def test_no_such_path(client: Client, path: str) -> None:
     response = await client.http.get(path)

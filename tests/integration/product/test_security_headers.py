@@ -23,7 +23,7 @@ def differing(response: httpx.Response) -> dict[str, str | None]:
     [
         ("GET", "/health", 200),
         ("GET", "/v1/balance", 200),
-        ("GET", "/v1/conversations/nothing", 404),
+        ("GET", "/v1/balance/nothing", 404),
         ("GET", "/nowhere", 404),
         ("DELETE", "/health", 405),
         ("POST", "/v1/chat", 400),

@@ -1,6 +1,6 @@
 // The chat page: what is typed is sent once, whatever happens to the page or the network in between.
 import { refresh } from "./conversations.js";
-import { element, sendJson, words } from "./page.js";
+import { element, heard, sendJson, words } from "./page.js";
 import { follow } from "./run.js";
 import { AnswerView } from "./view.js";
 
@@ -54,7 +54,7 @@ function busy(yes) {
 }
 
 async function stop() {
-  if (live?.answerId) await sendJson("POST", `/v1/chat/${live.answerId}/stop`);
+  if (live?.answerId) await heard(sendJson("POST", `/v1/chat/${live.answerId}/stop`));
 }
 
 function retry(item) {

@@ -1,5 +1,5 @@
 // The list of conversations: search, rename, delete.
-import { codeOf, element, elements, say, sendJson, words } from "./page.js";
+import { codeOf, element, elements, heard, say, sendJson, words } from "./page.js";
 
 const SEARCH_PAUSE_MS = 200;
 let timer;
@@ -9,9 +9,9 @@ export async function refresh() {
   const number = ++shown;
   const query = new URLSearchParams({ search: element("search").value.trim() });
   if (document.body.dataset.conversation) query.set("current", document.body.dataset.conversation);
-  const response = await fetch(`/parts/conversations?${query}`);
+  const response = await heard(fetch(`/parts/conversations?${query}`));
   // A slower answer to an earlier search must not replace this one's.
-  if (response.ok && number === shown) element("conversations").replaceChildren(elements(await response.text()));
+  if (response?.ok && number === shown) element("conversations").replaceChildren(elements(await response.text()));
 }
 
 element("search").addEventListener("input", () => {
@@ -27,14 +27,15 @@ element("conversations").addEventListener("click", async (event) => {
   if (event.target.closest("[data-rename]")) {
     const title = prompt(words.rename_prompt, item.querySelector("a").textContent)?.trim();
     if (!title) return;
-    answer = await sendJson("PUT", `${path}/title`, { title: title.slice(0, 80) });
+    answer = await heard(sendJson("PUT", `${path}/title`, { title: title.slice(0, 80) }));
   } else if (event.target.closest("[data-erase]")) {
     if (!confirm(words.erase_confirm)) return;
-    answer = await fetch(path, { method: "DELETE" });
-    if (answer.ok && item.dataset.id === document.body.dataset.conversation) return location.assign("/");
+    answer = await heard(fetch(path, { method: "DELETE" }));
+    if (answer?.ok && item.dataset.id === document.body.dataset.conversation) return location.assign("/");
   } else {
     return;
   }
+  if (!answer) return;
   if (!answer.ok) say(words[await codeOf(answer)] ?? words.unknown);
   await refresh();
 });

@@ -14,7 +14,8 @@ export function elements(html) {
 export const element = (id) => document.getElementById(id);
 
 export function say(text) {
-  element("status").textContent = text;
+  const status = element("status");
+  if (status) status.textContent = text;
 }
 
 export function sendJson(method, path, body) {
@@ -23,6 +24,17 @@ export function sendJson(method, path, body) {
     headers: { "Content-Type": "application/json" },
     body: body === undefined ? undefined : JSON.stringify(body),
   });
+}
+
+// The response to a request that a person can make again; none, and a word about it, where the network failed.
+export async function heard(request) {
+  try {
+    return await request;
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    say(words.offline);
+    return undefined;
+  }
 }
 
 // The code of a refusal of ours; none where something on the way answered instead.
@@ -42,7 +54,7 @@ document.addEventListener("change", (event) => {
 
 document.addEventListener("click", async (event) => {
   if (!event.target.closest("[data-sign-out]")) return;
-  await sendJson("POST", "/auth/logout");
+  if (!(await heard(sendJson("POST", "/auth/logout")))) return;
   sessionStorage.clear();
   location.assign("/sign-in");
 });

@@ -1,5 +1,5 @@
 // One answer on the page. A delta costs one append to one text node, however long the answer is.
-import { element, elements, say, words } from "./page.js";
+import { element, elements, heard, say, words } from "./page.js";
 
 export class AnswerView {
   constructor(item, message) {
@@ -31,8 +31,8 @@ export class AnswerView {
     if (this.text.data === "") this.text.data = answer.text;
     try {
       const path = `/parts/conversations/${this.ids.conversation_id}/answers/${this.ids.user_message_id}`;
-      const shown = await fetch(path);
-      if (shown.ok) this.item.replaceWith(elements(await shown.text()));
+      const shown = await heard(fetch(path));
+      if (shown?.ok) this.item.replaceWith(elements(await shown.text()));
     } finally {
       this.#end();
     }
