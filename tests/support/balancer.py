@@ -1,13 +1,11 @@
 """nginx before several servers, as in production: found on PATH, with a configuration of the test's own."""
 
-import os
-import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
+from support.tools import needed_tool
 
 _HEAD = """
 daemon off;
@@ -40,17 +38,6 @@ _SERVER = """
 """
 
 
-def require_nginx() -> str:
-    """The program. Skips the test where there is none, but not in CI, which installs it."""
-    program = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-    if program is None:
-        problem = "nginx is not installed; on Debian: apt-get install nginx-light"
-        if os.environ.get("CI") == "true":
-            pytest.fail(problem)
-        pytest.skip(problem)
-    return program
-
-
 @contextmanager
 def balancing(folder: Path, servers: Mapping[int, Sequence[int]]) -> Iterator[None]:
     """nginx on the keys' ports of 127.0.0.1, each in turn before the servers on its values' ports."""
@@ -60,7 +47,15 @@ def balancing(folder: Path, servers: Mapping[int, Sequence[int]]) -> Iterator[No
         lines = " ".join(f"server 127.0.0.1:{each} max_fails=1 fail_timeout=1s;" for each in ports)
         configuration += _SERVER.format(port=port, servers=lines)
     (folder / "nginx.conf").write_text(configuration + "}\n")
-    command = [require_nginx(), "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")]
+    command = [
+        needed_tool("nginx", package="nginx-light"),
+        "-p",
+        str(folder),
+        "-c",
+        str(folder / "nginx.conf"),
+        "-e",
+        str(folder / "error.log"),
+    ]
     with subprocess.Popen(command) as process:
         try:
             yield

@@ -1,15 +1,13 @@
 """A real Chromium, driven by Playwright. The browser is the system's own: no wheel brings one."""
 
-import os
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-import pytest
 from playwright.async_api import Browser, BrowserContext, async_playwright
 
-_NAMES: Final = ("chromium", "chromium-browser", "google-chrome")
+from support.tools import needed_tool
+
 _QUIET: Final = (
     "--no-sandbox",
     "--disable-gpu",
@@ -24,10 +22,7 @@ _QUIET: Final = (
 @asynccontextmanager
 async def chromium() -> AsyncIterator[Browser]:
     """The browser; where there is none the test is skipped, and fails in CI, which installs one."""
-    found = next((path for name in _NAMES if (path := shutil.which(name))), None)
-    if found is None:
-        message = "needs chromium on PATH: apt-get install chromium"
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(message)
+    found = needed_tool("chromium", "chromium-browser", "google-chrome", package="chromium")
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=found, args=list(_QUIET))
         yield browser

@@ -83,6 +83,26 @@ async def read_events(response: httpx.Response) -> AsyncIterator[Event]:
 
 
 @asynccontextmanager
+async def following(client: Client, answer_id: str, after: str | None = None) -> AsyncIterator[AsyncIterator[Event]]:
+    """The events of an answer, from its start or after one of them, as they come; leaving the block hangs up."""
+    headers = {} if after is None else {"Last-Event-ID": after}
+    async with client.http.stream("GET", f"/v1/chat/{answer_id}/events", headers=headers) as response:
+        assert response.status_code == 200, await response.aread()
+        yield read_events(response)
+
+
+async def follow(client: Client, answer_id: str, after: str | None = None) -> list[Event]:
+    """All of them."""
+    async with following(client, answer_id, after) as events:
+        return [event async for event in events]
+
+
+def text_of(events: list[Event]) -> str:
+    """What the deltas say."""
+    return "".join(event.data["text"] for event in events if event.name == "delta")
+
+
+@asynccontextmanager
 async def served_product(database_url: str, gateway_url: str, **changes: object) -> AsyncIterator[str]:
     """The base URL of a product_api; `changes` are settings by field, which may go below what is sensible."""
     settings = load(ProductSettings, environ(database_url, gateway_url), check=check)

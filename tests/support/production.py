@@ -211,3 +211,15 @@ BAD_GATEWAY: Final = [
     Bad({"UPSTREAM_TOTAL_TIMEOUT_SECONDS": "Infinity"}, "UPSTREAM_TOTAL_TIMEOUT_SECONDS"),
     Bad({"UPSTREAM_CONNECT_TIMEOUT_SECONDS": "nan"}, "UPSTREAM_CONNECT_TIMEOUT_SECONDS"),
 ]
+
+BAD_VALKEY: Final = [
+    ({"WORKERS": "2"}, "VALKEY_URL"),
+    ({"VALKEY_URL": "http://cache.internal"}, "VALKEY_URL"),
+    ({"VALKEY_URL": "valkey://"}, "VALKEY_URL"),
+    ({"VALKEY_URL": "valkey://cache.internal/zero"}, "VALKEY_URL"),
+    ({"VALKEY_URL": "valkey://cache.internal:none/0"}, "VALKEY_URL"),
+    ({"VALKEY_URL": "valkeys://cache.internal?ssl_cert_reqs=none"}, "VALKEY_URL"),
+    ({"VALKEY_URL": "unix://"}, "VALKEY_URL"),
+    ({"VALKEY_TIMEOUT_SECONDS": "0"}, "VALKEY_TIMEOUT_SECONDS"),
+]
+"""What neither app takes, in production or not, and the variable that it must name."""

@@ -16,7 +16,7 @@ from b2b_chat.product.chat.relay.bus import EVERYBODY
 from b2b_chat.product.chat.relay.messages import Follow, Message, Piece, decode, encode
 from b2b_chat.sandbox.valkey import EmbeddedValkey
 from support.fake_gateway import EVENTS_HEAD, USAGE, Call, delta, final, whole
-from support.product import Client, Event, client_of, read_events, served_product
+from support.product import Client, client_of, served_product
 from support.world import Person
 
 FAST: Final = {"RELAY_HEARTBEAT_SECONDS": "0.25", "RELAY_ASK_TIMEOUT_SECONDS": "0.3", "VALKEY_TIMEOUT_SECONDS": "0.5"}
@@ -64,26 +64,6 @@ async def clients_of(urls: tuple[str, str], person: Person) -> AsyncIterator[Two
     """A person's clients of two product_apis."""
     async with client_of(urls[0], person) as here, client_of(urls[1], person) as there:
         yield Two(here, there)
-
-
-@asynccontextmanager
-async def following(client: Client, answer_id: str, after: str | None = None) -> AsyncIterator[AsyncIterator[Event]]:
-    """The events of an answer, from its start or after one of them, as they come; leaving the block hangs up."""
-    headers = {} if after is None else {"Last-Event-ID": after}
-    async with client.http.stream("GET", f"/v1/chat/{answer_id}/events", headers=headers) as response:
-        assert response.status_code == 200, await response.aread()
-        yield read_events(response)
-
-
-async def follow(client: Client, answer_id: str, after: str | None = None) -> list[Event]:
-    """All of them."""
-    async with following(client, answer_id, after) as events:
-        return [event async for event in events]
-
-
-def text_of(events: list[Event]) -> str:
-    """What the deltas say."""
-    return "".join(event.data["text"] for event in events if event.name == "delta")
 
 
 class Dictation:

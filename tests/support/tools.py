@@ -12,16 +12,16 @@ TOOL_PATH: Final = f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.de
 """Where programs are looked for: beside our own Python first, and where Debian keeps servers."""
 
 
-def needed_tool(name: str, *, package: str) -> str:
+def needed_tool(*names: str, package: str) -> str:
     """The path of a program; where it is missing the test is skipped, and fails in CI, which installs it.
 
     Args:
-        name: The program's file name.
+        names: The program's file name, and others that it goes by.
         package: The Debian package that brings it.
     """
-    path = shutil.which(name, path=TOOL_PATH)
+    path = next((path for name in names if (path := shutil.which(name, path=TOOL_PATH))), None)
     if path is None:
-        missing = f"{name} is not installed. Run: apt-get install {package}"
+        missing = f"{names[0]} is not installed. Run: apt-get install {package}"
         if os.environ.get("CI") == "true":
             pytest.fail(missing)
         pytest.skip(missing)

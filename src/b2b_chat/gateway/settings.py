@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
-from b2b_chat.kit.settings import Secret, listen_address_problem, load, secret_problems, url_problem
+from b2b_chat.kit.settings import Secret, listen_address_problem, load, secret_problems, url_problems
 from b2b_chat.kit.valkey import (
     ValkeyCaFile,
     ValkeyMaxConnections,
@@ -189,15 +189,12 @@ def check(settings: GatewaySettings) -> Iterator[str]:
         if not _HEADER_VALUE.fullmatch(key.reveal()):
             yield f"{name} holds a space or another character that cannot stand in a header."
     is_prod = settings.app_env == "prod"
-    urls = {
-        "OPENAI_BASE_URL": (settings.openai_base_url, is_prod),
-        "OPENAI_FALLBACK_BASE_URL": (settings.openai_fallback_base_url, is_prod),
-        "OTEL_EXPORTER_OTLP_ENDPOINT": (settings.otel_exporter_otlp_endpoint, False),
+    upstreams = {
+        "OPENAI_BASE_URL": settings.openai_base_url,
+        "OPENAI_FALLBACK_BASE_URL": settings.openai_fallback_base_url,
     }
-    for name, (url, needs_tls) in urls.items():
-        problem = None if url is None else url_problem(name, url, needs_tls=needs_tls)
-        if problem is not None:
-            yield problem
+    yield from url_problems(upstreams, needs_tls=is_prod)
+    yield from url_problems({"OTEL_EXPORTER_OTLP_ENDPOINT": settings.otel_exporter_otlp_endpoint}, needs_tls=False)
     if (settings.openai_fallback_base_url is None) != (settings.openai_fallback_api_key is None):
         yield "OPENAI_FALLBACK_BASE_URL and OPENAI_FALLBACK_API_KEY go together; set both or none."
     if is_prod:

@@ -2,26 +2,20 @@
 
 import asyncio
 from contextlib import aclosing
-from typing import Final
 
 import msgspec
 import structlog
 from litestar.types import Receive, Send
-from litestar.types.asgi_types import HTTPResponseBodyEvent
 
 from b2b_chat.contract.errors import FAILURES
 from b2b_chat.contract.schemas import ChatDelta, ChatResult
-from b2b_chat.contract.sse import CONTENT_TYPE, KEEP_ALIVE, encode
+from b2b_chat.contract.sse import KEEP_ALIVE, encode
 from b2b_chat.gateway.answers import Pieces
 from b2b_chat.gateway.errors import UpstreamFailure
 from b2b_chat.kit.departure import ClientLeft, while_client_stays
+from b2b_chat.kit.event_stream import STREAM_HEADERS, body_part
 from b2b_chat.kit.metrics import OPEN_STREAMS
 
-_HEADERS: Final = (
-    (b"content-type", CONTENT_TYPE),
-    (b"cache-control", b"no-store"),
-    (b"x-accel-buffering", b"no"),
-)
 _encoder = msgspec.json.Encoder()
 log = structlog.get_logger(__name__)
 
@@ -80,7 +74,7 @@ class _Line:
             await asyncio.wait({self._covering})
         self._comment_at = self._loop.time() + self._keep_alive_seconds
         if self.has_begun:
-            await self._send(_body(event, more=more))
+            await self._send(body_part(event, more=more))
         else:
             self.has_begun = True
             self._timer.cancel()
@@ -102,14 +96,14 @@ class _Line:
         now = self._loop.time()
         if now >= self._comment_at:
             self._comment_at = now + self._keep_alive_seconds
-            cover = self._send(_body(KEEP_ALIVE)) if self.has_begun else self._begin(KEEP_ALIVE)
+            cover = self._send(body_part(KEEP_ALIVE)) if self.has_begun else self._begin(KEEP_ALIVE)
             self.has_begun = True
             self._covering = asyncio.ensure_future(cover)
         self._timer = self._loop.call_at(self._comment_at, self._look)
 
     async def _begin(self, event: bytes) -> None:
-        await self._send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
-        await self._send(_body(event))
+        await self._send({"type": "http.response.start", "status": 200, "headers": STREAM_HEADERS})
+        await self._send(body_part(event))
 
 
 def _event(piece: str | ChatResult) -> bytes:
@@ -123,7 +117,3 @@ def _event_of_failure(error: Exception) -> bytes:
         return encode(b"error", _encoder.encode(error.failure.body))
     log.error("internal_error", exc_info=error)
     return encode(b"error", _encoder.encode(FAILURES["internal_error"].body))
-
-
-def _body(body: bytes, *, more: bool = True) -> HTTPResponseBodyEvent:
-    return {"type": "http.response.body", "body": body, "more_body": more}

@@ -8,7 +8,7 @@ client is gone.
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
-from typing import Any
+from typing import Any, Final
 
 from litestar import Response
 from litestar.response.base import ASGIResponse
@@ -19,11 +19,12 @@ from b2b_chat.contract.sse import CONTENT_TYPE, KEEP_ALIVE
 from b2b_chat.kit.departure import ClientLeft, while_client_stays
 from b2b_chat.kit.metrics import OPEN_STREAMS
 
-_HEADERS = (
+STREAM_HEADERS: Final = (
     (b"content-type", CONTENT_TYPE),
     (b"cache-control", b"no-store"),
     (b"x-accel-buffering", b"no"),
 )
+"""Of every stream of events."""
 
 
 class EventStream(Response[Any]):
@@ -59,7 +60,7 @@ class _Sender(ASGIResponse):
         headers: Mapping[str, str],
     ) -> None:
         super().__init__(status_code=200)
-        self._headers = [*_HEADERS, *((name.lower().encode(), value.encode()) for name, value in headers.items())]
+        self._headers = [*STREAM_HEADERS, *((name.lower().encode(), value.encode()) for name, value in headers.items())]
         self._events = events
         self._keep_alive_seconds = keep_alive_seconds
         self._on_close = on_close
@@ -73,9 +74,9 @@ class _Sender(ASGIResponse):
             async with while_client_stays(receive), aclosing(self._events) as events:
                 async for event in events:
                     comments.put_off()
-                    await send(_body(event))
+                    await send(body_part(event))
                 await comments.end()
-                await send(_body(b"", more=False))
+                await send(body_part(b"", more=False))
         except ClientLeft:
             comments.drop()
         finally:
@@ -126,8 +127,9 @@ class _Comments:
         self._timer = self._loop.call_later(self._keep_alive_seconds, self._look)
 
     async def _comment(self) -> None:
-        await self._send(_body(KEEP_ALIVE))
+        await self._send(body_part(KEEP_ALIVE))
 
 
-def _body(body: bytes, *, more: bool = True) -> HTTPResponseBodyEvent:
+def body_part(body: bytes, *, more: bool = True) -> HTTPResponseBodyEvent:
+    """A part of a response's body as ASGI wants it."""
     return {"type": "http.response.body", "body": body, "more_body": more}

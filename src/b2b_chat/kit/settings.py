@@ -232,6 +232,12 @@ def url_problem(name: str, url: str, *, needs_tls: bool) -> str | None:
     return None
 
 
+def url_problems(urls: Mapping[str, str | None], *, needs_tls: bool) -> Iterator[str]:
+    """What is wrong with the base URLs of services, by their variables; one that is not set is not looked at."""
+    given = {name: url for name, url in urls.items() if url is not None}
+    yield from filter(None, (url_problem(name, url, needs_tls=needs_tls) for name, url in given.items()))
+
+
 def _unwrap(hint: Any) -> tuple[Any, Meta | None]:
     """Take `Annotated[...]` and `| None` off a type hint."""
     meta = None

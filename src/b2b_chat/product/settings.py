@@ -11,7 +11,7 @@ from typing import Annotated, Final, Literal
 from msgspec import Meta, Struct
 
 from b2b_chat.kit.database import is_postgresql_url
-from b2b_chat.kit.settings import Secret, listen_address_problem, load, url_problem
+from b2b_chat.kit.settings import Secret, listen_address_problem, load, url_problems
 from b2b_chat.kit.valkey import (
     ValkeyCaFile,
     ValkeyMaxConnections,
@@ -281,20 +281,11 @@ def check(settings: ProductSettings) -> Iterator[str]:
 
 
 def _address_problems(settings: ProductSettings) -> Iterator[str]:
-    for name, host in (("PRODUCT_HOST", settings.product_host), ("METRICS_HOST", settings.metrics_host)):
-        problem = listen_address_problem(name, host)
-        if problem is not None:
-            yield problem
-    is_prod = settings.app_env == "prod"
-    urls = {
-        "GATEWAY_URL": (settings.gateway_url, is_prod),
-        "PUBLIC_URL": (settings.public_url, is_prod),
-        "OTEL_EXPORTER_OTLP_ENDPOINT": (settings.otel_exporter_otlp_endpoint, False),
-    }
-    for name, (url, needs_tls) in urls.items():
-        problem = None if url is None else url_problem(name, url, needs_tls=needs_tls)
-        if problem is not None:
-            yield problem
+    hosts = {"PRODUCT_HOST": settings.product_host, "METRICS_HOST": settings.metrics_host}
+    yield from filter(None, (listen_address_problem(name, host) for name, host in hosts.items()))
+    ours = {"GATEWAY_URL": settings.gateway_url, "PUBLIC_URL": settings.public_url}
+    yield from url_problems(ours, needs_tls=settings.app_env == "prod")
+    yield from url_problems({"OTEL_EXPORTER_OTLP_ENDPOINT": settings.otel_exporter_otlp_endpoint}, needs_tls=False)
 
 
 def _mail_problems(settings: ProductSettings) -> Iterator[str]:

@@ -11,17 +11,14 @@ import pytest_asyncio
 from b2b_chat.product.chat.relay.messages import Ended, Piece, Taken
 from b2b_chat.sandbox.valkey import EmbeddedValkey
 from support.fake_gateway import ANSWER, FakeGateway, Gate, error_event
-from support.product import Client, Event, error_of
+from support.product import Client, Event, error_of, follow, following, text_of
 from support.relay import (
     Dictation,
     Two,
     clients_of,
-    follow,
-    following,
     overhearing,
     running_valkey,
     speaking,
-    text_of,
     two_products,
 )
 from support.waiting import until

@@ -16,8 +16,18 @@ from b2b_chat.product.app import create_app
 from b2b_chat.product.settings import ProductSettings, check
 from b2b_chat.sandbox.valkey import EmbeddedValkey
 from support.fake_gateway import ANSWER, FakeGateway, Gate, answering
-from support.product import Client, client_of, environ, error_of, kill_all_of, product_process
-from support.relay import FAST, Dictation, follow, following, overhearing, text_of
+from support.product import (
+    Client,
+    client_of,
+    environ,
+    error_of,
+    follow,
+    following,
+    kill_all_of,
+    product_process,
+    text_of,
+)
+from support.relay import FAST, Dictation, overhearing
 from support.serving import serve
 from support.waiting import until
 from support.world import Person, World

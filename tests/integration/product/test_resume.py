@@ -1,40 +1,21 @@
 """Coming back to an answer: during the run, after it, and on another attempt."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import httpx
 import pytest
 
 from support.fake_gateway import ANSWER, FakeGateway, Gate, answering, refusing
-from support.product import Client, Event, client_of, error_of, read_events, served_product
+from support.product import Client, client_of, error_of, follow, following, served_product, text_of
 from support.waiting import until
 from support.world import Person, World
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-@asynccontextmanager
-async def following(client: Client, answer_id: str, after: str | None = None) -> AsyncIterator[AsyncIterator[Event]]:
-    headers = {} if after is None else {"Last-Event-ID": after}
-    async with client.http.stream("GET", f"/v1/chat/{answer_id}/events", headers=headers) as response:
-        assert response.status_code == 200, await response.aread()
-        yield read_events(response)
-
-
-async def follow(client: Client, answer_id: str, after: str | None = None) -> list[Event]:
-    async with following(client, answer_id, after) as events:
-        return [event async for event in events]
-
-
 async def refused(client: Client, answer_id: str, after: str | None = None) -> httpx.Response:
     headers = {} if after is None else {"Last-Event-ID": after}
     return await client.http.get(f"/v1/chat/{answer_id}/events", headers=headers)
-
-
-def text_of(events: list[Event]) -> str:
-    return "".join(event.data["text"] for event in events if event.name == "delta")
 
 
 async def test_after_the_run_every_place_leads_to_the_same_text(client: Client) -> None:

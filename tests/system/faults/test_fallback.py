@@ -12,10 +12,9 @@ from support.witness import Reply, Witness
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-BREAKER_OPEN_SECONDS: Final = 1.0
 BREAKER: Final = {
     "UPSTREAM_BREAKER_FAILURES": "3",
-    "UPSTREAM_BREAKER_OPEN_SECONDS": str(BREAKER_OPEN_SECONDS),
+    "UPSTREAM_BREAKER_OPEN_SECONDS": "1",
     "UPSTREAM_MAX_ATTEMPTS": "2",
     "SHUTDOWN_GRACE_SECONDS": "30",
 }

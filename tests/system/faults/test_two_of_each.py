@@ -16,10 +16,11 @@ import pytest_asyncio
 
 from b2b_chat.product.chat.relay.messages import Taken
 from b2b_chat.sandbox.valkey import EmbeddedValkey
-from support.balancer import balancing, require_nginx
+from support.balancer import balancing
 from support.fault_stack import FaultStack, fault_stack
 from support.parts import Part
 from support.relay import Overheard, overhearing, running_valkey
+from support.tools import needed_tool
 from support.waiting import until
 from support.witness import Reply, Sent, Witness, documented_errors
 from support.world import Person, open_world
@@ -52,7 +53,7 @@ class Pairs:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def pairs() -> AsyncIterator[Pairs]:
-    require_nginx()
+    needed_tool("nginx", package="nginx-light")
     async with fault_stack(random.Random()) as stack:
         with ExitStack() as servers:
             product_valkey = servers.enter_context(running_valkey(stack.folder / "valkey-p"))

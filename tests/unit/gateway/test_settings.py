@@ -5,6 +5,7 @@ import pytest
 
 from b2b_chat.gateway.settings import GatewaySettings, check
 from b2b_chat.kit.settings import Secret, SettingsError, load, variables
+from support.production import BAD_VALKEY
 
 SECRET = "Qm7uW2xR9tLz4KpB8vNc1YsD6fGh3JkE"
 OTHER_SECRET = "Hb5nT8eX3yUa0IwS7oPq2ZrC9jMd4VgL"
@@ -89,14 +90,7 @@ def test_an_address_must_be_one(url: str) -> None:
     [
         ({"GATEWAY_NONCE_TTL_SECONDS": "119"}, "GATEWAY_NONCE_TTL_SECONDS"),
         ({"GATEWAY_CLOCK_SKEW_SECONDS": "91"}, "GATEWAY_NONCE_TTL_SECONDS"),
-        ({"WORKERS": "2"}, "VALKEY_URL"),
-        ({"VALKEY_URL": "http://cache.internal"}, "VALKEY_URL"),
-        ({"VALKEY_URL": "valkey://"}, "VALKEY_URL"),
-        ({"VALKEY_URL": "valkey://cache.internal/zero"}, "VALKEY_URL"),
-        ({"VALKEY_URL": "valkey://cache.internal:none/0"}, "VALKEY_URL"),
-        ({"VALKEY_URL": "valkeys://cache.internal?ssl_cert_reqs=none"}, "VALKEY_URL"),
-        ({"VALKEY_URL": "unix://"}, "VALKEY_URL"),
-        ({"VALKEY_TIMEOUT_SECONDS": "0"}, "VALKEY_TIMEOUT_SECONDS"),
+        *BAD_VALKEY,
         ({"OPENAI_API_KEY": "sk-with a space in the middle"}, "OPENAI_API_KEY"),
         ({"OPENAI_API_KEY": "sk-ключ-ключ-ключ-ключ"}, "OPENAI_API_KEY"),
         ({"OPENAI_FALLBACK_BASE_URL": "https://eu.example.com/v1"}, "OPENAI_FALLBACK_BASE_URL"),

@@ -7,6 +7,7 @@ import pytest
 
 from b2b_chat.kit.settings import SettingsError
 from b2b_chat.product.settings import load_settings
+from support.production import BAD_VALKEY
 
 MINIMAL = {
     "DATABASE_URL": "postgresql://canary@localhost/none",
@@ -73,14 +74,7 @@ def test_production_refuses_what_is_not(variables: dict[str, str], named: list[s
 @pytest.mark.parametrize(
     ("variables", "named"),
     [
-        ({"WORKERS": "2"}, "VALKEY_URL"),
-        ({"VALKEY_URL": "http://cache.internal"}, "VALKEY_URL"),
-        ({"VALKEY_URL": "valkey://"}, "VALKEY_URL"),
-        ({"VALKEY_URL": "valkey://cache.internal/zero"}, "VALKEY_URL"),
-        ({"VALKEY_URL": "valkey://cache.internal:none/0"}, "VALKEY_URL"),
-        ({"VALKEY_URL": "valkeys://cache.internal?ssl_cert_reqs=none"}, "VALKEY_URL"),
-        ({"VALKEY_URL": "unix://"}, "VALKEY_URL"),
-        ({"VALKEY_TIMEOUT_SECONDS": "0"}, "VALKEY_TIMEOUT_SECONDS"),
+        *BAD_VALKEY,
         ({"WORKERS": "0"}, "WORKERS"),
         ({"PRODUCT_PORT": "65536"}, "PRODUCT_PORT"),
         ({"GATEWAY_URL": "canary.test:8001"}, "GATEWAY_URL"),

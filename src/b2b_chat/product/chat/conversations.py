@@ -59,9 +59,7 @@ class Conversations:
             ConversationNotFound: It is not the viewer's.
         """
         async with self._transaction() as tx:
-            row = await tx.conversations.find(viewer.company_id, viewer.user_id, conversation_id)
-        if row is None:
-            raise ConversationNotFound
+            row = _found(await tx.conversations.find(viewer.company_id, viewer.user_id, conversation_id))
         return _conversation(row)
 
     async def rename(self, viewer: Viewer, conversation_id: UUID, change: ConversationRename) -> Conversation:
@@ -71,9 +69,7 @@ class Conversations:
             ConversationNotFound: It is not the viewer's.
         """
         async with self._transaction() as tx:
-            row = await tx.conversations.find_locked(viewer.company_id, viewer.user_id, conversation_id)
-            if row is None:
-                raise ConversationNotFound
+            row = _found(await tx.conversations.find_locked(viewer.company_id, viewer.user_id, conversation_id))
             row.title = change.title
         return _conversation(row)
 
@@ -85,9 +81,7 @@ class Conversations:
             ConversationBusy: An answer is being written in it.
         """
         async with self._transaction() as tx:
-            row = await tx.conversations.find_locked(viewer.company_id, viewer.user_id, conversation_id)
-            if row is None:
-                raise ConversationNotFound
+            row = _found(await tx.conversations.find_locked(viewer.company_id, viewer.user_id, conversation_id))
             if await tx.conversations.is_live(conversation_id):
                 raise ConversationBusy
             await tx.conversations.erase(row)
@@ -103,13 +97,18 @@ class Conversations:
         """
         after = id_from_cursor(cursor)
         async with self._transaction() as tx:
-            if await tx.conversations.find(viewer.company_id, viewer.user_id, conversation_id) is None:
-                raise ConversationNotFound
+            _found(await tx.conversations.find(viewer.company_id, viewer.user_id, conversation_id))
             rows = await tx.conversations.list_messages(
                 viewer.company_id, conversation_id, after=after, limit=limit + 1
             )
         items = [_message(*row) for row in rows[:limit]]
         return Page(items, str(items[-1].id) if len(rows) > limit else None)
+
+
+def _found(row: ConversationRow | None) -> ConversationRow:
+    if row is None:
+        raise ConversationNotFound
+    return row
 
 
 def _conversation(row: ConversationRow) -> Conversation:

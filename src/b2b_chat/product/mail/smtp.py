@@ -76,19 +76,7 @@ class Smtp:
             MailRefused: It does not want this mail.
             MailDelayed: It cannot be reached, does not answer in time, cannot be trusted, does not know us, or is busy.
         """
-        client = self._client()
-        try:
-            async with asyncio.timeout(self._options.timeout_seconds):
-                await client.connect()
-                await client.send_message(message)
-        except (aiosmtplib.SMTPException, OSError) as error:
-            raise _not_sent(error) from error
-        else:
-            # The server has the mail. Whatever goes wrong from here on must not have it sent again.
-            with suppress(aiosmtplib.SMTPException, OSError):
-                await client.quit(timeout=_GOODBYE_SECONDS)
-        finally:
-            client.close()
+        await self._talk(message)
 
     async def greet(self) -> None:
         """Connect, encrypt and sign in as for a mail, and leave again.
@@ -96,13 +84,19 @@ class Smtp:
         Raises:
             MailDelayed: A mail would not be taken now either.
         """
+        await self._talk(None)
+
+    async def _talk(self, message: EmailMessage | None) -> None:
         client = self._client()
         try:
             async with asyncio.timeout(self._options.timeout_seconds):
                 await client.connect()
+                if message is not None:
+                    await client.send_message(message)
         except (aiosmtplib.SMTPException, OSError) as error:
             raise _not_sent(error) from error
         else:
+            # The server has the mail. Whatever goes wrong from here on must not have it sent again.
             with suppress(aiosmtplib.SMTPException, OSError):
                 await client.quit(timeout=_GOODBYE_SECONDS)
         finally:
