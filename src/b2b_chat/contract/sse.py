@@ -40,6 +40,11 @@ class Decoder:
         self._rest = b""
         self._ends_in_cr = False
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether what comes next begins an event."""
+        return not self._rest and not self._ends_in_cr
+
     def feed(self, chunk: bytes) -> list[Event]:
         """The events that this chunk completes.
 

@@ -1,11 +1,10 @@
 """Answering a chat: once a message, how many at once, how many attempts, where, within what time, and its log line."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from collections.abc import Sequence
 
 import structlog
-from msgspec import Struct, structs
+from msgspec import structs
 from prometheus_client import Counter, Gauge, Histogram
 
 from b2b_chat.contract.errors import FAILURES, UPSTREAM
@@ -23,12 +22,9 @@ from b2b_chat.gateway.idempotency import (
 )
 from b2b_chat.gateway.retries import RetryPolicy
 from b2b_chat.gateway.settings import GatewaySettings
-from b2b_chat.gateway.upstream import Upstream
+from b2b_chat.gateway.upstream import Hear, Upstream
 from b2b_chat.kit.metrics import ANSWER_BUCKETS_SECONDS
 from b2b_chat.kit.tracing import Span, span
-
-Pieces = AsyncGenerator[str | ChatResult, None]
-"""Texts as they come, where a stream was asked for, and then, always, the whole result."""
 
 _IN_FLIGHT_RETRY_SECONDS = 1
 _DRAINING_RETRY_SECONDS = 2
@@ -45,14 +41,24 @@ _TOKENS = Counter("gateway_tokens", "Tokens as OpenAI counted them.", ["kind"])
 log = structlog.get_logger(__name__)
 
 
-class _Progress(Struct):
+class _Progress:
     """How far a call has come."""
 
-    attempt: int = 0
-    deltas: int = 0
-    outcome: str = "abandoned"
-    code: str | None = None
-    upstream: str | None = None
+    def __init__(self, hear: Hear, started_at: float) -> None:
+        self._hear = hear
+        self.started_at = started_at
+        self.attempt = 0
+        self.deltas = 0
+        self.outcome = "abandoned"
+        self.code: str | None = None
+        self.upstream: str | None = None
+
+    async def hear(self, text: str) -> None:
+        """Pass a text on, and count it."""
+        if not self.deltas:
+            _FIRST_TEXT_SECONDS.observe(asyncio.get_running_loop().time() - self.started_at)
+        self.deltas += 1
+        await self._hear(text)
 
 
 class Answers:
@@ -83,8 +89,13 @@ class Answers:
         """Whether no new calls are taken."""
         return self._is_draining
 
-    async def answer(self, request: ChatRequest, request_id: str) -> Pieces:
-        """The model's answer to a request. Closing the generator closes the call to OpenAI.
+    async def answer(self, request: ChatRequest, request_id: str, hear: Hear) -> ChatResult:
+        """The model's answer to a request. Cancelling it closes the call to OpenAI.
+
+        Args:
+            request: What is asked.
+            request_id: Sent along, for OpenAI's logs.
+            hear: Takes the texts as they come, where a stream was asked for.
 
         Raises:
             UpstreamFailure: OpenAI gave no answer, or not to its end; or there are reasons not to ask it.
@@ -95,37 +106,29 @@ class Answers:
             _REPLAYS.inc()
             log.info("chat_replayed", message_id=request.metadata.message_id)
             if request.stream and stored.text:
-                yield stored.text
-            yield stored
-            return
+                await hear(stored.text)
+            return stored
         self._calls += 1
-        progress = _Progress()
-        started_at = asyncio.get_running_loop().time()
+        progress = _Progress(hear, asyncio.get_running_loop().time())
         try:
-            async with aclosing(self._attempts(request, request_id, progress, started_at)) as pieces:
-                async for piece in pieces:
-                    if isinstance(piece, ChatResult):
-                        progress.outcome = "answered"
-                        await self._records.finish(key, piece)
-                        _count_tokens(piece)
-                    else:
-                        if not progress.deltas:
-                            _FIRST_TEXT_SECONDS.observe(asyncio.get_running_loop().time() - started_at)
-                        progress.deltas += 1
-                    yield piece
+            result = await self._attempts(request, request_id, progress)
+            progress.outcome = "answered"
+            await self._records.finish(key, result)
+            _count_tokens(result)
         except UpstreamFailure as error:
             failure = _shutting_down() if self._is_cut else error
             progress.outcome, progress.code = "failed", failure.failure.code
             raise failure from None
         finally:
             _ANSWERS.labels(progress.outcome, progress.code or "").inc()
-            _log_chat(request, progress, asyncio.get_running_loop().time() - started_at)
+            _log_chat(request, progress)
             try:
                 await self._records.forget(key)
             finally:
                 self._calls -= 1
                 if not self._calls:
                     self._idle.set()
+        return result
 
     async def drain(self, grace_seconds: float) -> None:
         """Take no new calls, let those under way finish for a while, then cut them and close the connections."""
@@ -160,28 +163,26 @@ class Answers:
             raise UpstreamFailure("gateway_busy")
         return None
 
-    async def _attempts(self, request: ChatRequest, request_id: str, progress: _Progress, started_at: float) -> Pieces:
+    async def _attempts(self, request: ChatRequest, request_id: str, progress: _Progress) -> ChatResult:
         """Attempts, until one brings something; what has begun cannot be begun again."""
         body = encode_request(request)
-        total_at = started_at + self._total_seconds
+        total_at = progress.started_at + self._total_seconds
         failed: list[Upstream] = []
         while True:
             progress.attempt += 1
             upstream = self._choose(failed)
             progress.upstream = upstream.name
-            attempt = upstream.stream if request.stream else upstream.complete
             code = "abandoned"
             try:
                 with _attempt_span(request, upstream) as attempt_span:
-                    async with aclosing(attempt(body, request_id, total_at=total_at)) as pieces:
-                        async for piece in pieces:
-                            if isinstance(piece, ChatResult):
-                                upstream.breaker.succeeded()
-                                code = "ok"
-                                _tell_usage(attempt_span, piece)
-                                yield structs.replace(piece, upstream=upstream.name)
-                            else:
-                                yield piece
+                    if request.stream:
+                        result = await upstream.stream(body, request_id, progress.hear, total_at=total_at)
+                    else:
+                        result = await upstream.complete(body, request_id, total_at=total_at)
+                    upstream.breaker.succeeded()
+                    code = "ok"
+                    _tell_usage(attempt_span, result)
+                return structs.replace(result, upstream=upstream.name)
             except UpstreamFailure as error:
                 code = error.failure.code
                 if error.failure.type == UPSTREAM:
@@ -193,8 +194,6 @@ class Answers:
                 if wait_seconds is None or asyncio.get_running_loop().time() + wait_seconds >= total_at:
                     raise
                 log.warning("upstream_retry", code=error.failure.code, attempt=progress.attempt, upstream=upstream.name)
-            else:
-                return
             finally:
                 _ATTEMPTS.labels(upstream.name, code).inc()
                 upstream.breaker.abandoned()
@@ -258,7 +257,8 @@ def _count_tokens(result: ChatResult) -> None:
         _TOKENS.labels("completion").inc(result.usage.completion_tokens)
 
 
-def _log_chat(request: ChatRequest, progress: _Progress, seconds: float) -> None:
+def _log_chat(request: ChatRequest, progress: _Progress) -> None:
+    seconds = asyncio.get_running_loop().time() - progress.started_at
     log.info(
         "chat",
         outcome=progress.outcome,

@@ -22,6 +22,7 @@ from b2b_chat.gateway.verification import Verification
 from b2b_chat.kit import metrics, tracing
 from b2b_chat.kit.clock import Clock, utc_now
 from b2b_chat.kit.draining import drained_on_sigterm
+from b2b_chat.kit.garbage import spare_collector
 from b2b_chat.kit.health import Readiness, draining_check, health, health_head, ready_route
 from b2b_chat.kit.logging import configure_logging
 from b2b_chat.kit.request_id import RequestId
@@ -53,6 +54,7 @@ def create_app(settings: GatewaySettings | None = None, *, clock: Clock = utc_no
             memory.kept(),
             drained_on_sigterm(lambda: answers.drain(settings.shutdown_grace_seconds)),
         ):
+            spare_collector()
             yield
 
     gateway = Gateway(answers, clock, settings.sse_keep_alive_seconds, settings.stream_start_seconds)

@@ -17,6 +17,7 @@ MAX_EVENT_BYTES: Final = 1_048_576
 """An event holds one delta; a stream that sends so much without ending one is broken."""
 
 _DONE: Final = b"[DONE]"
+_DONE_EVENT: Final = b"data: [DONE]\n\n"
 _SURROGATES = re.compile(rb"\\\\|\\u[dD][89abAB]..\\u[dD][c-fC-F]..|(\\u[dD][89a-fA-F]..)")
 
 
@@ -90,7 +91,8 @@ def read_whole(body: bytes) -> ChatResult:
     Raises:
         UpstreamFailure: It is an error, malformed, unfinished, or stopped by the content filter.
     """
-    completion, choices = _read(body)
+    completion = _read(body)
+    choices = _choices(completion)
     if not choices:
         raise UpstreamFailure("upstream_malformed")
     _require_finished(choices[0].finish_reason)
@@ -114,13 +116,12 @@ class StreamReader:
         Raises:
             UpstreamFailure: An event is an error or malformed.
         """
-        try:
-            events = self._events.feed(chunk)
-        except EventTooLarge:
-            raise UpstreamFailure("upstream_malformed") from None
-        if not events:
+        completions = self._read_plain(chunk)
+        if completions is None:
+            completions = self._read_events(chunk)
+        if not completions and not self.is_done:
             return None
-        text = "".join([self._read_event(event.data) for event in events])
+        text = "".join([self._take(completion) for completion in completions])
         if text:
             self._texts.append(text)
         return text
@@ -136,11 +137,38 @@ class StreamReader:
         _require_finished(self._finish_reason)
         return ChatResult("".join(self._texts), self._usage)
 
-    def _read_event(self, data: bytes) -> str:
-        if data == _DONE:
-            self.is_done = True
-            return ""
-        completion, choices = _read(data)
+    def _read_plain(self, chunk: bytes) -> list[_Completion] | None:
+        """The events of a chunk that holds nothing but whole ones of a line each, as OpenAI writes them.
+
+        That is nearly every chunk, and reading its events all at once takes a third of the time. None where it is not.
+        """
+        is_done = chunk.endswith(_DONE_EVENT)
+        lines = chunk[: -len(_DONE_EVENT)] if is_done else chunk
+        if not lines.startswith(b"data: ") or not lines.endswith(b"\n\n") or not self._events.is_empty:
+            return None
+        try:
+            completions = _decoder.decode_lines(lines[6:].replace(b"\n\ndata: ", b"\n"))
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            return None
+        self.is_done = self.is_done or is_done
+        return completions
+
+    def _read_events(self, chunk: bytes) -> list[_Completion]:
+        """The events that a chunk completes, whatever it looks like."""
+        try:
+            events = self._events.feed(chunk)
+        except EventTooLarge:
+            raise UpstreamFailure("upstream_malformed") from None
+        completions = []
+        for event in events:
+            if event.data == _DONE:
+                self.is_done = True
+            else:
+                completions.append(_read(event.data))
+        return completions
+
+    def _take(self, completion: _Completion) -> str:
+        choices = _choices(completion)
         if completion.usage is not None:
             self._usage = completion.usage
         if not choices:
@@ -149,16 +177,19 @@ class StreamReader:
         return choices[0].delta.text
 
 
-def _read(data: bytes) -> tuple[_Completion, list[_Choice]]:
+def _read(data: bytes) -> _Completion:
     try:
-        completion = _decode(data)
+        return _decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         raise UpstreamFailure("upstream_malformed") from None
+
+
+def _choices(completion: _Completion) -> list[_Choice]:
     if completion.error is not None:
         raise UpstreamFailure(code_of_rejection(None, (str(completion.error.code), completion.error.type)))
     if completion.choices is UNSET:
         raise UpstreamFailure("upstream_malformed")
-    return completion, completion.choices
+    return completion.choices
 
 
 def _decode(data: bytes) -> _Completion:

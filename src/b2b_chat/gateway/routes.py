@@ -1,6 +1,6 @@
 """The operations of gateway_api: parse, call, return."""
 
-from contextlib import aclosing
+from functools import partial
 from importlib.metadata import version
 from typing import Annotated, Any, Final
 
@@ -16,7 +16,7 @@ from b2b_chat.gateway.answers import Answers
 from b2b_chat.gateway.openapi import CHAT_CODES, DOOR_CODES, REQUEST_EXAMPLE, StreamingOperation, documented
 from b2b_chat.gateway.streaming import send_stream
 from b2b_chat.kit.clock import Clock
-from b2b_chat.kit.departure import while_client_stays
+from b2b_chat.kit.departure import WhileClientStays
 from b2b_chat.kit.request_id import current_request_id
 from b2b_chat.kit.strict_json import decode, require_json
 
@@ -55,22 +55,26 @@ async def _answer(scope: Scope, receive: Receive, send: Send) -> None:
     require_json(content_type.partition(b";")[0].strip().lower().decode("latin-1"))
     message: Any = await receive()  # the whole body, as the verification hands it on
     request = decode(message["body"], _request_decoder)
-    pieces = gateway.answers.answer(request, current_request_id.get() or "")
+    answer = partial(gateway.answers.answer, request, current_request_id.get() or "")
     if request.stream:
         await send_stream(
-            pieces,
+            answer,
             receive,
             send,
             start_seconds=gateway.stream_start_seconds,
             keep_alive_seconds=gateway.keep_alive_seconds,
         )
         return
-    async with while_client_stays(receive), aclosing(pieces):
-        result = await anext(pieces)
+    with WhileClientStays(receive):
+        result = await answer(_unheard)
     body = _encoder.encode(result)
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+async def _unheard(_text: str) -> None:
+    """A whole answer has no pieces."""
 
 
 @post(

@@ -1,7 +1,7 @@
 """An answer as a stream of server-sent events: begun soon, never silent for long, ended exactly."""
 
 import asyncio
-from contextlib import aclosing
+from collections.abc import Awaitable, Callable
 
 import msgspec
 import structlog
@@ -10,9 +10,9 @@ from litestar.types import Receive, Send
 from b2b_chat.contract.errors import FAILURES
 from b2b_chat.contract.schemas import ChatDelta, ChatResult
 from b2b_chat.contract.sse import KEEP_ALIVE, encode
-from b2b_chat.gateway.answers import Pieces
 from b2b_chat.gateway.errors import UpstreamFailure
-from b2b_chat.kit.departure import ClientLeft, while_client_stays
+from b2b_chat.gateway.upstream import Hear
+from b2b_chat.kit.departure import ClientLeft, WhileClientStays
 from b2b_chat.kit.event_stream import STREAM_HEADERS, body_part
 from b2b_chat.kit.metrics import OPEN_STREAMS
 
@@ -21,12 +21,17 @@ log = structlog.get_logger(__name__)
 
 
 async def send_stream(
-    pieces: Pieces, receive: Receive, send: Send, *, start_seconds: float, keep_alive_seconds: float
+    answer: Callable[[Hear], Awaitable[ChatResult]],
+    receive: Receive,
+    send: Send,
+    *,
+    start_seconds: float,
+    keep_alive_seconds: float,
 ) -> None:
-    """Answer with the pieces of an answer as they come. When the client leaves, the answer is closed.
+    """Answer with the texts of an answer as they come. When the client leaves, the answer is cancelled.
 
     Args:
-        pieces: The answer.
+        answer: Called with what takes its texts, it returns the whole of them.
         receive: Tells when the client leaves.
         send: Takes the response.
         start_seconds: When the stream begins without a text.
@@ -39,15 +44,14 @@ async def send_stream(
     line = _Line(send, start_seconds, keep_alive_seconds)
     OPEN_STREAMS.inc()
     try:
-        async with while_client_stays(receive), aclosing(pieces):
+        with WhileClientStays(receive):
             try:
-                async for piece in pieces:
-                    await line.send(_event(piece))
+                last = encode(b"final", _encoder.encode(await answer(line.say)))
             except Exception as error:
                 if not line.has_begun:
                     raise
-                await line.send(_event_of_failure(error))
-            await line.end()
+                last = _event_of_failure(error)
+            await line.end(last)
     except ClientLeft:
         if not line.has_begun:
             raise
@@ -68,22 +72,13 @@ class _Line:
         self._timer = self._loop.call_at(self._comment_at, self._look)
         self.has_begun = False
 
-    async def send(self, event: bytes, *, more: bool = True) -> None:
-        """Send an event."""
-        if self._covering is not None and not self._covering.done():
-            await asyncio.wait({self._covering})
-        self._comment_at = self._loop.time() + self._keep_alive_seconds
-        if self.has_begun:
-            await self._send(body_part(event, more=more))
-        else:
-            self.has_begun = True
-            self._timer.cancel()
-            self._timer = self._loop.call_at(self._comment_at, self._look)
-            await self._begin(event)
+    async def say(self, text: str) -> None:
+        """Send a text."""
+        await self._send_event(encode(b"delta", _encoder.encode(ChatDelta(text))), more=True)
 
-    async def end(self) -> None:
-        """End the stream, which is complete."""
-        await self.send(b"", more=False)
+    async def end(self, last: bytes) -> None:
+        """Send the last event; the stream is complete."""
+        await self._send_event(last, more=False)
 
     def close(self) -> None:
         """Send nothing more."""
@@ -101,15 +96,21 @@ class _Line:
             self._covering = asyncio.ensure_future(cover)
         self._timer = self._loop.call_at(self._comment_at, self._look)
 
-    async def _begin(self, event: bytes) -> None:
+    async def _send_event(self, event: bytes, *, more: bool) -> None:
+        if self._covering is not None and not self._covering.done():
+            await asyncio.wait({self._covering})
+        self._comment_at = self._loop.time() + self._keep_alive_seconds
+        if self.has_begun:
+            await self._send(body_part(event, more=more))
+        else:
+            self.has_begun = True
+            self._timer.cancel()
+            self._timer = self._loop.call_at(self._comment_at, self._look)
+            await self._begin(event, more=more)
+
+    async def _begin(self, event: bytes, *, more: bool = True) -> None:
         await self._send({"type": "http.response.start", "status": 200, "headers": STREAM_HEADERS})
-        await self._send(body_part(event))
-
-
-def _event(piece: str | ChatResult) -> bytes:
-    if isinstance(piece, ChatResult):
-        return encode(b"final", _encoder.encode(piece))
-    return encode(b"delta", _encoder.encode(ChatDelta(piece)))
+        await self._send(body_part(event, more=more))
 
 
 def _event_of_failure(error: Exception) -> bytes:

@@ -1,9 +1,8 @@
 """The watch for a client that leaves while it is being answered."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any, cast
+from types import TracebackType
+from typing import Any, Self, cast
 
 from litestar.types import Receive
 
@@ -12,9 +11,11 @@ class ClientLeft(Exception):
     """The client closed its connection before it had its answer."""
 
 
-@asynccontextmanager
-async def while_client_stays(receive: Receive) -> AsyncIterator[None]:
-    """Run the block until it ends or the client leaves; then what it awaits is cancelled.
+class WhileClientStays:
+    """A block that runs until it ends or the client leaves; then what it awaits is cancelled.
+
+        with WhileClientStays(receive):
+            ...
 
     It costs one task, where running the block in a task of its own and waiting for the first of two costs four times
     as much. The request's body must have been read before.
@@ -22,22 +23,25 @@ async def while_client_stays(receive: Receive) -> AsyncIterator[None]:
     Raises:
         ClientLeft: The client has left, and the block has ended by that.
     """
-    working = cast("asyncio.Task[Any]", asyncio.current_task())
-    has_left = False
 
-    async def watch() -> None:
-        nonlocal has_left
-        while (await receive())["type"] != "http.disconnect":
-            pass
-        has_left = True
-        working.cancel()
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._working = cast("asyncio.Task[Any]", asyncio.current_task())
+        self._has_left = False
 
-    watching = asyncio.create_task(watch())
-    try:
-        yield
-    except asyncio.CancelledError:
-        if has_left and not working.uncancel():
+    def __enter__(self) -> Self:
+        self._watching = asyncio.create_task(self._watch())
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        self._watching.cancel()
+        if kind is asyncio.CancelledError and self._has_left and not self._working.uncancel():
             raise ClientLeft from None
-        raise
-    finally:
-        watching.cancel()
+
+    async def _watch(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self._has_left = True
+        self._working.cancel()

@@ -16,7 +16,7 @@ from litestar.types import Receive, Scope, Send
 from litestar.types.asgi_types import HTTPResponseBodyEvent
 
 from b2b_chat.contract.sse import CONTENT_TYPE, KEEP_ALIVE
-from b2b_chat.kit.departure import ClientLeft, while_client_stays
+from b2b_chat.kit.departure import ClientLeft, WhileClientStays
 from b2b_chat.kit.metrics import OPEN_STREAMS
 
 STREAM_HEADERS: Final = (
@@ -71,10 +71,11 @@ class _Sender(ASGIResponse):
         try:
             await send({"type": "http.response.start", "status": 200, "headers": self._headers})
             comments.begin()
-            async with while_client_stays(receive), aclosing(self._events) as events:
-                async for event in events:
-                    comments.put_off()
-                    await send(body_part(event))
+            with WhileClientStays(receive):
+                async with aclosing(self._events) as events:
+                    async for event in events:
+                        comments.put_off()
+                        await send(body_part(event))
                 await comments.end()
                 await send(body_part(b"", more=False))
         except ClientLeft:

@@ -1,7 +1,6 @@
 """The composition root of product_api: what depends on what, and in which order it starts and stops."""
 
 import asyncio
-import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext, suppress
 from typing import Any, Final
@@ -19,6 +18,7 @@ from b2b_chat.kit.background import running
 from b2b_chat.kit.database import Database
 from b2b_chat.kit.draining import drained_on_sigterm
 from b2b_chat.kit.errors import Refusal
+from b2b_chat.kit.garbage import spare_collector
 from b2b_chat.kit.health import NotReady, health, health_head, ready_route
 from b2b_chat.kit.logging import configure_logging
 from b2b_chat.kit.openapi import ExactStructs
@@ -97,9 +97,7 @@ def create_litestar(settings: ProductSettings) -> Litestar:
         await gateway.open()
         app.state.gatekeeper = people.gatekeeper
         keeping = asyncio.create_task(keep_leases(runs, repository, lease_seconds=settings.chat_lease_seconds))
-        # What is here now stays: the garbage collector need not look through it again and again.
-        gc.collect()
-        gc.freeze()
+        spare_collector()
         try:
             async with (
                 metrics.exported(settings.metrics_host, settings.product_metrics_port, workers=settings.workers),

@@ -9,7 +9,7 @@ import pytest
 
 from b2b_chat.contract.sse import KEEP_ALIVE
 from support.chats import METADATA
-from support.gateway import API_KEY, Gateway, events_of, gateway, gateway_settings
+from support.gateway import API_KEY, Gateway, events_of, failure_of, gateway, gateway_settings
 from support.raw_upstream import DONE, FINISH, USAGE, RawCall, delta, raw_upstream, streaming, whole
 from support.simulated_openai import Wire
 
@@ -145,7 +145,7 @@ async def test_openai_is_asked_what_the_product_asked_and_nothing_more(*, stream
     assert not {"x-signature", "x-nonce", "x-timestamp"} & call.headers.keys()
 
 
-async def test_an_answer_may_be_compressed() -> None:
+async def test_an_answer_is_asked_for_as_it_is_and_not_taken_otherwise() -> None:
     stream = gzip.compress(delta("ab") + FINISH + USAGE + DONE)
     head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n"
 
@@ -153,7 +153,9 @@ async def test_an_answer_may_be_compressed() -> None:
         await call.send(head % len(stream) + stream)
 
     async with raw_upstream(reply) as upstream, gateway(gateway_settings(openai_base_url=upstream.url)) as client:
-        assert (await ask(client, "Hi", stream=True))["text"] == "ab"
+        refused = await client.post("Hi", stream=True)
+    assert failure_of(refused)["code"] == "upstream_malformed"
+    assert upstream.calls[0].headers["accept-encoding"] == "identity"
 
 
 @both_modes

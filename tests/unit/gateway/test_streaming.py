@@ -1,6 +1,5 @@
 import asyncio
 import json
-from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
@@ -9,6 +8,7 @@ from b2b_chat.contract.schemas import ChatResult
 from b2b_chat.contract.sse import KEEP_ALIVE, Decoder, Event
 from b2b_chat.gateway.errors import UpstreamFailure
 from b2b_chat.gateway.streaming import send_stream
+from b2b_chat.gateway.upstream import Hear
 from b2b_chat.kit.departure import ClientLeft
 
 END = ChatResult("ab", None)
@@ -23,17 +23,20 @@ class Pieces:
         self.goes_on.set()
         self._pieces = pieces
 
-    async def run(self) -> AsyncGenerator[str | ChatResult, None]:
+    async def answer(self, hear: Hear) -> ChatResult:
         try:
             for piece in self._pieces:
                 await self.goes_on.wait()
                 if isinstance(piece, Exception):
                     raise piece
-                yield piece
+                if isinstance(piece, ChatResult):
+                    return piece
+                await hear(piece)
                 if piece == "pause":
                     self.goes_on.clear()
         finally:
             self.is_closed = True
+        raise AssertionError("an answer has an end")
 
 
 class Client:
@@ -68,7 +71,7 @@ class Client:
     async def take(self, pieces: Pieces, *, start_seconds: float = 60, keep_alive_seconds: float = 60) -> None:
         """Read the stream to its end, or until leaving."""
         await send_stream(
-            pieces.run(),
+            pieces.answer,
             self.receive,
             self.send,
             start_seconds=start_seconds,

@@ -2,41 +2,58 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Final
 
-import aiohttp
 import pytest
-from aiohttp.base_protocol import BaseProtocol
 
 from b2b_chat.contract.schemas import ChatResult, Usage
 from b2b_chat.gateway.completions import StreamReader
-from b2b_chat.gateway.upstream import Upstream, _Deadline, _next_chunk, _read_rest
+from b2b_chat.gateway.upstream import Upstream, _Chunks, _read_rest
+from b2b_chat.kit.http.connection import Connection, Response
+from b2b_chat.kit.http.errors import AnswerBroken
 from b2b_chat.kit.settings import Secret
 from support.gateway import gateway_settings
 from support.raw_upstream import DONE, FINISH, USAGE, delta
 
 FIGURES = Usage(prompt_tokens=3, completion_tokens=2, total_tokens=5)
+LONG_SECONDS: Final = 60
 
 
-def body_of(*chunks: bytes) -> aiohttp.StreamReader:
-    """A response's body, of which so much has come."""
-    loop = asyncio.get_running_loop()
-    protocol = BaseProtocol(loop)
-    protocol.connection_made(asyncio.Transport())
-    body = aiohttp.StreamReader(protocol, 65_536, loop=loop)
-    for chunk in chunks:
-        body.feed_data(chunk)
+class Body:
+    """An answer's body, of which so much has come."""
+
+    def __init__(self, *chunks: bytes) -> None:
+        self.connection = Connection()
+        self.response = Response(self.connection, lambda _connection: None)
+        self.response.status = 200
+        for chunk in chunks:
+            self.comes(chunk)
+
+    def comes(self, chunk: bytes) -> None:
+        self.connection.pieces.append(chunk)
+        self.response.wake()
+
+    def ends(self) -> None:
+        self.response.end()
+        self.response.wake()
+
+    def breaks(self) -> None:
+        self.response.fail(AnswerBroken())
+
+
+def body_of(*chunks: bytes) -> Body:
+    return Body(*chunks)
+
+
+def ended(*chunks: bytes) -> Body:
+    body = body_of(*chunks)
+    body.ends()
     return body
 
 
-def ended(*chunks: bytes) -> aiohttp.StreamReader:
+def broken(*chunks: bytes) -> Body:
     body = body_of(*chunks)
-    body.feed_eof()
-    return body
-
-
-def broken(*chunks: bytes) -> aiohttp.StreamReader:
-    body = body_of(*chunks)
-    body.set_exception(aiohttp.ClientPayloadError("reset"))
+    body.breaks()
     return body
 
 
@@ -54,42 +71,67 @@ class TestRest:
         ids=["end", "late usage", "late usage and silence", "nonsense", "silence", "reset"],
     )
     async def test_nothing_that_follows_the_end_spoils_an_answer(
-        self, rest: Callable[[], aiohttp.StreamReader], usage: Usage | None
+        self, rest: Callable[[], Body], usage: Usage | None
     ) -> None:
         reader = StreamReader()
         reader.feed(delta("a") + FINISH + DONE)
-        await _read_rest(rest(), reader)
+        await _read_rest(rest().response, reader)
         assert reader.result() == ChatResult("a", usage)
 
 
 class TestFlush:
     """Whether what comes close behind a delta is waited for."""
 
-    async def chunk(self, body: aiohttp.StreamReader, *, flush_in_seconds: float) -> bytes:
-        now = asyncio.get_running_loop().time()
-        return await _next_chunk(body, _Deadline(now + 5, "upstream_timeout"), now + flush_in_seconds)
+    def chunks(self, body: Body, *, flush_in_seconds: float) -> _Chunks:
+        """Chunks of which one was passed on, so that the next is not due before then."""
+        chunks = _Chunks(body.response, flush_in_seconds)
+        chunks.passed_on()
+        return chunks
 
     async def test_what_comes_late_enough_waits_for_nothing(self) -> None:
         body = body_of(b"one")
-        asyncio.get_running_loop().call_later(0.01, body.feed_data, b"two")
-        assert await self.chunk(body, flush_in_seconds=-1) == b"one"
+        chunks = self.chunks(body, flush_in_seconds=0)
+        asyncio.get_running_loop().call_later(0.01, body.comes, b"two")
+        assert await chunks.next() == b"one"
 
     async def test_what_comes_too_soon_waits_for_more(self) -> None:
         body = body_of(b"one")
-        asyncio.get_running_loop().call_later(0.01, body.feed_data, b"two")
-        assert await self.chunk(body, flush_in_seconds=0.1) == b"onetwo"
+        chunks = self.chunks(body, flush_in_seconds=0.1)
+        asyncio.get_running_loop().call_later(0.01, body.comes, b"two")
+        assert await chunks.next() == b"onetwo"
+
+    async def test_a_quick_stream_waits_before_it_reads(self) -> None:
+        body = body_of(b"one")
+        chunks = self.chunks(body, flush_in_seconds=0.05)
+        assert await chunks.next() == b"one"
+        chunks.passed_on()
+        for number, chunk in enumerate((b"two", b"three")):
+            asyncio.get_running_loop().call_later(0.01 * number, body.comes, chunk)
+        assert await chunks.next() == b"twothree"
+
+    async def test_a_stream_that_was_quick_waits_no_longer(self) -> None:
+        body = body_of(b"one")
+        chunks = self.chunks(body, flush_in_seconds=0.02)
+        assert await chunks.next() == b"one"
+        chunks.passed_on()
+        asyncio.get_running_loop().call_later(0.1, body.comes, b"two")
+        assert await chunks.next() == b"two"
+        asyncio.get_running_loop().call_later(0.01, body.comes, b"four")
+        body.comes(b"three")
+        assert await chunks.next() == b"three"
 
     async def test_what_is_complete_waits_for_nothing(self) -> None:
-        assert await asyncio.wait_for(self.chunk(ended(b"one"), flush_in_seconds=60), 5) == b"one"
-        assert await asyncio.wait_for(self.chunk(ended(), flush_in_seconds=60), 5) == b""
+        chunks = self.chunks(ended(b"one"), flush_in_seconds=LONG_SECONDS)
+        assert await asyncio.wait_for(chunks.next(), 5) == b"one"
+        assert await asyncio.wait_for(chunks.next(), 5) == b""
 
     async def test_what_breaks_meanwhile_breaks_what_comes_next(self) -> None:
         body = body_of(b"one")
-        error = aiohttp.ClientPayloadError("reset")
-        asyncio.get_running_loop().call_later(0.01, body.set_exception, error)
-        assert await self.chunk(body, flush_in_seconds=0.1) == b"one"
-        with pytest.raises(aiohttp.ClientPayloadError):
-            await self.chunk(body, flush_in_seconds=0)
+        chunks = self.chunks(body, flush_in_seconds=0.1)
+        asyncio.get_running_loop().call_later(0.01, body.breaks)
+        assert await chunks.next() == b"one"
+        with pytest.raises(AnswerBroken):
+            await chunks.next()
 
 
 class TestProxy:
@@ -102,6 +144,6 @@ class TestProxy:
         monkeypatch.setenv("https_proxy", "http://proxy.test:3128")
         monkeypatch.setenv("no_proxy", no_proxy)
         upstream = Upstream("primary", "https://api.openai.test/v1", Secret("key"), gateway_settings())
-        session = upstream._open()
-        assert (str(session._default_proxy) if session._default_proxy else None) == expected
+        proxy = upstream._open()._proxy
+        assert (proxy.geturl() if proxy else None) == expected
         await upstream.close()

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from b2b_chat.kit.departure import ClientLeft, while_client_stays
+from b2b_chat.kit.departure import ClientLeft, WhileClientStays
 
 
 class Client:
@@ -34,7 +34,7 @@ def asks_to_be_cancelled() -> int:
 
 
 async def test_who_stays_ends_nothing(client: Client) -> None:
-    async with while_client_stays(client.receive):
+    with WhileClientStays(client.receive):
         await client.is_watched.wait()
     client.has_left.set()
     await asyncio.sleep(0.01)
@@ -46,9 +46,8 @@ async def test_who_leaves_ends_what_is_awaited(client: Client) -> None:
         client.has_left.set()
 
     leaving = asyncio.create_task(leave())
-    with pytest.raises(ClientLeft):
-        async with while_client_stays(client.receive):
-            await asyncio.Event().wait()
+    with pytest.raises(ClientLeft), WhileClientStays(client.receive):
+        await asyncio.Event().wait()
     assert leaving.done()
     assert not asks_to_be_cancelled()
     await asyncio.sleep(0)
@@ -56,7 +55,7 @@ async def test_who_leaves_ends_what_is_awaited(client: Client) -> None:
 
 async def test_who_is_cancelled_by_another_stays_cancelled(client: Client) -> None:
     async def work() -> None:
-        async with while_client_stays(client.receive):
+        with WhileClientStays(client.receive):
             await asyncio.Event().wait()
 
     task = asyncio.create_task(work())
@@ -67,6 +66,5 @@ async def test_who_is_cancelled_by_another_stays_cancelled(client: Client) -> No
 
 
 async def test_what_the_block_raises_is_raised(client: Client) -> None:
-    with pytest.raises(LookupError):
-        async with while_client_stays(client.receive):
-            raise LookupError
+    with pytest.raises(LookupError), WhileClientStays(client.receive):
+        raise LookupError

@@ -11,7 +11,7 @@ from litestar.openapi.spec import OpenAPIType
 from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
 from msgspec import Struct
 
-from b2b_chat.kit.departure import ClientLeft, while_client_stays
+from b2b_chat.kit.departure import ClientLeft, WhileClientStays
 from b2b_chat.kit.event_stream import EventStream
 from b2b_chat.kit.openapi import named
 from b2b_chat.kit.pages import IdCursor, Limit, Page
@@ -96,7 +96,7 @@ class ChatRoutes(Controller):
             return _stream(run, entrance.stream_options, headers=admission.headers)
         run.attach()
         try:
-            async with while_client_stays(request.receive):
+            with WhileClientStays(request.receive):
                 return Response(await run.ended(), headers=admission.headers)
         except ClientLeft:
             raise ClientDisconnected from None

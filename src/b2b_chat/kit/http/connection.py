@@ -1,0 +1,306 @@
+"""One connection, and the answer to the one call that is on it at a time."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final, Self, cast
+
+import httptools
+
+from b2b_chat.kit.http.errors import AnswerBroken, HttpError, NoAnswer, NotHttp
+
+_MAX_HEADER_BYTES: Final = 65_536
+_MAX_WAITING_BYTES: Final = 262_144
+"""Read ahead of who reads the answer; then the other end has to wait."""
+_LEAST_FINAL_STATUS: Final = 200
+
+
+class Connection:
+    """A connection that can be used again and again, as long as it is open."""
+
+    def __init__(self) -> None:
+        self.pieces: list[bytes] = []
+        """Of the answer's body: what has come and was not read."""
+        self._wire = _Wire(self)
+        self._response: Response | None = None
+        self._waiting_bytes = 0
+        self._header_bytes = 0
+        self._is_paused = False
+        self._stays_open = True
+        self.idle_since = 0.0
+
+    @property
+    def protocol(self) -> asyncio.Protocol:
+        """What the event loop drives."""
+        return self._wire
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether another call can be made on it."""
+        return self._wire.is_open and self._response is None
+
+    async def ask(self, request: bytes, on_close: Callable[["Connection"], None]) -> "Response":
+        """Send a request and return when the head of its answer is here.
+
+        Args:
+            request: Head and body, as they go over the wire.
+            on_close: Called once, when nobody needs the answer any more.
+
+        Raises:
+            NoAnswer: The connection ended before it.
+            NotHttp: What came is none.
+        """
+        response = self._response = Response(self, on_close)
+        self._header_bytes = self._waiting_bytes = 0
+        self._wire.write(request)
+        try:
+            await response.begun()
+        except BaseException:
+            response.close()
+            raise
+        return response
+
+    def pause(self) -> None:
+        """Leave in the kernel what comes."""
+        if not self._is_paused:
+            self._is_paused = True
+            self._wire.pause()
+
+    def resume(self) -> None:
+        """Read on."""
+        self._waiting_bytes = 0
+        if self._is_paused:
+            self._is_paused = False
+            self._wire.resume()
+
+    def close(self) -> None:
+        """Hang up."""
+        self._wire.close()
+
+    def done_with(self, response: "Response") -> None:
+        """Take an answer that nobody needs any more off the connection; unless it had all come, that ends it."""
+        self._response = None
+        self.pieces.clear()
+        if response.is_complete and self._stays_open:
+            self.resume()
+        else:
+            self.close()
+
+    # What comes over the wire.
+
+    def received(self, size_bytes: int) -> None:
+        """So much has come, and was taken apart."""
+        self._waiting_bytes += size_bytes
+        if self._response is None:  # nobody asked
+            self.close()
+        else:
+            if self._waiting_bytes > _MAX_WAITING_BYTES:
+                self.pause()
+            self._response.wake()
+
+    def began(self) -> None:
+        """An answer begins."""
+        if self._response is None or self._response.is_complete:  # nobody asked for another one
+            self.close()
+            self._response = None
+
+    def has_header(self, name: bytes, value: bytes) -> None:
+        """A header of it is here."""
+        if self._response is not None:
+            self._header_bytes += len(name) + len(value)
+            self._response.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+            if self._header_bytes > _MAX_HEADER_BYTES:
+                self.failed(NotHttp())
+
+    def has_head(self, status: int) -> None:
+        """All its headers are here."""
+        if self._response is not None and status >= _LEAST_FINAL_STATUS:
+            self._response.status = status
+
+    def ended(self, *, stays_open: bool) -> None:
+        """All of it is here."""
+        if self._response is not None:
+            self._stays_open = stays_open
+            self._response.end()
+
+    def failed(self, error: HttpError) -> None:
+        """What comes is no answer."""
+        if self._response is not None:
+            self._response.fail(error)
+        self.close()
+
+    def lost(self, *, by_error: bool) -> None:
+        """The connection has ended."""
+        if self._response is not None:
+            self._response.cut(by_error=by_error)
+
+
+class _Wire(asyncio.Protocol):
+    """The event loop's and the parser's side of a connection, in their words."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._transport: asyncio.Transport | None = None
+        self.on_header = connection.has_header
+        self.on_body = connection.pieces.append  # as direct as can be: it is called for each delta
+        self.on_message_begin = connection.began
+        self._parser = httptools.HttpResponseParser(self)
+
+    @property
+    def is_open(self) -> bool:
+        return self._transport is not None and not self._transport.is_closing()
+
+    def write(self, data: bytes) -> None:
+        if self._transport is not None:
+            self._transport.write(data)
+
+    def pause(self) -> None:
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's own class is no subclass
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            self._connection.failed(NotHttp())
+        self._connection.received(len(data))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        self._connection.lost(by_error=exc is not None)
+
+    def on_headers_complete(self) -> None:
+        self._connection.has_head(self._parser.get_status_code())
+
+    def on_message_complete(self) -> None:
+        # Whether the connection stays open is known now, and not later.
+        self._connection.ended(stays_open=self._parser.should_keep_alive())
+
+
+class Response:
+    """An answer as it comes. It must be closed, also when it is complete: then its connection is used again.
+
+    ::
+
+        with await connection.ask(request, on_close) as response:
+            while chunk := await response.read():
+                ...
+    """
+
+    def __init__(self, connection: Connection, on_close: Callable[[Connection], None]) -> None:
+        self._connection = connection
+        self._pieces = connection.pieces
+        self._on_close = on_close
+        self._loop = asyncio.get_running_loop()
+        self._waiter: asyncio.Future[None] | None = None
+        self._error: HttpError | None = None
+        self._is_closed = False
+        self.status = 0
+        """0 until its head is here."""
+        self.headers: dict[str, str] = {}
+        """By lower-case name; the last one of a name."""
+        self.is_complete = False
+        """Whether all of it has come, read or not."""
+
+    @property
+    def is_read(self) -> bool:
+        """Whether all of it has come and was read."""
+        return self.is_complete and not self._pieces
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    async def begun(self) -> None:
+        """Return when the head is here.
+
+        Raises:
+            NoAnswer: The connection ended before it.
+            NotHttp: What came is none.
+        """
+        while not self.status:
+            if self._error is not None:
+                raise self._error
+            await self._wait()
+        if self.headers.get("content-encoding", "identity") != "identity":
+            raise NotHttp
+
+    async def read(self) -> bytes:
+        """All bytes that are ready, once there are any; none at the end.
+
+        Raises:
+            AnswerBroken: The connection ended before the answer did.
+            NotHttp: What came is none.
+        """
+        while not self._pieces:
+            if self._error is not None:
+                raise self._error
+            if self.is_complete:
+                return b""
+            await self._wait()
+        self._connection.resume()
+        return self.read_ready()
+
+    def read_ready(self) -> bytes:
+        """What has come and was not read."""
+        pieces = self._pieces
+        ready = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        pieces.clear()
+        return ready
+
+    async def gather(self, seconds: float) -> None:
+        """Let the kernel keep what comes for so long: bytes that are read together cost about as much as one."""
+        self._connection.pause()
+        await asyncio.sleep(seconds)
+        self._connection.resume()
+
+    def close(self) -> None:
+        """Say that nobody needs it any more."""
+        if not self._is_closed:
+            self._is_closed = True
+            self._connection.done_with(self)
+            self._on_close(self._connection)
+
+    # What the connection calls.
+
+    def end(self) -> None:
+        """All of it is here; or that was an informational answer, and the answer follows."""
+        if self.status:
+            self.is_complete = True
+        else:
+            self.headers.clear()
+
+    def cut(self, *, by_error: bool) -> None:
+        """The connection has ended."""
+        # RFC 9112, section 6.3: a body without a length ends with its connection.
+        is_unmeasured = not self.headers.keys() & {"content-length", "transfer-encoding"}
+        if self.status and is_unmeasured and not by_error and self._error is None:
+            self.is_complete = True
+        self.fail(AnswerBroken() if self.status else NoAnswer())
+
+    def fail(self, error: HttpError) -> None:
+        """It will not come; unless it is here already."""
+        if not self.is_complete:
+            self._error = self._error or error
+        self.wake()
+
+    def wake(self) -> None:
+        """Let who waits look."""
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def _wait(self) -> None:
+        self._waiter = self._loop.create_future()
+        await self._waiter

@@ -1,0 +1,65 @@
+"""A deadline that moves with every sign of life."""
+
+import asyncio
+from types import TracebackType
+from typing import Any, Final, Self, cast
+
+_LOOK_AGAIN_SECONDS: Final = 0.05
+
+
+class OutOfPatience(TimeoutError):
+    """The deadline has passed; `code` is what it was called."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class Patience:
+    """A block's deadline, which may move; what the block awaits is cancelled when it passes.
+
+    Moving it costs no timer: the one there is looks, when it comes, whether the deadline has moved. `asyncio.timeout`
+    takes two for each move.
+
+    Args:
+        total_at: The last moment it can move to, by the event loop's clock.
+        code: What that is called when it passes.
+
+    Raises:
+        OutOfPatience: The deadline has passed, and the block has ended by that.
+    """
+
+    def __init__(self, total_at: float, code: str) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._working = cast("asyncio.Task[Any]", asyncio.current_task())
+        self._total = self._next = (total_at, code)
+        self._has_ended = False
+        self.is_suspended = False
+        """Whether the block does something else than wait for signs of life."""
+
+    def __enter__(self) -> Self:
+        self._timer = self._loop.call_at(self._next[0], self._look)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        self._timer.cancel()
+        if kind is asyncio.CancelledError and self._has_ended and not self._working.uncancel():
+            raise OutOfPatience(self._next[1]) from None
+
+    def lasts(self, seconds: float, code: str) -> None:
+        """Move the deadline to so many seconds from now; what is called `code` then."""
+        before = self._next[0]
+        self._next = min((self._loop.time() + seconds, code), self._total)
+        if self._next[0] < before:
+            self._timer.cancel()
+            self._timer = self._loop.call_at(self._next[0], self._look)
+
+    def _look(self) -> None:
+        now = self._loop.time()
+        if self.is_suspended or now < self._next[0]:
+            self._timer = self._loop.call_at(max(self._next[0], now + _LOOK_AGAIN_SECONDS), self._look)
+        else:
+            self._has_ended = True
+            self._working.cancel()
