@@ -11,25 +11,30 @@ AnswerFailed
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from typing import Final
+from urllib.parse import urlsplit
 
-import aiohttp
 import msgspec
 from msgspec import Struct
-from yarl import URL
 
 from b2b_chat.contract.errors import ErrorBody
 from b2b_chat.contract.schemas import CHAT_PATH, PING_PATH, ChatDelta, ChatRequest, ChatResult, Ping
 from b2b_chat.contract.signing import sign
 from b2b_chat.contract.sse import Decoder, Event, EventTooLarge
 from b2b_chat.kit.errors import Refusal
+from b2b_chat.kit.http.client import HttpClient
+from b2b_chat.kit.http.connection import Response
+from b2b_chat.kit.http.errors import AnswerBroken, HttpError, NoAnswer
+from b2b_chat.kit.patience import Patience
 from b2b_chat.kit.request_id import REQUEST_ID_HEADER, current_request_id
 from b2b_chat.kit.tracing import outgoing_headers
 
 _MAX_EVENT_BYTES: Final = 8 * 1024 * 1024
+_MAX_ANSWER_BYTES: Final = 32 * 1024 * 1024
+_SILENT: Final = "gateway_silent"
 _DRAIN_SECONDS: Final = 0.1
 _IN_FLIGHT_PAUSE_SECONDS: Final = 0.2
 
@@ -108,36 +113,30 @@ class GatewayClient:
 
     def __init__(self, options: GatewayOptions) -> None:
         self._options = options
-        self._url = URL(options.url.rstrip("/") + CHAT_PATH, encoded=True)
+        base = urlsplit(options.url.rstrip("/"))
+        self._chat_target = base.path + CHAT_PATH
+        self._ping_target = base.path + PING_PATH
         self._encoder = msgspec.json.Encoder()
         self._results = msgspec.json.Decoder(ChatResult)
         self._deltas = msgspec.json.Decoder(ChatDelta)
         self._errors = msgspec.json.Decoder(ErrorBody)
         self._pings = msgspec.json.Decoder(Ping)
-        # A stream is never silent for long; a whole answer is nothing but silence until it is there.
-        self._whole_timeout = aiohttp.ClientTimeout(
-            total=options.total_timeout_seconds, sock_connect=options.connect_timeout_seconds
-        )
-        self._stream_timeout = aiohttp.ClientTimeout(
-            total=options.total_timeout_seconds,
-            sock_connect=options.connect_timeout_seconds,
-            sock_read=options.silence_timeout_seconds,
-        )
-        self._session: aiohttp.ClientSession | None = None
+        self._opened: HttpClient | None = None
 
     async def open(self) -> None:
         """Make the connection pool."""
         options = self._options
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=options.max_connections),
-            auto_decompress=False,
-            cookie_jar=aiohttp.DummyCookieJar(),
+        self._opened = HttpClient(
+            options.url,
+            headers={"Content-Type": "application/json"},
+            max_connections=options.max_connections,
+            connect_seconds=options.connect_timeout_seconds,
         )
 
     async def close(self) -> None:
         """Close the connection pool."""
-        if self._session is not None:
-            await self._session.close()
+        if self._opened is not None:
+            self._opened.close()
 
     async def ping(self) -> Ping:
         """Ask who is there, by a signed call.
@@ -146,18 +145,13 @@ class GatewayClient:
             PingRefused: The gateway does not let it in; the code says why.
             AnswerFailed: It is not reached, or is no gateway.
         """
-        url = URL(self._options.url.rstrip("/") + PING_PATH, encoded=True)
-        headers = sign(self._options.shared_secret, "GET", url.raw_path_qs, b"", unix_seconds=int(time.time()))
-        headers.update(outgoing_headers())
-        with _translated():
-            async with self._opened().get(
-                url, headers=headers, allow_redirects=False, timeout=self._whole_timeout
-            ) as response:
-                body = await response.read()
-                if response.status == HTTPStatus.UNAUTHORIZED:
-                    raise PingRefused(self._errors.decode(body).error.code)
-                await self._expect_ok(response)
-                return self._pings.decode(body)
+        with _translated(), self._patience(), await self._send("GET", self._ping_target, b"") as response:
+            body = await _read_all(response)
+            if response.status == HTTPStatus.UNAUTHORIZED:
+                raise PingRefused(self._errors.decode(body).error.code)
+            if response.status != HTTPStatus.OK:
+                raise self._failure(response, body)
+            return self._pings.decode(body)
 
     async def complete(self, request: ChatRequest) -> ChatResult:
         """Ask for a whole answer.
@@ -165,34 +159,34 @@ class GatewayClient:
         Raises:
             AnswerFailed: There is none; the subclass says why.
         """
-        with _translated():
-            async with await self._post_surely(request) as response:
-                await self._expect_ok(response)
-                return self._results.decode(await response.read())
+        with _translated(), self._patience() as patience, await self._post_surely(request, patience) as response:
+            return self._results.decode(await _read_all(response))
 
-    async def stream(self, request: ChatRequest) -> AsyncGenerator[str | ChatResult, None]:
-        """Ask for an answer in pieces: texts, and at the end the whole result.
+    async def stream(self, request: ChatRequest, hear: Callable[[str], None]) -> ChatResult:
+        """Ask for an answer in pieces, and return the whole of it.
 
-        A stream that ends without its result has failed. Pieces that are ready together come as one.
+        A stream that ends without its result has failed.
+
+        Args:
+            request: What is asked.
+            hear: Takes the texts as they come. Those that are ready together come as one.
 
         Raises:
             AnswerFailed: The answer cannot be had or broke off; the subclass says why.
         """
         decoder = Decoder(max_event_bytes=_MAX_EVENT_BYTES)
-        with _translated():
-            async with await self._post_surely(request) as response:
-                await self._expect_ok(response)
-                async for chunk in response.content.iter_any():
-                    text, result = self._read(decoder.feed(chunk))
-                    if text:
-                        yield text
-                    if result is not None:
-                        await _read_rest(response)
-                        yield result
-                        return
+        with _translated(), self._patience() as patience, await self._post_surely(request, patience) as response:
+            while chunk := await response.read():
+                patience.lasts(self._options.silence_timeout_seconds, _SILENT)
+                text, result = self._read(response, decoder.feed(chunk))
+                if text:
+                    hear(text)
+                if result is not None:
+                    await _read_rest(response)
+                    return result
         raise AnswerCut
 
-    def _read(self, events: list[Event]) -> tuple[str, ChatResult | None]:
+    def _read(self, response: Response, events: list[Event]) -> tuple[str, ChatResult | None]:
         """The text that these events carry, joined, and the result if they end the stream."""
         pieces: list[str] = []
         for event in events:
@@ -202,71 +196,70 @@ class GatewayClient:
                 case "final":
                     return "".join(pieces), self._results.decode(event.data)
                 case "error":
-                    raise self._failure(event.data, None)
+                    raise self._failure(response, event.data)
         return "".join(pieces), None
 
-    async def _expect_ok(self, response: aiohttp.ClientResponse) -> None:
-        if response.status != HTTPStatus.OK:
-            raise self._failure(await response.read(), response.headers.get("Retry-After"))
+    def _patience(self) -> Patience:
+        """For a whole call, connecting included. A whole answer is nothing but silence until it is there."""
+        total_at = asyncio.get_running_loop().time() + self._options.total_timeout_seconds
+        return Patience(total_at, "gateway_timeout")
 
-    async def _post_surely(self, request: ChatRequest) -> aiohttp.ClientResponse:
-        """Send a call, and again for a while where an earlier call for the same message is still under way.
+    async def _post_surely(self, request: ChatRequest, patience: Patience) -> Response:
+        """Send a call and return the head of a good answer. Send it again for a while where that is all it takes.
 
-        Such a call is one whose reply was lost, or whose reader left a moment ago: it ends soon, and then the gateway
-        has its answer, or answers anew.
+        That is where an earlier call for the same message is still under way: one whose reply was lost, or whose reader
+        left a moment ago. It ends soon, and then the gateway has its answer, or answers anew.
 
-        A gateway that is shutting down has a successor, or will have: only connections that we kept still lead to it,
-        and it closes them soon.
+        And a gateway that is shutting down has a successor, or will have: only connections that we kept still lead to
+        it, and it closes them soon.
         """
         give_up_at = time.monotonic() + self._options.in_flight_wait_seconds
         while True:
+            if request.stream:
+                patience.lasts(self._options.silence_timeout_seconds, _SILENT)
             response = await self._post_twice(request)
-            if time.monotonic() > give_up_at:
+            if response.status == HTTPStatus.OK:
                 return response
-            if response.status != HTTPStatus.CONFLICT and not await self._is_shutting_down(response):
-                return response
-            response.release()
+            with response:
+                body = await _read_all(response)
+            if time.monotonic() > give_up_at or not self._is_over_soon(response.status, body):
+                raise self._failure(response, body)
             await asyncio.sleep(_IN_FLIGHT_PAUSE_SECONDS)
 
-    async def _is_shutting_down(self, response: aiohttp.ClientResponse) -> bool:
-        if response.status != HTTPStatus.SERVICE_UNAVAILABLE:
+    def _is_over_soon(self, status: int, body: bytes) -> bool:
+        if status == HTTPStatus.CONFLICT:
+            return True
+        if status != HTTPStatus.SERVICE_UNAVAILABLE:
             return False
         try:
-            return self._errors.decode(await response.read()).error.code == "shutting_down"
+            return self._errors.decode(body).error.code == "shutting_down"
         except (msgspec.DecodeError, UnicodeDecodeError):
             return False
 
-    async def _post_twice(self, request: ChatRequest) -> aiohttp.ClientResponse:
+    async def _post_twice(self, request: ChatRequest) -> Response:
         """Send a call, and once more where its connection was closed before a word of the answer.
 
         A gateway that restarts closes the connections that we kept, at times just as we use one. Should it have begun
         with the call all the same, it knows the second one by the message's id.
         """
-        try:
-            return await self._post(request)
-        except aiohttp.ClientConnectorError:
-            raise
-        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
-            return await self._post(request)
-
-    def _opened(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            raise RuntimeError("the gateway client was not opened")
-        return self._session
-
-    def _post(self, request: ChatRequest) -> aiohttp.client._RequestContextManager:
         body = self._encoder.encode(request)
-        headers = sign(self._options.shared_secret, "POST", self._url.raw_path_qs, body, unix_seconds=int(time.time()))
-        headers["Content-Type"] = "application/json"
-        headers["Accept-Encoding"] = "identity"  # bodies are read as they come
+        try:
+            return await self._send("POST", self._chat_target, body)
+        except NoAnswer:
+            return await self._send("POST", self._chat_target, body)
+
+    async def _send(self, method: str, target: str, body: bytes) -> Response:
+        if self._opened is None:
+            raise RuntimeError("the gateway client was not opened")
+        headers = sign(self._options.shared_secret, method, target, body, unix_seconds=int(time.time()))
         request_id = current_request_id.get()
         if request_id is not None:
             headers[REQUEST_ID_HEADER] = request_id
         headers.update(outgoing_headers())
-        timeout = self._stream_timeout if request.stream else self._whole_timeout
-        return self._opened().post(self._url, data=body, headers=headers, allow_redirects=False, timeout=timeout)
+        return await self._opened.send(method, target, headers, body)
 
-    def _failure(self, body: bytes, retry_after: str | None) -> AnswerFailed:
+    def _failure(self, response: Response, body: bytes) -> AnswerFailed:
+        """What an error of the gateway means to a client."""
         try:
             detail = self._errors.decode(body).error
         except (msgspec.DecodeError, UnicodeDecodeError):
@@ -282,18 +275,30 @@ class GatewayClient:
             case "upstream_truncated" | "upstream_malformed":
                 return AnswerCut()
         if detail.retryable:
+            retry_after = response.headers.get("retry-after")
             return GatewayUnavailable(retry_after) if retry_after else GatewayUnavailable()
         return GatewayRefused()
 
 
-async def _read_rest(response: aiohttp.ClientResponse) -> None:
+async def _read_all(response: Response) -> bytes:
+    body = bytearray()
+    while chunk := await response.read():
+        body += chunk
+        if len(body) > _MAX_ANSWER_BYTES:
+            raise AnswerCut
+    return bytes(body)
+
+
+async def _read_rest(response: Response) -> None:
     """Read the end of the body, which may come a moment after the result, so that the connection can be used again.
 
     Nothing that happens here can spoil an answer that is complete.
     """
-    with suppress(TimeoutError, aiohttp.ClientError):
+    if response.is_read:
+        return
+    with suppress(TimeoutError, HttpError):
         async with asyncio.timeout(_DRAIN_SECONDS):
-            async for _ in response.content.iter_any():
+            while await response.read():
                 pass
 
 
@@ -302,11 +307,9 @@ def _translated() -> Iterator[None]:
     """Turn what the HTTP client and the decoders raise into this module's failures."""
     try:
         yield
-    except aiohttp.ConnectionTimeoutError as error:
-        raise GatewayUnavailable from error
     except TimeoutError as error:
         raise GatewayTimeout from error
-    except (aiohttp.ClientPayloadError, msgspec.DecodeError, UnicodeDecodeError, EventTooLarge) as error:
+    except (AnswerBroken, msgspec.DecodeError, UnicodeDecodeError, EventTooLarge) as error:
         raise AnswerCut from error
-    except (aiohttp.ClientError, OSError) as error:
+    except HttpError as error:
         raise GatewayUnavailable from error

@@ -207,21 +207,18 @@ class Runs:
             return result
         loop = asyncio.get_running_loop()
         started_at = loop.time()
-        ended_by: ChatResult | None = None
-        async for item in self._gateway.stream(request):
+
+        def hear(text: str) -> None:
             if not run.pieces:
                 _FIRST_DELTA_SECONDS.observe(loop.time() - started_at)
-            if isinstance(item, ChatResult):
-                ended_by = item
-            else:
-                run.publish(item)
-        if ended_by is None:
-            raise Interrupted
+            run.publish(text)
+
+        result = await self._gateway.stream(request, hear)
         # The result is the whole answer, whatever part of it came as deltas.
         text = run.text
-        if ended_by.text != text and ended_by.text.startswith(text):
-            run.publish(ended_by.text[len(text) :])
-        return ended_by
+        if result.text != text and result.text.startswith(text):
+            run.publish(result.text[len(text) :])
+        return result
 
     async def _end_early(self, run: Run, live: _Live, request: ChatRequest) -> ChatAnswer | AnswerFailed:
         if live.stopped and live.failure is None:
