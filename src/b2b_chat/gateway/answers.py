@@ -24,6 +24,7 @@ from b2b_chat.gateway.retries import RetryPolicy
 from b2b_chat.gateway.settings import GatewaySettings
 from b2b_chat.gateway.upstream import Hear, Upstream
 from b2b_chat.kit.metrics import ANSWER_BUCKETS_SECONDS
+from b2b_chat.kit.request_id import tell
 from b2b_chat.kit.tracing import Span, span
 
 _IN_FLIGHT_RETRY_SECONDS = 1
@@ -104,7 +105,7 @@ class Answers:
         stored = await self._admit(key, request)
         if stored is not None:
             _REPLAYS.inc()
-            log.info("chat_replayed", message_id=request.metadata.message_id)
+            tell(outcome="replayed", message_id=request.metadata.message_id)
             if request.stream and stored.text:
                 await hear(stored.text)
             return stored
@@ -121,7 +122,7 @@ class Answers:
             raise failure from None
         finally:
             _ANSWERS.labels(progress.outcome, progress.code or "").inc()
-            _log_chat(request, progress)
+            _tell_chat(request, progress)
             try:
                 await self._records.forget(key)
             finally:
@@ -228,7 +229,7 @@ def _attempt_span(request: ChatRequest, upstream: Upstream) -> Span:
     return span(
         f"chat {request.model}",
         "client",
-        {
+        lambda: {
             "gen_ai.operation.name": "chat",
             "gen_ai.provider.name": "openai",
             "gen_ai.system": "openai",  # what it was called before, and is by many backends
@@ -257,16 +258,13 @@ def _count_tokens(result: ChatResult) -> None:
         _TOKENS.labels("completion").inc(result.usage.completion_tokens)
 
 
-def _log_chat(request: ChatRequest, progress: _Progress) -> None:
-    seconds = asyncio.get_running_loop().time() - progress.started_at
-    log.info(
-        "chat",
+def _tell_chat(request: ChatRequest, progress: _Progress) -> None:
+    tell(
         outcome=progress.outcome,
         code=progress.code,
         attempt=progress.attempt,
         deltas=progress.deltas,
         upstream=progress.upstream,
-        duration_ms=round(seconds * 1000, 2),
         company_id=request.metadata.company_id,
         user_id=request.metadata.user_id,
         conversation_id=request.metadata.conversation_id,

@@ -36,12 +36,12 @@ class _CompletionRequest(Struct, frozen=True, kw_only=True):
     stream_options: _StreamOptions | UnsetType
 
 
-class _Error(Struct, frozen=True):
+class _Error(Struct, frozen=True, gc=False):
     code: str | int | None = None
     type: str | None = None
 
 
-class _Words(Struct, frozen=True):
+class _Words(Struct, frozen=True, gc=False):
     """A message, or a part of one."""
 
     content: str | None = None
@@ -53,13 +53,13 @@ class _Words(Struct, frozen=True):
         return (self.content or "") + (self.refusal or "")
 
 
-class _Choice(Struct, frozen=True):
+class _Choice(Struct, frozen=True, gc=False):
     message: _Words = _Words()
     delta: _Words = _Words()
     finish_reason: str | None = None
 
 
-class _Completion(Struct, frozen=True):
+class _Completion(Struct, frozen=True, gc=False):
     """A whole answer or a chunk of one. One choice is asked for, so there is at most one."""
 
     choices: list[_Choice] | UnsetType = UNSET
@@ -121,7 +121,7 @@ class StreamReader:
             completions = self._read_events(chunk)
         if not completions and not self.is_done:
             return None
-        text = "".join([self._take(completion) for completion in completions])
+        text = self._text_of(completions)
         if text:
             self._texts.append(text)
         return text
@@ -167,14 +167,19 @@ class StreamReader:
                 completions.append(_read(event.data))
         return completions
 
-    def _take(self, completion: _Completion) -> str:
-        choices = _choices(completion)
-        if completion.usage is not None:
-            self._usage = completion.usage
-        if not choices:
-            return ""
-        self._finish_reason = choices[0].finish_reason or self._finish_reason
-        return choices[0].delta.text
+    def _text_of(self, completions: list[_Completion]) -> str:
+        texts: list[str] = []
+        for completion in completions:
+            if completion.usage is not None:
+                self._usage = completion.usage
+            for choice in _choices(completion):
+                if choice.finish_reason is not None:
+                    self._finish_reason = choice.finish_reason
+                if choice.delta.content:
+                    texts.append(choice.delta.content)
+                if choice.delta.refusal:
+                    texts.append(choice.delta.refusal)
+        return "".join(texts)
 
 
 def _read(data: bytes) -> _Completion:

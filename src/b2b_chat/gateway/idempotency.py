@@ -21,8 +21,8 @@ from msgspec import Struct
 from b2b_chat.contract.schemas import ChatRequest, ChatResult
 from b2b_chat.kit.valkey import Script, Valkey, ValkeyUnavailable
 
-Key: TypeAlias = tuple[UUID, UUID]
-"""Company and message."""
+Key: TypeAlias = bytes
+"""Company and message, 16 bytes each."""
 
 _RECORD_BYTES: Final = 1024
 """What an answer takes beside its text, generously."""
@@ -77,7 +77,7 @@ class _Finished(Struct, frozen=True):
 
 def key_of(request: ChatRequest) -> Key:
     """What names a request's message."""
-    return request.metadata.company_id, request.metadata.message_id
+    return request.metadata.company_id.bytes + request.metadata.message_id.bytes
 
 
 def fingerprint_of(request: ChatRequest) -> bytes:
@@ -243,7 +243,7 @@ class ValkeyRecords:
                 (mark, answer, self._ttl_milliseconds, self._capacity_bytes, len(result.text.encode()) + _RECORD_BYTES),
             )
         except ValkeyUnavailable:
-            log.warning("answer_not_kept", company_id=key[0], message_id=key[1])
+            log.warning("answer_not_kept", company_id=UUID(bytes=key[:16]), message_id=UUID(bytes=key[16:]))
 
     async def forget(self, key: Key) -> None:
         """Let a message that was begun, and not finished, be asked for again. A caller that is cancelled still does."""
@@ -275,5 +275,4 @@ _decoder = msgspec.msgpack.Decoder(ChatResult)
 
 def _name(key: Key) -> bytes:
     """A message's key in Valkey."""
-    company_id, message_id = key
-    return b"gateway:message:" + company_id.bytes + message_id.bytes
+    return b"gateway:message:" + key

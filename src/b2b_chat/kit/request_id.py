@@ -6,7 +6,7 @@ The same pass over the messages writes the one access-log line of a request, and
 import re
 import time
 from contextvars import ContextVar
-from typing import Final
+from typing import Any, Final
 from uuid import uuid4
 
 import structlog
@@ -22,7 +22,16 @@ _ACCEPTED = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 current_request_id: ContextVar[str | None] = ContextVar("current_request_id", default=None)
 """The id of the request that the running task serves; tasks started by a request inherit it."""
 
+_told: ContextVar[dict[str, Any] | None] = ContextVar("told", default=None)
+
 log = structlog.get_logger(__name__)
+
+
+def tell(**fields: Any) -> None:
+    """Put fields into the access-log line of the request that the running task serves: one line a request is enough."""
+    told = _told.get()
+    if told is not None:
+        told.update(fields)
 
 
 class RequestId:
@@ -45,6 +54,8 @@ class RequestId:
         offered = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
         request_id = offered if _ACCEPTED.fullmatch(offered) else uuid4().hex.encode()
         current_request_id.set(request_id.decode())
+        told: dict[str, Any] = {}
+        _told.set(told)
         status = 0
 
         async def send_with_id(message: Message) -> None:
@@ -62,4 +73,5 @@ class RequestId:
                 route = scope.get("path_template") or "unmatched"
                 span.answered(method, route, status)
                 count_request(method, route, status, seconds)
-                log.info("request", method=method, route=route, status=status, duration_ms=round(seconds * 1000, 2))
+                duration_ms = round(seconds * 1000, 2)
+                log.info("request", method=method, route=route, status=status, duration_ms=duration_ms, **told)

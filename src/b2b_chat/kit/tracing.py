@@ -5,7 +5,7 @@ its query, no header. While traces are off nothing of OpenTelemetry is imported,
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from importlib.metadata import version
@@ -44,9 +44,15 @@ _current: ContextVar[Span] = ContextVar("current_span", default=_NO_SPAN)
 _tracer: "_Tracer | None" = None
 
 
-def span(name: str, kind: Kind, attributes: Attributes) -> Span:
-    """A span, to be used by `with`: a child of the one that the running task is in."""
-    return _NO_SPAN if _tracer is None else _RecordedSpan(_tracer, name, kind, attributes, {})
+def span(name: str, kind: Kind, attributes: Callable[[], Attributes]) -> Span:
+    """A span, to be used by `with`: a child of the one that the running task is in.
+
+    Args:
+        name: Of the span.
+        kind: `client` for a call to another process.
+        attributes: Makes the span's attributes, where there are traces.
+    """
+    return _NO_SPAN if _tracer is None else _RecordedSpan(_tracer, name, kind, attributes(), {})
 
 
 def serving(headers: Iterable[tuple[bytes, bytes]], attributes: Attributes) -> Span:

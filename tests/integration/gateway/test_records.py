@@ -13,8 +13,8 @@ from b2b_chat.kit.background import running
 from b2b_chat.kit.valkey import Valkey
 from support.waiting import until
 
-KEY = (UUID(int=1), UUID(int=2))
-OTHER_KEY = (UUID(int=1), UUID(int=3))
+KEY = UUID(int=1).bytes + UUID(int=2).bytes
+OTHER_KEY = UUID(int=1).bytes + UUID(int=3).bytes
 RESULT = ChatResult("é" * 500, Usage(prompt_tokens=1, completion_tokens=2, total_tokens=3))
 A, B = b"a" * 32, b"b" * 32
 FOREVER_SECONDS = 3600
@@ -80,7 +80,7 @@ async def test_forgetting_after_the_end_forgets_nothing(make: Make) -> None:
 
 async def test_the_oldest_answer_makes_room(make: Make) -> None:
     kept = make(capacity_bytes=3 * 2024)
-    keys = [(UUID(int=1), UUID(int=number)) for number in range(10, 14)]
+    keys = [UUID(int=1).bytes + UUID(int=number).bytes for number in range(10, 14)]
     for key in keys:
         await kept.begin(key, A)
         await kept.finish(key, RESULT)
@@ -186,7 +186,7 @@ async def test_valkey_keeps_count_of_its_bytes(valkey: Valkey) -> None:
     """Whatever comes and goes, the count is that of the answers there, and there are no more than fit."""
     kept = ValkeyRecords(valkey, ttl_seconds=0.03, capacity_bytes=5 * 2024, lease_seconds=FOREVER_SECONDS)
     for number in range(200):
-        key = (UUID(int=1), UUID(int=number % 7))
+        key = UUID(int=1).bytes + UUID(int=number % 7).bytes
         try:
             if await kept.begin(key, A) is None:
                 await kept.finish(key, RESULT)

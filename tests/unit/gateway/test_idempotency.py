@@ -3,8 +3,8 @@ from uuid import UUID
 from b2b_chat.contract.schemas import MODEL_GPT_5_2, ChatMessage, ChatMetadata, ChatRequest, ChatResult
 from b2b_chat.gateway.idempotency import MemoryRecords, fingerprint_of, key_of
 
-KEY = (UUID(int=1), UUID(int=2))
-OTHER_KEY = (UUID(int=1), UUID(int=3))
+KEY = UUID(int=1).bytes + UUID(int=2).bytes
+OTHER_KEY = UUID(int=1).bytes + UUID(int=3).bytes
 RESULT = ChatResult("x" * 1000, None)
 
 

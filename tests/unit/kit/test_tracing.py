@@ -17,7 +17,7 @@ TRACEPARENT = (b"traceparent", b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba
 def test_off_there_are_no_spans_and_nothing_is_imported() -> None:
     code = (
         "import sys, b2b_chat.gateway.app, b2b_chat.product.app; from b2b_chat.kit import tracing; "
-        "assert tracing.span('x', 'client', {}) is tracing.serving([], {}); "
+        "assert tracing.span('x', 'client', dict) is tracing.serving([], {}); "
         "print([name for name in sys.modules if name.startswith('opentelemetry')])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
@@ -47,14 +47,14 @@ async def recorded(work: Any, *, count: int) -> list[SeenSpan]:
 async def test_spans_are_children_of_what_they_stand_in() -> None:
     async def work() -> None:
         with serving([(b"host", b"x"), TRACEPARENT], {}) as server:
-            with span("outer", "client", {}):
+            with span("outer", "client", dict):
                 await asyncio.create_task(inner())
-            with span("sibling", "client", {}):
+            with span("sibling", "client", dict):
                 pass
             server.answered("GET", "/template", 200)
 
     async def inner() -> None:
-        with span("inner", "client", {}):
+        with span("inner", "client", dict):
             pass
 
     spans = {each.name: each for each in await recorded(work, count=4)}
@@ -77,7 +77,7 @@ class Coded(Exception):
 )
 async def test_an_exception_leaves_its_name_and_never_its_words(error: Exception, told: str) -> None:
     async def work() -> None:
-        with pytest.raises(type(error)), span("failing", "client", {}):
+        with pytest.raises(type(error)), span("failing", "client", dict):
             raise error
 
     (seen,) = await recorded(work, count=1)
@@ -95,5 +95,5 @@ async def test_what_clients_send_as_a_trace_and_is_none_begins_a_new_one() -> No
 
 async def test_a_collector_that_is_away_stops_nobody() -> None:
     async with exported("test_app", Collector().url):
-        with span("lost", "client", {}) as lost:
+        with span("lost", "client", dict) as lost:
             assert type(lost) is not Span

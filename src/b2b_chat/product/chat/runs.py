@@ -14,7 +14,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from b2b_chat.contract.schemas import ChatRequest, ChatResult, Usage
 from b2b_chat.kit.database import is_outage
 from b2b_chat.kit.metrics import ANSWER_BUCKETS_SECONDS
-from b2b_chat.kit.tracing import span
+from b2b_chat.kit.tracing import Attributes, span
 from b2b_chat.product.chat.failures import ANSWER_FAILURES, AnswerDefect, ClientDisconnected, Interrupted
 from b2b_chat.product.chat.models import MessageStatus
 from b2b_chat.product.chat.repository import Attempt, RunRepository
@@ -191,11 +191,13 @@ class Runs:
         return await self._settle(run, request, result.usage, MessageStatus.COMPLETED)
 
     async def _traced(self, run: Run, request: ChatRequest) -> ChatResult:
-        attributes = {
-            "http.request.method": "POST",
-            "b2b_chat.conversation_id": str(run.conversation_id),
-            "b2b_chat.assistant_message_id": str(run.assistant_message_id),
-        }
+        def attributes() -> Attributes:
+            return {
+                "http.request.method": "POST",
+                "b2b_chat.conversation_id": str(run.conversation_id),
+                "b2b_chat.assistant_message_id": str(run.assistant_message_id),
+            }
+
         with span("POST /v1/chat", "client", attributes):
             return await self._talk(run, request)
 
