@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from functools import cache
 
 import structlog
 from msgspec import structs
@@ -38,6 +39,8 @@ _FIRST_TEXT_SECONDS = Histogram(
 )
 _ATTEMPTS = Counter("gateway_upstream_attempts", "Calls to OpenAI; `ok` or how they failed.", ["upstream", "code"])
 _TOKENS = Counter("gateway_tokens", "Tokens as OpenAI counted them.", ["kind"])
+# Looking one up by its labels costs more than counting.
+_answers, _attempts, _tokens = cache(_ANSWERS.labels), cache(_ATTEMPTS.labels), cache(_TOKENS.labels)
 
 log = structlog.get_logger(__name__)
 
@@ -121,7 +124,7 @@ class Answers:
             progress.outcome, progress.code = "failed", failure.failure.code
             raise failure from None
         finally:
-            _ANSWERS.labels(progress.outcome, progress.code or "").inc()
+            _answers(progress.outcome, progress.code or "").inc()
             _tell_chat(request, progress)
             try:
                 await self._records.forget(key)
@@ -196,7 +199,7 @@ class Answers:
                     raise
                 log.warning("upstream_retry", code=error.failure.code, attempt=progress.attempt, upstream=upstream.name)
             finally:
-                _ATTEMPTS.labels(upstream.name, code).inc()
+                _attempts(upstream.name, code).inc()
                 upstream.breaker.abandoned()
             await asyncio.sleep(wait_seconds)
             if self._is_draining:
@@ -254,8 +257,8 @@ def _tell_usage(attempt: Span, result: ChatResult) -> None:
 
 def _count_tokens(result: ChatResult) -> None:
     if result.usage is not None:
-        _TOKENS.labels("prompt").inc(result.usage.prompt_tokens)
-        _TOKENS.labels("completion").inc(result.usage.completion_tokens)
+        _tokens("prompt").inc(result.usage.prompt_tokens)
+        _tokens("completion").inc(result.usage.completion_tokens)
 
 
 def _tell_chat(request: ChatRequest, progress: _Progress) -> None:

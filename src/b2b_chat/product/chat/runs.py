@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
+from functools import cache
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
@@ -35,6 +36,7 @@ _FIRST_DELTA_SECONDS = Histogram(
 )
 _TOKENS = Counter("product_tokens", "Tokens that were charged for.", ["kind"])
 _CREDITS = Counter("product_charged_credits", "Credits that were charged.")
+_answers, _tokens = cache(_ANSWERS.labels), cache(_TOKENS.labels)  # looking one up costs more than counting
 
 ResultT = TypeVar("ResultT")
 log = structlog.get_logger(__name__)
@@ -244,9 +246,9 @@ class Runs:
         if settled is None:  # the lease had run out, and the sweeper was here first
             return Interrupted()
         charge, balance = settled
-        _ANSWERS.labels(status.value, "").inc()
-        _TOKENS.labels("prompt").inc(usage.prompt_tokens)
-        _TOKENS.labels("completion").inc(usage.completion_tokens)
+        _answers(status.value, "").inc()
+        _tokens("prompt").inc(usage.prompt_tokens)
+        _tokens("completion").inc(usage.completion_tokens)
         _CREDITS.inc(float(charge))
         return ChatAnswer(
             conversation_id=run.conversation_id,
