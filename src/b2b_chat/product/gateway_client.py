@@ -84,11 +84,12 @@ class ContentFiltered(AnswerFailed):
 
 
 class PingRefused(Exception):
-    """The gateway does not take our signature; `code` is its word for why."""
+    """The gateway does not take our signature; `code` is its word for why, `date` its clock's, as HTTP writes it."""
 
-    def __init__(self, code: str) -> None:
+    def __init__(self, code: str, date: str | None = None) -> None:
         super().__init__(code)
         self.code = code
+        self.date = date
 
 
 class GatewayOptions(Struct, frozen=True):
@@ -155,7 +156,7 @@ class GatewayClient:
             ) as response:
                 body = await response.read()
                 if response.status == HTTPStatus.UNAUTHORIZED:
-                    raise PingRefused(self._errors.decode(body).error.code)
+                    raise PingRefused(self._errors.decode(body).error.code, response.headers.get("Date"))
                 await self._expect_ok(response)
                 return self._pings.decode(body)
 
