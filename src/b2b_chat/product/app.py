@@ -50,6 +50,8 @@ from b2b_chat.product.people import People
 from b2b_chat.product.readiness import readiness_of
 from b2b_chat.product.settings import ProductSettings, load_settings
 from b2b_chat.product.transactions import transaction_factory
+from b2b_chat.product.web.company_pages import CompanyPages
+from b2b_chat.product.web.operator_pages import OperatorPages, health_part
 from b2b_chat.product.web.routes import WebRoutes
 
 _PAGE_POLICY: Final = {
@@ -134,6 +136,9 @@ def create_litestar(settings: ProductSettings) -> Litestar:
             CompanyUsageRoutes,
             MyUsageRoutes,
             WebRoutes,
+            CompanyPages,
+            OperatorPages,
+            health_part,
             *ADMINISTRATION_ROUTES,
         ],
         lifespan=[lifespan],

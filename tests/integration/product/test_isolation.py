@@ -121,9 +121,7 @@ async def test_no_list_shows_what_is_anothers(
         answer = await browser.get(operation.path)
     assert answer.status_code == 200, answer.text
     assert [name for name, value in their_ids.items() if value in answer.text] == []
-    assert operation.name in WITHOUT_OWN_IDS or [
-        name for name, value in ids.items() if value in answer.text
-    ]
+    assert operation.name in WITHOUT_OWN_IDS or [name for name, value in ids.items() if value in answer.text]
 
 
 async def test_a_filter_does_not_reach_into_another_company(

@@ -1,4 +1,4 @@
-"""Days, as usage and exports are asked for. A day is one of UTC, whoever asks and wherever."""
+"""Days, as lists and reports are asked for. A day is one of UTC, whoever asks and wherever."""
 
 from datetime import UTC, date, datetime, time, timedelta
 
