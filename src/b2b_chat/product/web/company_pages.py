@@ -1,6 +1,6 @@
 """`/company`: a company in its people's browsers. Everything is changed by the API, which the pages' scripts call."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -26,9 +26,12 @@ from b2b_chat.product.guards import by_session
 from b2b_chat.product.identity.api_keys import Scope
 from b2b_chat.product.identity.sessions import Sessions
 from b2b_chat.product.identity.viewer import Viewer
+from b2b_chat.product.web.changes import changes_of
 from b2b_chat.product.web.chart import columns_of, share_of
 from b2b_chat.product.web.console import PAGE_SIZE, REFUSED_AS_PAGES, Frame, by_text, provide_frame
 
+AUDIT_PARTS: Final[Mapping[str, Any]] = {"actions": list(Action), "changes_of": changes_of}
+"""What the pages with the audit log show it by."""
 PERIODS_DAYS: Final = (7, 30, 90)
 
 
@@ -174,7 +177,7 @@ class CompanyPages(Controller):
         wanted = replace(wanted, company_id=viewer.company_id)
         listed = await audit.search(wanted, cursor=cursor, limit=PAGE_SIZE)
         addresses = by_text(await members.addresses(viewer, people_in(listed.items)))
-        return frame.page("company/audit", listed=listed, wanted=wanted, actions=list(Action), addresses=addresses)
+        return frame.page("company/audit", listed=listed, wanted=wanted, addresses=addresses, **AUDIT_PARTS)
 
     @get("/sessions")
     async def sessions_page(

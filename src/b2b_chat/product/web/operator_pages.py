@@ -13,7 +13,6 @@ from msgspec.structs import replace
 
 from b2b_chat.kit.exports import ExportFormat
 from b2b_chat.kit.pages import IdCursor
-from b2b_chat.product.audit.actions import Action
 from b2b_chat.product.audit.repository import AuditFilter
 from b2b_chat.product.audit.service import Audit
 from b2b_chat.product.companies.service import Companies
@@ -23,7 +22,7 @@ from b2b_chat.product.guards import operator_only
 from b2b_chat.product.operators.health import LiveHealth
 from b2b_chat.product.operators.service import Users
 from b2b_chat.product.web import pages
-from b2b_chat.product.web.company_pages import people_in, provide_wanted
+from b2b_chat.product.web.company_pages import AUDIT_PARTS, people_in, provide_wanted
 from b2b_chat.product.web.console import PAGE_SIZE, REFUSED_AS_PAGES, AnyRequest, Frame, by_text, provide_frame
 from b2b_chat.product.web.words import CONSOLE_WORDS, language_of
 
@@ -104,9 +103,9 @@ class OperatorPages(Controller):
             "operator/audit",
             listed=listed,
             wanted=wanted,
-            actions=list(Action),
             addresses=addresses,
             exports={form: _export_path(wanted, form) for form in ExportFormat},
+            **AUDIT_PARTS,
         )
 
     @get("/health")

@@ -65,7 +65,7 @@ def page(
     body = _templates.get_template(f"{name}.html").render(
         language=language, words=words, script_words=_for_scripts(words), **context
     )
-    return Response(body.encode(), headers=PAGE_HEADERS, media_type="text/html; charset=utf-8")
+    return Response(body.encode(), headers=PAGE_HEADERS, media_type="text/html")
 
 
 def _for_scripts(words: Mapping[str, str]) -> str:
@@ -82,4 +82,4 @@ def asset(version: str, name: str) -> Response[bytes]:
     if version != ASSETS_VERSION or name not in _ASSETS:
         raise AssetNotFound
     media_type = _MEDIA_TYPES[name.rpartition(".")[2]]
-    return Response(_ASSETS[name], headers=_ASSET_HEADERS, media_type=f"{media_type}; charset=utf-8")
+    return Response(_ASSETS[name], headers=_ASSET_HEADERS, media_type=media_type)

@@ -29,6 +29,7 @@ async function change(form) {
   if (form.dataset.confirm && !(await confirmed(form.dataset.confirm, button.textContent))) return;
   button.disabled = true;
   fail(form, "");
+  say("");
   try {
     const { method, path } = form.dataset;
     const answer = await sendJson(method, path, method === "DELETE" ? undefined : bodyOf(form));
