@@ -161,8 +161,8 @@ async def test_an_invite_is_sent_again_and_revoked(page: Page, mails: Mailbox, p
     await told(page, "on its way")
     await press(row_of(page, email), "Send again")
     await told(page, "on its way again")
-    first = await mails.mail_to(email)
-    assert (await mails.mail_to(email, number=2)).link != first.link or first.link is not None
+    latest = await mails.mail_to(email, number=2)
+    assert latest.link != mails.to(email)[0].link
     await press(row_of(page, email), "Revoke")
     await confirm(page)
     await told(page, "revoked")
@@ -289,9 +289,9 @@ async def test_a_session_elsewhere_is_ended(
 
 async def test_the_audit_log_is_searched_and_paged(page: Page, stack: FaultStack, person: Person) -> None:
     async with client_of(stack.url, person) as client:
-        for number in range(52):
-            body = {"name": f"key {number}", "scopes": ["read"]}
-            made = (await client.http.post("/v1/company/api-keys", json=body)).json()
+        for number in range(51):
+            await client.http.post("/v1/company/api-keys", json={"name": f"key {number}", "scopes": ["read"]})
+        made = (await client.http.post("/v1/company/api-keys", json={"name": "last", "scopes": ["read"]})).json()
         await client.http.delete(f"/v1/company/api-keys/{made['api_key']['id']}")
     await page.goto("/company/audit")
     rows = page.locator("tbody tr")

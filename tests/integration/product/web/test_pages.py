@@ -156,3 +156,30 @@ async def test_pages_speak_the_readers_language(world: World, product_url: str) 
         page = await browser.get("/company/members", headers={"Accept-Language": "ru"})
         assert "Участники" in page.text
         assert "Accept-Language" in page.headers["vary"]
+
+
+async def test_a_company_is_not_told_the_addresses_of_operators(world: World, product_url: str) -> None:
+    owner = await world.person(role="owner")
+    operator_id, key = await add_operator(world)
+    async with http_client(product_url, key=key) as program:
+        body = {"amount_credits": "1", "external_id": str(uuid4())}
+        await program.post(f"/admin/companies/{owner.company_id}/credits", json=body)
+    async with http_client(product_url, session=await add_session(world, owner.user_id, owner.company_id)) as browser:
+        page = (await browser.get("/company/audit", headers=ENGLISH)).text
+    assert "Credits added" in page
+    assert ">Operator</a>" in page
+    assert f"{operator_id}@example.test" not in page
+    async with http_client(product_url, session=await add_session(world, operator_id)) as browser:
+        page = (await browser.get("/operator/audit", params={"company_id": str(owner.company_id)})).text
+    assert f"{operator_id}@example.test" in page
+
+
+async def test_a_failure_of_ours_is_told_by_a_page(world: World, product_url: str) -> None:
+    owner = await world.person(role="owner")
+    session = await add_session(world, owner.user_id, owner.company_id)
+    await world.rows("ALTER TABLE ledger RENAME TO ledger_away")
+    try:
+        async with http_client(product_url, session=session) as browser:
+            assert is_page(await browser.get("/company/ledger"), 500)
+    finally:
+        await world.rows("ALTER TABLE ledger_away RENAME TO ledger")
