@@ -102,6 +102,7 @@ async def test_what_is_refused_is_explained_beside_the_form(page: Page, world: W
     row = row_of(page, email)
     await row.get_by_role("combobox").select_option("member")
     await press(row, "Change")
+    await confirm(page)  # it would end the own session
     await expect(row.get_by_role("alert")).to_contain_text("last owner")
     await expect(row.get_by_role("button", name="Block")).to_have_count(0)
 
@@ -144,7 +145,8 @@ async def test_an_invite_is_sent_accepted_and_its_person_appears(
         await guest.goto(f"{stack.url}/invites/accept#{token}")
         await guest.get_by_role("button", name="Join").click()
         await expect(guest.locator("#done")).to_be_visible()
-        await guest.goto("/company")
+        await guest.get_by_role("link", name="To the chat").click()
+        await guest.get_by_role("link", name="Company").click()
         await expect(guest.locator(".figures")).to_contain_text("Admin")
         assert [url for url in asked if token in url.partition("#")[0]] == [], "a token in an address reached a server"
     await page.reload()

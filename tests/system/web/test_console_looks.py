@@ -123,6 +123,7 @@ async def test_dialogs_and_failures(
         own = page.get_by_role("row").filter(has_text="You")
         await own.get_by_role("combobox").select_option("member")
         await own.get_by_role("button").click()
+        await page.locator("#confirm [value=yes]").click()
         await expect(page.get_by_role("alert")).to_be_visible()
         assert await violations(page) == []
         await page.goto("/company/keys")

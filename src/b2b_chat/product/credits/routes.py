@@ -11,7 +11,7 @@ from litestar.response import Stream
 from b2b_chat.kit.days import day_parameter, end_of, read_day, start_of
 from b2b_chat.kit.exports import ExportFormat, ExportingOperation, download
 from b2b_chat.kit.openapi import named
-from b2b_chat.kit.pages import Limit, Page
+from b2b_chat.kit.pages import Limit, Page, PositionCursor
 from b2b_chat.product.credits.repository import Span
 from b2b_chat.product.credits.schemas import Balance, LedgerEntry, MemberUsage, Usage
 from b2b_chat.product.credits.service import Credits
@@ -22,11 +22,6 @@ from b2b_chat.product.identity.api_keys import Scope
 from b2b_chat.product.identity.viewer import Viewer
 
 _REFUSALS = documents(*READING_REFUSALS)
-
-LedgerCursor = Annotated[
-    str | None,
-    QueryParameter(pattern="^[0-9]{1,18}$", description="Where the page starts: `next_cursor` of the page before."),
-]
 
 
 class CreditRoutes(Controller):
@@ -47,7 +42,7 @@ class CreditRoutes(Controller):
         self,
         viewer: NamedDependency[Viewer],
         credit: NamedDependency[Credits],
-        cursor: LedgerCursor = None,
+        cursor: PositionCursor = None,
         limit: Limit = 50,
     ) -> Annotated[Page[LedgerEntry], named("LedgerEntryPage")]:
         """List the movements of the company's balance, newest first."""

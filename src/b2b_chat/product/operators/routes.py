@@ -8,12 +8,11 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 
 from b2b_chat.kit.openapi import named
-from b2b_chat.kit.pages import IdCursor, Limit, Page
+from b2b_chat.kit.pages import IdCursor, Limit, Page, PositionCursor
 from b2b_chat.product.audit.actions import Action
 from b2b_chat.product.audit.actors import operator_of
 from b2b_chat.product.companies.schemas import Company, CompanyCreate, CompanyOverview
 from b2b_chat.product.companies.service import Companies, CompanyNotFound
-from b2b_chat.product.credits.routes import LedgerCursor
 from b2b_chat.product.credits.schemas import CreditsAdd, CreditsAdjust, LedgerEntry
 from b2b_chat.product.credits.service import BalanceOutOfRange, Credits, ExternalIdConflict, LedgerEntryNotFound
 from b2b_chat.product.errors import documents
@@ -100,7 +99,7 @@ class OperatorCompanyRoutes(Controller):
         self,
         company_id: FromPath[UUID],
         credit: NamedDependency[Credits],
-        cursor: LedgerCursor = None,
+        cursor: PositionCursor = None,
         limit: Limit = 50,
     ) -> Annotated[Page[LedgerEntry], named("LedgerEntryPage")]:
         """List the movements of a company's balance, newest first."""

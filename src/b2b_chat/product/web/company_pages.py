@@ -10,7 +10,7 @@ from litestar.params import FromQuery, QueryParameter
 from msgspec.structs import replace
 
 from b2b_chat.kit.days import days_before, end_of, read_day, start_of
-from b2b_chat.kit.pages import IdCursor
+from b2b_chat.kit.pages import IdCursor, PositionCursor
 from b2b_chat.product.audit.actions import Action
 from b2b_chat.product.audit.repository import AuditFilter
 from b2b_chat.product.audit.schemas import AuditRecord
@@ -19,7 +19,7 @@ from b2b_chat.product.companies.ceiling import roles_up_to
 from b2b_chat.product.companies.invites import Invites
 from b2b_chat.product.companies.keys import CompanyKeys
 from b2b_chat.product.companies.members import Members
-from b2b_chat.product.credits.routes import LedgerCursor, provide_period
+from b2b_chat.product.credits.routes import provide_period
 from b2b_chat.product.credits.service import Credits
 from b2b_chat.product.credits.usage import MEMBER_CURSOR, Period, UsageReports
 from b2b_chat.product.guards import by_session
@@ -157,7 +157,7 @@ class CompanyPages(Controller):
         viewer: NamedDependency[Viewer],
         frame: NamedDependency[Frame],
         credit: NamedDependency[Credits],
-        cursor: LedgerCursor = None,
+        cursor: PositionCursor = None,
     ) -> Response[bytes]:
         """The movements of the balance, and the files of them."""
         listed = await credit.list_entries(viewer, cursor=cursor, limit=PAGE_SIZE)

@@ -12,11 +12,10 @@ from msgspec import to_builtins
 from msgspec.structs import replace
 
 from b2b_chat.kit.exports import ExportFormat
-from b2b_chat.kit.pages import IdCursor
+from b2b_chat.kit.pages import IdCursor, PositionCursor
 from b2b_chat.product.audit.repository import AuditFilter
 from b2b_chat.product.audit.service import Audit
 from b2b_chat.product.companies.service import Companies
-from b2b_chat.product.credits.routes import LedgerCursor
 from b2b_chat.product.credits.service import Credits
 from b2b_chat.product.guards import operator_only
 from b2b_chat.product.operators.health import LiveHealth
@@ -64,7 +63,7 @@ class OperatorPages(Controller):
         companies: NamedDependency[Companies],
         credit: NamedDependency[Credits],
         company_id: FromPath[UUID],
-        cursor: LedgerCursor = None,
+        cursor: PositionCursor = None,
         corrects: Annotated[int | None, QueryParameter(ge=1, le=2**63 - 1)] = None,
     ) -> Response[bytes]:
         """One company: blocking it, adding credits, correcting its ledger."""
