@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-from playwright.async_api import Browser, BrowserContext, async_playwright
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright
 
 from support.tools import needed_tool
 
@@ -38,3 +38,21 @@ async def signed_in(
     await context.add_cookies([{"name": "session", "value": session, "url": url}])
     yield context
     await context.close()
+
+
+@asynccontextmanager
+async def opened_page(browser: Browser, url: str, session: str, *, language: str = "en-GB") -> AsyncIterator[Page]:
+    """A signed-in person's page; whatever its console complains of is an error."""
+    async with signed_in(browser, url, session, language=language) as context:
+        page = await context.new_page()
+        complaints: list[str] = []
+
+        def listen(message: ConsoleMessage) -> None:
+            # The browser itself reports failed requests, which some tests cause.
+            if message.type in {"error", "warning"} and "Failed to load resource" not in message.text:
+                complaints.append(message.text)
+
+        page.on("console", listen)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        yield page
+        assert complaints == []

@@ -161,6 +161,10 @@ class Story:
         await self._do("POST", f"/v1/chat/{message}/stop", key)
         for path in ("/v1/conversations", f"/v1/conversations/{conversation}/messages", "/v1/balance", "/v1/ledger"):
             await self._do("GET", path, key)
+        for path in ("/v1/ledger/export", "/v1/ledger/export?format=csv", "/v1/me/usage"):
+            await self._do("GET", path, key)
+        for path in ("/v1/company/usage", "/v1/company/usage/members"):
+            await self._do("GET", path, owner)
         await self._browse(owner, conversation, answer["user_message_id"])
         await self._do("PUT", f"/v1/conversations/{conversation}/title", key, {"title": f"{MARK}-message-Xy1"})
         await self._do("DELETE", f"/v1/conversations/{conversation}", key)
@@ -202,6 +206,8 @@ class Story:
         await self._do("POST", f"{path}/unblock", owner)
         await self._do("DELETE", path, owner)
         await self._do("GET", "/v1/company/audit", owner)
+        for section in ("", "/members", "/invites", "/keys", "/usage", "/ledger", "/audit", "/sessions"):
+            await self._do("GET", f"/company{section}", owner)
 
     async def _operate(self) -> None:
         operator = self._operator
@@ -212,6 +218,12 @@ class Story:
         await self._do("POST", f"{path}/credits", operator, {"amount_credits": "5", "external_id": "i-1"})
         adjustment = {"corrects_position": 1, "amount_credits": "-1", "external_id": "a-1", "reason": "a test"}
         await self._do("POST", f"{path}/credits/adjustments", operator, adjustment)
+        await self._do("GET", f"{path}/ledger", operator)
+        await self._do("GET", "/admin/health", operator)
+        await self._do("GET", "/parts/operator/health", operator)
+        for section in ("", "/companies", f"/companies/{company['id']}", "/users", "/audit", "/health"):
+            page = await self._http.get(f"/operator{section}", headers=operator)
+            assert page.status_code < 400, (section, page.text)
         await self._do("POST", f"{path}/block", operator)
         await self._do("POST", f"{path}/unblock", operator)
         users = (await self._do("GET", f"/admin/users?email={quote(COLLEAGUE)}", operator))["items"]

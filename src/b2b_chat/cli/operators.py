@@ -189,7 +189,7 @@ def user_unblock(user: str) -> None:
 def audit(form: str, since: datetime | None, until: datetime | None, user: str | None, **wanted: Any) -> None:
     """Print the audit log, newest first."""
     with _shell() as shell:
-        from b2b_chat.product.audit.export import ExportFormat
+        from b2b_chat.kit.exports import ExportFormat
         from b2b_chat.product.audit.repository import AuditFilter
 
         fields = {

@@ -77,8 +77,17 @@ class Readiness:
         self._cache_seconds = cache_seconds
         self._timeout_seconds = timeout_seconds
         self._asking = asyncio.Lock()
-        self._found: list[str] = []
+        self._found: Mapping[str, str | None] = {}
         self._found_until = -1.0
+
+    async def look(self) -> Mapping[str, str | None]:
+        """What is missing of each part, by its closest name; None where the part is ready."""
+        async with self._asking:
+            if time.monotonic() >= self._found_until:
+                found = await asyncio.gather(*(self._ask(name, check) for name, check in self._checks.items()))
+                self._found = dict(zip(self._checks, found, strict=True))
+                self._found_until = time.monotonic() + self._cache_seconds
+            return self._found
 
     async def ensure(self) -> None:
         """Return where all is ready.
@@ -86,13 +95,9 @@ class Readiness:
         Raises:
             NotReady: It is not; it names the parts.
         """
-        async with self._asking:
-            if time.monotonic() >= self._found_until:
-                found = await asyncio.gather(*(self._ask(name, check) for name, check in self._checks.items()))
-                self._found = [name for name in found if name is not None]
-                self._found_until = time.monotonic() + self._cache_seconds
-        if self._found:
-            raise NotReady(self._found)
+        missing = [name for name in (await self.look()).values() if name is not None]
+        if missing:
+            raise NotReady(missing)
 
     async def _ask(self, name: str, check: Check) -> str | None:
         try:

@@ -19,6 +19,12 @@ IdCursor = Annotated[
 ]
 """The cursor of a list by id."""
 
+PositionCursor = Annotated[
+    str | None,
+    QueryParameter(pattern="^[0-9]{1,18}$", description="Where the page starts: `next_cursor` of the page before."),
+]
+"""The cursor of a list whose items are numbered."""
+
 Limit = Annotated[int, QueryParameter(ge=1, le=100, description="How many items at most.")]
 
 

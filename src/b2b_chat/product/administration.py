@@ -20,7 +20,7 @@ from b2b_chat.product.companies.routes import (
 from b2b_chat.product.companies.service import Companies
 from b2b_chat.product.limits.service import Limits
 from b2b_chat.product.mail.service import Outbox
-from b2b_chat.product.operators.routes import OperatorCompanyRoutes, OperatorUserRoutes
+from b2b_chat.product.operators.routes import OperatorCompanyRoutes, OperatorHealthRoutes, OperatorUserRoutes
 from b2b_chat.product.operators.service import Users
 from b2b_chat.product.settings import ProductSettings
 from b2b_chat.product.transactions import TransactionFactory
@@ -36,6 +36,7 @@ ADMINISTRATION_ROUTES: Final = (
     OperatorCompanyRoutes,
     OperatorUserRoutes,
     OperatorAuditRoutes,
+    OperatorHealthRoutes,
 )
 
 

@@ -37,17 +37,21 @@ from b2b_chat.product.chat.runs import RunOptions, Runs
 from b2b_chat.product.chat.service import Chat, ChatLimits
 from b2b_chat.product.chat.sweeper import keep_leases
 from b2b_chat.product.credits.pricing import Prices
-from b2b_chat.product.credits.routes import CreditRoutes
+from b2b_chat.product.credits.routes import CompanyUsageRoutes, CreditRoutes, MyUsageRoutes
 from b2b_chat.product.credits.service import Credits
+from b2b_chat.product.credits.usage import UsageReports
 from b2b_chat.product.errors import documents, refuse
 from b2b_chat.product.gateway_client import GatewayClient, GatewayOptions
 from b2b_chat.product.guards import provide_viewer
 from b2b_chat.product.identity.routes import LoginRoutes, MeRoutes
 from b2b_chat.product.limits.valkey import WindowsInValkey
+from b2b_chat.product.operators.health import LiveHealth
 from b2b_chat.product.people import People
 from b2b_chat.product.readiness import readiness_of
 from b2b_chat.product.settings import ProductSettings, load_settings
 from b2b_chat.product.transactions import transaction_factory
+from b2b_chat.product.web.company_pages import CompanyPages
+from b2b_chat.product.web.operator_pages import OperatorPages, health_part
 from b2b_chat.product.web.routes import WebRoutes
 
 _PAGE_POLICY: Final = {
@@ -127,7 +131,12 @@ def create_litestar(settings: ProductSettings) -> Litestar:
             ChatRoutes,
             ConversationRoutes,
             CreditRoutes,
+            CompanyUsageRoutes,
+            MyUsageRoutes,
             WebRoutes,
+            CompanyPages,
+            OperatorPages,
+            health_part,
             *ADMINISTRATION_ROUTES,
         ],
         lifespan=[lifespan],
@@ -143,6 +152,8 @@ def create_litestar(settings: ProductSettings) -> Litestar:
             "chat": _given(chat),
             "conversations": _given(Conversations(transaction)),
             "credit": _given(Credits(transaction)),
+            "usage": _given(UsageReports(transaction)),
+            "live_health": _given(LiveHealth(readiness, gateway, settings.readiness_timeout_seconds)),
             "stream_options": _given(stream_options),
             "entrance": _given(Entrance(chat, people.limits, people.client_ip, stream_options)),
         },

@@ -89,11 +89,12 @@ class ContentFiltered(AnswerFailed):
 
 
 class PingRefused(Exception):
-    """The gateway does not take our signature; `code` is its word for why."""
+    """The gateway does not take our signature; `code` is its word for why, `date` its clock's, as HTTP writes it."""
 
-    def __init__(self, code: str) -> None:
+    def __init__(self, code: str, date: str | None = None) -> None:
         super().__init__(code)
         self.code = code
+        self.date = date
 
 
 class GatewayOptions(Struct, frozen=True):
@@ -148,7 +149,7 @@ class GatewayClient:
         with _translated(), self._patience(), await self._send("GET", self._ping_target, b"") as response:
             body = await _read_all(response)
             if response.status == HTTPStatus.UNAUTHORIZED:
-                raise PingRefused(self._errors.decode(body).error.code)
+                raise PingRefused(self._errors.decode(body).error.code, response.headers.get("date"))
             if response.status != HTTPStatus.OK:
                 raise self._failure(response, body)
             return self._pings.decode(body)

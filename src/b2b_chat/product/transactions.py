@@ -9,7 +9,7 @@ from b2b_chat.kit.database import Database, Session
 from b2b_chat.product.audit.repository import AuditRepository
 from b2b_chat.product.chat.conversation_repository import ConversationRepository
 from b2b_chat.product.companies.repository import CompanyRepository, InviteRepository
-from b2b_chat.product.credits.repository import AccountRepository
+from b2b_chat.product.credits.repository import AccountRepository, UsageRepository
 from b2b_chat.product.identity.key_repository import ApiKeyRepository
 from b2b_chat.product.identity.repository import ChallengeRepository, SessionRepository, UserRepository
 from b2b_chat.product.mail.repository import MailRepository
@@ -66,6 +66,11 @@ class Transaction:
     def accounts(self) -> AccountRepository:
         """Balances and the ledger."""
         return AccountRepository(self._session)
+
+    @cached_property
+    def usage(self) -> UsageRepository:
+        """Sums of charges."""
+        return UsageRepository(self._session)
 
     @cached_property
     def conversations(self) -> ConversationRepository:

@@ -4,9 +4,9 @@ import random
 from collections.abc import AsyncIterator
 
 import pytest_asyncio
-from playwright.async_api import Browser, ConsoleMessage, Page
+from playwright.async_api import Browser, Page
 
-from support.browser import chromium, signed_in
+from support.browser import chromium, opened_page
 from support.fault_stack import FaultStack, fault_stack
 from support.mailbox import Mailbox, mailbox
 from support.product import environ
@@ -59,16 +59,5 @@ async def person(stack: FaultStack, world: World) -> Person:
 async def page(browser: Browser, stack: FaultStack, world: World, person: Person) -> AsyncIterator[Page]:
     """A signed-in person's page; whatever its console complains of fails the test."""
     session = await add_session(world, person.user_id, person.company_id)
-    async with signed_in(browser, stack.url, session) as context:
-        page = await context.new_page()
-        complaints: list[str] = []
-
-        def listen(message: ConsoleMessage) -> None:
-            # The browser itself reports failed requests, which some tests cause.
-            if message.type in {"error", "warning"} and "Failed to load resource" not in message.text:
-                complaints.append(message.text)
-
-        page.on("console", listen)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
+    async with opened_page(browser, stack.url, session) as page:
         yield page
-        assert complaints == []

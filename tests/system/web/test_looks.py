@@ -3,23 +3,21 @@
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import pytest
 import pytest_asyncio
-from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, expect
 
 from support.browser import signed_in
 from support.fault_stack import FaultStack
+from support.looks import SIZES, THEMES, violations
 from support.product import client_of
 from support.sessions import add_session
 from support.world import Person, World
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-SIZES: Final = {"phone": (390, 844), "tablet": (820, 1180), "desktop": (1440, 900)}
-THEMES: Final[tuple[Literal["light", "dark"], ...]] = ("light", "dark")
 MAX_FIRST_PAGE_BYTES: Final = 60 * 1024
 MARKDOWN: Final = (
     "%23 Title%0A%0A|a|b|%0A|-|-|%0A|1|2|%0A%0A```python%0Aprint(1)%0A```%0A%0A- one%0A- [two](https://a.example)"
@@ -46,11 +44,6 @@ async def thread(stack: FaultStack, person: Person) -> str:
 @pytest_asyncio.fixture(loop_scope="session")
 async def session(world: World, person: Person) -> AsyncIterator[str]:
     yield await add_session(world, person.user_id, person.company_id)
-
-
-async def violations(page: Page) -> list[str]:
-    found = await Axe().run(page)
-    return [f"{each['id']}: {[node['html'] for node in each['nodes']]}" for each in found.response["violations"]]
 
 
 async def test_every_page_at_every_size_in_both_themes(

@@ -13,12 +13,11 @@ from msgspec import Meta
 from msgspec.structs import replace
 
 from b2b_chat.kit.errors import InvalidRequest
+from b2b_chat.kit.exports import ExportFormat, ExportingOperation, download
 from b2b_chat.kit.openapi import named
 from b2b_chat.kit.pages import IdCursor, Limit, Page
 from b2b_chat.product.audit.actions import Action
 from b2b_chat.product.audit.actors import operator_of
-from b2b_chat.product.audit.export import MEDIA_TYPES, ExportFormat
-from b2b_chat.product.audit.openapi import ExportingOperation
 from b2b_chat.product.audit.repository import AuditFilter
 from b2b_chat.product.audit.schemas import AuditRecord
 from b2b_chat.product.audit.service import Audit
@@ -135,8 +134,4 @@ class OperatorAuditRoutes(Controller):
     ) -> Stream:
         """Download the whole log, or what matches of it, newest first. That it was done is recorded too."""
         pieces = await audit.export(operator_of(viewer), replace(wanted, company_id=company_id), export_format)
-        return Stream(
-            pieces,
-            media_type=MEDIA_TYPES[export_format],
-            headers={"Content-Disposition": f'attachment; filename="audit.{export_format}"'},
-        )
+        return download(pieces, export_format, "audit")

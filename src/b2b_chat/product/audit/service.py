@@ -7,10 +7,11 @@ from uuid import UUID
 import msgspec
 import structlog
 
+from b2b_chat.kit.exports import ExportFormat
 from b2b_chat.kit.pages import Page, id_from_cursor
 from b2b_chat.product.audit.actions import Action
 from b2b_chat.product.audit.actors import Actor
-from b2b_chat.product.audit.export import ExportFormat, export_head, export_records
+from b2b_chat.product.audit.export import export_head, export_records
 from b2b_chat.product.audit.models import AuditRow
 from b2b_chat.product.audit.repository import AuditFilter
 from b2b_chat.product.audit.schemas import AuditRecord

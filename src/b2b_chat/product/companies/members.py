@@ -1,6 +1,6 @@
 """The people of a company: their roles, and who may no longer act in it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from uuid import UUID
 
@@ -61,6 +61,11 @@ class Members:
         if record is None:
             raise MemberNotFound
         return _member(record)
+
+    async def addresses(self, viewer: Viewer, user_ids: Collection[UUID]) -> dict[UUID, str]:
+        """The mail addresses of those of some people who belong to the viewer's company."""
+        async with self._transaction() as tx:
+            return await tx.companies.list_addresses(viewer.company_id, user_ids)
 
     async def change_role(self, viewer: Viewer, user_id: UUID, role: Role) -> Member:
         """Give a member another role, up to the viewer's own.

@@ -107,6 +107,11 @@ class CompanyRepository:
         rows = await self._session.execute(query.order_by(MembershipRow.user_id).limit(limit))
         return [MemberRecord(*row) for row in rows]
 
+    async def list_addresses(self, company_id: UUID, user_ids: Collection[UUID]) -> dict[UUID, str]:
+        """The addresses of those of some users who are members of a company."""
+        query = _members(company_id).where(MembershipRow.user_id.in_(user_ids))
+        return {membership.user_id: email for membership, email in await self._session.execute(query)}
+
     async def list_memberships(self, user_ids: Collection[UUID]) -> list[tuple[MembershipRow, str]]:
         """All memberships of some users with the companies' names, in the order in which they joined."""
         query = (

@@ -1,17 +1,58 @@
 """SQL of accounts and the ledger, for the quiet use cases; a message's own movements are in `chat.repository`."""
 
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from typing import Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import exists, insert, select, update
+from sqlalchemy import ColumnElement, Date, cast, exists, func, insert, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 
 from b2b_chat.kit.database import Session
+from b2b_chat.product.chat.models import MessageRow
 from b2b_chat.product.credits.models import AccountRow, EntryKind, LedgerEntryRow
+from b2b_chat.product.identity.models import UserRow
 
 
 class ExternalIdTaken(Exception):
     """A movement of another company has this external id, since a moment ago."""
+
+
+class Span(NamedTuple):
+    """The time from a moment on, before another; a None has no bound."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+ALL_TIME: Final = Span()
+_OUT_OF_ORDER: Final = timedelta(hours=1)
+"""Far more than entries may lie beside the order of their times: these are when their transactions began."""
+
+
+class UsedOn(NamedTuple):
+    """What was used on a day."""
+
+    day: date
+    answers: int
+    charge_credits: Decimal
+
+
+class UsedBy(NamedTuple):
+    """The place of a person in a list by use."""
+
+    charge_credits: Decimal
+    user_id: UUID
+
+
+class MemberUse(NamedTuple):
+    """What a person has used."""
+
+    user_id: UUID
+    email: str
+    answers: int
+    charge_credits: Decimal
 
 
 class AccountRepository:
@@ -83,9 +124,70 @@ class AccountRepository:
                 raise ExternalIdTaken from error
             raise
 
-    async def list_entries(self, company_id: UUID, *, before: int | None, limit: int) -> list[LedgerEntryRow]:
-        """The entries of a company, newest first, below a position."""
-        query = select(LedgerEntryRow).where(LedgerEntryRow.company_id == company_id)
+    async def list_entries(
+        self, company_id: UUID, *, before: int | None, limit: int, span: Span = ALL_TIME
+    ) -> list[LedgerEntryRow]:
+        """The entries of a company, newest first, below a position, of a span of time."""
+        query = select(LedgerEntryRow).where(*_within(company_id, span))
         if before is not None:
             query = query.where(LedgerEntryRow.position < before)
         return list(await self._session.scalars(query.order_by(LedgerEntryRow.position.desc()).limit(limit)))
+
+
+class UsageRepository:
+    """Sums of a company's charges, within one transaction.
+
+    The ledger has no index by time, which every charge would have to keep: its key, walked backwards, leads to where a
+    span begins. So a report costs as much as there are entries since then.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def by_day(self, company_id: UUID, span: Span, *, user_id: UUID | None) -> list[UsedOn]:
+        """What a company, or one user in it, has used on each day of UTC, days without use left out."""
+        day = cast(func.timezone("UTC", LedgerEntryRow.created_at), Date)
+        charges = await self._charges(company_id, span)
+        query = select(day, func.count(), -func.sum(LedgerEntryRow.amount_credits)).where(*charges)
+        if user_id is not None:
+            asked = MessageRow.id == LedgerEntryRow.message_id
+            query = query.join(MessageRow, asked).where(MessageRow.user_id == user_id)
+        rows = await self._session.execute(query.group_by(day))
+        return [UsedOn(*row) for row in rows]
+
+    async def by_member(self, company_id: UUID, span: Span, *, after: UsedBy | None, limit: int) -> list[MemberUse]:
+        """What each user has used in a company, the most first, below a place; a user may have left it since."""
+        used = -func.sum(LedgerEntryRow.amount_credits)
+        query = (
+            select(UserRow.id, UserRow.email, func.count(), used)
+            .join_from(LedgerEntryRow, MessageRow, MessageRow.id == LedgerEntryRow.message_id)
+            .join(UserRow, UserRow.id == MessageRow.user_id)
+            .where(*await self._charges(company_id, span))
+            .group_by(UserRow.id)
+        )
+        if after is not None:
+            query = query.having(tuple_(used, UserRow.id) < tuple_(after.charge_credits, after.user_id))
+        rows = await self._session.execute(query.order_by(used.desc(), UserRow.id.desc()).limit(limit))
+        return [MemberUse(*row) for row in rows]
+
+    async def _charges(self, company_id: UUID, span: Span) -> list[ColumnElement[bool]]:
+        conditions = [*_within(company_id, span), LedgerEntryRow.kind == EntryKind.CHARGE]
+        if span.since is not None:
+            surely_before = [*_within(company_id, Span(until=_earlier(span.since, _OUT_OF_ORDER)))]
+            last_before = await self._session.scalar(select(func.max(LedgerEntryRow.position)).where(*surely_before))
+            conditions.append(LedgerEntryRow.position > (last_before or 0))
+        return conditions
+
+
+def _within(company_id: UUID, span: Span) -> Iterator[ColumnElement[bool]]:
+    yield LedgerEntryRow.company_id == company_id
+    if span.since is not None:
+        yield LedgerEntryRow.created_at >= span.since
+    if span.until is not None:
+        yield LedgerEntryRow.created_at < span.until
+
+
+def _earlier(moment: datetime, by: timedelta) -> datetime:
+    """A moment before another; the first that there is, if there is none."""
+    first = datetime.min.replace(tzinfo=UTC)
+    return first if moment - first < by else moment - by

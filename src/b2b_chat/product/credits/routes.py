@@ -1,15 +1,21 @@
-"""`/v1/balance` and `/v1/ledger`."""
+"""`/v1/balance` and `/v1/ledger`; `/v1/company/usage` for admins and `/v1/me/usage` for everybody."""
 
 from typing import Annotated
+from uuid import UUID
 
 from litestar import Controller, get
-from litestar.di import NamedDependency
-from litestar.params import QueryParameter
+from litestar.di import NamedDependency, Provide
+from litestar.params import FromQuery, QueryParameter
+from litestar.response import Stream
 
+from b2b_chat.kit.days import day_parameter, end_of, read_day, start_of
+from b2b_chat.kit.exports import ExportFormat, ExportingOperation, download
 from b2b_chat.kit.openapi import named
-from b2b_chat.kit.pages import Limit, Page
-from b2b_chat.product.credits.schemas import Balance, LedgerEntry
+from b2b_chat.kit.pages import Limit, Page, PositionCursor
+from b2b_chat.product.credits.repository import Span
+from b2b_chat.product.credits.schemas import Balance, LedgerEntry, MemberUsage, Usage
 from b2b_chat.product.credits.service import Credits
+from b2b_chat.product.credits.usage import MAX_DAYS, MEMBER_CURSOR, Period, UsageReports
 from b2b_chat.product.errors import documents
 from b2b_chat.product.guards import READING_REFUSALS, signed_in
 from b2b_chat.product.identity.api_keys import Scope
@@ -36,13 +42,92 @@ class CreditRoutes(Controller):
         self,
         viewer: NamedDependency[Viewer],
         credit: NamedDependency[Credits],
-        cursor: Annotated[
-            str | None,
-            QueryParameter(
-                pattern="^[0-9]{1,18}$", description="Where the page starts: `next_cursor` of the page before."
-            ),
-        ] = None,
+        cursor: PositionCursor = None,
         limit: Limit = 50,
     ) -> Annotated[Page[LedgerEntry], named("LedgerEntryPage")]:
         """List the movements of the company's balance, newest first."""
         return await credit.list_entries(viewer, cursor=cursor, limit=limit)
+
+    @get("/ledger/export", operation_id="exportLedger", operation_class=ExportingOperation, responses=_REFUSALS)
+    async def export(
+        self,
+        viewer: NamedDependency[Viewer],
+        credit: NamedDependency[Credits],
+        first_day: Annotated[str | None, day_parameter("From this day of UTC on.")] = None,
+        last_day: Annotated[str | None, day_parameter("Up to and with this day of UTC.")] = None,
+        export_format: Annotated[ExportFormat, QueryParameter(name="format")] = ExportFormat.NDJSON,
+    ) -> Stream:
+        """Download the movements of the company's balance, all or those of some days, newest first."""
+        first, last = read_day("first_day", first_day), read_day("last_day", last_day)
+        span = Span(None if first is None else start_of(first), None if last is None else end_of(last))
+        return download(await credit.export(viewer, export_format, span), export_format, "ledger")
+
+
+async def provide_period(
+    days: Annotated[int, QueryParameter(ge=1, le=MAX_DAYS, description="How many days.")] = 30,
+    last_day: Annotated[str | None, day_parameter("The last of them, a day of UTC; today unless given.")] = None,
+) -> Period:
+    """Which days are asked about.
+
+    Raises:
+        InvalidRequest: The last day is none.
+    """
+    return Period(days, read_day("last_day", last_day))
+
+
+class CompanyUsageRoutes(Controller):
+    """What a company has used, for its admins."""
+
+    path = "/v1/company/usage"
+    tags = ("company",)
+    guards = (signed_in,)
+    opt = {"scope": Scope.ADMIN}  # noqa: RUF012 - as above
+    dependencies = {"period": Provide(provide_period)}  # noqa: RUF012 - as above
+
+    @get("/", operation_id="getCompanyUsage", responses=_REFUSALS)
+    async def by_day(
+        self,
+        viewer: NamedDependency[Viewer],
+        period: NamedDependency[Period],
+        usage: NamedDependency[UsageReports],
+        user_id: FromQuery[UUID | None] = None,
+    ) -> Usage:
+        """Tell what your company, or one person in it, has used on each day."""
+        return await usage.by_day(viewer, period, user_id=user_id)
+
+    @get("/members", operation_id="listMemberUsage", responses=_REFUSALS)
+    async def by_member(
+        self,
+        viewer: NamedDependency[Viewer],
+        period: NamedDependency[Period],
+        usage: NamedDependency[UsageReports],
+        cursor: Annotated[
+            str | None,
+            QueryParameter(
+                pattern=MEMBER_CURSOR, description="Where the page starts: `next_cursor` of the one before."
+            ),
+        ] = None,
+        limit: Limit = 50,
+    ) -> Annotated[Page[MemberUsage], named("MemberUsagePage")]:
+        """List what each person has used in your company, the most first."""
+        return await usage.by_member(viewer, period, cursor=cursor, limit=limit)
+
+
+class MyUsageRoutes(Controller):
+    """What you have used."""
+
+    path = "/v1/me/usage"
+    tags = ("me",)
+    guards = (signed_in,)
+    opt = {"scope": Scope.READ}  # noqa: RUF012 - as above
+    dependencies = {"period": Provide(provide_period)}  # noqa: RUF012 - as above
+
+    @get("/", operation_id="getMyUsage", responses=_REFUSALS)
+    async def mine(
+        self,
+        viewer: NamedDependency[Viewer],
+        period: NamedDependency[Period],
+        usage: NamedDependency[UsageReports],
+    ) -> Usage:
+        """Tell what you have used on each day in the company that you are acting in."""
+        return await usage.own_by_day(viewer, period)

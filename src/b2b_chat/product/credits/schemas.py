@@ -1,6 +1,6 @@
 """What the credits API takes and answers. Amounts are decimal strings, so that no client reads them as floats."""
 
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Literal
 from uuid import UUID
@@ -41,6 +41,36 @@ class LedgerEntry(Struct, frozen=True):
     corrects_position: int | None
     """The position of the entry that an adjustment corrects."""
     created_at: datetime
+
+
+class DayUsage(Struct, frozen=True):
+    """What was used on a day of UTC."""
+
+    day: date
+    answers: int
+    """That were paid for; what failed is not among them."""
+    charge_credits: Decimal
+
+
+class Usage(Struct, frozen=True):
+    """What was used in some days."""
+
+    first_day: date
+    last_day: date
+    answers: int
+    """In all of them."""
+    charge_credits: Decimal
+    days: list[DayUsage]
+    """Each of them, in order."""
+
+
+class MemberUsage(Struct, frozen=True):
+    """What a person has used in the company. It may be one who has left it."""
+
+    user_id: UUID
+    email: str
+    answers: int
+    charge_credits: Decimal
 
 
 class CreditsAdd(Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,23 +1,30 @@
 """A company's credits."""
 
+from collections.abc import AsyncGenerator
 from decimal import Decimal
 from typing import Final
 from uuid import UUID
 
+import structlog
 from msgspec import Struct
 
 from b2b_chat.kit.errors import InvalidRequest, Refusal
+from b2b_chat.kit.exports import ExportFormat
 from b2b_chat.kit.pages import Page
 from b2b_chat.product.audit.actions import Action
 from b2b_chat.product.audit.actors import Actor
 from b2b_chat.product.companies.service import CompanyNotFound
+from b2b_chat.product.credits.export import export_entries, export_head
 from b2b_chat.product.credits.models import AccountRow, EntryKind, LedgerEntryRow
-from b2b_chat.product.credits.repository import ExternalIdTaken
+from b2b_chat.product.credits.repository import ALL_TIME, ExternalIdTaken, Span
 from b2b_chat.product.credits.schemas import Balance, CreditsAdd, CreditsAdjust, LedgerEntry
 from b2b_chat.product.identity.viewer import Viewer
 from b2b_chat.product.transactions import Transaction, TransactionFactory
 
 MAX_BALANCE_CREDITS: Final = Decimal(10_000_000_000_000)
+_EXPORT_BATCH: Final = 500
+
+log = structlog.get_logger(__name__)
 
 
 class InsufficientCredits(Refusal):
@@ -143,13 +150,51 @@ class Credits:
         Raises:
             InvalidRequest: The cursor is not one that this list gave.
         """
-        if cursor is not None and not (cursor.isascii() and cursor.isdecimal() and len(cursor) < 19):  # noqa: PLR2004 - digits of a bigint
-            raise InvalidRequest("cursor: not one of this list.")
-        before = int(cursor) if cursor else None
         async with self._transaction() as tx:
-            rows = await tx.accounts.list_entries(viewer.company_id, before=before, limit=limit + 1)
-        more = len(rows) > limit
-        return Page([_entry(row) for row in rows[:limit]], str(rows[limit - 1].position) if more else None)
+            return await _page(tx, viewer.company_id, cursor, limit)
+
+    async def list_entries_of(self, company_id: UUID, *, cursor: str | None, limit: int) -> Page[LedgerEntry]:
+        """The ledger of any company, newest first, for operators.
+
+        Raises:
+            CompanyNotFound: There is no such company.
+            InvalidRequest: The cursor is not one that this list gave.
+        """
+        async with self._transaction() as tx:
+            if await tx.companies.find_with_account(company_id) is None:
+                raise CompanyNotFound
+            return await _page(tx, company_id, cursor, limit)
+
+    async def export(self, viewer: Viewer, form: ExportFormat, span: Span = ALL_TIME) -> AsyncGenerator[bytes, None]:
+        """The ledger of the viewer's company as text, newest first, piece by piece, however long it is."""
+        # Here, since nothing can be refused any more once the pieces are being sent.
+        return self._pieces(viewer.company_id, form, span)
+
+    async def _pieces(self, company_id: UUID, form: ExportFormat, span: Span) -> AsyncGenerator[bytes, None]:
+        """Each piece has a transaction of its own: none stays open while a slow reader takes it in."""
+        yield export_head(form)
+        before = None
+        while rows := await self._batch(company_id, span, before):
+            yield export_entries([_entry(row) for row in rows], form)
+            before = rows[-1].position
+
+    async def _batch(self, company_id: UUID, span: Span, before: int | None) -> list[LedgerEntryRow]:
+        try:
+            async with self._transaction() as tx:
+                return await tx.accounts.list_entries(company_id, before=before, limit=_EXPORT_BATCH, span=span)
+        except Exception as error:
+            # The status was sent long ago: all that can be done is to cut the answer, which a client notices.
+            log.exception("ledger_export_failed", exc_info=error)
+            raise
+
+
+async def _page(tx: Transaction, company_id: UUID, cursor: str | None, limit: int) -> Page[LedgerEntry]:
+    if cursor is not None and not (cursor.isascii() and cursor.isdecimal() and len(cursor) < 19):  # noqa: PLR2004 - digits of a bigint
+        raise InvalidRequest("cursor: not one of this list.")
+    before = int(cursor) if cursor else None
+    rows = await tx.accounts.list_entries(company_id, before=before, limit=limit + 1)
+    more = len(rows) > limit
+    return Page([_entry(row) for row in rows[:limit]], str(rows[limit - 1].position) if more else None)
 
 
 async def _enter(tx: Transaction, account: AccountRow, movement: Movement) -> LedgerEntryRow:

@@ -1,6 +1,6 @@
 """SQL of users, logins, sessions and API keys."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -66,6 +66,11 @@ class UserRepository:
     async def get(self, user_id: UUID) -> UserRow:
         """A user who is known to exist."""
         return (await self._session.scalars(select(UserRow).where(UserRow.id == user_id))).one()
+
+    async def list_addresses(self, user_ids: Collection[UUID]) -> dict[UUID, str]:
+        """The addresses of some users."""
+        rows = await self._session.execute(select(UserRow.id, UserRow.email).where(UserRow.id.in_(user_ids)))
+        return {row.id: row.email for row in rows}
 
     async def find_locked(self, user_id: UUID) -> UserRow | None:
         """A user, whom nobody else changes until the transaction ends."""

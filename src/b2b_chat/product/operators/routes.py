@@ -1,4 +1,4 @@
-"""`/admin/companies` and `/admin/users`, for the operators of this installation."""
+"""`/admin/companies`, `/admin/users` and `/admin/health`, for the operators of this installation."""
 
 from typing import Annotated
 from uuid import UUID
@@ -8,7 +8,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 
 from b2b_chat.kit.openapi import named
-from b2b_chat.kit.pages import IdCursor, Limit, Page
+from b2b_chat.kit.pages import IdCursor, Limit, Page, PositionCursor
 from b2b_chat.product.audit.actions import Action
 from b2b_chat.product.audit.actors import operator_of
 from b2b_chat.product.companies.schemas import Company, CompanyCreate, CompanyOverview
@@ -18,7 +18,8 @@ from b2b_chat.product.credits.service import BalanceOutOfRange, Credits, Externa
 from b2b_chat.product.errors import documents
 from b2b_chat.product.guards import CrossSiteRequest, operator_only
 from b2b_chat.product.identity.viewer import OperatorRequired, Unauthenticated, UserBlocked, Viewer
-from b2b_chat.product.operators.schemas import User
+from b2b_chat.product.operators.health import LiveHealth
+from b2b_chat.product.operators.schemas import InstallationHealth, User
 from b2b_chat.product.operators.service import UserNotFound, Users
 
 _TEXT = r"^[^\x00-\x1f\x7f]{1,254}\Z"
@@ -88,6 +89,21 @@ class OperatorCompanyRoutes(Controller):
     ) -> Company:
         """Let people act in a company again."""
         return await companies.unblock(operator_of(viewer), company_id)
+
+    @get(
+        "/{company_id:uuid}/ledger",
+        operation_id="listCompanyLedger",
+        responses=documents(*_READING, CompanyNotFound),
+    )
+    async def ledger(
+        self,
+        company_id: FromPath[UUID],
+        credit: NamedDependency[Credits],
+        cursor: PositionCursor = None,
+        limit: Limit = 50,
+    ) -> Annotated[Page[LedgerEntry], named("LedgerEntryPage")]:
+        """List the movements of a company's balance, newest first."""
+        return await credit.list_entries_of(company_id, cursor=cursor, limit=limit)
 
     @post(
         "/{company_id:uuid}/credits",
@@ -175,3 +191,16 @@ class OperatorUserRoutes(Controller):
     ) -> User:
         """Let a person sign in again, and the keys be used."""
         return await users.unblock(operator_of(viewer), user_id)
+
+
+class OperatorHealthRoutes(Controller):
+    """How the installation is."""
+
+    path = "/admin/health"
+    tags = ("operators",)
+    guards = (operator_only,)
+
+    @get("/", operation_id="getInstallationHealth", responses=documents(*_READING))
+    async def health(self, live_health: NamedDependency[LiveHealth]) -> InstallationHealth:
+        """Look at both services now: what product_api needs, and what the gateway says to a signed ping."""
+        return await live_health.look()

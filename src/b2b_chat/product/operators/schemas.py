@@ -1,6 +1,7 @@
 """What the operators' API takes and answers."""
 
 from datetime import datetime
+from typing import Literal
 from uuid import UUID
 
 from msgspec import Struct
@@ -35,3 +36,40 @@ class NewOperator(Struct, frozen=True):
     user_id: UUID
     key: str
     """It is shown this once and cannot be seen again."""
+
+
+class PartHealth(Struct, frozen=True):
+    """One of the things that product_api needs."""
+
+    name: str
+    problem: str | None
+    """What is missing of it, by its closest name; None where it is ready."""
+
+
+class ProductHealth(Struct, frozen=True):
+    """product_api, as the process sees itself that answers."""
+
+    version: str
+    is_ready: bool
+    parts: list[PartHealth]
+
+
+class GatewayHealth(Struct, frozen=True):
+    """gateway_api, as its answer to a signed ping tells it."""
+
+    status: Literal["ready", "refused", "unreachable"]
+    code: str | None
+    """The gateway's word for why it refuses our ping."""
+    version: str | None
+    model: str | None
+    clock_skew_seconds: int | None
+    """How far its clock is ahead of ours, to a second; known of a gateway that answers, be it a refusal."""
+    answered_in_seconds: float | None
+
+
+class InstallationHealth(Struct, frozen=True):
+    """Both services, now."""
+
+    at: datetime
+    product: ProductHealth
+    gateway: GatewayHealth

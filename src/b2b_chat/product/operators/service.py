@@ -1,6 +1,6 @@
 """Operators, and what they do to users; companies and credits have services of their own."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -116,6 +116,11 @@ class Users:
         """
         async with self._transaction() as tx:
             return await _user(tx, user_id)
+
+    async def addresses(self, user_ids: Collection[UUID]) -> dict[UUID, str]:
+        """The mail addresses of some people."""
+        async with self._transaction() as tx:
+            return await tx.users.list_addresses(user_ids)
 
     async def find_id(self, email: str) -> UUID:
         """The id of the user with this address.

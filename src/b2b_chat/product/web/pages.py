@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from decimal import Decimal
 from importlib.resources import files
 from typing import Any, Final
@@ -42,21 +43,29 @@ def _credits(amount: Decimal | None) -> str:
     return "" if amount is None else f"{amount.normalize():f}"
 
 
+def _moment(at: datetime) -> str:
+    """A time until a script of the page puts it in the reader's own words."""
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
 _templates: Final = Environment(
     loader=PackageLoader(__package__), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
 )
 _templates.filters["markdown"] = markdown.render
 _templates.filters["credits"] = _credits
+_templates.filters["moment"] = _moment
 _templates.globals["assets"] = f"/assets/{ASSETS_VERSION}"
 
 
-def page(name: str, language: Language, **context: Any) -> Response[bytes]:
+def page(
+    name: str, language: Language, *, vocabulary: Mapping[Language, Mapping[str, str]] = WORDS, **context: Any
+) -> Response[bytes]:
     """A page or a part of one, in a language."""
-    words = WORDS[language]
+    words = vocabulary[language]
     body = _templates.get_template(f"{name}.html").render(
         language=language, words=words, script_words=_for_scripts(words), **context
     )
-    return Response(body.encode(), headers=PAGE_HEADERS, media_type="text/html; charset=utf-8")
+    return Response(body.encode(), headers=PAGE_HEADERS, media_type="text/html")
 
 
 def _for_scripts(words: Mapping[str, str]) -> str:
@@ -73,4 +82,4 @@ def asset(version: str, name: str) -> Response[bytes]:
     if version != ASSETS_VERSION or name not in _ASSETS:
         raise AssetNotFound
     media_type = _MEDIA_TYPES[name.rpartition(".")[2]]
-    return Response(_ASSETS[name], headers=_ASSET_HEADERS, media_type=f"{media_type}; charset=utf-8")
+    return Response(_ASSETS[name], headers=_ASSET_HEADERS, media_type=media_type)

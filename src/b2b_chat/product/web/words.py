@@ -15,6 +15,11 @@ _FOLDER: Final = files(__package__) / "words"
 WORDS: Final[Mapping[Language, Mapping[str, str]]] = {
     language: json.loads((_FOLDER / f"{language}.json").read_bytes()) for language in ("ru", "en")
 }
+CONSOLE_WORDS: Final[Mapping[Language, Mapping[str, str]]] = {
+    language: {**WORDS[language], **json.loads((_FOLDER / f"console.{language}.json").read_bytes())}
+    for language in WORDS
+}
+"""What the pages for admins and operators say; the chat's page need not carry it."""
 
 
 def language_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Language:

@@ -17,9 +17,10 @@ import pytest
 import pytest_asyncio
 from sqlalchemy.exc import ProgrammingError
 
+from b2b_chat.kit.exports import ExportFormat
 from b2b_chat.product.audit.actions import Action
 from b2b_chat.product.audit.actors import Actor, command_line_actor
-from b2b_chat.product.audit.export import CSV_COLUMNS, ExportFormat, export_head
+from b2b_chat.product.audit.export import CSV_COLUMNS, export_head
 from b2b_chat.product.audit.repository import AuditFilter
 from b2b_chat.product.audit.service import Audit
 from b2b_chat.product.transactions import transaction_factory

@@ -223,3 +223,16 @@ async def test_a_body_that_is_no_movement_is_refused(
 async def test_a_company_that_is_not_there_gets_nothing(http: httpx.AsyncClient) -> None:
     assert error_of(await add(http, uuid4(), "1", f"x-{uuid4()}")) == (404, "company_not_found")
     assert error_of(await adjust(http, uuid4(), "1", f"x-{uuid4()}")) == (404, "company_not_found")
+
+
+async def test_the_ledger_of_a_company_is_shown_by_pages(world: World, http: httpx.AsyncClient) -> None:
+    person = await world.person(balance="5")
+    await add(http, person.company_id, "1", f"invoice-{uuid4()}")
+    await world.person(balance="7")  # of another company
+    path = f"/admin/companies/{person.company_id}/ledger"
+    first = (await http.get(path, params={"limit": 1})).json()
+    assert [(item["position"], item["amount_credits"]) for item in first["items"]] == [(2, "1.000000")]
+    rest = (await http.get(path, params={"cursor": first["next_cursor"]})).json()
+    assert [(item["position"], item["amount_credits"]) for item in rest["items"]] == [(1, "5.000000")]
+    assert rest["next_cursor"] is None
+    assert error_of(await http.get(f"/admin/companies/{uuid4()}/ledger")) == (404, "company_not_found")

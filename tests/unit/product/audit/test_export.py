@@ -3,8 +3,9 @@ from uuid import UUID
 
 import pytest
 
+from b2b_chat.kit.exports import ExportFormat
 from b2b_chat.product.audit.actions import Action
-from b2b_chat.product.audit.export import CSV_COLUMNS, ExportFormat, export_head, export_records
+from b2b_chat.product.audit.export import CSV_COLUMNS, export_head, export_records
 from b2b_chat.product.audit.schemas import AuditActor, AuditRecord
 
 

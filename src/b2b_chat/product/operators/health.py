@@ -1,0 +1,57 @@
+"""How both services are, for an operator who is looking."""
+
+import asyncio
+import time
+from importlib.metadata import version
+
+from b2b_chat.kit.checkup import seconds_ahead_of
+from b2b_chat.kit.clock import Clock, utc_now
+from b2b_chat.kit.health import Readiness
+from b2b_chat.product.gateway_client import AnswerFailed, GatewayClient, PingRefused
+from b2b_chat.product.operators.schemas import GatewayHealth, InstallationHealth, PartHealth, ProductHealth
+
+_HALF_A_SECOND = 0.5
+"""A clock that tells whole seconds is, on average, so far ahead of what it tells."""
+
+
+class LiveHealth:
+    """Looks at both services.
+
+    Args:
+        readiness: What this process needs.
+        gateway: How it calls the gateway.
+        timeout_seconds: How long the gateway may take to answer.
+    """
+
+    def __init__(
+        self, readiness: Readiness, gateway: GatewayClient, timeout_seconds: float, *, clock: Clock = utc_now
+    ) -> None:
+        self._readiness = readiness
+        self._gateway = gateway
+        self._timeout_seconds = timeout_seconds
+        self._clock = clock
+
+    async def look(self) -> InstallationHealth:
+        """Both services as they are now."""
+        product, gateway = await asyncio.gather(self._look_at_product(), self._look_at_gateway())
+        return InstallationHealth(self._clock(), product, gateway)
+
+    async def _look_at_product(self) -> ProductHealth:
+        parts = [PartHealth(name, problem) for name, problem in (await self._readiness.look()).items()]
+        return ProductHealth(version("b2b-chat"), all(part.problem is None for part in parts), parts)
+
+    async def _look_at_gateway(self) -> GatewayHealth:
+        began, now = time.monotonic(), self._clock()
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                ping = await self._gateway.ping()
+        except PingRefused as refused:
+            behind = seconds_ahead_of(refused.date, self._clock())
+            skew = None if behind is None else round(_HALF_A_SECOND - behind)
+            return GatewayHealth("refused", refused.code, None, None, skew, time.monotonic() - began)
+        except (AnswerFailed, TimeoutError):
+            return GatewayHealth("unreachable", None, None, None, None, None)
+        took_seconds = time.monotonic() - began
+        asked_at = now.timestamp() + took_seconds / 2
+        skew = round(ping.server_time + _HALF_A_SECOND - asked_at)
+        return GatewayHealth("ready", None, ping.version, ping.model, skew, took_seconds)

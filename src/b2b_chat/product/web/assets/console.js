@@ -1,0 +1,162 @@
+// The pages for admins and operators: forms that call the API, files, times in the reader's words, what is asked again.
+import { codeOf, element, elements, say, sendJson, words } from "./page.js";
+
+const SAID = "said"; // what was done, for the page that is loaded after it
+const REFRESH_MS = 5000;
+
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (form.method === "dialog") return;
+  event.preventDefault();
+  if ("find" in form.dataset) return go(location.pathname, form);
+  if ("download" in form.dataset) return go(form.dataset.download, form);
+  change(form);
+});
+
+document.addEventListener("click", (event) => {
+  const copy = event.target.closest("[data-copy-from]");
+  if (copy) copyFrom(element(copy.dataset.copyFrom), copy.closest("dialog").querySelector("[data-copied]"));
+});
+
+function go(path, form) {
+  const query = new URLSearchParams([...new FormData(form)].filter(([, value]) => value !== ""));
+  location.assign(`${path}?${query}`);
+}
+
+async function change(form) {
+  const button = form.querySelector("button");
+  if (button.disabled || !isWhole(form)) return;
+  if (form.dataset.confirm && !(await confirmed(form.dataset.confirm, button.textContent))) return;
+  button.disabled = true;
+  fail(form, "");
+  say("");
+  try {
+    const { method, path } = form.dataset;
+    const answer = await sendJson(method, path, method === "DELETE" ? undefined : bodyOf(form));
+    if (!answer.ok) return fail(form, await reasonOf(answer));
+    const made = answer.status === 204 ? {} : await answer.json();
+    if (form.dataset.reveal) return reveal(element(form.dataset.reveal), made);
+    sessionStorage.setItem(SAID, form.dataset.said ?? "");
+    if (form.dataset.next) location.assign(form.dataset.next.replace("{id}", made.id));
+    else location.reload();
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error; // a TypeError is how fetch says that the network failed
+    fail(form, words.no_connection);
+  } finally {
+    button.disabled = false;
+  }
+}
+
+// Browsers have no way to say that one of some boxes must be ticked.
+function isWhole(form) {
+  const some = form.querySelector("[data-some]");
+  if (!some || some.querySelector(":checked")) return true;
+  fail(form, some.dataset.some);
+  some.querySelector("input").focus();
+  return false;
+}
+
+function bodyOf(form) {
+  const body = {};
+  for (const field of form.elements) {
+    if (!field.name) continue;
+    if (field.type === "checkbox") body[field.name] = [...(body[field.name] ?? []), ...(field.checked ? [field.value] : [])];
+    else if (field.value.trim() !== "") body[field.name] = "number" in field.dataset ? Number(field.value) : field.value.trim();
+  }
+  return Object.keys(body).length ? body : undefined;
+}
+
+async function reasonOf(answer) {
+  const said = words[await codeOf(answer)] ?? words.unknown;
+  return said.replace("{seconds}", answer.headers.get("Retry-After") ?? "");
+}
+
+// Why it did not work, beside the form, where a screen reader tells it too.
+function fail(form, text) {
+  let failure = form.querySelector(".failure");
+  if (!failure) {
+    failure = document.createElement("p");
+    failure.className = "failure";
+    failure.setAttribute("role", "alert");
+    form.append(failure);
+  }
+  failure.textContent = text;
+}
+
+function confirmed(question, label) {
+  const dialog = element("confirm");
+  element("confirm-text").textContent = `${question}${/[?？.]$/.test(question) ? "" : "?"}`;
+  dialog.querySelector("[value=yes]").textContent = label;
+  dialog.returnValue = "";
+  dialog.showModal();
+  return new Promise((resolve) =>
+    dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true }),
+  );
+}
+
+// What is shown this once; closing it shows the page with what has changed.
+function reveal(dialog, made) {
+  for (const field of dialog.querySelectorAll("[data-revealed]")) field.value = made[field.dataset.revealed];
+  dialog.addEventListener("close", () => location.reload(), { once: true });
+  dialog.showModal();
+  dialog.querySelector("[data-revealed]").select();
+}
+
+async function copyFrom(field, status) {
+  field.select();
+  try {
+    await navigator.clipboard.writeText(field.value);
+    status.textContent = words.copied_key;
+  } catch {
+    status.textContent = words.copy_by_hand; // a page without TLS has no clipboard
+  }
+}
+
+const language = document.documentElement.lang;
+const formats = {
+  day: new Intl.DateTimeFormat(language, { dateStyle: "medium", timeZone: "UTC" }),
+  seconds: new Intl.DateTimeFormat(language, { timeStyle: "medium" }),
+  moment: new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" }),
+};
+
+function tellTimes(part) {
+  for (const time of part.querySelectorAll("time")) {
+    const format = "day" in time.dataset ? formats.day : "seconds" in time.dataset ? formats.seconds : formats.moment;
+    time.textContent = format.format(new Date(time.dateTime));
+  }
+}
+
+// Asked again while somebody looks. Only a change is told: a screen reader need not read the same again and again.
+async function keepFresh(place) {
+  let told = summaryOf(place);
+  say(told);
+  for (;;) {
+    await new Promise((resolve) => setTimeout(resolve, REFRESH_MS));
+    if (document.hidden) continue;
+    try {
+      const answer = await fetch(place.dataset.refresh);
+      if (!answer.ok) {
+        say((told = await reasonOf(answer)));
+        continue;
+      }
+      const part = elements(await answer.text());
+      tellTimes(part);
+      place.replaceChildren(part);
+      if (summaryOf(place) !== told) say((told = summaryOf(place)));
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error;
+      say((told = words.no_connection));
+    }
+  }
+}
+
+function summaryOf(place) {
+  return place.querySelector("[data-summary]").dataset.summary;
+}
+
+tellTimes(document);
+const said = sessionStorage.getItem(SAID);
+sessionStorage.removeItem(SAID);
+if (said) setTimeout(() => say(said)); // later than the page itself, so that it is read out as something new
+const fresh = document.querySelector("[data-refresh]");
+if (fresh) keepFresh(fresh);

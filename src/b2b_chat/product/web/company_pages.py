@@ -1,0 +1,202 @@
+"""`/company`: a company in its people's browsers. Everything is changed by the API, which the pages' scripts call."""
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+from litestar import Controller, Response, get
+from litestar.di import NamedDependency, Provide
+from litestar.params import FromQuery, QueryParameter
+from msgspec.structs import replace
+
+from b2b_chat.kit.days import days_before, end_of, read_day, start_of
+from b2b_chat.kit.pages import IdCursor, PositionCursor
+from b2b_chat.product.audit.actions import Action
+from b2b_chat.product.audit.repository import AuditFilter
+from b2b_chat.product.audit.schemas import AuditRecord
+from b2b_chat.product.audit.service import Audit
+from b2b_chat.product.companies.ceiling import roles_up_to
+from b2b_chat.product.companies.invites import Invites
+from b2b_chat.product.companies.keys import CompanyKeys
+from b2b_chat.product.companies.members import Members
+from b2b_chat.product.credits.routes import provide_period
+from b2b_chat.product.credits.service import Credits
+from b2b_chat.product.credits.usage import MEMBER_CURSOR, Period, UsageReports
+from b2b_chat.product.guards import by_session
+from b2b_chat.product.identity.api_keys import Scope
+from b2b_chat.product.identity.sessions import Sessions
+from b2b_chat.product.identity.viewer import Viewer
+from b2b_chat.product.web.changes import changes_of
+from b2b_chat.product.web.chart import columns_of, share_of
+from b2b_chat.product.web.console import PAGE_SIZE, REFUSED_AS_PAGES, Frame, by_text, provide_frame
+
+AUDIT_PARTS: Final[Mapping[str, Any]] = {"actions": list(Action), "changes_of": changes_of}
+"""What the pages with the audit log show it by."""
+PERIODS_DAYS: Final = (7, 30, 90)
+
+
+async def provide_wanted(
+    action: FromQuery[Action | None] = None,
+    user_id: FromQuery[UUID | None] = None,
+    target: Annotated[str | None, QueryParameter(pattern=r"^[!-~]{1,200}\Z")] = None,
+    first_day: FromQuery[str | None] = None,
+    last_day: FromQuery[str | None] = None,
+) -> AuditFilter:
+    """Which records of the audit log are wanted, by the query; days are of UTC.
+
+    Raises:
+        InvalidRequest: A day is none.
+    """
+    first, last = read_day("first_day", first_day), read_day("last_day", last_day)
+    return AuditFilter(
+        user_id=user_id,
+        action=action,
+        target=target,
+        since=None if first is None else start_of(first),
+        until=None if last is None else end_of(last),
+    )
+
+
+class CompanyPages(Controller):
+    """The company that the viewer is acting in."""
+
+    path = "/company"
+    include_in_schema = False
+    guards = (by_session,)
+    dependencies = {"frame": Provide(provide_frame)}  # noqa: RUF012 - Litestar reads it, nobody writes it
+    exception_handlers = REFUSED_AS_PAGES
+
+    @get("/")
+    async def overview_page(
+        self, viewer: NamedDependency[Viewer], frame: NamedDependency[Frame], credit: NamedDependency[Credits]
+    ) -> Response[bytes]:
+        """Where the viewer belongs, and what his company has."""
+        balance = await credit.balance(viewer) if frame.may(Scope.READ) else None
+        obstacle = viewer.obstacle.code if viewer.obstacle else None
+        return frame.page("company/overview", balance=balance, obstacle=obstacle)
+
+    @get("/members", opt={"scope": Scope.ADMIN})
+    async def members_page(
+        self,
+        viewer: NamedDependency[Viewer],
+        frame: NamedDependency[Frame],
+        members: NamedDependency[Members],
+        cursor: IdCursor = None,
+    ) -> Response[bytes]:
+        """The members, and what may be done to them."""
+        listed = await members.list_members(viewer, cursor=cursor, limit=PAGE_SIZE)
+        return frame.page("company/members", listed=listed, roles=_roles(viewer))
+
+    @get("/invites", opt={"scope": Scope.ADMIN})
+    async def invites_page(
+        self,
+        viewer: NamedDependency[Viewer],
+        frame: NamedDependency[Frame],
+        invites: NamedDependency[Invites],
+        members: NamedDependency[Members],
+        cursor: IdCursor = None,
+    ) -> Response[bytes]:
+        """Who was asked into the company."""
+        listed = await invites.list_invites(viewer, cursor=cursor, limit=PAGE_SIZE)
+        addresses = by_text(await members.addresses(viewer, {invite.invited_by for invite in listed.items}))
+        return frame.page("company/invites", listed=listed, roles=_roles(viewer), addresses=addresses)
+
+    @get("/keys", opt={"scope": Scope.ADMIN})
+    async def keys_page(
+        self,
+        viewer: NamedDependency[Viewer],
+        frame: NamedDependency[Frame],
+        company_keys: NamedDependency[CompanyKeys],
+        members: NamedDependency[Members],
+        cursor: IdCursor = None,
+    ) -> Response[bytes]:
+        """The API keys."""
+        listed = await company_keys.list_keys(viewer, cursor=cursor, limit=PAGE_SIZE)
+        addresses = by_text(await members.addresses(viewer, {key.user_id for key in listed.items}))
+        return frame.page("company/keys", listed=listed, scopes=list(Scope), addresses=addresses)
+
+    @get("/usage", opt={"scope": Scope.READ}, dependencies={"period": Provide(provide_period)})
+    async def usage_page(
+        self,
+        viewer: NamedDependency[Viewer],
+        frame: NamedDependency[Frame],
+        usage: NamedDependency[UsageReports],
+        members: NamedDependency[Members],
+        period: NamedDependency[Period],
+        user_id: FromQuery[UUID | None] = None,
+        cursor: Annotated[str | None, QueryParameter(pattern=MEMBER_CURSOR)] = None,
+    ) -> Response[bytes]:
+        """What was used: by the whole company and its members for an admin, by himself for a member."""
+        people = None
+        addresses: dict[str, str] = {}
+        if frame.may(Scope.ADMIN):
+            used = await usage.by_day(viewer, period, user_id=user_id)
+            if user_id is None:
+                people = await usage.by_member(viewer, period, cursor=cursor, limit=PAGE_SIZE)
+            else:
+                addresses = by_text(await members.addresses(viewer, {user_id}))
+        else:
+            user_id = viewer.user_id
+            used = await usage.own_by_day(viewer, period)
+        return frame.page(
+            "company/usage",
+            used=used,
+            chart=columns_of([day.charge_credits for day in used.days]),
+            share_of=share_of,
+            people=people,
+            user_id=user_id,
+            addresses=addresses,
+            days=period.days,
+            earlier_day=days_before(used.first_day, 1),
+            periods=PERIODS_DAYS,
+        )
+
+    @get("/ledger", opt={"scope": Scope.READ})
+    async def ledger_page(
+        self,
+        viewer: NamedDependency[Viewer],
+        frame: NamedDependency[Frame],
+        credit: NamedDependency[Credits],
+        cursor: PositionCursor = None,
+    ) -> Response[bytes]:
+        """The movements of the balance, and the files of them."""
+        listed = await credit.list_entries(viewer, cursor=cursor, limit=PAGE_SIZE)
+        return frame.page("company/ledger", listed=listed, balance=await credit.balance(viewer))
+
+    @get("/audit", opt={"scope": Scope.ADMIN}, dependencies={"wanted": Provide(provide_wanted)})
+    async def audit_page(
+        self,
+        viewer: NamedDependency[Viewer],
+        frame: NamedDependency[Frame],
+        audit: NamedDependency[Audit],
+        members: NamedDependency[Members],
+        wanted: NamedDependency[AuditFilter],
+        cursor: IdCursor = None,
+    ) -> Response[bytes]:
+        """What was done with an admin's right."""
+        wanted = replace(wanted, company_id=viewer.company_id)
+        listed = await audit.search(wanted, cursor=cursor, limit=PAGE_SIZE)
+        addresses = by_text(await members.addresses(viewer, people_in(listed.items)))
+        return frame.page("company/audit", listed=listed, wanted=wanted, addresses=addresses, **AUDIT_PARTS)
+
+    @get("/sessions")
+    async def sessions_page(
+        self, viewer: NamedDependency[Viewer], frame: NamedDependency[Frame], sessions: NamedDependency[Sessions]
+    ) -> Response[bytes]:
+        """Where the viewer is signed in."""
+        return frame.page("company/sessions", listed=await sessions.list_sessions(viewer))
+
+
+def people_in(records: Iterable[AuditRecord]) -> set[UUID]:
+    """Those who acted in some records, and those to whom it was done."""
+    found = set[UUID]()
+    for record in records:
+        if record.actor.user_id is not None:
+            found.add(record.actor.user_id)
+        found |= {UUID(value) for name, value in record.targets.items() if name.endswith("user_id")}
+    return found
+
+
+def _roles(viewer: Viewer) -> tuple[Any, ...]:
+    """The roles that the viewer may give."""
+    return () if viewer.role is None else roles_up_to(viewer.role)

@@ -1,0 +1,76 @@
+"""How both services are, as an operator is told."""
+
+import time
+from typing import Any
+
+import pytest
+
+from b2b_chat.contract.schemas import MODEL_GPT_5_2
+from b2b_chat.gateway.app import create_app
+from b2b_chat.kit.settings import Secret
+from support.fake_gateway import FakeGateway, refusing, sending
+from support.gateway import gateway_settings
+from support.product import SHARED_SECRET, error_of, served_product
+from support.serving import serve
+from support.sessions import add_operator, add_session, http_client
+from support.world import World
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+async def health(world: World, url: str) -> dict[str, Any]:
+    operator_id, _ = await add_operator(world)
+    async with http_client(url, session=await add_session(world, operator_id)) as browser:
+        answer = await browser.get("/admin/health")
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+async def test_both_are_well(world: World, database_url: str) -> None:
+    settings = gateway_settings(gateway_shared_secret=Secret(SHARED_SECRET))
+    async with serve(create_app(settings)) as gateway_url, served_product(database_url, gateway_url) as url:
+        found = await health(world, url)
+    assert found["product"]["is_ready"]
+    assert found["product"]["parts"] == [
+        {"name": name, "problem": None} for name in ("draining", "database", "gateway")
+    ]
+    gateway = found["gateway"]
+    assert (gateway["status"], gateway["code"], gateway["model"]) == ("ready", None, MODEL_GPT_5_2)
+    assert gateway["version"] == found["product"]["version"]
+    assert abs(gateway["clock_skew_seconds"]) <= 1
+    assert gateway["answered_in_seconds"] > 0
+
+
+async def test_a_wrong_secret_is_named(world: World, database_url: str) -> None:
+    settings = gateway_settings(gateway_shared_secret=Secret("another-secret-Qm7uW2xR9tLz4KpB8"))
+    async with serve(create_app(settings)) as gateway_url, served_product(database_url, gateway_url) as url:
+        found = await health(world, url)
+    assert (found["gateway"]["status"], found["gateway"]["code"]) == ("refused", "invalid_signature")
+    assert abs(found["gateway"]["clock_skew_seconds"]) <= 1
+    assert {"name": "gateway", "problem": "gateway_secret"} in found["product"]["parts"]
+    assert not found["product"]["is_ready"]
+
+
+async def test_a_clock_that_is_wrong_is_measured(world: World, product_url: str, gateway: FakeGateway) -> None:
+    late = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() + 3600))
+    gateway.reply = refusing("stale_timestamp", f"Date: {late}")
+    found = (await health(world, product_url))["gateway"]
+    assert (found["status"], found["code"]) == ("refused", "stale_timestamp")
+    assert abs(found["clock_skew_seconds"] - 3600) <= 2
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"], ids=["none", "nonsense"])
+async def test_what_is_no_gateway_is_not_reached(
+    world: World, product_url: str, gateway: FakeGateway, answer: bytes
+) -> None:
+    gateway.reply = sending(answer)
+    found = (await health(world, product_url))["gateway"]
+    assert found["status"] == "unreachable"
+    assert found["version"] is None
+
+
+async def test_it_is_for_operators(world: World, product_url: str) -> None:
+    owner = await world.person(role="owner")
+    async with http_client(product_url, key=owner.api_key) as http:
+        assert error_of(await http.get("/admin/health")) == (403, "operator_required")
