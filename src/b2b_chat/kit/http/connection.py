@@ -292,8 +292,10 @@ class Response:
     async def gather(self, seconds: float) -> None:
         """Let the kernel keep what comes for so long: bytes that are read together cost about as much as one."""
         self._connection.pause()
-        await asyncio.sleep(seconds)
-        self._connection.resume()
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            self._connection.resume()
 
     def close(self) -> None:
         """Say that nobody needs it any more."""
