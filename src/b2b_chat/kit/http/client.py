@@ -5,6 +5,7 @@ import base64
 import socket
 import ssl
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -119,20 +120,9 @@ class HttpClient:
             async with asyncio.timeout(self._connect_seconds):
                 via = self._proxy or self._place
                 opened = await _connect(via.hostname or "", via.port or _PORTS[via.scheme])
-                try:
-                    if self._proxy is not None and self._tls is not None:
-                        await _tunnel(opened, _authority(self._host, self._port), self._proxy)
-                    connection = Connection()
-                    await asyncio.get_running_loop().create_connection(
-                        lambda: connection.protocol,
-                        sock=opened,
-                        ssl=self._tls,
-                        server_hostname=self._host if self._tls else None,
-                    )
-                except BaseException:
-                    opened.close()
-                    raise
-                return connection
+                if self._proxy is not None and self._tls is not None:
+                    await _tunnel(opened, _authority(self._host, self._port), self._proxy)
+                return await _connection_on(opened, self._tls, self._host)
         except TimeoutError as error:
             raise ConnectTimeout from error
         except (OSError, UnicodeError) as error:  # UnicodeError: the name cannot be one
@@ -151,23 +141,50 @@ async def _connect(host: str, port: int) -> socket.socket:
     return opened
 
 
+async def _connection_on(opened: socket.socket, tls: ssl.SSLContext | None, host: str) -> Connection:
+    """A connection on a socket, which is its own from now on."""
+    connection = Connection()
+    try:
+        await asyncio.get_running_loop().create_connection(
+            lambda: connection.protocol, sock=opened, ssl=tls, server_hostname=host if tls else None
+        )
+    except BaseException:
+        # Closed here, its number would be another's while the loop still has it; at its end the loop lets go of it,
+        # also where it has not begun to shake hands yet.
+        with suppress(OSError):
+            opened.shutdown(socket.SHUT_RDWR)
+        raise
+    return connection
+
+
 async def _tunnel(opened: socket.socket, place: str, proxy: SplitResult) -> None:
-    """Ask a proxy to pass on whatever comes.
+    """Ask a proxy to pass on whatever comes; where it does not, the socket is closed.
 
     Raises:
         OSError: It does not.
     """
-    loop = asyncio.get_running_loop()
     head = _lines({"Host": place, **_credentials(proxy)})
-    await loop.sock_sendall(opened, f"CONNECT {place} HTTP/1.1\r\n{head}\r\n".encode("latin-1"))
-    answer = b""
-    while not answer.endswith(b"\r\n\r\n"):
-        received = await loop.sock_recv(opened, 1)  # what follows the head is not ours to read
-        answer += received
-        if not received or len(answer) > _MAX_PROXY_HEAD_BYTES:
-            raise ConnectionError("the proxy gave no answer")
+    request = f"CONNECT {place} HTTP/1.1\r\n{head}\r\n".encode("latin-1")
+    try:
+        await asyncio.get_running_loop().sock_sendall(opened, request)
+        answer = await _head(opened)
+    except BaseException:
+        opened.close()
+        raise
     if not answer.startswith((b"HTTP/1.1 2", b"HTTP/1.0 2")):
+        opened.close()
         raise ConnectionError("the proxy refuses to connect")
+
+
+async def _head(opened: socket.socket) -> bytes:
+    """What a proxy answers, up to where the other end's bytes begin."""
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        received = await asyncio.get_running_loop().sock_recv(opened, 1)
+        head += received
+        if not received or len(head) > _MAX_PROXY_HEAD_BYTES:
+            raise ConnectionError("the proxy gave no answer")
+    return head
 
 
 def _proxy_at(url: str) -> SplitResult:

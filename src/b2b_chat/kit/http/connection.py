@@ -319,7 +319,8 @@ class Response:
 
     def cut(self, *, by_error: bool) -> None:
         """The connection has ended."""
-        # RFC 9112, section 6.3: a body without a length ends with its connection.
+        # RFC 9112, section 6.3: a body without a length ends with its connection. Over TLS the event loops do not tell
+        # whether the other end said goodbye, so that who relies on such a body must know its end by itself.
         is_unmeasured = not self.headers.keys() & {"content-length", "transfer-encoding"}
         if self.status and is_unmeasured and not by_error and self._error is None:
             self.is_complete = True
