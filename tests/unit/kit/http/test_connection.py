@@ -562,6 +562,18 @@ class TestFlow:
                 assert await response.read() == b"abc"
             assert line.connection.is_usable
 
+    async def test_gathering_while_the_other_end_waits_lets_more_come(self) -> None:
+        async with connected() as line:
+            head = OK + b"Content-Length: %d\r\n\r\n" % MORE_THAN_IS_READ_AHEAD
+            with await line.ask_and_get(head) as response:
+                sending = asyncio.create_task(line.sends(b"x" * MORE_THAN_IS_READ_AHEAD))
+                await becomes(lambda: line.connection._is_paused)
+                await response.gather(0.01)
+                assert not line.connection._is_paused
+                assert len(await read_all(response)) == MORE_THAN_IS_READ_AHEAD
+                await sending
+            assert line.connection.is_usable
+
     async def test_gathering_that_is_cancelled_hinders_nobody(self) -> None:
         async with connected() as line:
             with await line.ask_and_get(CHUNKED) as response:
