@@ -78,11 +78,12 @@ async def connected() -> AsyncIterator[Line]:
     ours.setblocking(False)  # noqa: FBT003 - its only argument
     other.setblocking(False)  # noqa: FBT003 - as above
     line = Line(other)
-    with other:
-        await asyncio.get_running_loop().create_unix_connection(lambda: line.connection.protocol, sock=ours)
-        yield line
-        line.connection.close()
-        await turn()
+    async with asyncio.timeout(2 * WAIT_SECONDS):  # nothing here may wait for ever
+        with other:
+            await asyncio.get_running_loop().create_unix_connection(lambda: line.connection.protocol, sock=ours)
+            yield line
+            line.connection.close()
+            await turn()
 
 
 async def read_all(response: Response) -> bytes:
