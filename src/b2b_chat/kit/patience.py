@@ -38,6 +38,7 @@ class Patience:
         """Whether the block does something else than wait for signs of life."""
 
     def __enter__(self) -> Self:
+        self._cancelled_before = self._working.cancelling()
         self._timer = self._loop.call_at(self._next[0], self._look)
         return self
 
@@ -45,7 +46,9 @@ class Patience:
         self, kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
         self._timer.cancel()
-        if kind is asyncio.CancelledError and self._has_ended and not self._working.uncancel():
+        # However the block ended, its cancellation is taken back; it stays one if somebody else wants it too.
+        is_ours = self._has_ended and self._working.uncancel() <= self._cancelled_before
+        if is_ours and kind is asyncio.CancelledError:
             raise OutOfPatience(self._next[1]) from None
 
     def lasts(self, seconds: float, code: str) -> None:

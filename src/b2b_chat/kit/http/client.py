@@ -5,6 +5,7 @@ import base64
 import socket
 import ssl
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -18,7 +19,6 @@ _MAX_IDLE_SECONDS: Final = 15
 _NEXT_ADDRESS_SECONDS: Final = 0.25
 """RFC 8305, section 8: when another address of the place is tried beside the first."""
 _MAX_PROXY_HEAD_BYTES: Final = 16_384
-_OK: Final = b" 200 "
 _PORTS: Final = {"http": 80, "https": 443}
 
 
@@ -32,6 +32,9 @@ class HttpClient:
         connect_seconds: Longest wait for a new one, TLS included.
         tls: For `https`; None makes one of the system's certificates.
         proxy: The URL of an HTTP proxy on the way.
+
+    Raises:
+        ValueError: The proxy wants to be spoken to otherwise than in plain HTTP.
     """
 
     def __init__(
@@ -49,7 +52,7 @@ class HttpClient:
         self._port = self._place.port or _PORTS[self._place.scheme]
         is_tls = self._place.scheme == "https"
         self._tls = (tls or ssl.create_default_context()) if is_tls else None
-        self._proxy = None if proxy is None else urlsplit(proxy)
+        self._proxy = None if proxy is None else _proxy_at(proxy)
         is_forwarded = self._proxy is not None and not is_tls
         self._origin = f"http://{self._place.netloc.rpartition('@')[2]}" if is_forwarded else ""
         every = {"Host": self._place.netloc.rpartition("@")[2], "Accept-Encoding": "identity", **headers}
@@ -60,9 +63,11 @@ class HttpClient:
         self._slots = asyncio.Semaphore(max_connections)
         self._idle: list[Connection] = []
         self._busy: set[Connection] = set()
+        self._is_closed = False
 
     def close(self) -> None:
-        """Hang up, in mid-answer too."""
+        """Hang up, in mid-answer too, for good."""
+        self._is_closed = True
         for connection in (*self._idle, *self._busy):
             connection.close()
 
@@ -70,14 +75,17 @@ class HttpClient:
         """Make a call and return when the head of its answer is here. Whoever calls must close the answer.
 
         Args:
-            method: As it goes over the wire.
+            method: As it goes over the wire; not HEAD, whose answer cannot be told from one that breaks off.
             target: Path and query as they go over the wire.
             headers: Beside those of every call.
             body: May be empty.
 
         Raises:
             HttpError: There is no answer; the subclass says why.
+            ValueError: The target or a header does not fit into its line.
         """
+        if not (target.isascii() and target.isprintable()) or " " in target:
+            raise ValueError("the target does not fit into its line")
         lines = f"{self._headers}{_lines(headers)}Content-Length: {len(body)}\r\n"
         request = f"{method} {self._origin}{target} HTTP/1.1\r\n{lines}\r\n".encode("latin-1") + body
         await self._slots.acquire()
@@ -87,6 +95,8 @@ class HttpClient:
             self._slots.release()
             raise
         self._busy.add(connection)
+        if self._is_closed:  # while this call waited
+            connection.close()
         return await connection.ask(request, self._take_back)
 
     def _kept(self) -> Connection | None:
@@ -110,23 +120,12 @@ class HttpClient:
             async with asyncio.timeout(self._connect_seconds):
                 via = self._proxy or self._place
                 opened = await _connect(via.hostname or "", via.port or _PORTS[via.scheme])
-                try:
-                    if self._proxy is not None and self._tls is not None:
-                        await _tunnel(opened, f"{self._host}:{self._port}", self._proxy)
-                    connection = Connection()
-                    await asyncio.get_running_loop().create_connection(
-                        lambda: connection.protocol,
-                        sock=opened,
-                        ssl=self._tls,
-                        server_hostname=self._host if self._tls else None,
-                    )
-                except BaseException:
-                    opened.close()
-                    raise
-                return connection
+                if self._proxy is not None and self._tls is not None:
+                    await _tunnel(opened, _authority(self._host, self._port), self._proxy)
+                return await _connection_on(opened, self._tls, self._host)
         except TimeoutError as error:
             raise ConnectTimeout from error
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # UnicodeError: the name cannot be one
             raise CannotConnect from error
 
 
@@ -142,23 +141,63 @@ async def _connect(host: str, port: int) -> socket.socket:
     return opened
 
 
+async def _connection_on(opened: socket.socket, tls: ssl.SSLContext | None, host: str) -> Connection:
+    """A connection on a socket, which is its own from now on."""
+    connection = Connection()
+    try:
+        await asyncio.get_running_loop().create_connection(
+            lambda: connection.protocol, sock=opened, ssl=tls, server_hostname=host if tls else None
+        )
+    except BaseException:
+        # Closed here, its number would be another's while the loop still has it; at its end the loop lets go of it,
+        # also where it has not begun to shake hands yet.
+        with suppress(OSError):
+            opened.shutdown(socket.SHUT_RDWR)
+        raise
+    return connection
+
+
 async def _tunnel(opened: socket.socket, place: str, proxy: SplitResult) -> None:
-    """Ask a proxy to pass on whatever comes.
+    """Ask a proxy to pass on whatever comes; where it does not, the socket is closed.
 
     Raises:
         OSError: It does not.
     """
-    loop = asyncio.get_running_loop()
     head = _lines({"Host": place, **_credentials(proxy)})
-    await loop.sock_sendall(opened, f"CONNECT {place} HTTP/1.1\r\n{head}\r\n".encode("latin-1"))
-    answer = b""
-    while not answer.endswith(b"\r\n\r\n"):
-        received = await loop.sock_recv(opened, 1)  # what follows the head is not ours to read
-        answer += received
-        if not received or len(answer) > _MAX_PROXY_HEAD_BYTES:
-            raise ConnectionError("the proxy gave no answer")
-    if _OK not in answer.partition(b"\r\n")[0] + b" ":
+    request = f"CONNECT {place} HTTP/1.1\r\n{head}\r\n".encode("latin-1")
+    try:
+        await asyncio.get_running_loop().sock_sendall(opened, request)
+        answer = await _head(opened)
+    except BaseException:
+        opened.close()
+        raise
+    if not answer.startswith((b"HTTP/1.1 2", b"HTTP/1.0 2")):
+        opened.close()
         raise ConnectionError("the proxy refuses to connect")
+
+
+async def _head(opened: socket.socket) -> bytes:
+    """What a proxy answers, up to where the other end's bytes begin."""
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        received = await asyncio.get_running_loop().sock_recv(opened, 1)
+        head += received
+        if not received or len(head) > _MAX_PROXY_HEAD_BYTES:
+            raise ConnectionError("the proxy gave no answer")
+    return head
+
+
+def _proxy_at(url: str) -> SplitResult:
+    """A proxy by its URL, which people write without a scheme too."""
+    proxy = urlsplit(url if "://" in url else f"http://{url}")
+    if proxy.scheme != "http":  # or its password would go to it in the open
+        raise ValueError("a proxy must be an http:// one")
+    return proxy
+
+
+def _authority(host: str, port: int) -> str:
+    """A place as CONNECT names it."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _credentials(proxy: SplitResult) -> dict[str, str]:

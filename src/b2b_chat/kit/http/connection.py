@@ -11,6 +11,7 @@ from b2b_chat.kit.http.errors import AnswerBroken, HttpError, NoAnswer, NotHttp
 _MAX_HEADER_BYTES: Final = 65_536
 _MAX_WAITING_BYTES: Final = 262_144
 """Read ahead of who reads the answer; then the other end has to wait."""
+_LEAST_STATUS: Final = 100
 _LEAST_FINAL_STATUS: Final = 200
 
 
@@ -51,8 +52,8 @@ class Connection:
         """
         response = self._response = Response(self, on_close)
         self._header_bytes = self._waiting_bytes = 0
-        self._wire.write(request)
         try:
+            self._wire.write(request)
             await response.begun()
         except BaseException:
             response.close()
@@ -73,19 +74,24 @@ class Connection:
             self._wire.resume()
 
     def close(self) -> None:
-        """Hang up."""
+        """Hang up; an answer that has not all come is broken by that."""
+        if self._response is not None:
+            self._response.cut(by_error=True)
         self._wire.close()
 
     def done_with(self, response: "Response") -> None:
-        """Take an answer that nobody needs any more off the connection; unless it had all come, that ends it."""
+        """Take an answer that nobody needs any more off the connection; unless it had all come, that ends it.
+
+        So it does if the answer came before its request was sent whole: the other end may take the rest for another.
+        """
         self._response = None
         self.pieces.clear()
-        if response.is_complete and self._stays_open:
+        if response.is_complete and self._stays_open and self._wire.is_all_sent:
             self.resume()
         else:
             self.close()
 
-    # What comes over the wire.
+    # What comes over the wire. An error that is raised while it is taken apart ends that: see _Wire.data_received.
 
     def received(self, size_bytes: int) -> None:
         """So much has come, and was taken apart."""
@@ -94,33 +100,49 @@ class Connection:
             self.close()
         else:
             if self._waiting_bytes > _MAX_WAITING_BYTES:
-                self.pause()
+                if self.pieces:
+                    self.pause()
+                else:  # a head, or what stands between a body's parts, that does not end
+                    self.failed(NotHttp())
             self._response.wake()
 
     def began(self) -> None:
-        """An answer begins."""
-        if self._response is None or self._response.is_complete:  # nobody asked for another one
-            self.close()
-            self._response = None
+        """An answer begins.
+
+        Raises:
+            NotHttp: Nobody asked for it.
+        """
+        if self._response is None or self._response.is_complete:
+            raise NotHttp
 
     def has_header(self, name: bytes, value: bytes) -> None:
-        """A header of it is here."""
-        if self._response is not None:
-            self._header_bytes += len(name) + len(value)
-            self._response.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
-            if self._header_bytes > _MAX_HEADER_BYTES:
-                self.failed(NotHttp())
+        """A header of it is here.
+
+        Raises:
+            NotHttp: There are too many.
+        """
+        response = self._response
+        self._header_bytes += len(name) + len(value)
+        if response is None or self._header_bytes > _MAX_HEADER_BYTES:
+            raise NotHttp
+        if not response.status:  # what follows the body is no part of the head: RFC 9110, section 6.5.1
+            response.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
     def has_head(self, status: int) -> None:
-        """All its headers are here."""
-        if self._response is not None and status >= _LEAST_FINAL_STATUS:
+        """All its headers are here.
+
+        Raises:
+            NotHttp: There is no such status.
+        """
+        if self._response is None or status < _LEAST_STATUS:
+            raise NotHttp
+        if status >= _LEAST_FINAL_STATUS:
             self._response.status = status
 
     def ended(self, *, stays_open: bool) -> None:
         """All of it is here."""
-        if self._response is not None:
-            self._stays_open = stays_open
-            self._response.end()
+        self._stays_open = stays_open
+        cast("Response", self._response).end()  # or it would not have begun
 
     def failed(self, error: HttpError) -> None:
         """What comes is no answer."""
@@ -149,12 +171,17 @@ class _Wire(asyncio.Protocol):
     def is_open(self) -> bool:
         return self._transport is not None and not self._transport.is_closing()
 
+    @property
+    def is_all_sent(self) -> bool:
+        return self._transport is not None and not self._transport.get_write_buffer_size()
+
     def write(self, data: bytes) -> None:
-        if self._transport is not None:
-            self._transport.write(data)
+        if self._transport is None or self._transport.is_closing():
+            raise NoAnswer
+        self._transport.write(data)
 
     def pause(self) -> None:
-        if self._transport is not None:
+        if self._transport is not None and not self._transport.is_closing():
             self._transport.pause_reading()
 
     def resume(self) -> None:
@@ -234,14 +261,16 @@ class Response:
             if self._error is not None:
                 raise self._error
             await self._wait()
-        if self.headers.get("content-encoding", "identity") != "identity":
+        if self.headers.get("content-encoding", "identity").lower() != "identity":
+            raise NotHttp
+        if self.headers.get("transfer-encoding", "chunked").lower() != "chunked":
             raise NotHttp
 
     async def read(self) -> bytes:
         """All bytes that are ready, once there are any; none at the end.
 
         Raises:
-            AnswerBroken: The connection ended before the answer did.
+            AnswerBroken: The connection ended before the answer did, or the answer was closed.
             NotHttp: What came is none.
         """
         while not self._pieces:
@@ -250,11 +279,11 @@ class Response:
             if self.is_complete:
                 return b""
             await self._wait()
-        self._connection.resume()
         return self.read_ready()
 
     def read_ready(self) -> bytes:
         """What has come and was not read."""
+        self._connection.resume()
         pieces = self._pieces
         ready = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         pieces.clear()
@@ -263,13 +292,19 @@ class Response:
     async def gather(self, seconds: float) -> None:
         """Let the kernel keep what comes for so long: bytes that are read together cost about as much as one."""
         self._connection.pause()
-        await asyncio.sleep(seconds)
-        self._connection.resume()
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            self._connection.resume()
 
     def close(self) -> None:
         """Say that nobody needs it any more."""
         if not self._is_closed:
             self._is_closed = True
+            if not self.is_read:
+                self._error = self._error or AnswerBroken()
+                self.wake()
+            self._pieces = []  # what comes on the connection from now on is another's
             self._connection.done_with(self)
             self._on_close(self._connection)
 
@@ -284,7 +319,8 @@ class Response:
 
     def cut(self, *, by_error: bool) -> None:
         """The connection has ended."""
-        # RFC 9112, section 6.3: a body without a length ends with its connection.
+        # RFC 9112, section 6.3: a body without a length ends with its connection. Over TLS the event loops do not tell
+        # whether the other end said goodbye, so that who relies on such a body must know its end by itself.
         is_unmeasured = not self.headers.keys() & {"content-length", "transfer-encoding"}
         if self.status and is_unmeasured and not by_error and self._error is None:
             self.is_complete = True

@@ -1,0 +1,9 @@
+import asyncio
+from collections.abc import Callable, Mapping
+
+import uvloop
+
+
+def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Each test runs on both event loops: their transports differ in what they allow, and in when they tell what."""
+    return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
