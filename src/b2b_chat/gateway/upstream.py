@@ -67,18 +67,14 @@ class Upstream:
         self._first_token_seconds = settings.upstream_first_token_timeout_seconds
         self._silence_seconds = settings.upstream_silence_timeout_seconds
         self._flush_seconds = settings.stream_flush_interval_ms / 1000
-        self._connect_seconds = settings.upstream_connect_timeout_seconds
-        self._max_connections = settings.upstream_max_connections
         self._target = f"{self._place.path}?{self._place.query}" if self._place.query else self._place.path
         self._sdk = openai.AsyncOpenAI(api_key=api_key.reveal(), base_url=base_url)
-        self._tls = httpx2.create_ssl_context()  # takes a tenth of a second, which no call should wait for
-        self._http: HttpClient | None = None
+        self._http = self._open(settings)
 
     async def close(self) -> None:
         """Close the connections."""
         await self._sdk.close()
-        if self._http is not None:
-            self._http.close()
+        self._http.close()
 
     async def complete(self, body: bytes, request_id: str, *, total_at: float) -> ChatResult:
         """One attempt at an answer in one piece. Cancelling it closes the call.
@@ -142,8 +138,7 @@ class Upstream:
                 patience.lasts(self._silence_seconds, "upstream_stalled")
 
     async def _send(self, body: bytes, request_id: str) -> Response:
-        http = self._http or self._open()
-        return await http.send("POST", self._target, {REQUEST_ID_HEADER: request_id, **outgoing_headers()}, body)
+        return await self._http.send("POST", self._target, {REQUEST_ID_HEADER: request_id, **outgoing_headers()}, body)
 
     async def _expect(self, response: Response, media_type: str) -> None:
         """Check that this is the head of a good answer."""
@@ -152,19 +147,18 @@ class Upstream:
         if not response.headers.get("content-type", "").startswith(media_type):
             raise UpstreamFailure("upstream_malformed")
 
-    def _open(self) -> HttpClient:
-        """A client that sends what the SDK would; it belongs to the running event loop."""
+    def _open(self, settings: GatewaySettings) -> HttpClient:
+        """A client that sends what the SDK would."""
         headers = {**self._sdk.default_headers, **self._sdk.auth_headers}
         is_direct = proxy_bypass(self._place.netloc)
-        self._http = HttpClient(
+        return HttpClient(
             self._place.geturl(),
             headers={name: value for name, value in headers.items() if isinstance(value, str)},
-            max_connections=self._max_connections,
-            connect_seconds=self._connect_seconds,
-            tls=self._tls,
+            max_connections=settings.upstream_max_connections,
+            connect_seconds=settings.upstream_connect_timeout_seconds,
+            tls=httpx2.create_ssl_context(),
             proxy=None if is_direct else getproxies().get(self._place.scheme),
         )
-        return self._http
 
     async def _rejection(self, response: Response) -> UpstreamFailure:
         """The failure that a status other than 200 stands for."""

@@ -144,6 +144,6 @@ class TestProxy:
         monkeypatch.setenv("https_proxy", "http://proxy.test:3128")
         monkeypatch.setenv("no_proxy", no_proxy)
         upstream = Upstream("primary", "https://api.openai.test/v1", Secret("key"), gateway_settings())
-        proxy = upstream._open()._proxy
+        proxy = upstream._http._proxy
         assert (proxy.geturl() if proxy else None) == expected
         await upstream.close()
