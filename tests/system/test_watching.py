@@ -104,7 +104,10 @@ async def test_what_happened_is_counted(watched: Watched) -> None:
     assert gateway['gateway_refusals_total{"code": "missing_signature"}'] == 1
     assert gateway['gateway_answers_total{"code": "", "outcome": "answered"}'] == 1
     assert gateway["gateway_first_text_seconds_count{}"] == 1
-    assert gateway["gateway_nonces{}"] >= 1
+    for samples in (product, gateway):
+        assert samples["b2b_chat_valkey_seconds_count{}"] > 0
+        assert samples["b2b_chat_valkey_failures_total{}"] == samples["b2b_chat_valkey_away{}"] == 0
+    assert product["product_relay_down{}"] == product["product_relay_mirrors{}"] == 0
     for kind in ("prompt", "completion"):
         counted = f'_tokens_total{{"kind": "{kind}"}}'
         assert product[f"product{counted}"] == gateway[f"gateway{counted}"] > 0
@@ -252,6 +255,19 @@ async def test_ready_names_what_is_missing_and_nothing_else(watched: Watched) ->
     stack = watched.stack
     assert await watched.ready() == (200, {"status": "ready"})
     assert (await watched.http.get(f"{stack.gateway_url}/ready")).json() == {"status": "ready"}
+    for app, url, parts in (
+        ("product", stack.url, ["valkey"]),
+        ("gateway", stack.gateway_url, ["valkey"]),
+        ("gateway", stack.url, ["gateway"]),
+    ):
+        await stack.valkeys[app].stop()
+        answer = await watched.http.get(f"{url}/ready")
+        assert answer.status_code == 503
+        assert f"Not ready: {', '.join(parts)}." in answer.text
+        away = [value for name, value in (await watched.samples())[app].items() if "valkey_away" in name]
+        assert away == [1]
+        await stack.valkeys[app].start()
+        await until(stack.is_ready, timeout_seconds=30)
     stack.sql("UPDATE alembic_version SET version_num = 'earlier'")
     assert await watched.ready() == not_ready("migrations")
     await asyncio.to_thread(stack.postgres.stop)
