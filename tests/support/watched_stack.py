@@ -170,7 +170,6 @@ class WatchedStack:
             "SMTP_PASSWORD": secrets.smtp_password,
             "SMTP_USE_TLS": "false",
             "MAIL_POLL_SECONDS": "0.1",
-            "READINESS_CACHE_SECONDS": "0",
         }
 
     def _shared_environ(self) -> dict[str, str]:
@@ -181,6 +180,7 @@ class WatchedStack:
             "DEBUG": "true",
             "GATEWAY_SHARED_SECRET": self.secrets.shared,
             "SHUTDOWN_GRACE_SECONDS": "1",
+            "READINESS_CACHE_SECONDS": "0",
             "OTEL_EXPORTER_OTLP_ENDPOINT": self.collector.url,
             "OTEL_BSP_SCHEDULE_DELAY": "200",
         }
