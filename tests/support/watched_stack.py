@@ -131,7 +131,8 @@ class WatchedStack:
         }
         self.folder = folder
         ports = [free_port() for _ in range(6)]
-        self._product_port, self._gateway_port, self._border_port, self._upstream_port, *self._metrics_ports = ports
+        self._product_port, self._gateway_port, self._border_port, self._upstream_port, *metrics = ports
+        self.metrics_ports = dict(zip(("product", "gateway"), metrics, strict=True))
         self.url = f"http://{_HOST}:{self._product_port}"
         self.gateway_url = f"http://{_HOST}:{self._gateway_port}"
         self._border = Proxy((_HOST, self._gateway_port), watch=http_requests(self.signed_calls.append))
@@ -155,7 +156,7 @@ class WatchedStack:
             **dict.fromkeys(generous, "1000000"),
             "VALKEY_URL": self.valkeys["product"].url,
             "PRODUCT_PORT": str(self._product_port),
-            "PRODUCT_METRICS_PORT": str(self._metrics_ports[0]),
+            "PRODUCT_METRICS_PORT": str(self.metrics_ports["product"]),
             "DATABASE_URL": self.database_url,
             "DATABASE_ACQUIRE_TIMEOUT_SECONDS": "1",
             "GATEWAY_URL": f"http://{_HOST}:{self._border_port}",
@@ -203,7 +204,7 @@ class WatchedStack:
                 "VALKEY_URL": self.valkeys["gateway"].url,
                 "GATEWAY_CLOCK_SKEW_SECONDS": str(_SKEW_SECONDS),
                 "GATEWAY_PORT": str(self._gateway_port),
-                "GATEWAY_METRICS_PORT": str(self._metrics_ports[1]),
+                "GATEWAY_METRICS_PORT": str(self.metrics_ports["gateway"]),
                 "OPENAI_API_KEY": self.secrets.openai_key,
                 "OPENAI_BASE_URL": f"http://{_HOST}:{self._upstream_port}/v1",
                 "UPSTREAM_RETRY_BASE_SECONDS": "0",
@@ -246,8 +247,9 @@ class WatchedStack:
     async def metrics(self) -> dict[str, str]:
         """What each app tells of itself, by its name."""
         async with httpx.AsyncClient() as http:
-            product, gateway = [(await http.get(f"http://{_HOST}:{port}/metrics")).text for port in self._metrics_ports]
-        return {"product": product, "gateway": gateway}
+            return {
+                app: (await http.get(f"http://{_HOST}:{port}/metrics")).text for app, port in self.metrics_ports.items()
+            }
 
     def sql(self, statement: str) -> str:
         """Run a statement as the database's owner."""
