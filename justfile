@@ -98,7 +98,7 @@ images-build *options:
     VERSION="$(uv version --short)" REVISION="$(git rev-parse HEAD)" CREATED="$(git show -s --format=%cI HEAD)" \
         docker compose build "$@" product_api gateway_api
 
-# Build both images without Docker, and drive a chat through them; needs root, buildah, debootstrap and bubblewrap
+# Build both images, drive chats through them, and run compose.yaml; needs root, buildah, debootstrap, bubblewrap, slirp4netns
 images-test *options:
     uv run pytest tests/images "$@"
 

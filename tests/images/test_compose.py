@@ -34,7 +34,7 @@ class Composed:
 
     def fails(self, *arguments: str, **environ: str) -> tuple[int, str]:
         """Exit code and stderr of what must not work."""
-        done = self.engine.try_docker("compose", *arguments, **self._images, **environ)
+        done = self.engine.try_docker("compose", *arguments, stdin=b"", **self._images, **environ)
         return done.returncode, done.stderr.decode()
 
     def services(self) -> dict[str, dict[str, Any]]:

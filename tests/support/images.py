@@ -40,6 +40,8 @@ class Image:
     files: Path
     config: Mapping[str, Any]
     """`User`, `Env`, `Cmd` and so on, as Docker has them."""
+    container: str
+    """The name by which buildah knows it laid out."""
 
 
 class Builder:
@@ -71,7 +73,22 @@ class Builder:
         self._build(tag, ROOT / "docker" / f"{name}.Dockerfile", context=ROOT, **arguments)
         described = json.loads(self._buildah("inspect", "--type", "image", tag))
         container = self._buildah("from", "--pull=never", tag).strip()
-        return Image(Path(self._buildah("mount", container).strip()), described["Docker"]["config"])
+        return Image(Path(self._buildah("mount", container).strip()), described["Docker"]["config"], container)
+
+    @contextmanager
+    def running(self, image: Image, log: Path, environ: Mapping[str, str]) -> Iterator[None]:
+        """Run an image's command by `buildah run`, as the image's user and on a root that it could write on."""
+        given = [f"--env={name}={value}" for name, value in environ.items()]
+        command = self._command("run", "--isolation=chroot", *given, image.container, "--", *image.config["Cmd"])
+        with log.open("wb") as output:
+            process = subprocess.Popen(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
+        try:
+            yield
+        finally:
+            for child in psutil.Process(process.pid).children(recursive=True):
+                child.kill()
+            process.kill()
+            process.wait()
 
     def base_archive(self) -> Path:
         """The base, as `docker load` takes it."""
@@ -94,8 +111,11 @@ class Builder:
         self._buildah("build", *options, "--tag", tag, "--file", str(file), str(context))
 
     def _buildah(self, *arguments: str) -> str:
+        return _run(self._command(*arguments))
+
+    def _command(self, *arguments: str) -> list[str]:
         storage = ["--root", str(self._home / "store"), "--runroot", str(self._home / "run")]
-        return _run([self._buildah_program, *storage, *arguments])
+        return [self._buildah_program, *storage, *arguments]
 
 
 def debootstrap(root: Path, *packages: str) -> None:

@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import httpx
@@ -105,7 +105,8 @@ class WatchedValkey:
 
     async def tell(self, *command: str) -> None:
         """Send a command as whoever owns it."""
-        async with Valkey(unix_socket_path=urlsplit(self._server.url).path) as client:
+        client: Any = Valkey(unix_socket_path=urlsplit(self._server.url).path)  # the library types no commands
+        async with client:
             await client.execute_command(*command)
 
     async def write_in_log(self, text: str) -> None:

@@ -107,9 +107,9 @@ async def test_what_happened_is_counted(watched: Watched) -> None:
     assert gateway['gateway_refusals_total{"code": "missing_signature"}'] == 1
     assert gateway['gateway_answers_total{"code": "", "outcome": "answered"}'] == 1
     assert gateway["gateway_first_text_seconds_count{}"] == 1
-    for samples in (product, gateway):
-        assert samples["b2b_chat_valkey_seconds_count{}"] > 0
-        assert samples["b2b_chat_valkey_failures_total{}"] == samples["b2b_chat_valkey_away{}"] == 0
+    for shown in (product, gateway):
+        assert shown["b2b_chat_valkey_seconds_count{}"] > 0
+        assert shown["b2b_chat_valkey_failures_total{}"] == shown["b2b_chat_valkey_away{}"] == 0
     assert product["product_relay_down{}"] == product["product_relay_mirrors{}"] == 0
     for kind in ("prompt", "completion"):
         counted = f'_tokens_total{{"kind": "{kind}"}}'

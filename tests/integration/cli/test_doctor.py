@@ -19,6 +19,7 @@ from b2b_chat.gateway.settings import GatewaySettings
 from b2b_chat.kit.checkup import Finding, check_certificate
 from b2b_chat.kit.clock import utc_now
 from b2b_chat.kit.settings import Secret, load
+from b2b_chat.kit.valkey import Valkey
 from b2b_chat.product.doctor import examine as examine_product
 from b2b_chat.product.schema import head
 from b2b_chat.product.settings import ProductSettings, check
@@ -167,6 +168,33 @@ async def test_valkey(valkey_server: EmbeddedValkey) -> None:
     assert (await of_product(VALKEY_URL="valkey://127.0.0.1:9"))["Valkey"].level == "fail"
     with_valkey = gateway_settings(valkey_url=Secret("valkey://127.0.0.1:9"), openai_base_url=_NOWHERE, gateway_port=9)
     assert (await of_gateway(with_valkey))["Valkey"].level == "fail"
+
+
+@pytest.mark.parametrize("setting", [{"save": "3600 1"}, {"appendonly": "yes"}])
+async def test_a_valkey_that_writes_answers_to_disk(setting: dict[str, str], tmp_path: Path) -> None:
+    server = EmbeddedValkey(tmp_path / "valkey", settings=setting)
+    server.start()
+    try:
+        for found in (
+            await of_product(VALKEY_URL=server.url),
+            await of_gateway(gateway_settings(valkey_url=Secret(server.url), openai_base_url=_NOWHERE, gateway_port=9)),
+        ):
+            assert found["Valkey"].level == "warn"
+            assert "appendonly no" in found["Valkey"].remedy
+    finally:
+        server.stop()
+
+
+async def test_a_valkey_that_tells_nothing_of_its_settings(tmp_path: Path) -> None:
+    server = EmbeddedValkey(tmp_path / "valkey", settings={"appendonly": "yes"})
+    server.start()
+    owner = Valkey(Secret(server.url), timeout_seconds=5, max_connections=1)
+    await owner.ask("ACL", "SETUSER", "default", "-config")
+    await owner.close()
+    try:
+        assert (await of_product(VALKEY_URL=server.url))["Valkey"].level == "ok"
+    finally:
+        server.stop()
 
 
 async def test_without_a_mail_server() -> None:

@@ -134,7 +134,7 @@ async def test_round_trips_and_failures_are_counted(own_valkey: EmbeddedValkey) 
     await client.ask("PING")
     await client.run(script, ())
     async with client.asking() as asked:
-        await asked.execute_command("PING")
+        await asked.ping()
     assert counts.risen() == {"b2b_chat_valkey_seconds_count": 3, "b2b_chat_valkey_failures_total": 0}
     own_valkey.stop()
     for _ in range(2):

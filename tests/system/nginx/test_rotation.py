@@ -208,7 +208,7 @@ async def sessions(servers: Servers, person: Person, http: httpx.AsyncClient) ->
 async def login_links(servers: Servers, _person: Person, http: httpx.AsyncClient) -> list[Proof]:
     """Login links in mails."""
     _, email = await add_user(servers.world)
-    proofs = []
+    proofs: list[Proof] = []
     for number in (1, 2):
         assert (await http.post("/auth/request-link", json={"email": email})).status_code == 202
         link = (await servers.box.mail_to(email, number=number)).link
@@ -225,7 +225,7 @@ async def login_links(servers: Servers, _person: Person, http: httpx.AsyncClient
 async def invites(servers: Servers, person: Person, http: httpx.AsyncClient) -> list[Proof]:
     """Invites in mails, to people who are signed in."""
     owner = {"Authorization": f"Bearer {person.api_key}"}
-    proofs = []
+    proofs: list[Proof] = []
     for _ in range(2):
         user_id, email = await add_user(servers.world)
         invited = await http.post("/v1/company/invites", json={"email": email, "role": "member"}, headers=owner)
