@@ -18,7 +18,8 @@ from typing import Any, Final
 import psutil
 
 from support.commands import until
-from support.images import ROOT, debootstrap
+from support.images import debootstrap
+from support.project import copy_project
 from support.tools import needed_tool
 
 PROJECT: Final = "/project"
@@ -105,7 +106,7 @@ def engine(home: Path) -> Iterator[Engine]:
     _clear(root)
     (root / "old").mkdir(exist_ok=True)
     shutil.copy("/etc/resolv.conf", root / "etc/resolv.conf")
-    _copy_project(root / PROJECT.strip("/"))
+    copy_project(root / PROJECT.strip("/"))
     slirp = needed_tool("slirp4netns", package="slirp4netns")
     namespaces = ["unshare", "--mount", "--pid", "--net", "--fork", "--kill-child", "--propagation", "private"]
     with (home / "engine.log").open("wb") as log:
@@ -139,13 +140,3 @@ def _wait_until_ready(running: Engine, log: Path) -> None:
 def _clear(root: Path) -> None:
     for folder in ("data", "stand_ins", PROJECT.strip("/")):
         shutil.rmtree(root / folder, ignore_errors=True)
-
-
-def _copy_project(folder: Path) -> None:
-    """What a clone would hold, with the changes that are not committed."""
-    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
-    names = subprocess.run(listed, check=True, capture_output=True, text=True, cwd=ROOT).stdout
-    for name in filter(None, names.split("\0")):
-        if (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)
