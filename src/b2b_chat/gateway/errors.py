@@ -59,11 +59,6 @@ class UpstreamFailure(Exception):
         self.retry_after_seconds = retry_after_seconds
         super().__init__(code)
 
-    @property
-    def code(self) -> str:
-        """Its name in the vocabulary."""
-        return self.failure.code
-
 
 def code_of_rejection(status: int | None, codes: tuple[str | None, ...]) -> str:
     """The vocabulary's code for an error that OpenAI reported.

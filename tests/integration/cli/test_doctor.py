@@ -287,6 +287,19 @@ class TestGateway:
             "OPENAI_BASE_URL", "OPENAI_FALLBACK_BASE_URL", "gateway_api"
         }  # fmt: skip
 
+    async def test_an_openai_that_nobody_vouches_for(self) -> None:
+        async with answering(200, tls=server_context(trustme.CA())) as url:
+            found = await of_gateway(gateway_settings(openai_base_url=f"{url}/v1"))
+        assert (found["OPENAI_BASE_URL"].level, found["OPENAI_BASE_URL"].text) == (
+            "fail",
+            "its certificate is not trusted",
+        )
+
+    @pytest.mark.parametrize(("app_env", "level"), [("prod", "ok"), ("test", "warn")])
+    async def test_whether_productions_rules_apply(self, app_env: str, level: str) -> None:
+        found = await of_gateway(gateway_settings(app_env=app_env, gateway_port=9))
+        assert found["settings"].level == level
+
     async def test_the_process_itself(self, border: Gateway) -> None:
         settings = msgspec.structs.replace(gateway_settings(), gateway_port=border.port)
         assert (await of_gateway(settings))["gateway_api"].level == "ok"
