@@ -59,6 +59,11 @@ class UpstreamFailure(Exception):
         self.retry_after_seconds = retry_after_seconds
         super().__init__(code)
 
+    @property
+    def code(self) -> str:
+        """Its name in the vocabulary, by which traces tell it."""
+        return self.failure.code
+
 
 def code_of_rejection(status: int | None, codes: tuple[str | None, ...]) -> str:
     """The vocabulary's code for an error that OpenAI reported.
