@@ -1,6 +1,7 @@
 """gateway_api with a Valkey: what it remembers there, and what it says where that cannot be asked."""
 
 from collections.abc import AsyncIterator
+from typing import Any, Final
 from uuid import UUID
 
 import pytest_asyncio
@@ -14,8 +15,8 @@ from support.gateway import Gateway, failure_of, gateway, gateway_settings
 from support.simulated_openai import Wire, simulated_openai
 from support.waiting import until
 
-MESSAGE = UUID(int=7)
-SAME = {"metadata": {**METADATA, "message_id": str(MESSAGE)}}
+MESSAGE: Final = UUID(int=7)
+SAME: Final[dict[str, Any]] = {"metadata": {**METADATA, "message_id": str(MESSAGE)}}
 
 
 @pytest_asyncio.fixture
