@@ -1,9 +1,11 @@
 """`docker compose` for real: README's "Local run", and the release, backup and watching of deploy/README.md."""
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import pytest
@@ -145,22 +147,58 @@ def test_prometheus_comes_along_and_scrapes_both(compose: Composed) -> None:
 
 def test_a_backup_is_restored_and_verified(compose: Composed, cookies: str) -> None:
     chat(compose, cookies, client_message_id="backed-up")
-    # `docker()` keeps what is printed as text; a backup is not, so it stays in the container.
-    dump = "pg_dump -U b2b_chat --format=custom b2b_chat > /tmp/backup"
-    restore = "pg_restore -U b2b_chat --dbname restored --no-owner --single-transaction --exit-on-error < /tmp/backup"
-    compose("exec", "-T", "postgres", "sh", "-c", f"{dump} && createdb -U b2b_chat restored && {restore}")
-    restored = "DATABASE_URL=postgresql://b2b_chat:dev-placeholder@postgres:5432/restored"
+    dump = compose.engine.try_docker(*"compose exec -T postgres pg_dump -U b2b_chat --format=custom b2b_chat".split())
+    assert dump.returncode == 0, dump.stderr
+    compose("exec", "-T", "postgres", "createdb", "-U", "b2b_chat", "b2b_chat_restored")
+    restore = "pg_restore -U b2b_chat --dbname b2b_chat_restored --no-owner --single-transaction --exit-on-error"
+    compose("exec", "-T", "postgres", *restore.split(), stdin=dump.stdout)
+    restored = "DATABASE_URL=postgresql://b2b_chat:dev-placeholder@postgres:5432/b2b_chat_restored"
     compose("run", "--rm", "-e", restored, "migrations")
     compose("run", "--rm", "--no-deps", "-e", restored, "product_api", "b2b-chat", "ledger", "verify")
 
 
 def test_a_release_in_the_documented_order(compose: Composed, cookies: str) -> None:
     for line in ("build product_api", "up -d product_api", "run --rm migrations alembic upgrade head",
-                 "restart product_api", "build gateway_api", "up -d gateway_api"):  # fmt: skip
+                 "restart product_api", "build gateway_api", "up -d gateway_api",
+                 "up -d --no-deps product_api"):  # fmt: skip
         compose(*line.split())
     compose.until_healthy()
     assert chat(compose, cookies, client_message_id="released")["status"] == "completed"
     assert "ok" in compose("exec", "-T", "gateway_api", "b2b-chat", "doctor", "gateway")
+
+
+def test_production_runs_from_a_file_of_settings(compose: Composed) -> None:
+    """As on two servers, but for what is not here: certificates, OpenAI, a mail server, the other server."""
+    secrets = {name: token_hex(32) for name in ("GATEWAY_SHARED_SECRET", "SESSION_SECRET", "AUTH_TOKEN_SECRET",
+                                                "INVITE_TOKEN_SECRET", "POSTGRES_PASSWORD", "SMTP_PASSWORD")}  # fmt: skip
+    password = secrets["POSTGRES_PASSWORD"]
+    compose("exec", "-T", "postgres", "psql", "-U", "b2b_chat", "-c", f"ALTER ROLE b2b_chat PASSWORD '{password}'")
+    settings = {
+        "APP_ENV": "prod",
+        **secrets,
+        "COOKIE_SECURE": "true",
+        "COOKIE_SAMESITE": "strict",
+        "DATABASE_URL": f"postgresql://b2b_chat:{password}@postgres:5432/b2b_chat",
+        "GATEWAY_URL": "https://gateway.chat.test",
+        "PUBLIC_URL": "https://chat.test",
+        "EMAIL_FROM": "chat@chat.test",
+        "SMTP_HOST": "smtp.chat.test",
+        "SMTP_USER": "chat",
+    }
+    of_gateway = {"APP_ENV": "prod", "GATEWAY_SHARED_SECRET": secrets["GATEWAY_SHARED_SECRET"],
+                  "OPENAI_API_KEY": f"sk-{token_hex(16)}"}  # fmt: skip
+    file = compose.engine.root / "project" / ".env"
+    for name, given in (("gateway_api", of_gateway), ("product_api", settings)):
+        file.write_text("".join(f"{variable}={value}\n" for variable, value in given.items()))
+        compose("up", "--detach", name)
+    compose.until_healthy()
+    assert compose.services()["migrations"]["ExitCode"] == 0
+    assert compose.engine.curl_json(f"{PRODUCT}/ready")["detail"]["message"] == "Not ready: gateway."
+    told = compose.engine.try_docker("compose", "exec", "-T", "product_api", "b2b-chat", "doctor", "product")
+    assert told.returncode == 1
+    for line in ("settings", "database", "migrations"):
+        assert re.search(rf"(?m)^ok +{line}", told.stdout.decode()), told.stdout.decode()
+    file.unlink()
 
 
 def test_stopping_ends_both_apps_by_themselves(compose: Composed) -> None:

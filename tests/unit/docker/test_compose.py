@@ -106,6 +106,19 @@ def test_what_watches_is_given_files_that_are_there() -> None:
                 assert mode == "ro"
 
 
+def test_grafana_is_led_to_prometheus_and_to_the_dashboard() -> None:
+    provisioning = ROOT / "deploy/grafana/provisioning"
+    (source,) = yaml.safe_load((provisioning / "datasources/prometheus.yml").read_text())["datasources"]
+    assert source["type"] == "prometheus"
+    assert source["url"] == "http://prometheus:9090"
+    (provider,) = yaml.safe_load((provisioning / "dashboards/b2b-chat.yml").read_text())["providers"]
+    mounted = dict(each.split(":")[1::-1] for each in service("grafana")["volumes"])
+    dashboard = f"{provider['options']['path']}/b2b-chat.json"
+    assert mounted[dashboard] == "./deploy/grafana/b2b-chat.json"
+    assert service("grafana")["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"] == dashboard
+    assert mounted["/etc/grafana/provisioning"] == "./deploy/grafana/provisioning"
+
+
 def test_valkey_writes_nothing_to_disk_and_throws_nothing_out() -> None:
     _, *options = service("valkey")["command"]
     given = dict(zip(options[::2], options[1::2], strict=True))
