@@ -147,7 +147,8 @@ def test_prometheus_comes_along_and_scrapes_both(compose: Composed) -> None:
 
 def test_a_backup_is_restored_and_verified(compose: Composed, cookies: str) -> None:
     chat(compose, cookies, client_message_id="backed-up")
-    dump = compose.engine.try_docker(*"compose exec -T postgres pg_dump -U b2b_chat --format=custom b2b_chat".split())
+    line = "compose exec -T postgres pg_dump -U b2b_chat --format=custom b2b_chat"
+    dump = compose.engine.try_docker(*line.split())
     assert dump.returncode == 0, dump.stderr
     compose("exec", "-T", "postgres", "createdb", "-U", "b2b_chat", "b2b_chat_restored")
     restore = "pg_restore -U b2b_chat --dbname b2b_chat_restored --no-owner --single-transaction --exit-on-error"
@@ -169,8 +170,9 @@ def test_a_release_in_the_documented_order(compose: Composed, cookies: str) -> N
 
 def test_production_runs_from_a_file_of_settings(compose: Composed) -> None:
     """As on two servers, but for what is not here: certificates, OpenAI, a mail server, the other server."""
-    secrets = {name: token_hex(32) for name in ("GATEWAY_SHARED_SECRET", "SESSION_SECRET", "AUTH_TOKEN_SECRET",
-                                                "INVITE_TOKEN_SECRET", "POSTGRES_PASSWORD", "SMTP_PASSWORD")}  # fmt: skip
+    names = ("GATEWAY_SHARED", "SESSION", "AUTH_TOKEN", "INVITE_TOKEN")
+    secrets = {f"{name}_SECRET": token_hex(32) for name in names}
+    secrets |= {"POSTGRES_PASSWORD": token_hex(32), "SMTP_PASSWORD": token_hex(32)}
     password = secrets["POSTGRES_PASSWORD"]
     compose("exec", "-T", "postgres", "psql", "-U", "b2b_chat", "-c", f"ALTER ROLE b2b_chat PASSWORD '{password}'")
     settings = {
