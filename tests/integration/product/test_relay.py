@@ -4,11 +4,13 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
+from uuid import UUID
 
 import pytest
 import pytest_asyncio
 
-from b2b_chat.product.chat.relay.messages import Ended, Piece, Taken
+from b2b_chat.product.chat.relay.bus import EVERYBODY
+from b2b_chat.product.chat.relay.messages import Ended, Follow, Piece, Taken, encode
 from b2b_chat.sandbox.valkey import EmbeddedValkey
 from support.counts import Counts, count
 from support.fake_gateway import ANSWER, FakeGateway, Gate, error_event
@@ -17,6 +19,7 @@ from support.relay import (
     Dictation,
     Two,
     clients_of,
+    connection_to,
     overhearing,
     running_valkey,
     speaking,
@@ -285,6 +288,20 @@ async def test_what_is_lost_on_the_way_is_asked_for_again(
     assert text_of(heard) == "Once upon a time."
     assert heard[-1].data["detail"]["code"] == "gateway_timeout"
     assert gaps.risen() == {"product_relay_gaps_total": 2}  # a piece, and the end
+
+
+async def test_a_follower_that_falls_silent_is_let_go(two: Two, gateway: FakeGateway, valkey: EmbeddedValkey) -> None:
+    gateway.reply = gate = Gate("Once ")
+    silent = Counts("product_relay_silent_followers_total")
+    async with two.here.streaming() as sent, connection_to(valkey) as client:
+        start, _ = await anext(sent), await anext(sent)
+        answer_id = UUID(start.data["assistant_message_id"])
+        await client.publish(EVERYBODY, encode(Follow(answer_id, 1, f"{EVERYBODY}:silent", 1, 0, stop=False)))
+        await until(lambda: none_but(followers=1, mirrors=0))
+        await until(lambda: none_but(followers=0, mirrors=0))
+        gate.open()
+        assert [event async for event in sent][-1].name == "final"
+    assert silent.risen() == {"product_relay_silent_followers_total": 1}
 
 
 async def test_a_run_goes_on_as_long_as_one_reads_anywhere(
