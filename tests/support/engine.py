@@ -11,7 +11,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,9 +34,14 @@ mount --rbind /dev dev
 for folder in run tmp; do mount -t tmpfs tmpfs $folder; done
 ip link set lo up
 pivot_root . old
-exec chroot . sh -c 'umount -l /old && exec dockerd --host unix:///run/docker.sock --data-root /data'
+exec chroot . sh -c '
+    umount -l /old
+    exec dockerd --host unix:///run/docker.sock --data-root /data --cgroup-parent "/$0"
+' "$2"
 """
 """A chroot would not do: `docker exec` would find itself in the root around it."""
+_CGROUP: Final = "b2b-chat-engine"
+"""Of its own, so that it can be taken away in the end, and nobody else's with it."""
 _READY_SECONDS: Final = 60
 _COMMAND_SECONDS: Final = 900
 
@@ -110,7 +115,7 @@ def engine(home: Path) -> Iterator[Engine]:
     slirp = needed_tool("slirp4netns", package="slirp4netns")
     namespaces = ["unshare", "--mount", "--pid", "--net", "--fork", "--kill-child", "--propagation", "private"]
     with (home / "engine.log").open("wb") as log:
-        process = subprocess.Popen([*namespaces, "sh", "-c", _START, "sh", root], stdout=log, stderr=log)
+        process = subprocess.Popen([*namespaces, "sh", "-c", _START, "sh", root, _CGROUP], stdout=log, stderr=log)
         try:
             until(lambda: process.poll() is not None or bool(psutil.Process(process.pid).children()))
             running = Engine(root, process)
@@ -128,6 +133,7 @@ def engine(home: Path) -> Iterator[Engine]:
         finally:
             process.wait(_READY_SECONDS)
             _clear(root)
+            _leave_cgroups()
 
 
 def _wait_until_ready(running: Engine, log: Path) -> None:
@@ -140,3 +146,12 @@ def _wait_until_ready(running: Engine, log: Path) -> None:
 def _clear(root: Path) -> None:
     for folder in ("data", "stand_ins", PROJECT.strip("/")):
         shutil.rmtree(root / folder, ignore_errors=True)
+
+
+def _leave_cgroups() -> None:
+    groups = Path("/sys/fs/cgroup")
+    for ours in (*groups.glob(_CGROUP), *groups.glob(f"*/{_CGROUP}")):
+        inner = [folder for folder in ours.rglob("*") if folder.is_dir()]
+        for folder in (*sorted(inner, reverse=True), ours):
+            with suppress(FileNotFoundError):  # some of these trees are the same under two names
+                folder.rmdir()

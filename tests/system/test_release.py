@@ -60,3 +60,29 @@ def test_the_checksums_fit(dist: Path) -> None:
     assert {line.split()[1] for line in listed.splitlines()} == {f.name for f in dist.iterdir() if f.suffix != ""}
     checked = subprocess.run(["sha256sum", "--check", "SHA256SUMS"], cwd=dist, capture_output=True, check=False)
     assert checked.returncode == 0, checked.stdout
+
+
+@pytest.fixture(params=["product", "gateway"])
+def installed(request: pytest.FixtureRequest, dist: Path, tmp_path: Path) -> Path:
+    """The programs of a server without containers, as deploy/README.md has them installed; named by the app."""
+    (wheel,) = dist.glob("*.whl")
+    venv = tmp_path / request.param
+    for line in (["venv", venv], ["pip", "install", f"--python={venv}", f"{wheel}[{request.param}]"]):
+        done = subprocess.run(["uv", "--quiet", *line], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    return venv
+
+
+def test_a_server_without_containers_has_what_its_app_needs(installed: Path, empty_database_url: str) -> None:
+    app = installed.name
+    has = {folder.name for folder in installed.glob("lib/python*/site-packages/*")}
+    assert ("openai" in has, "asyncpg" in has) == (app == "gateway", app == "product")
+    b2b_chat = installed / "bin" / "b2b-chat"
+    shown = subprocess.run([b2b_chat, "env-example", app], capture_output=True, text=True, check=False, env={})
+    assert shown.stdout == (ROOT / f"deploy/env/{app}_api.env.example").read_text()
+    started = subprocess.run([b2b_chat, app], capture_output=True, text=True, check=False, env={"APP_ENV": "prod"})
+    assert started.returncode == 2, started.stderr
+    if app == "product":
+        environ = {"DATABASE_URL": empty_database_url}
+        migrated = subprocess.run([b2b_chat, "migrate"], capture_output=True, text=True, check=False, env=environ)
+        assert migrated.returncode == 0, migrated.stderr
