@@ -66,8 +66,9 @@ def test_the_checksums_fit(dist: Path) -> None:
 def installed(request: pytest.FixtureRequest, dist: Path, tmp_path: Path) -> Path:
     """The programs of a server without containers, as deploy/README.md has them installed; named by the app."""
     (wheel,) = dist.glob("*.whl")
-    venv = tmp_path / request.param
-    for line in (["venv", venv], ["pip", "install", f"--python={venv}", f"{wheel}[{request.param}]"]):
+    app: str = request.param
+    venv = tmp_path / app
+    for line in (["venv", venv], ["pip", "install", f"--python={venv}", f"{wheel}[{app}]"]):
         done = subprocess.run(["uv", "--quiet", *line], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
     return venv
