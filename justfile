@@ -98,7 +98,7 @@ images-build *options:
     VERSION="$(uv version --short)" REVISION="$(git rev-parse HEAD)" CREATED="$(git show -s --format=%cI HEAD)" \
         docker compose build "$@" product_api gateway_api
 
-# Build both images without Docker, and drive a chat through them; needs root, buildah, debootstrap and bubblewrap
+# Build both images, drive chats through them, and run compose.yaml; needs root, buildah, debootstrap, bubblewrap, slirp4netns
 images-test *options:
     uv run pytest tests/images "$@"
 
@@ -156,7 +156,10 @@ env-example app:
 # --- Releases ---------------------------------------------------------------------------------------------------
 
 # Check everything, and put what a release is into dist: the wheel, what is in each app, and the checksums
-release: check audit-dependencies sbom
+release: check audit-dependencies package
+
+# Put what a release is into dist, unchecked
+package: sbom
     uv build --wheel --quiet
     cd dist && sha256sum *.whl *.cdx.json | tee SHA256SUMS
 

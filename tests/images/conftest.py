@@ -10,11 +10,17 @@ VERSION = "1.2.3-test"
 
 
 @pytest.fixture(scope="session")
-def images() -> Iterator[dict[str, Image]]:
-    """Both apps' images, by name."""
+def builder() -> Iterator[Builder]:
+    """What builds images, with its base."""
     builder = Builder(ROOT / "build" / "images")
     builder.prepare_base()
     try:
-        yield {name: builder.build(name, VERSION=VERSION) for name in ("product_api", "gateway_api")}
+        yield builder
     finally:
         builder.clean()
+
+
+@pytest.fixture(scope="session")
+def images(builder: Builder) -> dict[str, Image]:
+    """Both apps' images, by name."""
+    return {name: builder.build(name, VERSION=VERSION) for name in ("product_api", "gateway_api")}

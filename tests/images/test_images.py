@@ -4,13 +4,14 @@ import asyncio
 import json
 import signal
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
-from support.images import Container, Image, container, run_in
+from support.images import Builder, Container, Image, container, run_in
 from support.parts import DATABASE, Postgres
 from support.product import SHARED_SECRET, client_of, environ, until_healthy
 from support.proxy import Proxy, listening
@@ -91,6 +92,7 @@ class Running:
         self.database_url = database_url
         self.direct_database_url = direct_database_url
         self.containers: dict[str, Container] = {}
+        self.environs: dict[str, dict[str, str]] = {}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -128,7 +130,8 @@ async def running(images: dict[str, Image], tmp_path_factory: pytest.TempPathFac
             PRODUCT_PORT=str(ports["product_api"]),
             SHUTDOWN_GRACE_SECONDS=str(GRACE_SECONDS),
         )
-        for name, variables in (("gateway_api", gateway), ("product_api", product)):
+        running.environs = {"gateway_api": gateway, "product_api": product}
+        for name, variables in running.environs.items():
             running.containers[name] = stack.enter_context(container(images[name], home / f"{name}.log", variables))
             try:
                 await until_healthy(f"http://127.0.0.1:{ports[name]}")
@@ -149,6 +152,32 @@ async def test_a_chat_goes_through_both_containers(running: Running) -> None:
         assert names.count("delta") > 3
         await world.check_books()
     assert [call["outcome"] for call in await running.simulator.seen()] == ["completed", "completed"]
+
+
+async def test_a_chat_goes_through_both_where_buildah_runs_them(
+    builder: Builder, images: dict[str, Image], running: Running, tmp_path: Path
+) -> None:
+    ports = {"gateway_api": free_port(), "product_api": free_port()}
+    changes = {
+        "gateway_api": {"GATEWAY_PORT": str(ports["gateway_api"])},
+        "product_api": {
+            "PRODUCT_PORT": str(ports["product_api"]),
+            "GATEWAY_URL": f"http://127.0.0.1:{ports['gateway_api']}",
+        },
+    }
+    with ExitStack() as stack:
+        for name, changed in changes.items():
+            log = tmp_path / f"{name}.log"
+            stack.enter_context(builder.running(images[name], log, running.environs[name] | changed))
+            try:
+                await until_healthy(f"http://127.0.0.1:{ports[name]}")
+            except TimeoutError:
+                pytest.fail(log.read_text())
+        async with open_world(running.direct_database_url) as world:
+            person = await world.person()
+            async with client_of(f"http://127.0.0.1:{ports['product_api']}", person) as client:
+                assert "By buildah" in (await client.ask("By buildah"))["text"]
+            await world.check_books()
 
 
 async def test_the_health_check_of_an_image_tells_whether_the_app_serves(

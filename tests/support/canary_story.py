@@ -66,6 +66,7 @@ class Story:
         canaries.add("OpenAI key", secrets.openai_key)
         canaries.add("DSN", secrets.database_password)
         canaries.add("SMTP password", secrets.smtp_password)
+        canaries.add("Valkey password", secrets.valkey_password)
 
     def set_up(self, *, operator_key: str, company: str) -> None:
         """Tell what the commands have made."""
@@ -114,6 +115,15 @@ class Story:
         await self._fail_at_mail()
         await self._fail_at_the_gateway()
         await self._meet_a_defect(owner)
+
+    async def lose_valkey(self) -> None:
+        """What needs Valkey, without it."""
+        assert (await self._direct.get("/ready")).status_code == 503
+        await self._http.post("/v1/chat", json={"client_message_id": "w", "text": PROMPT}, headers=self._key)
+        assert (await self._http.post("/auth/request-link", json={"email": OWNER})).status_code == 503
+        body = json.dumps(chat_request(PROMPT)).encode()
+        answer = await self._gateway.post("/v1/chat", content=body, headers=self._signed("POST", "/v1/chat", body))
+        assert answer.status_code == 503
 
     async def lose_the_database(self) -> None:
         """All of it again, without a database."""

@@ -27,6 +27,7 @@ _STAND_IN: Final = """
 FROM scratch
 ADD root /
 RUN ln -s /usr/bin/python3 /usr/local/bin/python3 && ln -s /usr/bin/python3 /usr/local/bin/python
+ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 ENV SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt PIP_CERT=/etc/ssl/certs/ca-certificates.crt
 CMD ["python3"]
 """
@@ -39,6 +40,8 @@ class Image:
     files: Path
     config: Mapping[str, Any]
     """`User`, `Env`, `Cmd` and so on, as Docker has them."""
+    container: str
+    """The name by which buildah knows it laid out."""
 
 
 class Builder:
@@ -54,17 +57,12 @@ class Builder:
         if self._buildah("images", "--quiet", "--filter", f"reference={BASE}").strip():
             return
         root = self._home / "root"
-        shutil.rmtree(root, ignore_errors=True)
-        packages = "--include=python3,python3-pip,ca-certificates"
-        debootstrap = needed_tool("debootstrap", package="debootstrap")
-        _run([debootstrap, "--variant=minbase", packages, _SUITE, str(root), _MIRROR])
+        debootstrap(root, "python3", "python3-pip", "ca-certificates")
         # As in the real base: pip is the image's own, and no package of Debian's is left to be installed.
         for mark in root.glob("usr/lib/python3*/EXTERNALLY-MANAGED"):
             mark.unlink()
-        for needless in ("var/cache/apt/archives", "var/lib/apt/lists", "usr/share/doc", "usr/share/locale"):
+        for needless in ("usr/share/doc", "usr/share/locale"):
             shutil.rmtree(root / needless)
-        # Where this machine trusts an authority of its own, the build has to.
-        shutil.copy("/etc/ssl/certs/ca-certificates.crt", root / "etc/ssl/certs/ca-certificates.crt")
         (self._home / "StandIn").write_text(_STAND_IN)
         self._build(BASE, self._home / "StandIn", context=self._home)
         shutil.rmtree(root)
@@ -75,7 +73,29 @@ class Builder:
         self._build(tag, ROOT / "docker" / f"{name}.Dockerfile", context=ROOT, **arguments)
         described = json.loads(self._buildah("inspect", "--type", "image", tag))
         container = self._buildah("from", "--pull=never", tag).strip()
-        return Image(Path(self._buildah("mount", container).strip()), described["Docker"]["config"])
+        return Image(Path(self._buildah("mount", container).strip()), described["Docker"]["config"], container)
+
+    @contextmanager
+    def running(self, image: Image, log: Path, environ: Mapping[str, str]) -> Iterator[None]:
+        """Run an image's command by `buildah run`, as the image's user and on a root that it could write on."""
+        given = [f"--env={name}={value}" for name, value in environ.items()]
+        command = self._command("run", "--isolation=chroot", *given, image.container, "--", *image.config["Cmd"])
+        with log.open("wb") as output:
+            process = subprocess.Popen(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
+        try:
+            yield
+        finally:
+            for child in psutil.Process(process.pid).children(recursive=True):
+                child.kill()
+            process.kill()
+            process.wait()
+
+    def base_archive(self) -> Path:
+        """The base, as `docker load` takes it."""
+        archive = self._home / "base.tar"
+        archive.unlink(missing_ok=True)
+        self._buildah("push", BASE, f"docker-archive:{archive}:{BASE}")
+        return archive
 
     def clean(self) -> None:
         """Forget the containers and all images but the base."""
@@ -91,8 +111,22 @@ class Builder:
         self._buildah("build", *options, "--tag", tag, "--file", str(file), str(context))
 
     def _buildah(self, *arguments: str) -> str:
+        return _run(self._command(*arguments))
+
+    def _command(self, *arguments: str) -> list[str]:
         storage = ["--root", str(self._home / "store"), "--runroot", str(self._home / "run")]
-        return _run([self._buildah_program, *storage, *arguments])
+        return [self._buildah_program, *storage, *arguments]
+
+
+def debootstrap(root: Path, *packages: str) -> None:
+    """Make a Debian in a folder, of these packages and the least that they need."""
+    shutil.rmtree(root, ignore_errors=True)
+    program = needed_tool("debootstrap", package="debootstrap")
+    _run([program, "--variant=minbase", f"--include={','.join(packages)}", _SUITE, str(root), _MIRROR])
+    for needless in ("var/cache/apt/archives", "var/lib/apt/lists"):
+        shutil.rmtree(root / needless)
+    # Where this machine trusts an authority of its own, the Debian has to.
+    shutil.copy("/etc/ssl/certs/ca-certificates.crt", root / "etc/ssl/certs/ca-certificates.crt")
 
 
 class Container:

@@ -6,13 +6,16 @@ import subprocess
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+from urllib.parse import urlsplit
 
 import httpx
+from valkey.asyncio import Valkey
 
 from b2b_chat.product.schema import upgrade_to_head_async
 from b2b_chat.sandbox.openai_simulator import SimulatorSettings
 from b2b_chat.sandbox.postgres import EmbeddedPostgres, run_sql
+from b2b_chat.sandbox.valkey import EmbeddedValkey
 from support.collector import Collector
 from support.commands import COMMAND, clean_environ
 from support.mailbox import Mailbox, accepts
@@ -22,10 +25,14 @@ from support.proxy import Proxy, listening
 from support.serving import free_port
 from support.simulated_openai import simulated_openai
 from support.tools import TOOL_PATH
+from support.waiting import until
 from support.wire_watch import HttpRequest, http_requests
 
 DATABASE: Final = "watched"
 SMTP_USER: Final = "mailer"
+_VALKEY_USER: Final = "watched"
+_SKEW_SECONDS: Final = 5
+"""So long a gateway whose Valkey is new lets no call in."""
 _HOST: Final = "127.0.0.1"
 _READY_SECONDS: Final = 120
 """Both start while the database does, and beside other tests."""
@@ -37,6 +44,7 @@ class Secrets:
     def __init__(self, mark: str) -> None:
         self.database_password = f"{mark}-dsn-4Kd8"
         self.smtp_password = f"{mark}-smtp-9Qw2"
+        self.valkey_password = f"{mark}-valkey-1Jf6"
         self.openai_key = f"sk-{mark}-openai-7Hs3"
         self.shared = f"{mark}-hmac-secret-2Lm6Zr8Lq2Vn5Xc9"
         self.session = f"{mark}-session-secret-Zr8Lq2Vn5Xc9"
@@ -72,8 +80,42 @@ class WatchedProcess:
             self._process = None
 
 
+class WatchedValkey:
+    """A Valkey as talkative as it can be, which its app has a password for."""
+
+    def __init__(self, folder: Path, password: str) -> None:
+        self.log = folder / "valkey.log"
+        settings = {"loglevel": "debug", "enable-debug-command": "local"}
+        self._server = EmbeddedValkey(folder, log=self.log, settings=settings)
+        self._password = password
+
+    @property
+    def url(self) -> str:
+        """Its address with the password."""
+        return self._server.url.replace("unix://", f"unix://{_VALKEY_USER}:{self._password}@", 1)
+
+    async def start(self) -> None:
+        """Start it, empty, and make its app known to it."""
+        await asyncio.to_thread(self._server.start)
+        await self.tell("ACL", "SETUSER", _VALKEY_USER, "on", f">{self._password}", "~*", "&*", "+@all")
+
+    async def stop(self) -> None:
+        """Stop it; what it held is lost."""
+        await asyncio.to_thread(self._server.stop)
+
+    async def tell(self, *command: str) -> None:
+        """Send a command as whoever owns it."""
+        client: Any = Valkey(unix_socket_path=urlsplit(self._server.url).path)  # the library types no commands
+        async with client:
+            await client.execute_command(*command)
+
+    async def write_in_log(self, text: str) -> None:
+        """Have the server log a text."""
+        await self.tell("DEBUG", "LOG", text)
+
+
 class WatchedStack:
-    """PostgreSQL, OpenAI, a mail server and a collector around the two apps."""
+    """PostgreSQL, a Valkey for each app, OpenAI, a mail server and a collector around the two apps."""
 
     def __init__(self, folder: Path, secrets: Secrets) -> None:
         self.secrets = secrets
@@ -85,9 +127,13 @@ class WatchedStack:
         """Before both apps, where it is installed."""
         self.postgres_log = folder / "postgres.log"
         self.postgres = EmbeddedPostgres(folder / "pg", log=self.postgres_log, durable=False)
+        self.valkeys = {
+            app: WatchedValkey(folder / f"{app}-valkey", secrets.valkey_password) for app in ("product", "gateway")
+        }
         self.folder = folder
         ports = [free_port() for _ in range(6)]
-        self._product_port, self._gateway_port, self._border_port, self._upstream_port, *self._metrics_ports = ports
+        self._product_port, self._gateway_port, self._border_port, self._upstream_port, *metrics = ports
+        self.metrics_ports = dict(zip(("product", "gateway"), metrics, strict=True))
         self.url = f"http://{_HOST}:{self._product_port}"
         self.gateway_url = f"http://{_HOST}:{self._gateway_port}"
         self._border = Proxy((_HOST, self._gateway_port), watch=http_requests(self.signed_calls.append))
@@ -109,8 +155,9 @@ class WatchedStack:
         return {
             **self._shared_environ(),
             **dict.fromkeys(generous, "1000000"),
+            "VALKEY_URL": self.valkeys["product"].url,
             "PRODUCT_PORT": str(self._product_port),
-            "PRODUCT_METRICS_PORT": str(self._metrics_ports[0]),
+            "PRODUCT_METRICS_PORT": str(self.metrics_ports["product"]),
             "DATABASE_URL": self.database_url,
             "DATABASE_ACQUIRE_TIMEOUT_SECONDS": "1",
             "GATEWAY_URL": f"http://{_HOST}:{self._border_port}",
@@ -125,7 +172,6 @@ class WatchedStack:
             "SMTP_PASSWORD": secrets.smtp_password,
             "SMTP_USE_TLS": "false",
             "MAIL_POLL_SECONDS": "0.1",
-            "READINESS_CACHE_SECONDS": "0",
         }
 
     def _shared_environ(self) -> dict[str, str]:
@@ -136,6 +182,7 @@ class WatchedStack:
             "DEBUG": "true",
             "GATEWAY_SHARED_SECRET": self.secrets.shared,
             "SHUTDOWN_GRACE_SECONDS": "1",
+            "READINESS_CACHE_SECONDS": "0",
             "OTEL_EXPORTER_OTLP_ENDPOINT": self.collector.url,
             "OTEL_BSP_SCHEDULE_DELAY": "200",
         }
@@ -155,8 +202,10 @@ class WatchedStack:
             await stack.enter_async_context(listening(self._border, (_HOST, self._border_port)))
             gateway_environ = {
                 **self._shared_environ(),
+                "VALKEY_URL": self.valkeys["gateway"].url,
+                "GATEWAY_CLOCK_SKEW_SECONDS": str(_SKEW_SECONDS),
                 "GATEWAY_PORT": str(self._gateway_port),
-                "GATEWAY_METRICS_PORT": str(self._metrics_ports[1]),
+                "GATEWAY_METRICS_PORT": str(self.metrics_ports["gateway"]),
                 "OPENAI_API_KEY": self.secrets.openai_key,
                 "OPENAI_BASE_URL": f"http://{_HOST}:{self._upstream_port}/v1",
                 "UPSTREAM_RETRY_BASE_SECONDS": "0",
@@ -164,6 +213,9 @@ class WatchedStack:
             self.gateway = WatchedProcess("gateway", gateway_environ, self.folder)
             self.product = WatchedProcess("product", self.product_environ, self.folder)
             stack.push_async_callback(asyncio.to_thread, self.postgres.stop)
+            for valkey in self.valkeys.values():
+                stack.push_async_callback(valkey.stop)
+                await valkey.start()
             stack.push_async_callback(self.gateway.stop)
             stack.push_async_callback(self.product.stop)
             self.gateway.start()
@@ -173,6 +225,7 @@ class WatchedStack:
             self.product.start()
             for url in (self.gateway_url, self.url):
                 await until_healthy(url, timeout_seconds=_READY_SECONDS)
+            await until(self.is_ready, timeout_seconds=_READY_SECONDS)
             if shutil.which("nginx", path=TOOL_PATH):
                 home = self.folder / "nginx"
                 home.mkdir()
@@ -187,11 +240,17 @@ class WatchedStack:
             return self.nginx.client(site)
         return httpx.AsyncClient(base_url=self.url if site == "product_api" else self.gateway_url, timeout=30)
 
+    async def is_ready(self) -> bool:
+        """Whether product_api has all that it needs, and so the gateway too."""
+        async with httpx.AsyncClient() as http:
+            return (await http.get(f"{self.url}/ready")).is_success
+
     async def metrics(self) -> dict[str, str]:
         """What each app tells of itself, by its name."""
         async with httpx.AsyncClient() as http:
-            product, gateway = [(await http.get(f"http://{_HOST}:{port}/metrics")).text for port in self._metrics_ports]
-        return {"product": product, "gateway": gateway}
+            return {
+                app: (await http.get(f"http://{_HOST}:{port}/metrics")).text for app, port in self.metrics_ports.items()
+            }
 
     def sql(self, statement: str) -> str:
         """Run a statement as the database's owner."""

@@ -29,10 +29,11 @@ from support.watched_stack import Secrets, WatchedStack
 
 KINDS: Final = {
     "email", "message", "answer", "link token", "code", "cookie", "API key", "HMAC secret", "keys of hashes",
-    "signature", "nonce", "OpenAI key", "DSN", "SMTP password",
+    "signature", "nonce", "OpenAI key", "DSN", "SMTP password", "Valkey password",
 }  # fmt: skip
 CHANNELS: Final = [
-    "product stdout", "product stderr", "gateway stdout", "gateway stderr", "PostgreSQL", "audit", "traces",
+    "product stdout", "product stderr", "gateway stdout", "gateway stderr", "PostgreSQL", "product Valkey",
+    "gateway Valkey", "audit", "traces",
     "nginx", "error bodies", "commands", "product metrics", "gateway metrics",
 ]  # fmt: skip
 METRICS: Final = CHANNELS[-2:]
@@ -86,6 +87,9 @@ async def gather(folder: Path) -> Evidence:
             await plant(form(PLANTED), stack, story, commands)
         audit = stack.sql("SELECT row_to_json(audit_log) FROM audit_log").encode()
         metrics = await stack.metrics()
+        for valkey in stack.valkeys.values():
+            await valkey.stop()
+        await story.lose_valkey()
         await asyncio.to_thread(stack.postgres.stop)
         await story.lose_the_database()
         await asyncio.to_thread(commands.fail)
@@ -102,6 +106,7 @@ async def gather(folder: Path) -> Evidence:
         }
         channels |= {
             "PostgreSQL": stack.postgres_log.read_bytes(),
+            **{f"{app} Valkey": valkey.log.read_bytes() for app, valkey in stack.valkeys.items()},
             "audit": audit,
             "traces": stack.collector.written,
             "nginx": stack.nginx.logs().encode() if stack.nginx else b"",
@@ -121,6 +126,8 @@ async def plant(leak: str, stack: WatchedStack, story: Story, commands: Commands
     stack.gateway.write_on_stderr(leak.encode() + b"\n")
     with pytest.raises(SandboxError):
         stack.sql(f"SELECT '{leak}' FROM nowhere")  # noqa: S608 - it is to fail, and to be logged
+    for valkey in stack.valkeys.values():
+        await valkey.write_in_log(leak)
     await story.ask_for_path(leak)
     await story.ask_with_field(leak)
     await asyncio.to_thread(commands.repeat, leak)
@@ -148,6 +155,14 @@ def test_every_command_has_succeeded_and_failed(evidence: Evidence) -> None:
     names = {name for name, _ in list_commands()}
     assert {name for name in names if 0 not in evidence.commands[name]} == LONG_RUNNING
     assert {name for name in names if not evidence.commands[name] - {0}} == CANNOT_FAIL_COMMANDS
+
+
+@pytest.mark.parametrize("app", ["product", "gateway"])
+def test_valkey_was_in_use_and_told_all_that_it_ever_tells(evidence: Evidence, app: str) -> None:
+    (line,) = re.findall(rb"(?m)^b2b_chat_valkey_seconds_count (.+)$", evidence.channels[f"{app} metrics"])
+    assert float(line) > 10
+    # The mark of its most talkative level.
+    assert re.search(rb"(?m)^\d+:M .{24} \. ", evidence.channels[f"{app} Valkey"])
 
 
 def need(channel: str) -> None:

@@ -3,8 +3,10 @@
 import asyncio
 import json
 import re
+import shutil
 import subprocess
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from support.canaries import Canaries
 from support.canary_commands import Commands
 from support.collector import SeenSpan
+from support.serving import free_port
 from support.tools import needed_tool
 from support.waiting import until
 from support.watched_stack import Secrets, WatchedStack
@@ -104,7 +107,10 @@ async def test_what_happened_is_counted(watched: Watched) -> None:
     assert gateway['gateway_refusals_total{"code": "missing_signature"}'] == 1
     assert gateway['gateway_answers_total{"code": "", "outcome": "answered"}'] == 1
     assert gateway["gateway_first_text_seconds_count{}"] == 1
-    assert gateway["gateway_nonces{}"] >= 1
+    for shown in (product, gateway):
+        assert shown["b2b_chat_valkey_seconds_count{}"] > 0
+        assert shown["b2b_chat_valkey_failures_total{}"] == shown["b2b_chat_valkey_away{}"] == 0
+    assert product["product_relay_down{}"] == product["product_relay_mirrors{}"] == 0
     for kind in ("prompt", "completion"):
         counted = f'_tokens_total{{"kind": "{kind}"}}'
         assert product[f"product{counted}"] == gateway[f"gateway{counted}"] > 0
@@ -237,9 +243,80 @@ def test_prometheus_itself_understands_all_expressions(tmp_path: Path) -> None:
     ]
     panels = tmp_path / "panels.yml"
     panels.write_text(yaml.safe_dump({"groups": [{"name": "panels", "rules": recorded}]}))
-    for file in (panels, DEPLOY / "prometheus/alerts.yml"):
-        done = subprocess.run([promtool, "check", "rules", file], capture_output=True, text=True, check=False)
+    for kind, file in (
+        ("rules", panels),
+        ("rules", DEPLOY / "prometheus/alerts.yml"),
+        ("config", DEPLOY / "prometheus/prometheus.yml"),
+    ):
+        done = subprocess.run([promtool, "check", kind, file], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
+
+
+def spawn(command: list[str], log: Path) -> subprocess.Popen[bytes]:
+    with log.open("wb") as written:
+        return subprocess.Popen(command, stdout=written, stderr=written)
+
+
+@asynccontextmanager
+async def prometheus(folder: Path, metrics_ports: dict[str, int]) -> AsyncIterator[httpx.AsyncClient]:
+    """A real Prometheus with the configuration that we ship, but for the places of the two apps."""
+    program = needed_tool("prometheus", package="prometheus")
+    shutil.copytree(DEPLOY / "prometheus", folder)
+    for app, port in metrics_ports.items():
+        targets = folder / f"targets/{app}_api.yml"
+        text, changed = re.subn(rf'"{app}_api:\d+"', f'"127.0.0.1:{port}"', targets.read_text())
+        assert changed == 1
+        targets.write_text(text)
+    config = folder / "prometheus.yml"
+    text, changed = re.subn(r"_interval: 15s", "_interval: 1s", config.read_text())
+    assert changed == 2
+    config.write_text(text)
+    url = f"http://127.0.0.1:{free_port()}"
+    options = [f"--storage.tsdb.path={folder / 'data'}", f"--web.listen-address={url.removeprefix('http://')}"]
+    process = spawn([program, f"--config.file={config}", *options], folder / "log")
+    try:
+        async with httpx.AsyncClient(base_url=url) as http:
+
+            async def answers() -> bool:
+                assert process.poll() is None, (folder / "log").read_text()
+                try:
+                    return (await http.get("/-/ready")).is_success
+                except httpx.TransportError:
+                    return False
+
+            await until(answers, timeout_seconds=60)
+            yield http
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_prometheus_scrapes_both_apps_and_evaluates_every_rule_and_panel(
+    watched: Watched, tmp_path: Path
+) -> None:
+    async with prometheus(tmp_path / "prometheus", watched.stack.metrics_ports) as http:
+
+        async def ask(path: str, **query: str) -> Any:
+            answer = await http.get(f"/api/v1/{path}", params=query)
+            assert answer.status_code == 200, answer.text
+            return answer.json()["data"]
+
+        async def both_are_up() -> bool:
+            found = (await ask("query", query="up == 1"))["result"]
+            return {each["metric"]["job"] for each in found} == {"product_api", "gateway_api"}
+
+        async def evaluated() -> bool:
+            groups = (await ask("rules"))["groups"]
+            health = {rule["name"]: rule["health"] for group in groups for rule in group["rules"]}
+            assert set(health) == {rule["alert"] for rule in rules()}
+            return set(health.values()) == {"ok"}
+
+        await until(both_are_up, timeout_seconds=60)
+        await until(evaluated, timeout_seconds=60)
+        for title, expression in expressions():
+            told = await ask("query", query=expression.replace("$__rate_interval", "5m"))
+            assert told["resultType"] == "vector", title
 
 
 @pytest.mark.asyncio(loop_scope="module")
@@ -252,6 +329,19 @@ async def test_ready_names_what_is_missing_and_nothing_else(watched: Watched) ->
     stack = watched.stack
     assert await watched.ready() == (200, {"status": "ready"})
     assert (await watched.http.get(f"{stack.gateway_url}/ready")).json() == {"status": "ready"}
+    for app, url, parts in (
+        ("product", stack.url, ["valkey"]),
+        ("gateway", stack.gateway_url, ["valkey"]),
+        ("gateway", stack.url, ["gateway"]),
+    ):
+        await stack.valkeys[app].stop()
+        answer = await watched.http.get(f"{url}/ready")
+        assert answer.status_code == 503
+        assert f"Not ready: {', '.join(parts)}." in answer.text
+        away = [value for name, value in (await watched.samples())[app].items() if "valkey_away" in name]
+        assert away == [1]
+        await stack.valkeys[app].start()
+        await until(stack.is_ready, timeout_seconds=30)
     stack.sql("UPDATE alembic_version SET version_num = 'earlier'")
     assert await watched.ready() == not_ready("migrations")
     await asyncio.to_thread(stack.postgres.stop)

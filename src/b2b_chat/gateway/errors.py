@@ -61,7 +61,7 @@ class UpstreamFailure(Exception):
 
     @property
     def code(self) -> str:
-        """Its name in the vocabulary."""
+        """Its name in the vocabulary, by which traces tell it."""
         return self.failure.code
 
 

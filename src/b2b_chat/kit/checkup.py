@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from b2b_chat.kit.valkey import ValkeySettings, ValkeyUnavailable, valkey_of
+from b2b_chat.kit.valkey import Valkey, ValkeySettings, ValkeyUnavailable, valkey_of
 
 RENEW_BEFORE_DAYS: Final = 14
 """Certificates are renewed at a third of their life, which is 30 days for the usual ones; later something is stuck."""
@@ -69,18 +69,33 @@ async def _certificate_end(host: str, port: int) -> datetime:
 
 
 async def check_valkey(settings: ValkeySettings) -> Finding | None:
-    """Whether Valkey takes commands; None where none is set."""
+    """Whether Valkey takes commands, and keeps what it is given off the disk; None where none is set."""
     valkey = valkey_of(settings)
     if valkey is None:
         return None
     try:
         await valkey.ask("PING")
+        writes = await _writes_to_disk(valkey)
     except ValkeyUnavailable:
         remedy = "Look whether Valkey runs, and whether VALKEY_URL, its user and its password are right."
         return Finding("Valkey", "fail", f"no answer in {settings.valkey_timeout_seconds:g} s, or a refusal", remedy)
     finally:
         await valkey.close()
+    if writes:
+        remedy = (
+            'Set save "" and appendonly no in its configuration: answers are in it, and none of it is of use later.'
+        )
+        return Finding("Valkey", "warn", "takes commands, and writes what it is given to disk", remedy)
     return Finding("Valkey", "ok", "takes commands")
+
+
+async def _writes_to_disk(valkey: Valkey) -> bool:
+    """Whether a restart would bring back what is in it; False where it does not let us ask."""
+    try:
+        found = [await valkey.ask("CONFIG", "GET", name) for name in ("save", "appendonly")]
+    except ValkeyUnavailable:
+        return False
+    return found != [[b"save", b""], [b"appendonly", b"no"]]
 
 
 def check_clock(other: str, difference_seconds: float) -> Finding:

@@ -6,6 +6,7 @@ connections are made when they are needed, also after the server was away, and k
 
 import asyncio
 import hashlib
+import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Annotated, Any, Final, Protocol, TypeAlias
@@ -13,6 +14,7 @@ from urllib.parse import urlsplit
 
 import structlog
 from msgspec import Meta
+from prometheus_client import Counter, Gauge, Histogram
 from valkey.asyncio import ConnectionPool
 from valkey.asyncio import Valkey as Client
 from valkey.asyncio.client import PubSub
@@ -45,6 +47,14 @@ _TLS_SCHEMES: Final = frozenset({"valkeys", "rediss"})
 _TCP_SCHEMES: Final = frozenset({"valkey", "redis"}) | _TLS_SCHEMES
 _FAILURES: Final = (ValkeyError, OSError)
 """All that can go wrong; a TimeoutError is an OSError."""
+
+_SECONDS = Histogram(
+    "b2b_chat_valkey_seconds",
+    "Time of a round trip to Valkey, the wait for a connection included.",
+    buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0),
+)
+_FAILURES_TOTAL = Counter("b2b_chat_valkey_failures", "Round trips to Valkey that failed or took too long.")
+_AWAY = Gauge("b2b_chat_valkey_away", "1 from a failed round trip to Valkey until the next that does not fail.")
 
 log = structlog.get_logger(__name__)
 
@@ -96,12 +106,13 @@ class Valkey:
         Raises:
             ValkeyUnavailable: There was no answer in time, or it was an error.
         """
+        begun_at = time.perf_counter()
         try:
             async with asyncio.timeout(self._timeout_seconds), self._free:
                 answer = await self._client.execute_command(*command)
         except _FAILURES as error:
             raise self._failed(error) from error
-        self._answered()
+        self._answered(begun_at)
         return answer
 
     async def check(self) -> None:
@@ -119,6 +130,7 @@ class Valkey:
             ValkeyUnavailable: There was no answer in time, or it was an error.
         """
         rest = (len(keys), *keys, *arguments)
+        begun_at = time.perf_counter()
         try:
             async with asyncio.timeout(self._timeout_seconds), self._free:
                 try:
@@ -127,7 +139,7 @@ class Valkey:
                     answer = await self._client.execute_command("EVAL", script.source, *rest)
         except _FAILURES as error:
             raise self._failed(error) from error
-        self._answered()
+        self._answered(begun_at)
         return answer
 
     @asynccontextmanager
@@ -137,12 +149,13 @@ class Valkey:
         Raises:
             ValkeyUnavailable: The block did not come to its end in time, or met an error of Valkey's.
         """
+        begun_at = time.perf_counter()
         try:
             async with asyncio.timeout(self._timeout_seconds), self._free:
                 yield self._client
         except _FAILURES as error:
             raise self._failed(error) from error
-        self._answered()
+        self._answered(begun_at)
 
     @asynccontextmanager
     async def listening(self, *channels: str) -> AsyncIterator[PubSub]:
@@ -165,14 +178,18 @@ class Valkey:
 
     def _failed(self, error: BaseException) -> ValkeyUnavailable:
         """The error to raise. The log tells of the first of an outage."""
+        _FAILURES_TOTAL.inc()
         if not self._is_away:
             self._is_away = True
+            _AWAY.set(1)
             log.warning("valkey_unavailable", exc_info=error)
         return ValkeyUnavailable()
 
-    def _answered(self) -> None:
+    def _answered(self, begun_at: float) -> None:
+        _SECONDS.observe(time.perf_counter() - begun_at)
         if self._is_away:
             self._is_away = False
+            _AWAY.set(0)
             log.info("valkey_available")
 
 

@@ -19,6 +19,7 @@ from b2b_chat.gateway.settings import GatewaySettings
 from b2b_chat.kit.checkup import Finding, check_certificate
 from b2b_chat.kit.clock import utc_now
 from b2b_chat.kit.settings import Secret, load
+from b2b_chat.kit.valkey import Valkey
 from b2b_chat.product.doctor import examine as examine_product
 from b2b_chat.product.schema import head
 from b2b_chat.product.settings import ProductSettings, check
@@ -169,6 +170,33 @@ async def test_valkey(valkey_server: EmbeddedValkey) -> None:
     assert (await of_gateway(with_valkey))["Valkey"].level == "fail"
 
 
+@pytest.mark.parametrize("setting", [{"save": "3600 1"}, {"appendonly": "yes"}])
+async def test_a_valkey_that_writes_answers_to_disk(setting: dict[str, str], tmp_path: Path) -> None:
+    server = EmbeddedValkey(tmp_path / "valkey", settings=setting)
+    server.start()
+    try:
+        for found in (
+            await of_product(VALKEY_URL=server.url),
+            await of_gateway(gateway_settings(valkey_url=Secret(server.url), openai_base_url=_NOWHERE, gateway_port=9)),
+        ):
+            assert found["Valkey"].level == "warn"
+            assert "appendonly no" in found["Valkey"].remedy
+    finally:
+        server.stop()
+
+
+async def test_a_valkey_that_tells_nothing_of_its_settings(tmp_path: Path) -> None:
+    server = EmbeddedValkey(tmp_path / "valkey", settings={"appendonly": "yes"})
+    server.start()
+    owner = Valkey(Secret(server.url), timeout_seconds=5, max_connections=1)
+    await owner.ask("ACL", "SETUSER", "default", "-config")
+    await owner.close()
+    try:
+        assert (await of_product(VALKEY_URL=server.url))["Valkey"].level == "ok"
+    finally:
+        server.stop()
+
+
 async def test_without_a_mail_server() -> None:
     assert (await of_product(SMTP_HOST="", EMAIL_FROM=""))["mail"].level == "warn"
 
@@ -258,6 +286,19 @@ class TestGateway:
         assert {name for name, finding in found.items() if finding.level == "fail"} == {
             "OPENAI_BASE_URL", "OPENAI_FALLBACK_BASE_URL", "gateway_api"
         }  # fmt: skip
+
+    async def test_an_openai_that_nobody_vouches_for(self) -> None:
+        async with answering(200, tls=server_context(trustme.CA())) as url:
+            found = await of_gateway(gateway_settings(openai_base_url=f"{url}/v1"))
+        assert (found["OPENAI_BASE_URL"].level, found["OPENAI_BASE_URL"].text) == (
+            "fail",
+            "its certificate is not trusted",
+        )
+
+    @pytest.mark.parametrize(("app_env", "level"), [("prod", "ok"), ("test", "warn")])
+    async def test_whether_productions_rules_apply(self, app_env: str, level: str) -> None:
+        found = await of_gateway(gateway_settings(app_env=app_env, gateway_port=9))
+        assert found["settings"].level == level
 
     async def test_the_process_itself(self, border: Gateway) -> None:
         settings = msgspec.structs.replace(gateway_settings(), gateway_port=border.port)

@@ -6,11 +6,21 @@ from typing import TypeAlias
 from uuid import UUID
 
 import pytest
+import structlog
 
 from b2b_chat.contract.schemas import ChatResult, Usage
-from b2b_chat.gateway.idempotency import MemoryRecords, MessageInFlight, OtherContent, Records, ValkeyRecords
+from b2b_chat.gateway.idempotency import (
+    MemoryRecords,
+    MessageInFlight,
+    OtherContent,
+    Records,
+    RecordsUnavailable,
+    ValkeyRecords,
+)
 from b2b_chat.kit.background import running
+from b2b_chat.kit.settings import Secret
 from b2b_chat.kit.valkey import Valkey
+from b2b_chat.sandbox.valkey import EmbeddedValkey
 from support.waiting import until
 
 KEY = UUID(int=1).bytes + UUID(int=2).bytes
@@ -194,3 +204,31 @@ async def test_valkey_keeps_count_of_its_bytes(valkey: Valkey) -> None:
             pytest.fail("nobody else is there")
         rows = await valkey.ask("ZRANGE", "gateway:answers", 0, -1)
         assert int(await valkey.ask("GET", "gateway:answers:bytes")) == 2024 * len(rows) <= 5 * 2024
+
+
+async def test_leases_are_kept_whether_or_not_anything_is_answered_now(valkey: Valkey) -> None:
+    records = ValkeyRecords(valkey, ttl_seconds=60, capacity_bytes=1_000_000, lease_seconds=0.3)
+    async with running(records.keep_leases()):
+        await asyncio.sleep(0.3)  # some rounds with nothing to renew
+        await records.begin(KEY, A)
+        await asyncio.sleep(0.6)
+        with pytest.raises(MessageInFlight):
+            await records.begin(KEY, A)
+
+
+async def test_without_valkey_nothing_begins_and_what_was_begun_ends_all_the_same(own_valkey: EmbeddedValkey) -> None:
+    valkey = Valkey(Secret(own_valkey.url), timeout_seconds=5, max_connections=2)
+    records = ValkeyRecords(valkey, ttl_seconds=60, capacity_bytes=1_000_000, lease_seconds=FOREVER_SECONDS)
+    for key in (KEY, OTHER_KEY):
+        await records.begin(key, A)
+    own_valkey.stop()
+    with pytest.raises(RecordsUnavailable):
+        await records.begin(KEY, A)
+    with structlog.testing.capture_logs() as lines:
+        await records.finish(KEY, RESULT)
+        await records.forget(OTHER_KEY)
+    assert [line["message_id"] for line in lines if line["event"] == "answer_not_kept"] == [KEY[1]]
+    own_valkey.start()
+    for key in (KEY, OTHER_KEY):
+        assert await records.begin(key, B) is None, "it was neither kept nor held"
+    await valkey.close()

@@ -4,18 +4,22 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
+from uuid import UUID
 
 import pytest
 import pytest_asyncio
 
-from b2b_chat.product.chat.relay.messages import Ended, Piece, Taken
+from b2b_chat.product.chat.relay.bus import EVERYBODY
+from b2b_chat.product.chat.relay.messages import Ended, Follow, Piece, Taken, encode
 from b2b_chat.sandbox.valkey import EmbeddedValkey
+from support.counts import Counts, count
 from support.fake_gateway import ANSWER, FakeGateway, Gate, error_event
 from support.product import Client, Event, error_of, follow, following, text_of
 from support.relay import (
     Dictation,
     Two,
     clients_of,
+    connection_to,
     overhearing,
     running_valkey,
     speaking,
@@ -95,11 +99,14 @@ async def exposed_two(
 
 async def test_a_reader_goes_on_elsewhere_where_it_left(two: Two, gateway: FakeGateway, world: World) -> None:
     gateway.reply = gate = Gate("Once upon")
+    begun = Counts("product_relay_pieces_total", "product_relay_gaps_total", "product_relay_resends_total")
+    answered = count("product_relay_asks_total", outcome="answered")
     async with two.here.streaming() as sent:
         start, first = await anext(sent), await anext(sent)
     answer_id = start.data["assistant_message_id"]
     async with following(two.there, answer_id, first.id) as events, following(two.there, answer_id) as whole:
         assert (await anext(whole)) == start
+        await until(lambda: none_but(followers=1, mirrors=1))
         gate.open()
         rest = [event async for event in events]
         all_of_it = [event async for event in whole]
@@ -108,7 +115,16 @@ async def test_a_reader_goes_on_elsewhere_where_it_left(two: Two, gateway: FakeG
     assert rest[-1] == all_of_it[-1] == stored[-1]
     assert len(gateway.calls) == 1
     assert not gateway.calls[0].left.is_set()
+    await until(lambda: none_but(followers=0, mirrors=0))
+    assert count("product_relay_asks_total", outcome="answered") == answered + 1
+    pieces, gaps, resends = begun.risen().values()
+    assert (pieces > 0, gaps, resends) == (True, 0, 0)
     await world.check_books()
+
+
+async def none_but(*, followers: int, mirrors: int) -> bool:
+    """Whether so many answers are relayed in this process, which all products of this module share."""
+    return (count("product_relay_followers"), count("product_relay_mirrors")) == (followers, mirrors)
 
 
 async def test_nothing_is_sent_that_nobody_elsewhere_reads(
@@ -249,7 +265,7 @@ async def test_what_is_lost_on_the_way_is_asked_for_again(
 ) -> None:
     """The test answers for the process that writes, which knows nothing of Valkey, and answers badly."""
     gateway.reply = Gate("Once ")
-    follower = two.there
+    follower, gaps = two.there, Counts("product_relay_gaps_total")
     async with client.streaming() as sent, speaking(valkey) as said:
         answer_id = (await anext(sent)).data["assistant_message_id"]
         async with following(follower, answer_id) as events:
@@ -271,6 +287,21 @@ async def test_what_is_lost_on_the_way_is_asked_for_again(
             heard = [event async for event in events]
     assert text_of(heard) == "Once upon a time."
     assert heard[-1].data["detail"]["code"] == "gateway_timeout"
+    assert gaps.risen() == {"product_relay_gaps_total": 2}  # a piece, and the end
+
+
+async def test_a_follower_that_falls_silent_is_let_go(two: Two, gateway: FakeGateway, valkey: EmbeddedValkey) -> None:
+    gateway.reply = gate = Gate("Once ")
+    silent = Counts("product_relay_silent_followers_total")
+    async with two.here.streaming() as sent, connection_to(valkey) as client:
+        start, _ = await anext(sent), await anext(sent)
+        answer_id = UUID(start.data["assistant_message_id"])
+        await client.publish(EVERYBODY, encode(Follow(answer_id, 1, f"{EVERYBODY}:silent", 1, 0, stop=False)))
+        await until(lambda: none_but(followers=1, mirrors=0))
+        await until(lambda: none_but(followers=0, mirrors=0))
+        gate.open()
+        assert [event async for event in sent][-1].name == "final"
+    assert silent.risen() == {"product_relay_silent_followers_total": 1}
 
 
 async def test_a_run_goes_on_as_long_as_one_reads_anywhere(
@@ -322,6 +353,7 @@ async def test_an_outage_of_valkey_in_mid_answer_leaves_no_gap_and_repeats_nothi
 ) -> None:
     gateway.reply = spoken = Dictation()
     here, there = exposed_two
+    resends = Counts("product_relay_resends_total")
     async with here.streaming() as sent:
         start = await anext(sent)
         async with following(there, start.data["assistant_message_id"]) as elsewhere:
@@ -331,6 +363,7 @@ async def test_an_outage_of_valkey_in_mid_answer_leaves_no_gap_and_repeats_nothi
                 while spoken.text != text_of(heard):
                     heard.append(await asyncio.wait_for(anext(elsewhere), 10))
                 failing_valkey.stop()
+                await until(is_down)
                 spoken.say(f"during {outage} ")
                 assert (await anext(sent)).data["text"]  # the reader here is not harmed
                 failing_valkey.start()
@@ -342,7 +375,14 @@ async def test_an_outage_of_valkey_in_mid_answer_leaves_no_gap_and_repeats_nothi
         told_here = [event async for event in sent][-1]
     assert text_of(heard) == spoken.text == (await world.answer(person))["text"]
     assert heard[-1] == told_here
+    assert resends.risen()["product_relay_resends_total"] >= 1
+    assert count("product_relay_down") == 0
     await world.check_books()
+
+
+async def is_down() -> bool:
+    """Whether a process here says that it does not hear the others."""
+    return count("product_relay_down") == 1
 
 
 async def test_an_end_that_comes_while_valkey_is_away_is_found_in_the_database(

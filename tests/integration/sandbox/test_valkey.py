@@ -20,6 +20,7 @@ from b2b_chat.kit.settings import Secret
 from b2b_chat.kit.valkey import Script, Valkey, ValkeyUnavailable
 from b2b_chat.sandbox.errors import SandboxError
 from b2b_chat.sandbox.valkey import EmbeddedValkey
+from support.counts import Counts, count
 
 
 def client_of(server: EmbeddedValkey, *, timeout_seconds: float = 5) -> Valkey:
@@ -124,6 +125,26 @@ async def test_it_is_found_again_when_it_is_back(own_valkey: EmbeddedValkey) -> 
             await client.ask("PING")
     own_valkey.start()
     assert await asyncio.gather(*[client.ask("PING") for _ in range(50)]) == [b"PONG"] * 50
+    await client.close()
+
+
+async def test_round_trips_and_failures_are_counted(own_valkey: EmbeddedValkey) -> None:
+    client, script = client_of(own_valkey), Script("return 1")
+    counts = Counts("b2b_chat_valkey_seconds_count", "b2b_chat_valkey_failures_total")
+    await client.ask("PING")
+    await client.run(script, ())
+    async with client.asking() as asked:
+        await asked.ping()
+    assert counts.risen() == {"b2b_chat_valkey_seconds_count": 3, "b2b_chat_valkey_failures_total": 0}
+    own_valkey.stop()
+    for _ in range(2):
+        with pytest.raises(ValkeyUnavailable):
+            await client.run(script, ())
+    assert counts.risen() == {"b2b_chat_valkey_seconds_count": 3, "b2b_chat_valkey_failures_total": 2}
+    assert count("b2b_chat_valkey_away") == 1
+    own_valkey.start()
+    await client.check()
+    assert count("b2b_chat_valkey_away") == 0
     await client.close()
 
 

@@ -53,6 +53,13 @@ def test_what_security_md_refers_to_is_there() -> None:
     assert [file for file in referred if not (ROOT / file).exists()] == []
 
 
+def test_what_is_to_be_replaced_in_files_stands_in_them() -> None:
+    edits = re.findall(r"sed -i 's/([^/]+)/[^/]+/g?' /etc/nginx/b2b-chat/(\S+)", DEPLOY)
+    assert {file for _, file in edits} == {"product_api.conf", "gateway_api.conf", "allowlist.conf"}
+    for pattern, file in edits:
+        assert re.search(pattern, (ROOT / "deploy/nginx" / file).read_text()), (pattern, file)
+
+
 def test_every_alert_has_its_row() -> None:
     rules = re.findall(r"- alert: (\w+)", (ROOT / "deploy/prometheus/alerts.yml").read_text())
     rows = re.findall(r'^\| <a id="\w+"></a>\[(\w+)\]', DEPLOY, re.MULTILINE)

@@ -66,6 +66,8 @@ def test_plain_up_starts_both_apps_and_what_they_need() -> None:
     assert plain == {"postgres", "valkey", "migrations", "product_api", "gateway_api"}
     for name in ("openai_simulator", "mail_catcher"):
         assert service(name)["profiles"] == ["dev"]
+    for name in ("prometheus", "grafana"):
+        assert service(name)["profiles"] == ["observe"]
 
 
 def test_ports_are_those_of_the_readme_and_for_this_machine_alone() -> None:
@@ -75,7 +77,54 @@ def test_ports_are_those_of_the_readme_and_for_this_machine_alone() -> None:
         "127.0.0.1:8000:8000",
         "127.0.0.1:8001:8001",
         "127.0.0.1:8003:8003",
+        "127.0.0.1:9090:9090",
+        "127.0.0.1:3000:3000",
     }
+
+
+def test_metrics_are_shown_to_the_other_containers_alone_and_prometheus_knows_where() -> None:
+    targets = ROOT / "deploy/prometheus/targets"
+    for name, load in (("product_api", load_product), ("gateway_api", load_gateway)):
+        settings: Any = load(environment(name))
+        port = settings.product_metrics_port if name == "product_api" else settings.gateway_metrics_port
+        assert ip_address(settings.metrics_host).is_unspecified
+        assert not [published for published in service(name)["ports"] if published.endswith(f":{port}")]
+        (target,) = yaml.safe_load((targets / f"{name}.yml").read_text())
+        assert target == {"targets": [f"{name}:{port}"], "labels": {"job": name}}
+
+
+def test_what_watches_is_given_files_that_are_there() -> None:
+    for observed in ("", "product_api.yml", "gateway_api.yml"):
+        for name in ("prometheus", "grafana"):
+            mounted = [
+                each for each in compose(OBSERVED=observed)["services"][name]["volumes"] if each.startswith("./")
+            ]
+            assert mounted
+            for mount in mounted:
+                source, _, mode = mount.split(":")
+                assert (ROOT / source).exists(), mount
+                assert mode == "ro"
+
+
+def test_grafana_is_led_to_prometheus_and_to_the_dashboard() -> None:
+    provisioning = ROOT / "deploy/grafana/provisioning"
+    (source,) = yaml.safe_load((provisioning / "datasources/prometheus.yml").read_text())["datasources"]
+    assert source["type"] == "prometheus"
+    assert source["url"] == "http://prometheus:9090"
+    (provider,) = yaml.safe_load((provisioning / "dashboards/b2b-chat.yml").read_text())["providers"]
+    mounted = dict(each.split(":")[1::-1] for each in service("grafana")["volumes"])
+    dashboard = f"{provider['options']['path']}/b2b-chat.json"
+    assert mounted[dashboard] == "./deploy/grafana/b2b-chat.json"
+    assert service("grafana")["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"] == dashboard
+    assert mounted["/etc/grafana/provisioning"] == "./deploy/grafana/provisioning"
+
+
+def test_valkey_writes_nothing_to_disk_and_throws_nothing_out() -> None:
+    _, *options = service("valkey")["command"]
+    given = dict(zip(options[::2], options[1::2], strict=True))
+    assert (given["--save"], given["--appendonly"], given["--maxmemory-policy"]) == ("", "no", "noeviction")
+    assert service("valkey")["tmpfs"] == ["/data"]
+    assert "ports" not in service("valkey")
 
 
 def test_migrations_are_a_step_before_product_api() -> None:

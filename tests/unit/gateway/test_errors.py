@@ -103,3 +103,7 @@ def test_which_methods_are_allowed_is_told() -> None:
 def test_nobody_is_answered_with_nothing() -> None:
     response = answer(ClientLeft())
     assert (response.status_code, response.content) == (499, None)
+
+
+def test_traces_find_the_code_where_they_look_for_it() -> None:
+    assert UpstreamFailure("upstream_timeout").code == "upstream_timeout"

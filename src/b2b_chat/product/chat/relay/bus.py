@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 import structlog
+from prometheus_client import Gauge
 from valkey.exceptions import ValkeyError
 
 from b2b_chat.kit.valkey import Valkey, ValkeyUnavailable
@@ -22,6 +23,7 @@ EVERYBODY: Final = "b2b-chat:relay:1"
 _RECONNECT_SECONDS: Final = 0.5
 _BATCH_MESSAGES: Final = 256
 _OUTAGES: Final = (ValkeyUnavailable, ValkeyError, OSError)
+_DOWN = Gauge("product_relay_down", "1 while this process cannot hear the others; 0 also where there are none.")
 
 log = structlog.get_logger(__name__)
 
@@ -62,6 +64,7 @@ class Bus:
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
         """Be connected, as far as Valkey can be reached, until the block ends."""
+        _DOWN.set(1)
         running = asyncio.create_task(self._run())
         try:
             yield
@@ -97,6 +100,7 @@ class Bus:
     def _change(self, *, is_up: bool) -> None:
         if is_up != self.is_up:
             self.is_up = is_up
+            _DOWN.set(not is_up)
             for notify in self.on_change:
                 notify()
 

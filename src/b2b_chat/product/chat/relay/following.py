@@ -10,6 +10,7 @@ from uuid import UUID
 
 import structlog
 from msgspec.structs import replace
+from prometheus_client import Counter, Gauge
 
 from b2b_chat.kit.database import is_outage
 from b2b_chat.product.chat.failures import AnswerDefect, Interrupted, stored_failure
@@ -22,6 +23,9 @@ from b2b_chat.product.gateway_client import AnswerFailed
 
 _LONGEST_PAUSE_SECONDS: Final = 4.0
 """Between two looks into the database for a run that nobody says he writes."""
+_MIRRORS = Gauge("product_relay_mirrors", "Answers of other processes that are followed here.")
+_ASKS = Counter("product_relay_asks", "Questions to all processes, by whether one answered.", ["outcome"])
+_GAPS = Counter("product_relay_gaps", "Texts of other processes that did not follow on what had come before.")
 
 log = structlog.get_logger(__name__)
 
@@ -151,6 +155,7 @@ class Following:
 
     def _begin(self, mirror: _Mirror) -> None:
         self._mirrors[mirror.key] = self._by_number[mirror.number] = mirror
+        _MIRRORS.inc()
         mirror.run.on_unread = lambda: self._leave_unread(mirror)
         mirror.task = asyncio.create_task(self._keep(mirror))
 
@@ -167,7 +172,8 @@ class Following:
             self._say(mirror.owner, Left(self._bus.inbox, mirror.number))
 
     def _forget(self, mirror: _Mirror) -> None:
-        self._by_number.pop(mirror.number, None)
+        if self._by_number.pop(mirror.number, None) is not None:
+            _MIRRORS.dec()
         if self._mirrors.get(mirror.key) is mirror:
             del self._mirrors[mirror.key]
 
@@ -207,6 +213,7 @@ class Following:
 
     def _add(self, mirror: _Mirror, place: int, text: str) -> None:
         if not mirror.add(place, text):
+            _GAPS.inc()
             mirror.ask_again.set()
         elif mirror.owner is not None and mirror.place - mirror.told_place > self._options.unheard_chars // 4:
             mirror.told_place = mirror.place
@@ -214,6 +221,7 @@ class Following:
 
     def _end(self, mirror: _Mirror, place: int, outcome: ChatAnswer | str) -> None:
         if place != mirror.place:
+            _GAPS.inc()
             mirror.ask_again.set()
         elif isinstance(outcome, str):
             mirror.finish(stored_failure(outcome))
@@ -258,7 +266,9 @@ class Following:
             await self._bus.publish(EVERYBODY, ask)
             await asyncio.wait_for(mirror.taken.wait(), self._options.ask_timeout_seconds)
         except (BusDown, TimeoutError):
+            _ASKS.labels("unanswered").inc()
             return False
+        _ASKS.labels("answered").inc()
         return True
 
     async def _look(self, mirror: _Mirror) -> bool:

@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 import structlog
 from msgspec.structs import replace
+from prometheus_client import Counter, Gauge
 
 from b2b_chat.product.chat.relay.bus import Bus, BusDown
 from b2b_chat.product.chat.relay.messages import Alive, Ended, Follow, Heard, Left, Message, Piece, Taken
@@ -13,6 +14,11 @@ from b2b_chat.product.chat.relay.options import RelayOptions
 from b2b_chat.product.chat.run import Run
 from b2b_chat.product.chat.runs import Runs
 from b2b_chat.product.gateway_client import AnswerFailed
+
+_FOLLOWERS = Gauge("product_relay_followers", "Other processes that follow answers written here.")
+_PIECES = Counter("product_relay_pieces", "Texts that were sent to other processes.")
+_RESENDS = Counter("product_relay_resends", "Times that a follower asked anew, for text that was lost on its way.")
+_SILENT = Counter("product_relay_silent_followers", "Followers that were let go since nothing was heard of them.")
 
 log = structlog.get_logger(__name__)
 _Key: TypeAlias = tuple[str, int]
@@ -55,6 +61,7 @@ class Sharing:
         served: defaultdict[str, list[int]] = defaultdict(list)
         for (inbox, follow), follower in list(self._followers.items()):
             if self._bus.is_up and now - follower.heard_at > self._options.gone_seconds:
+                _SILENT.inc()
                 self._let_go((inbox, follow))
             else:
                 served[inbox].append(follow)
@@ -86,7 +93,10 @@ class Sharing:
             return
         run.attach()  # before an earlier one is let go: a reader that moves has not left
         key = (ask.inbox, ask.follow)
-        self._let_go(key)
+        if key in self._followers:
+            _RESENDS.inc()
+            self._let_go(key)
+        _FOLLOWERS.inc()
         follower = self._followers[key] = _Follower(run, ask, now)
         follower.task = asyncio.create_task(self._send(follower))
         follower.task.add_done_callback(lambda _: self._close(key, follower))
@@ -101,6 +111,7 @@ class Sharing:
     def _close(self, key: _Key, follower: _Follower) -> None:
         if self._followers.get(key) is follower:
             del self._followers[key]
+        _FOLLOWERS.dec()
         follower.run.detach()
         task = follower.task
         if task is not None and not task.cancelled() and (error := task.exception()) is not None:
@@ -153,6 +164,7 @@ class Sharing:
                 follower.progress.clear()
                 await follower.progress.wait()
             await self._bus.publish(follower.inbox, Piece(follower.follow, place + start, piece))
+            _PIECES.inc()
 
 
 async def _end_of(run: Run) -> None:
