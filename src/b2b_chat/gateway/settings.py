@@ -148,7 +148,7 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
             description="Milliseconds between two events of a stream; deltas that are closer share one. 0 joins only "
             "those that are ready together. The first is never kept back.",
         ),
-    ] = 10
+    ] = 40
     sse_keep_alive_seconds: Annotated[
         float, Meta(gt=0, le=300, description="Seconds of silence on a stream after which a comment is sent.")
     ] = 15.0

@@ -191,7 +191,9 @@ class _Chunks:
 
     def passed_on(self) -> None:
         """Say that there was a text in what was read, which is on its way."""
-        self._flush_at = self._time() + self._flush_seconds
+        if self._flush_seconds:
+            # Where one interval ends all streams', so that the process wakes up once for all that are quick.
+            self._flush_at = (self._time() // self._flush_seconds + 1) * self._flush_seconds
 
     async def next(self) -> bytes:
         """What comes next; nothing at the end."""

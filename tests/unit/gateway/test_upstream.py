@@ -16,7 +16,7 @@ from support.gateway import gateway_settings
 from support.raw_upstream import DONE, FINISH, USAGE, delta
 
 FIGURES = Usage(prompt_tokens=3, completion_tokens=2, total_tokens=5)
-LONG_SECONDS: Final = 60
+LONG_SECONDS: Final = 1
 
 
 class Body:
@@ -82,27 +82,29 @@ class TestRest:
 class TestFlush:
     """Whether what comes close behind a delta is waited for."""
 
-    def chunks(self, body: Body, *, flush_in_seconds: float) -> _Chunks:
-        """Chunks of which one was passed on, so that the next is not due before then."""
+    async def chunks(self, body: Body, *, flush_in_seconds: float) -> _Chunks:
+        """Chunks of which one was passed on just as an interval began, so that the next is not due before its end."""
+        if flush_in_seconds:
+            await asyncio.sleep(flush_in_seconds - asyncio.get_running_loop().time() % flush_in_seconds)
         chunks = _Chunks(body.response, flush_in_seconds)
         chunks.passed_on()
         return chunks
 
     async def test_what_comes_late_enough_waits_for_nothing(self) -> None:
         body = body_of(b"one")
-        chunks = self.chunks(body, flush_in_seconds=0)
+        chunks = await self.chunks(body, flush_in_seconds=0)
         asyncio.get_running_loop().call_later(0.01, body.comes, b"two")
         assert await chunks.next() == b"one"
 
     async def test_what_comes_too_soon_waits_for_more(self) -> None:
         body = body_of(b"one")
-        chunks = self.chunks(body, flush_in_seconds=0.1)
+        chunks = await self.chunks(body, flush_in_seconds=0.1)
         asyncio.get_running_loop().call_later(0.01, body.comes, b"two")
         assert await chunks.next() == b"onetwo"
 
     async def test_a_quick_stream_waits_before_it_reads(self) -> None:
         body = body_of(b"one")
-        chunks = self.chunks(body, flush_in_seconds=0.05)
+        chunks = await self.chunks(body, flush_in_seconds=0.05)
         assert await chunks.next() == b"one"
         chunks.passed_on()
         for number, chunk in enumerate((b"two", b"three")):
@@ -111,7 +113,7 @@ class TestFlush:
 
     async def test_a_stream_that_was_quick_waits_no_longer(self) -> None:
         body = body_of(b"one")
-        chunks = self.chunks(body, flush_in_seconds=0.02)
+        chunks = await self.chunks(body, flush_in_seconds=0.02)
         assert await chunks.next() == b"one"
         chunks.passed_on()
         asyncio.get_running_loop().call_later(0.1, body.comes, b"two")
@@ -121,13 +123,15 @@ class TestFlush:
         assert await chunks.next() == b"three"
 
     async def test_what_is_complete_waits_for_nothing(self) -> None:
-        chunks = self.chunks(ended(b"one"), flush_in_seconds=LONG_SECONDS)
-        assert await asyncio.wait_for(chunks.next(), 5) == b"one"
-        assert await asyncio.wait_for(chunks.next(), 5) == b""
+        chunks = await self.chunks(ended(b"one"), flush_in_seconds=LONG_SECONDS)
+        begun_at = asyncio.get_running_loop().time()
+        assert await chunks.next() == b"one"
+        assert await chunks.next() == b""
+        assert asyncio.get_running_loop().time() < begun_at + LONG_SECONDS / 2
 
     async def test_what_breaks_meanwhile_breaks_what_comes_next(self) -> None:
         body = body_of(b"one")
-        chunks = self.chunks(body, flush_in_seconds=0.1)
+        chunks = await self.chunks(body, flush_in_seconds=0.1)
         asyncio.get_running_loop().call_later(0.01, body.breaks)
         assert await chunks.next() == b"one"
         with pytest.raises(AnswerBroken):
