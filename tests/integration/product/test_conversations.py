@@ -9,6 +9,7 @@ import pytest_asyncio
 
 from support.fake_gateway import FakeGateway, Gate, answering, refusing
 from support.product import Client, client_of, error_of
+from support.waiting import until
 from support.world import Person, World
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -113,9 +114,7 @@ async def test_what_is_sent_while_the_conversation_is_being_erased_is_refused_an
         async with connection.transaction():
             await connection.execute(_LOCK, message["conversation_id"])
             sending = asyncio.create_task(client.send("More", **message))
-            async with asyncio.timeout(10):
-                while not await world.rows(_WAITING, connection.get_server_pid()):
-                    await asyncio.sleep(0.01)
+            await until(lambda: world.rows(_WAITING, connection.get_server_pid()))
             await connection.execute(_ERASE, message["conversation_id"])
         assert error_of(await sending) == (404, "conversation_not_found")
     assert len(gateway.calls) == calls
