@@ -26,6 +26,7 @@ PAGE_HEADERS: Final = {
 }
 _ASSET_HEADERS: Final = {"Cache-Control": "public, max-age=31536000, immutable"}
 _MEDIA_TYPES: Final = {"js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
+_SAID_BY_SCRIPTS: Final = frozenset({"js", "refused"})
 _ASSETS: Final = {asset.name: asset.read_bytes() for asset in (files(__package__) / "assets").iterdir()}
 ASSETS_VERSION: Final = hashlib.sha256(b"".join(_ASSETS[name] for name in sorted(_ASSETS))).hexdigest()[:16]
 
@@ -60,8 +61,9 @@ def page(name: str, language: Language, **context: Any) -> Response[bytes]:
 
 
 def _for_scripts(words: Mapping[str, str]) -> str:
-    """What the scripts say, as JSON for an attribute of the page."""
-    return json.dumps({name[3:]: text for name, text in words.items() if name.startswith("js_")}, ensure_ascii=False)
+    """What the scripts say, as JSON for an attribute of the page; refusals come by their code."""
+    said = {name.partition("_")[2]: text for name, text in words.items() if name.partition("_")[0] in _SAID_BY_SCRIPTS}
+    return json.dumps(said, ensure_ascii=False)
 
 
 def asset(version: str, name: str) -> Response[bytes]:

@@ -1,28 +1,40 @@
 """`/`: the pages of the web client."""
 
+import asyncio
 from typing import Annotated, Any, Final
 from uuid import UUID
 
 from litestar import Controller, Request, Response, get
+from litestar.config.compression import CompressionConfig
 from litestar.di import NamedDependency
+from litestar.middleware import DefineMiddleware
+from litestar.middleware.compression import CompressionMiddleware
 from litestar.params import FromPath, FromQuery, QueryParameter
 from litestar.response import Redirect
 
 from b2b_chat.kit.errors import Refusal
+from b2b_chat.kit.pages import Page
 from b2b_chat.product.chat.conversations import Conversations
-from b2b_chat.product.chat.schemas import Conversation, Message
+from b2b_chat.product.chat.routes import StreamOptions
+from b2b_chat.product.chat.schemas import Message
 from b2b_chat.product.chat.service import AnswerNotFound
 from b2b_chat.product.credits.service import Credits
 from b2b_chat.product.guards import Gatekeeper, anyone, by_session
 from b2b_chat.product.identity.api_keys import Scope
 from b2b_chat.product.identity.sessions import Sessions
 from b2b_chat.product.identity.viewer import Unauthenticated, Viewer
+from b2b_chat.product.mail.letters import Language
 from b2b_chat.product.web import pages
 from b2b_chat.product.web.words import language_of
 
 _MAX_CONVERSATIONS: Final = 100
-_MAX_MESSAGES: Final = 1000
+_MESSAGES_AT_ONCE: Final = 40
+"""A page begins with the last ones, and asks for earlier ones as its reader comes near them."""
 _SIGN_IN: Final = "/sign-in"
+_COMPRESSED: Final = DefineMiddleware(
+    CompressionMiddleware, config=CompressionConfig(backend="gzip", gzip_compress_level=5)
+)
+"""For pages and assets. No page has a secret beside what a stranger can choose, so that sizes tell nothing (BREACH)."""
 
 AnyRequest = Request[Viewer, Any, Any]
 
@@ -31,6 +43,7 @@ class WebRoutes(Controller):
     """Pages for people. They show what the API answers, and change nothing themselves."""
 
     include_in_schema = False
+    middleware = (_COMPRESSED,)
 
     @get("/sign-in", guards=[anyone], sync_to_thread=False)
     def sign_in(self, request: AnyRequest) -> Response[bytes]:
@@ -44,34 +57,42 @@ class WebRoutes(Controller):
         sessions: NamedDependency[Sessions],
         conversations: NamedDependency[Conversations],
         credit: NamedDependency[Credits],
+        stream_options: NamedDependency[StreamOptions],
     ) -> Response[bytes] | Redirect:
         """A new conversation, or one of the viewer's."""
         # Of the two paths only one has it, so that as an argument it could be in the query too.
         conversation_id: UUID | None = request.path_params.get("conversation_id")
         gatekeeper: Gatekeeper = request.app.state.gatekeeper
+        language = language_of(request)
+        me = None
         try:
             viewer = await gatekeeper.viewer_of(request)
-        except Unauthenticated:
-            return Redirect(_SIGN_IN)
-        language = language_of(request)
-        me = await sessions.me(viewer)
-        try:
+            me = await sessions.me(viewer)
             viewer.require(Scope.CHAT)
             listed = await conversations.list_conversations(viewer, cursor=None, limit=_MAX_CONVERSATIONS)
-            conversation, messages = await _said(conversations, viewer, conversation_id)
+            conversation, said = None, Page[Message]([], None)
+            if conversation_id is not None:
+                conversation = await conversations.get(viewer, conversation_id)
+                said = await conversations.list_latest_messages(viewer, conversation_id, limit=_MESSAGES_AT_ONCE)
+            balance = await credit.balance(viewer)
+        except Unauthenticated:
+            # Behind the `#` the browser keeps where to come back to.
+            return Redirect(_SIGN_IN if conversation_id is None else f"{_SIGN_IN}#{request.url.path}")
         except Refusal as refusal:
             answer = pages.page("refused", language, me=me, refusal=refusal)
             answer.status_code = refusal.status
             return answer
-        return pages.page(
+        return await _page(
             "chat",
             language,
             me=me,
             conversations=listed.items,
             current_id=conversation_id,
             conversation=conversation,
-            messages=messages,
-            balance=await credit.balance(viewer),
+            messages=said.items,
+            earlier=said.next_cursor,
+            balance=balance,
+            keep_alive_seconds=stream_options.keep_alive_seconds,
         )
 
     @get("/parts/conversations", guards=[by_session], opt={"scope": Scope.READ})
@@ -94,6 +115,19 @@ class WebRoutes(Controller):
             current_id=current,
         )
 
+    @get("/parts/conversations/{conversation_id:uuid}/messages", guards=[by_session], opt={"scope": Scope.READ})
+    async def earlier_messages(
+        self,
+        request: AnyRequest,
+        viewer: NamedDependency[Viewer],
+        conversation_id: FromPath[UUID],
+        before: FromQuery[UUID],
+        conversations: NamedDependency[Conversations],
+    ) -> Response[bytes]:
+        """The messages before one of a conversation's."""
+        said = await conversations.list_latest_messages(viewer, conversation_id, before=before, limit=_MESSAGES_AT_ONCE)
+        return await _page("messages", language_of(request), messages=said.items, earlier=said.next_cursor)
+
     @get(
         "/parts/conversations/{conversation_id:uuid}/answers/{user_message_id:uuid}",
         guards=[by_session],
@@ -111,7 +145,7 @@ class WebRoutes(Controller):
         after = await conversations.list_messages(viewer, conversation_id, cursor=str(user_message_id), limit=1)
         if not after.items:
             raise AnswerNotFound
-        return pages.page("message", language_of(request), message=after.items[0], question=None)
+        return await _page("message", language_of(request), message=after.items[0], question=None)
 
     @get("/assets/{version:str}/{name:str}", guards=[anyone], sync_to_thread=False)
     def asset(self, version: FromPath[str], name: FromPath[str]) -> Response[bytes]:
@@ -119,11 +153,6 @@ class WebRoutes(Controller):
         return pages.asset(version, name)
 
 
-async def _said(
-    conversations: Conversations, viewer: Viewer, conversation_id: UUID | None
-) -> tuple[Conversation | None, list[Message]]:
-    if conversation_id is None:
-        return None, []
-    conversation = await conversations.get(viewer, conversation_id)
-    messages = await conversations.list_messages(viewer, conversation_id, cursor=None, limit=_MAX_MESSAGES)
-    return conversation, messages.items
+async def _page(name: str, language: Language, **context: Any) -> Response[bytes]:
+    """A page with messages. Their Markdown takes milliseconds each, for which other people's streams need not wait."""
+    return await asyncio.to_thread(pages.page, name, language, **context)
