@@ -2,9 +2,9 @@
 
     uv run python tests/bench/web_page.py [--turns 200] [--rounds 3]
 
-Real Chromium, without a GPU, on the whole stack. A delta's cost is the main thread's time, by Chromium's own count, over
-the events that came meanwhile. Scrolling is told by the times between frames, and by tasks that kept the page from
-answering for more than 50 ms; loading by what came over the wire and what the main thread did.
+Real Chromium, without a GPU, on the whole stack. A delta's cost is the main thread's time, by Chromium's own count,
+over the events that came meanwhile. Scrolling is told by the times between frames, and by tasks that kept the page
+from answering for more than 50 ms; loading by what came over the wire and what the main thread did.
 """
 
 import argparse
@@ -58,18 +58,18 @@ async def metrics(cdp: CDPSession) -> dict[str, float]:
     return {each["name"]: each["value"] for each in found["metrics"]}
 
 
-async def _shown(page: Page) -> int:
-    shown: int = await page.evaluate("document.querySelector('.live .text')?.textContent.length ?? 1e9")
-    return shown
+async def _until_shown(page: Page, characters: int) -> None:
+    shown = 0
+    while shown < characters:
+        await asyncio.sleep(0.05)
+        shown = await page.evaluate("document.querySelector('.live .text')?.textContent.length ?? 1e9")
 
 
 async def cost_of_a_delta(page: Page, cdp: CDPSession, *, begin: int, end: int) -> Costs:
     """While the answer on the page grows from one length to another."""
-    while await _shown(page) < begin:
-        await asyncio.sleep(0.02)
+    await _until_shown(page, begin)
     before, pieces = await metrics(cdp), await page.evaluate("pieces")
-    while await _shown(page) < end:
-        await asyncio.sleep(0.1)
+    await _until_shown(page, end)
     after = await metrics(cdp)
     count = await page.evaluate("pieces") - pieces
     names = ("TaskDuration", "ScriptDuration", "RecalcStyleDuration", "LayoutDuration")

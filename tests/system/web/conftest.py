@@ -4,13 +4,13 @@ import random
 from collections.abc import AsyncIterator
 
 import pytest_asyncio
-from playwright.async_api import Browser, ConsoleMessage, Page
+from playwright.async_api import Browser, Page
 
-from support.browser import chromium, signed_in
+from support.browser import chromium
+from support.chat_page import chat_page
 from support.fault_stack import FaultStack, fault_stack
 from support.mailbox import Mailbox, mailbox
 from support.product import environ
-from support.sessions import add_session
 from support.world import Person, World, open_world
 
 _KNOWN: tuple[str, ...] = ("SESSION_SECRET", "AUTH_TOKEN_SECRET", "INVITE_TOKEN_SECRET")
@@ -58,17 +58,5 @@ async def person(stack: FaultStack, world: World) -> Person:
 @pytest_asyncio.fixture(loop_scope="session")
 async def page(browser: Browser, stack: FaultStack, world: World, person: Person) -> AsyncIterator[Page]:
     """A signed-in person's page; whatever its console complains of fails the test."""
-    session = await add_session(world, person.user_id, person.company_id)
-    async with signed_in(browser, stack.url, session) as context:
-        page = await context.new_page()
-        complaints: list[str] = []
-
-        def listen(message: ConsoleMessage) -> None:
-            # The browser itself reports failed requests, which some tests cause.
-            if message.type in {"error", "warning"} and "Failed to load resource" not in message.text:
-                complaints.append(message.text)
-
-        page.on("console", listen)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
+    async with chat_page(browser, stack.url, world, person) as page:
         yield page
-        assert complaints == []

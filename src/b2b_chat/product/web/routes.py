@@ -12,13 +12,13 @@ from litestar.middleware.compression import CompressionMiddleware
 from litestar.params import FromPath, FromQuery, QueryParameter
 from litestar.response import Redirect
 
-from b2b_chat.kit.errors import Refusal
 from b2b_chat.kit.pages import Page
 from b2b_chat.product.chat.conversations import Conversations
 from b2b_chat.product.chat.routes import StreamOptions
 from b2b_chat.product.chat.schemas import Message
 from b2b_chat.product.chat.service import AnswerNotFound
 from b2b_chat.product.credits.service import Credits
+from b2b_chat.product.errors import refusal_of
 from b2b_chat.product.guards import Gatekeeper, anyone, by_session
 from b2b_chat.product.identity.api_keys import Scope
 from b2b_chat.product.identity.sessions import Sessions
@@ -78,7 +78,8 @@ class WebRoutes(Controller):
         except Unauthenticated:
             # Behind the `#` the browser keeps where to come back to.
             return Redirect(_SIGN_IN if conversation_id is None else f"{_SIGN_IN}#{request.url.path}")
-        except Refusal as refusal:
+        except Exception as error:  # noqa: BLE001 - whatever failed, a person gets a page
+            refusal = refusal_of(error)
             answer = pages.page("refused", language, me=me, refusal=refusal)
             answer.status_code = refusal.status
             return answer

@@ -91,7 +91,8 @@ function retry(item) {
   run(message, view);
 }
 
-element("stop").addEventListener("click", stop);
+// The second click of a double one on Send falls on Stop, which has come into its place.
+element("stop").addEventListener("click", (event) => event.detail > 1 || stop());
 
 element("messages").addEventListener("click", (event) => {
   const item = event.target.closest("li.message");

@@ -9,6 +9,7 @@ const near = new IntersectionObserver(
 
 export async function loadEarlier(button) {
   if (button.disabled) return;
+  const hadFocus = document.activeElement === button; // a disabled one loses it
   button.disabled = true;
   near.unobserve(button);
   const path = `/parts/conversations/${document.body.dataset.conversation}/messages`;
@@ -16,7 +17,6 @@ export async function loadEarlier(button) {
   const html = response?.ok ? await heard(response.text()) : undefined;
   button.disabled = false;
   if (!html) return;
-  const hadFocus = document.activeElement === button;
   const messages = elements(html);
   decorate(messages);
   // The scroller is reversed: what comes in above moves nothing that is seen.

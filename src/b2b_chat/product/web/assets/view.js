@@ -49,7 +49,7 @@ export class AnswerView {
     decorate(shown);
     const item = shown.firstElementChild;
     this.item.replaceWith(item);
-    tell(`${words.assistant}: ${item.querySelector(".text").innerText}`);
+    tell(`${words.assistant}: ${item.querySelector(".text").textContent}`);
   }
 
   // The message was not taken, or nobody knows whether it was.
