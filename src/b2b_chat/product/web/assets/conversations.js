@@ -1,5 +1,5 @@
 // The list of conversations: search, rename, delete.
-import { codeOf, element, elements, heard, say, sendJson, signInAgain, tell, words } from "./page.js";
+import { codeOf, element, elements, heard, say, sendJson, signInAgain, tell, worded, words } from "./page.js";
 
 const SEARCH_PAUSE_MS = 200;
 let timer;
@@ -62,6 +62,6 @@ element("conversations").addEventListener("click", async (event) => {
   }
   if (!answer) return;
   if (answer.ok) say("");
-  else say(words[await codeOf(answer)] ?? words.unknown);
+  else say(worded(await codeOf(answer), words.unknown));
   await refresh();
 });

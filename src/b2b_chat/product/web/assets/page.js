@@ -2,6 +2,11 @@
 
 export const words = JSON.parse(document.body.dataset.words);
 
+// What is said of a refusal or failure, by its code.
+export function worded(code, otherwise) {
+  return Object.hasOwn(words, code) ? words[code] : otherwise;
+}
+
 // The one way into innerHTML. What comes here was made, and cleaned, by our own server.
 const policy = globalThis.trustedTypes?.createPolicy("b2b-chat", { createHTML: (html) => html });
 

@@ -1,6 +1,6 @@
 // One answer on the page. A delta costs one append to a text node of bounded length, however long the answer is.
 import { decorate } from "./decorations.js";
-import { element, elements, heard, say, tell, words } from "./page.js";
+import { element, elements, heard, say, tell, worded, words } from "./page.js";
 
 // A piece of text is laid out anew whenever it grows, so a new one is begun at the next line's end after so many.
 const BLOCK_CHARACTERS = 2000;
@@ -63,8 +63,7 @@ export class AnswerView {
     this.#end();
     this.#empty();
     const failure = element("failure").content.cloneNode(true);
-    const said = words[code] ?? words.failed;
-    failure.querySelector("span").textContent = said.replace("{seconds}", String(retryAfterSeconds));
+    failure.querySelector("span").textContent = worded(code, words.failed).replace("{seconds}", String(retryAfterSeconds));
     this.item.append(failure);
     this.item.dataset.status = "error";
     this.item.message = this.message;
