@@ -132,7 +132,8 @@ _FINDINGS: Final = """() => {
         handlers: shown.flatMap((each) => [...each.querySelectorAll("*")])
             .filter((found) => [...found.attributes].some(({ name }) => /^on|^style$|^id$|^data-/.test(name)))
             .map((found) => found.outerHTML),
-        links: [...document.querySelectorAll(".markdown a[href]")].map((link) => [new URL(link.href).protocol, link.rel]),
+        links: [...document.querySelectorAll(".markdown a[href]")]
+            .map((link) => [new URL(link.href).protocol, link.rel]),
         messages: document.querySelectorAll("#messages > li.message").length,
         bidi: shown.map((each) => getComputedStyle(each).unicodeBidi),
     };

@@ -5,6 +5,7 @@ import { draftHere, forgetUnsent, keepDraft, keepRefused, keepUnsent, unsentHere
 import { loadEarlier } from "./earlier.js";
 import { element, heard, sendJson } from "./page.js";
 import { follow } from "./run.js";
+import { toEnd } from "./scroller.js";
 import { AnswerView } from "./view.js";
 
 let live;
@@ -28,7 +29,7 @@ function show(message) {
   const answer = fresh("message-assistant");
   element("messages").append(question, answer);
   element("hint").hidden = true;
-  element("scroller").scrollTop = 0; // its end: it is reversed
+  toEnd();
   return new AnswerView(answer, message);
 }
 
@@ -165,3 +166,4 @@ function begin() {
 
 element("text").focus();
 begin();
+toEnd();

@@ -1,6 +1,7 @@
 // The messages before those on the page: they come when their place comes near, or by their button.
 import { decorate } from "./decorations.js";
 import { element, elements, heard } from "./page.js";
+import { insertAbove } from "./scroller.js";
 
 const near = new IntersectionObserver(
   (entries) => entries.filter((entry) => entry.isIntersecting).forEach((entry) => loadEarlier(entry.target)),
@@ -19,8 +20,7 @@ export async function loadEarlier(button) {
   if (!html) return;
   const messages = elements(html);
   decorate(messages);
-  // The scroller is reversed: what comes in above moves nothing that is seen.
-  button.closest("li").replaceWith(messages);
+  insertAbove(() => button.closest("li").replaceWith(messages));
   if (hadFocus) element("scroller").focus();
   watch();
 }
