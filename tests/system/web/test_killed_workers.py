@@ -66,7 +66,7 @@ def writer_of(product: Part, stack: FaultStack) -> psutil.Process:
     (writer,) = [
         each
         for each in workers_of(product)
-        if any(line.raddr and line.raddr.port == port for line in each.net_connections("tcp"))
+        if any(line.status == "ESTABLISHED" and line.raddr.port == port for line in each.net_connections("tcp"))
     ]
     return writer
 
