@@ -91,10 +91,10 @@ async def test_a_long_conversation_comes_in_parts_as_its_reader_comes_near(page:
 async def test_what_comes_in_above_moves_nothing_that_is_read(page: Page, conversation: UUID) -> None:
     await page.goto(f"/c/{conversation}")
     await page.hover("#scroller")
-    await page.route("**/messages?before=*", lambda route: route.abort())
+    await page.route("**/before/*", lambda route: route.abort())
     await page.mouse.wheel(0, -100_000)
     await expect(page.locator("#status")).to_contain_text("No connection")
-    await page.unroute("**/messages?before=*")
+    await page.unroute("**/before/*")
     question = page.locator("li.user", has_text=f"Question {TURNS - 19}").first
     before = await question.bounding_box()
     await page.locator("[data-earlier]").focus()
@@ -122,7 +122,7 @@ async def test_nobody_elses_messages_come_in_parts(page: Page, world: World, con
     await page.goto("/")
     other = await add_turns(world, await world.person(), 30)
     newest = await world.row("SELECT max(id::text) AS id FROM messages WHERE conversation_id = $1", other)
-    path = f"/parts/conversations/{other}/messages?before={newest['id']}"
+    path = f"/parts/conversations/{other}/before/{newest['id']}"
     assert await page.evaluate("path => fetch(path).then((answer) => answer.status)", path) == 404
-    mine = f"/parts/conversations/{conversation}/messages?before={newest['id']}"
+    mine = f"/parts/conversations/{conversation}/before/{newest['id']}"
     assert await page.evaluate("path => fetch(path).then((answer) => answer.status)", mine) == 200

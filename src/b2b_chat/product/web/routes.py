@@ -116,17 +116,23 @@ class WebRoutes(Controller):
             current_id=current,
         )
 
-    @get("/parts/conversations/{conversation_id:uuid}/messages", guards=[by_session], opt={"scope": Scope.READ})
+    @get(
+        "/parts/conversations/{conversation_id:uuid}/before/{user_message_id:uuid}",
+        guards=[by_session],
+        opt={"scope": Scope.READ},
+    )
     async def earlier_messages(
         self,
         request: AnyRequest,
         viewer: NamedDependency[Viewer],
         conversation_id: FromPath[UUID],
-        before: FromQuery[UUID],
+        user_message_id: FromPath[UUID],
         conversations: NamedDependency[Conversations],
     ) -> Response[bytes]:
         """The messages before one of a conversation's."""
-        said = await conversations.list_latest_messages(viewer, conversation_id, before=before, limit=_MESSAGES_AT_ONCE)
+        said = await conversations.list_latest_messages(
+            viewer, conversation_id, before=user_message_id, limit=_MESSAGES_AT_ONCE
+        )
         return await _page("messages", language_of(request), messages=said.items, earlier=said.next_cursor)
 
     @get(

@@ -13,8 +13,8 @@ export async function loadEarlier(button) {
   const hadFocus = document.activeElement === button; // a disabled one loses it
   button.disabled = true;
   near.unobserve(button);
-  const path = `/parts/conversations/${document.body.dataset.conversation}/messages`;
-  const response = await heard(fetch(`${path}?before=${button.dataset.earlier}`));
+  const path = `/parts/conversations/${document.body.dataset.conversation}/before`;
+  const response = await heard(fetch(`${path}/${button.dataset.earlier}`));
   const html = response?.ok ? await heard(response.text()) : undefined;
   button.disabled = false;
   if (!html) return;
