@@ -95,6 +95,19 @@ async def test_the_focus_is_never_lost(page: Page) -> None:
     await expect(page.locator("#conversations .erase")).to_be_focused()
 
 
+async def test_esc_leaves_the_search_first_and_stops_the_answer_then(page: Page) -> None:
+    await page.goto("/")
+    await say(page, f"Hello {SLOW}")
+    await expect(page.locator("li.live .text")).not_to_have_text("")
+    await page.keyboard.press("Control+k")
+    await page.keyboard.type("something")
+    await page.keyboard.press("Escape")
+    await expect(page.locator("#text")).to_be_focused()
+    await expect(page.locator("li.live")).to_be_visible()
+    await page.keyboard.press("Escape")
+    await expect(page.locator("li.assistant .cost")).to_contain_text("Stopped", timeout=10_000)
+
+
 async def test_on_a_phone_the_list_is_opened_and_closed_by_keys_and_touch(page: Page) -> None:
     await page.set_viewport_size({"width": 390, "height": 844})
     await page.goto("/")

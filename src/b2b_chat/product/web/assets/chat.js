@@ -114,14 +114,7 @@ element("text").addEventListener("keydown", (event) => {
 });
 
 addEventListener("keydown", (event) => {
-  if (event.key === "Escape") {
-    if (isMenuOpen()) {
-      menu(false);
-      element("menu").focus();
-    } else {
-      stop();
-    }
-  }
+  if (event.key === "Escape" && !event.isComposing) escape(event.target);
   // By its place too, for keyboards that write other letters there.
   if ((event.key.toLowerCase() === "k" || event.code === "KeyK") && (event.ctrlKey || event.metaKey)) {
     event.preventDefault();
@@ -131,10 +124,23 @@ addEventListener("keydown", (event) => {
   }
 });
 
+// Out of the list, or out of the search; else it is the answer that is to end.
+function escape(from) {
+  if (isMenuOpen()) {
+    menu(false);
+    element("menu").focus();
+  } else if (from === element("search")) {
+    element("text").focus();
+  } else {
+    stop();
+  }
+}
+
 element("menu").addEventListener("click", () => menu(!isMenuOpen()));
 
+// Where there is room the list is always there, and has no button.
 function isMenuOpen() {
-  return element("menu").getAttribute("aria-expanded") === "true";
+  return element("menu").getAttribute("aria-expanded") === "true" && element("menu").getClientRects().length > 0;
 }
 
 function menu(open) {
