@@ -27,7 +27,7 @@ from b2b_chat.product.mail.letters import Language
 from b2b_chat.product.web import pages
 from b2b_chat.product.web.words import language_of
 
-_MAX_CONVERSATIONS: Final = 100
+_CONVERSATIONS_AT_ONCE: Final = 100
 _MESSAGES_AT_ONCE: Final = 40
 """A page begins with the last ones, and asks for earlier ones as its reader comes near them."""
 _SIGN_IN: Final = "/sign-in"
@@ -69,7 +69,7 @@ class WebRoutes(Controller):
             viewer = await gatekeeper.viewer_of(request)
             me = await sessions.me(viewer)
             viewer.require(Scope.CHAT)
-            listed = await conversations.list_conversations(viewer, cursor=None, limit=_MAX_CONVERSATIONS)
+            listed = await conversations.list_conversations(viewer, cursor=None, limit=_CONVERSATIONS_AT_ONCE)
             conversation, said = None, Page[Message]([], None)
             if conversation_id is not None:
                 conversation = await conversations.get(viewer, conversation_id)
@@ -88,6 +88,7 @@ class WebRoutes(Controller):
             language,
             me=me,
             conversations=listed.items,
+            more=listed.next_cursor,
             current_id=conversation_id,
             conversation=conversation,
             messages=said.items,
@@ -104,15 +105,17 @@ class WebRoutes(Controller):
         conversations: NamedDependency[Conversations],
         search: Annotated[str, QueryParameter(pattern=r"^[^\x00-\x1f\x7f]{0,200}\Z")] = "",
         current: FromQuery[UUID | None] = None,
+        after: FromQuery[UUID | None] = None,
     ) -> Response[bytes]:
-        """The list of conversations, or of those with a text in them."""
+        """The list of conversations, or of those with a text in them; from its start, or after one of them."""
         found = await conversations.list_conversations(
-            viewer, search=search or None, cursor=None, limit=_MAX_CONVERSATIONS
+            viewer, search=search or None, cursor=str(after) if after else None, limit=_CONVERSATIONS_AT_ONCE
         )
         return pages.page(
             "conversation_list",
             language_of(request),
             conversations=found.items,
+            more=found.next_cursor,
             current_id=current,
         )
 

@@ -7,11 +7,7 @@ let shown = 0;
 
 export async function refresh() {
   const number = ++shown;
-  const query = new URLSearchParams({ search: element("search").value.trim() });
-  if (document.body.dataset.conversation) query.set("current", document.body.dataset.conversation);
-  const response = await heard(fetch(`/parts/conversations?${query}`));
-  if (response?.status === 401) return signInAgain();
-  const html = response?.ok ? await heard(response.text()) : undefined;
+  const html = await listed();
   // A slower answer to an earlier search must not replace this one's.
   if (html === undefined || number !== shown) return;
   const list = element("conversations");
@@ -21,6 +17,28 @@ export async function refresh() {
   if (place) focusAt(place);
   const current = list.querySelector("[aria-current]");
   if (current) document.title = `${(element("title").textContent = current.textContent)} · ${words.title}`;
+}
+
+// The list as it is searched now, from its start or after one of its conversations.
+async function listed(after) {
+  const query = new URLSearchParams({ search: element("search").value.trim() });
+  if (document.body.dataset.conversation) query.set("current", document.body.dataset.conversation);
+  if (after) query.set("after", after);
+  const response = await heard(fetch(`/parts/conversations?${query}`));
+  if (response?.status === 401) signInAgain();
+  return response?.ok ? await heard(response.text()) : undefined;
+}
+
+async function more(button) {
+  const number = shown;
+  button.disabled = true;
+  const html = await listed(button.dataset.more);
+  button.disabled = false;
+  if (html === undefined || number !== shown) return;
+  const added = elements(html);
+  const first = added.querySelector("a");
+  button.closest("li").replaceWith(added);
+  first.focus();
 }
 
 function placeOf(focused) {
@@ -45,6 +63,8 @@ element("search").addEventListener("input", () => {
 });
 
 element("conversations").addEventListener("click", async (event) => {
+  const last = event.target.closest("[data-more]");
+  if (last && !last.disabled) return more(last);
   const item = event.target.closest("li[data-id]");
   if (!item) return;
   const path = `/v1/conversations/${item.dataset.id}`;
