@@ -142,7 +142,9 @@ async def test_what_goes_wrong_with_a_link_is_explained(
     context = await browser.new_context(base_url=product.url, locale=locale)
     try:
         page = await context.new_page()
-        await page.goto("/auth/verify#a-token-that-is-none")
+        shown = await page.goto("/auth/verify#a-token-that-is-none")
+        assert shown is not None
+        assert "require-trusted-types-for 'script'; trusted-types 'none'" in shown.headers["content-security-policy"]
         await context.set_offline(True)
         await page.click("#by-link button")
         await expect(page.locator("#failed")).to_be_visible()
