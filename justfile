@@ -57,6 +57,10 @@ bench-gateway-cpu *options:
 bench-relay *options:
     PYTHONPATH=tests uv run python tests/bench/relay_cpu.py "$@"
 
+# Measure what the web client costs a browser: a delta early and late in an answer, and a conversation of 200 turns
+bench-web *options:
+    PYTHONPATH=tests uv run python tests/bench/web_page.py "$@"
+
 # Run all tests and tell what they do not reach
 coverage:
     uv run coverage erase

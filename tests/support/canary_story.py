@@ -187,7 +187,8 @@ class Story:
     async def _browse(self, owner: dict[str, str], conversation: str, message: str) -> None:
         """What the web client loads."""
         parts = "/parts/conversations"
-        for path in ("/", "/sign-in", f"/c/{conversation}", parts, f"{parts}/{conversation}/answers/{message}"):
+        answer, earlier = (f"{parts}/{conversation}/{which}/{message}" for which in ("answers", "before"))
+        for path in ("/", "/sign-in", f"/c/{conversation}", parts, answer, earlier):
             page = await self._http.get(path, headers=owner)
             assert page.status_code < 400, (path, page.text)
             for asset in re.findall(r'"(/assets/[^"]+)"', page.text):

@@ -6,6 +6,7 @@ import signal
 import subprocess
 from pathlib import Path
 
+from b2b_chat.sandbox.sign_in import describe_sign_in
 from support.commands import addresses_of, clean_environ, started
 
 README = Path(__file__).parents[2] / "README.md"
@@ -53,3 +54,9 @@ def test_the_examples_work_when_pasted(tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=60)
     assert process.returncode == 0
+
+
+def test_the_address_to_sign_in_by_is_announced_as_it_stands_there() -> None:
+    """That it signs in is tested in `test_up_sign_in`."""
+    announced = describe_sign_in("http://127.0.0.1:8000/auth/verify#…")
+    assert f"```\n{announced}\n```\n" in README.read_text(encoding="utf-8")

@@ -61,7 +61,8 @@ def demo(text: str | None, data_dir: Path | None) -> None:
 def up(*, as_json: bool, workers: int | None, data_dir: Path | None) -> None:
     """Start all and leave it running.
 
-    Prints the addresses and an API key, and runs until Ctrl-C or SIGTERM. The data stays for the next time.
+    Prints the addresses, an API key, and an address that signs a demo person in once; Enter prints another of these.
+    Runs until Ctrl-C or SIGTERM. The data stays for the next time.
 
     PostgreSQL, Valkey and a simulated OpenAI are embedded. Set DATABASE_URL, VALKEY_URL, OPENAI_API_KEY or GATEWAY_URL
     to use yours.
@@ -72,7 +73,9 @@ def up(*, as_json: bool, workers: int | None, data_dir: Path | None) -> None:
         environ = os.environ if workers is None else {**os.environ, "WORKERS": str(workers)}
         with Stack(_data_dir(data_dir), environ, _tell) as stack:
             addresses = stack.start()
-            _write(json.dumps(asdict(addresses)) + "\n" if as_json else _listing(addresses))
+            sign_in_url = stack.sign_in_url()
+            told = {**asdict(addresses), "sign_in_url": sign_in_url}
+            _write(json.dumps(told) + "\n" if as_json else _listing(addresses, sign_in_url))
             stack.watch()
             _tell("Stopping")
 
@@ -112,15 +115,20 @@ def _data_dir(path: Path | None) -> "DataDir":
     return DataDir(path or default_path())
 
 
-def _listing(addresses: "Addresses") -> str:
-    """The addresses for people, and a line to try them with."""
+def _listing(addresses: "Addresses", sign_in_url: str | None) -> str:
+    """The addresses for people, and what to try them with."""
+    from b2b_chat.sandbox.sign_in import describe_sign_in, is_at_terminal
+
     rows = [f"  {name.replace('_', ' '):13} {value}" for name, value in asdict(addresses).items() if value]
     example = (
         f"curl -N {addresses.product_url}/v1/chat -H 'Authorization: Bearer {addresses.api_key}' "
         "-H 'Content-Type: application/json' "
         """-d '{"client_message_id": "1", "text": "Hello", "stream": true}'"""
     )
-    return "\n".join(["", *rows, "", "Try it:", f"  {example}", "", "Ctrl-C stops everything; the data stays.", ""])
+    lines = ["", *rows, "", "Try it:", f"  {example}", ""]
+    if addresses.mail_url:
+        lines += [describe_sign_in(sign_in_url), *(["Enter prints another."] if is_at_terminal() else []), ""]
+    return "\n".join([*lines, "Ctrl-C stops everything; the data stays.", ""])
 
 
 def _tell(line: str) -> None:

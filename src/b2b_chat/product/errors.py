@@ -46,7 +46,13 @@ def error_body(refusal: Refusal) -> ErrorBody:
 
 
 def refuse(_request: Request[Any, Any, Any], error: Exception) -> Response[ErrorBody]:
-    """Answer any exception. Only defects are logged here; the access line has the rest."""
+    """Answer any exception."""
+    refusal = refusal_of(error)
+    return Response(error_body(refusal), status_code=refusal.status, headers=refusal.headers)
+
+
+def refusal_of(error: Exception) -> Refusal:
+    """What any exception is to whoever asked. Only defects are logged here; the access line has the rest."""
     if is_outage(error):
         refusal: Refusal = DatabaseUnavailable()
     elif is_unstorable_text(error):
@@ -57,7 +63,7 @@ def refuse(_request: Request[Any, Any, Any], error: Exception) -> Response[Error
         log.error("request_failed", exc_info=error)
     elif isinstance(refusal, DatabaseUnavailable):
         log.warning("database_unavailable", exc_info=error)
-    return Response(error_body(refusal), status_code=refusal.status, headers=refusal.headers)
+    return refusal
 
 
 _IN_BODIES = (BodyTooLarge, UnsupportedMediaType, NulCharacter, InvalidUnicode, TooDeeplyNested)

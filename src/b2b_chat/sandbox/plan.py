@@ -22,7 +22,12 @@ _MAX_PORT: Final = 65535
 
 _NO_LIMITS: Final = dict.fromkeys(("CHAT_RPM_PER_COMPANY", "CHAT_RPM_PER_USER", "CHAT_RPM_PER_IP"), "1000000")
 """One key for everything, and a load generator, would soon meet limits that are meant for people."""
-_CAUGHT_MAIL: Final = {"SMTP_HOST": LOCAL_HOST, "SMTP_USE_TLS": "false", "EMAIL_FROM": "b2b-chat <chat@example.test>"}
+_CAUGHT_MAIL: Final = {
+    "SMTP_HOST": LOCAL_HOST,
+    "SMTP_USE_TLS": "false",
+    "EMAIL_FROM": "b2b-chat <chat@example.test>",
+    "MAIL_POLL_SECONDS": "0.2",
+}
 
 _SOON_LET_IN: Final = {"GATEWAY_CLOCK_SKEW_SECONDS": "2"}
 """A gateway refuses calls for about as long after its Valkey was started, and one machine has one clock."""

@@ -20,6 +20,7 @@ from b2b_chat.sandbox.migration import is_up_to_date, migrate
 from b2b_chat.sandbox.plan import Listener, Plan, is_given, make_plan, value_of
 from b2b_chat.sandbox.postgres import EmbeddedPostgres
 from b2b_chat.sandbox.processes import MARK, Child, FollowedFile, Launcher, end, left_behind, our_command, spawn
+from b2b_chat.sandbox.sign_in import DEMO_EMAIL, describe_sign_in, enter_was_pressed, new_sign_in_link
 from b2b_chat.sandbox.valkey import EmbeddedValkey
 
 DATABASE: Final = "b2b_chat"
@@ -63,6 +64,8 @@ class Stack:
         self._valkey: EmbeddedValkey | None = None
         self._apps: list[Child] = []
         self._caught_mail: FollowedFile | None = None
+        self._product_url = ""
+        self._mail_url: str | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -112,10 +115,21 @@ class Stack:
         self._wait_until_healthy(plan)
         if not _can_chat(plan.product.url, api_key):
             api_key = self._seed(plan, api_key)
+        self._product_url, self._mail_url = plan.product.url, plan.mail_url
         return Addresses(plan.product.url, plan.gateway_url, plan.openai_url, plan.database_url, api_key, plan.mail_url)
+
+    def sign_in_url(self) -> str | None:
+        """A new address that signs the demo person in; None where mail is not caught here, or no more is sent now."""
+        if self._caught_mail is None or self._mail_url is None:
+            return None
+        link = new_sign_in_link(self._product_url, self._mail_url, DEMO_EMAIL)
+        self._caught_mail.read_new()  # whoever asked shows it
+        return link
 
     def watch(self) -> None:
         """Show caught mails, and return when we are asked to end, or the `uv run` that started us was killed.
+
+        Whoever presses Enter at the terminal gets a new address that signs the demo person in.
 
         Raises:
             SandboxError: A process that should run has ended; the error shows the end of its log.
@@ -124,6 +138,8 @@ class Stack:
             while not self._launcher.is_gone():
                 self._require_running()
                 self._show_caught_mail()
+                if enter_was_pressed():
+                    self._tell(describe_sign_in(self.sign_in_url()))
                 time.sleep(_WATCH_SECONDS)
         except Interrupted:
             ignore_interruptions()
@@ -194,7 +210,7 @@ class Stack:
         """See to it that there is a company with credits and a key of its, and keep the key for the next runs."""
         from b2b_chat.sandbox import world  # noqa: PLC0415 - SQLAlchemy takes a second; most runs have no need of it
 
-        self._tell(f"Giving {world.GRANTED_CREDITS} credits to the company of {world.USER_EMAIL}")
+        self._tell(f"Giving {world.GRANTED_CREDITS} credits to the company of {DEMO_EMAIL}")
         api_key = world.seed(plan.product_environ, kept_api_key)
         self._data_dir.keep_api_key(api_key)
         return api_key

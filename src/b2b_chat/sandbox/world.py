@@ -17,8 +17,8 @@ from b2b_chat.product.identity.service import ApiKeys
 from b2b_chat.product.identity.viewer import Unauthenticated
 from b2b_chat.product.settings import load_settings
 from b2b_chat.product.transactions import TransactionFactory, transaction_factory
+from b2b_chat.sandbox.sign_in import DEMO_EMAIL
 
-USER_EMAIL: Final = "demo@example.test"
 COMPANY_NAME: Final = "Demo company"
 GRANTED_CREDITS: Final = Decimal(1000)
 
@@ -60,11 +60,11 @@ async def _top_up(api_key: str, keys: ApiKeys, transaction: TransactionFactory) 
 
 
 async def _make(keys: ApiKeys, transaction: TransactionFactory) -> str:
-    wanted = CompanyCreate(COMPANY_NAME, USER_EMAIL)
+    wanted = CompanyCreate(COMPANY_NAME, DEMO_EMAIL)
     company = await Companies(transaction).create(command_line_actor(), wanted)
     await _grant(company.id, transaction)
     async with transaction() as tx:
-        user_id = await tx.users.get_or_add(USER_EMAIL)
+        user_id = await tx.users.get_or_add(DEMO_EMAIL)
     return await keys.issue(company.id, user_id, COMPANY_NAME, list(Scope))
 
 

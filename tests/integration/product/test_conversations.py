@@ -7,11 +7,16 @@ from uuid import uuid4
 import pytest
 import pytest_asyncio
 
-from support.fake_gateway import FakeGateway, Gate, answering
+from support.fake_gateway import FakeGateway, Gate, answering, refusing
 from support.product import Client, client_of, error_of
+from support.waiting import until
 from support.world import Person, World
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+_LOCK = "SELECT FROM conversations WHERE id = $1 FOR UPDATE"
+_ERASE = "UPDATE conversations SET deleted_at = now() WHERE id = $1"
+_WAITING = "SELECT FROM pg_stat_activity WHERE $1 = ANY(pg_blocking_pids(pid))"
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -92,6 +97,31 @@ async def test_a_conversation_is_not_erased_under_a_running_answer(client: Clien
     gate.open()
     assert (await sending).status_code == 200
     assert (await client.http.delete(path)).status_code == 204
+
+
+@pytest.mark.parametrize("retried", [False, True])
+async def test_what_is_sent_while_the_conversation_is_being_erased_is_refused_and_costs_nothing(
+    client: Client, gateway: FakeGateway, world: World, person: Person, retried: bool
+) -> None:
+    """It has found the conversation; then it waits for the erasure, which holds its rows, and sees what came of it."""
+    message = {"conversation_id": (await client.ask("Hello"))["conversation_id"], "client_message_id": "second"}
+    if retried:
+        gateway.reply = refusing("upstream_unavailable")
+        assert (await client.send("More", **message)).status_code >= 500
+    gateway.reply = answering()
+    calls, entries = len(gateway.calls), await world.ledger(person)
+    async with world.database.connection() as connection:
+        async with connection.transaction():
+            await connection.execute(_LOCK, message["conversation_id"])
+            sending = asyncio.create_task(client.send("More", **message))
+            await until(lambda: world.rows(_WAITING, connection.get_server_pid()))
+            await connection.execute(_ERASE, message["conversation_id"])
+        assert error_of(await sending) == (404, "conversation_not_found")
+    assert len(gateway.calls) == calls
+    assert await world.ledger(person) == entries
+    said = [each["role"] for each in await world.messages(person)]
+    assert said == ["user", "assistant"] * (2 if retried else 1)
+    await world.check_books()
 
 
 async def test_nobody_else_changes_it(client: Client, stranger: Client) -> None:

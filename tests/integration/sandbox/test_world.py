@@ -4,7 +4,8 @@ import pytest
 
 from b2b_chat.product.identity.api_keys import new_api_key
 from b2b_chat.sandbox.postgres import run_sql
-from b2b_chat.sandbox.world import USER_EMAIL, seed
+from b2b_chat.sandbox.sign_in import DEMO_EMAIL
+from b2b_chat.sandbox.world import seed
 
 
 @pytest.fixture
@@ -17,7 +18,7 @@ def test_a_first_run_makes_a_company_with_credits_a_user_and_a_key(environ: dict
     key = seed(environ, None)
     assert key.startswith("b2b_")
     url = environ["DATABASE_URL"]
-    assert run_sql(url, "SELECT email FROM users JOIN api_keys ON users.id = user_id") == USER_EMAIL
+    assert run_sql(url, "SELECT email FROM users JOIN api_keys ON users.id = user_id") == DEMO_EMAIL
     assert run_sql(url, "SELECT balance_credits::int FROM accounts JOIN api_keys USING (company_id)") == "1000"
 
 

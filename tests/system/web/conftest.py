@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator
 import pytest_asyncio
 from playwright.async_api import Browser, Page
 
-from support.browser import chromium, opened_page
+from support.browser import chromium
+from support.chat_page import chat_page
 from support.fault_stack import FaultStack, fault_stack
 from support.mailbox import Mailbox, mailbox
 from support.product import environ
-from support.sessions import add_session
 from support.world import Person, World, open_world
 
 _KNOWN: tuple[str, ...] = ("SESSION_SECRET", "AUTH_TOKEN_SECRET", "INVITE_TOKEN_SECRET")
@@ -58,6 +58,5 @@ async def person(stack: FaultStack, world: World) -> Person:
 @pytest_asyncio.fixture(loop_scope="session")
 async def page(browser: Browser, stack: FaultStack, world: World, person: Person) -> AsyncIterator[Page]:
     """A signed-in person's page; whatever its console complains of fails the test."""
-    session = await add_session(world, person.user_id, person.company_id)
-    async with opened_page(browser, stack.url, session) as page:
+    async with chat_page(browser, stack.url, world, person) as page:
         yield page

@@ -6,45 +6,13 @@ import re
 import pytest
 from playwright.async_api import Page, expect
 
+from support.chat_page import check_once, say, shown_answer, stored
 from support.fault_stack import FaultStack
 from support.world import Person, World
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 SLOW = "[[simulate: tokens=40; tps=20]]"
-
-
-async def say(page: Page, text: str) -> None:
-    await page.fill("#text", text)
-    await page.press("#text", "Enter")
-
-
-def words_of(text: str) -> list[str]:
-    """What Markdown leaves as it is."""
-    return re.findall(r"\w+", text)
-
-
-async def shown_answer(page: Page, number: int = 1) -> str:
-    """The text of an answer, once it is there in its last form."""
-    answer = page.locator("li.assistant .markdown").nth(number - 1)
-    await expect(answer).to_be_visible(timeout=30_000)
-    return (await answer.inner_text()).strip()
-
-
-async def stored(world: World, person: Person) -> list[tuple[str, str]]:
-    rows = await world.rows("SELECT status, text FROM messages WHERE user_id = $1 ORDER BY id", person.user_id)
-    return [(row["status"], row["text"]) for row in rows]
-
-
-async def check_once(page: Page, world: World, person: Person) -> None:
-    """One question, one answer, shown as it is stored, paid for once."""
-    shown = await shown_answer(page)
-    (_, (status, text)) = await stored(world, person)
-    assert status == "completed"
-    assert words_of(shown) == words_of(text), "a word is lost or repeated"
-    assert await page.locator("li.user").count() == await page.locator("li.assistant").count() == 1
-    charges = [entry for entry in await world.ledger(person) if entry["kind"] == "charge"]
-    assert len(charges) == 1
 
 
 async def test_a_question_is_answered_as_it_is_written(page: Page, world: World, person: Person) -> None:
@@ -149,11 +117,11 @@ async def test_conversations_are_found_renamed_and_deleted(page: Page) -> None:
     await page.keyboard.type("alpha")
     await expect(listed).to_have_count(1)
     page.once("dialog", lambda dialog: asyncio.ensure_future(dialog.accept("Omega")))
-    await listed.locator("[data-rename]").click()
+    await listed.locator(".rename").click()
     await page.fill("#search", "omega")
     await expect(listed.locator("a")).to_have_text(["Omega"])
     page.once("dialog", lambda dialog: asyncio.ensure_future(dialog.accept()))
-    await listed.locator("[data-erase]").click()
+    await listed.locator(".erase").click()
     await page.fill("#search", "")
     await expect(listed).to_have_count(1)
     await expect(listed.locator("a")).to_contain_text(["Beta"])

@@ -2,16 +2,25 @@
 
 import re
 from collections.abc import AsyncIterator
+from typing import Final
 
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
+from support.browser import signed_in
+from support.conversations import add_turns
 from support.fault_stack import FaultStack
 from support.mailbox import Mailbox
+from support.sessions import add_session
 from support.world import Person, World
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+LIMITED: Final = {"en": "Too many attempts", "ru": "Слишком много попыток"}
+WRONG: Final = {"en": "does not work", "ru": "не подходит или уже не действует"}
+OFFLINE: Final = {"en": "No connection", "ru": "Нет связи"}
+IN_BOTH: Final = pytest.mark.parametrize(("language", "locale"), [("en", "en-GB"), ("ru", "ru-RU")])
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -74,5 +83,167 @@ async def test_the_language_follows_the_browser_and_the_switch(browser: Browser,
     await page.select_option("[name=language]", "en")
     await expect(page.locator("h1")).to_have_text("Sign in")
     await page.goto("/sign-in")
+    await expect(page.locator("html")).to_have_attribute("lang", "en")
+    await context.close()
+
+
+@IN_BOTH
+async def test_what_goes_wrong_is_explained(
+    browser: Browser, stack: FaultStack, mails: Mailbox, world: World, person: Person, language: str, locale: str
+) -> None:
+    """Offline, a wrong code, a challenge that was ended by wrong codes, and too many attempts."""
+    product = stack.new_product(stack.new_port(), LOGIN_RPM_PER_IP="7")
+    await product.start()
+    context = await browser.new_context(base_url=product.url, locale=locale)
+    try:
+        email = await address_of(world, person)
+        page = await context.new_page()
+        status = page.locator("#status")
+        await page.goto("/sign-in")
+        await context.set_offline(True)
+        await page.fill("#email", email)
+        await page.press("#email", "Enter")
+        await expect(status).to_contain_text(OFFLINE[language])
+        await context.set_offline(False)
+        await page.press("#email", "Enter")
+        await expect(page.locator("#code")).to_be_focused()
+        code = (await mails.mail_to(email)).code
+        assert code is not None
+        wrong = f"{(int(code) + 1) % 1_000_000:06d}"
+        for _ in range(5):
+            await page.fill("#code", wrong)
+            async with page.expect_response("**/auth/verify"):
+                await page.press("#code", "Enter")
+            await expect(status).to_contain_text(WRONG[language])
+            await expect(page.locator("#code")).to_be_focused()
+            await expect(page.locator("#code")).to_have_attribute("aria-invalid", "true")
+        # Ended, the right code says the same, and what to do.
+        await page.fill("#code", code)
+        await page.press("#code", "Enter")
+        await expect(status).to_contain_text(WRONG[language])
+        for _ in range(2):
+            async with page.expect_response("**/auth/verify"):
+                await page.press("#code", "Enter")
+        await expect(status).to_contain_text(LIMITED[language])
+        await page.click("#again")
+        await expect(page.locator("#email")).to_be_focused()
+        await expect(page.locator("#email")).to_have_value(email)
+    finally:
+        await context.close()
+        stack.end_others()
+
+
+@IN_BOTH
+async def test_what_goes_wrong_with_a_link_is_explained(
+    browser: Browser, stack: FaultStack, language: str, locale: str
+) -> None:
+    product = stack.new_product(stack.new_port(), LOGIN_RPM_PER_IP="2")
+    await product.start()
+    context = await browser.new_context(base_url=product.url, locale=locale)
+    try:
+        page = await context.new_page()
+        shown = await page.goto("/auth/verify#a-token-that-is-none")
+        assert shown is not None
+        assert "require-trusted-types-for 'script'; trusted-types 'none'" in shown.headers["content-security-policy"]
+        await context.set_offline(True)
+        await page.click("#by-link button")
+        await expect(page.locator("#failed")).to_be_visible()
+        await context.set_offline(False)
+        await page.click("#by-link button")
+        await expect(page.locator("#refused")).to_be_visible()
+        await expect(page.locator("html")).to_have_attribute("lang", language)
+        # What is left is the code, or the way to a new mail.
+        await page.fill("#email", "nobody@example.test")
+        await page.fill("#code", "123456")
+        for _ in range(2):
+            async with page.expect_response("**/auth/verify"):
+                await page.click("#by-code button")
+        await expect(page.locator("#limited")).to_be_visible()
+        await page.goto("/auth/verify#another")
+        await page.click("#by-link button")
+        await expect(page.locator("#limited")).to_be_visible()
+    finally:
+        await context.close()
+        stack.end_others()
+
+
+async def test_fields_are_what_password_managers_and_screen_readers_look_for(visitor: Page) -> None:
+    await visitor.goto("/sign-in")
+    await expect(visitor.locator("#email")).to_be_focused()
+    email = visitor.get_by_role("textbox", name="Mail address")
+    assert await email.get_attribute("autocomplete") == "username"
+    assert await email.get_attribute("type") == "email"
+    await email.fill("nobody@example.test")
+    await visitor.keyboard.press("Enter")
+    code = visitor.get_by_role("textbox", name="Code from the mail")
+    await expect(code).to_be_focused()
+    assert await code.get_attribute("autocomplete") == "one-time-code"
+    assert await code.get_attribute("inputmode") == "numeric"
+    await expect(code).to_have_accessible_description(re.compile("Follow the link in it, or type its code"))
+    await code.fill(" 123 456 ")  # as people read it out
+    await visitor.keyboard.press("Enter")
+    await expect(visitor.locator("#status")).to_contain_text("does not work")
+    await expect(code).to_have_accessible_description(re.compile("does not work"))
+
+
+async def test_whoever_came_for_a_conversation_comes_back_to_it(
+    visitor: Page, mails: Mailbox, stack: FaultStack, world: World, person: Person
+) -> None:
+    conversation = await add_turns(world, person, 1)
+    await visitor.goto(f"/c/{conversation}")
+    await expect(visitor).to_have_url(f"{stack.url}/sign-in#/c/{conversation}")
+    email = await address_of(world, person)
+    await visitor.fill("#email", email)
+    await visitor.press("#email", "Enter")
+    code = (await mails.mail_to(email)).code
+    assert code is not None
+    await visitor.fill("#code", code)
+    await visitor.press("#code", "Enter")
+    await expect(visitor).to_have_url(f"{stack.url}/c/{conversation}")
+    await expect(visitor.locator("li.user")).to_contain_text("Question 1")
+
+
+@pytest.mark.parametrize(
+    "elsewhere", ["https://evil.example/", "//evil.example/", "/.//evil.example/", "javascript:alert(1)", "\\\\evil"]
+)
+async def test_nobody_is_led_elsewhere(
+    visitor: Page, mails: Mailbox, stack: FaultStack, world: World, person: Person, elsewhere: str
+) -> None:
+    email = await address_of(world, person)
+    await visitor.goto(f"/sign-in#{elsewhere}")
+    await visitor.fill("#email", email)
+    await visitor.press("#email", "Enter")
+    code = (await mails.mail_to(email)).code
+    assert code is not None
+    await visitor.fill("#code", code)
+    async with visitor.expect_navigation():
+        await visitor.press("#code", "Enter")
+    assert visitor.url.startswith(f"{stack.url}/")
+
+
+async def test_signed_out_the_way_back_shows_nothing(
+    browser: Browser, stack: FaultStack, world: World, person: Person
+) -> None:
+    conversation = await add_turns(world, person, 1)
+    session = await add_session(world, person.user_id, person.company_id)
+    async with signed_in(browser, stack.url, session) as context:
+        page = await context.new_page()
+        await page.goto(f"/c/{conversation}")
+        await page.fill("#text", "a draft")
+        await page.click("[data-sign-out]")
+        await expect(page).to_have_url(re.compile("/sign-in$"))
+        assert await page.evaluate("sessionStorage.length") == 0
+        await page.go_back()
+        await expect(page).to_have_url(re.compile("/sign-in"))
+        assert "Question 1" not in await page.content()
+
+
+async def test_the_switch_is_remembered_by_the_page_behind_a_link_too(browser: Browser, stack: FaultStack) -> None:
+    context = await browser.new_context(base_url=stack.url, locale="ru-RU")
+    page = await context.new_page()
+    await page.goto("/sign-in")
+    await page.select_option("[name=language]", "en")
+    await expect(page.locator("html")).to_have_attribute("lang", "en")
+    await page.goto("/auth/verify#x")
     await expect(page.locator("html")).to_have_attribute("lang", "en")
     await context.close()

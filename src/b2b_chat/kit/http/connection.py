@@ -290,12 +290,15 @@ class Response:
         return ready
 
     async def gather(self, seconds: float) -> None:
-        """Let the kernel keep what comes for so long: bytes that are read together cost about as much as one."""
+        """Let the kernel keep what comes for so long, then read it: together bytes cost about as much as one."""
         self._connection.pause()
         try:
             await asyncio.sleep(seconds)
         finally:
             self._connection.resume()
+        # The event loop looks at its sockets before it comes back to who has slept twice.
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
 
     def close(self) -> None:
         """Say that nobody needs it any more."""

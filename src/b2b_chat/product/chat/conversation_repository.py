@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, exists, or_, select, update
+from sqlalchemy import ColumnElement, Select, exists, or_, select, update
 
 from b2b_chat.kit.clock import utc_now
 from b2b_chat.kit.database import Session
@@ -70,15 +70,29 @@ class ConversationRepository:
         self, company_id: UUID, conversation_id: UUID, *, after: UUID | None, limit: int
     ) -> list[PricedMessage]:
         """The messages of a conversation, oldest first, above an id, with what the answers cost."""
-        query = (
-            select(MessageRow, -LedgerEntryRow.amount_credits)
-            .outerjoin(LedgerEntryRow, LedgerEntryRow.message_id == MessageRow.reply_to)
-            .where(MessageRow.company_id == company_id, MessageRow.conversation_id == conversation_id)
-        )
+        query = _priced(company_id, conversation_id)
         if after is not None:
             query = query.where(MessageRow.id > after)
         rows = await self._session.execute(query.order_by(MessageRow.id).limit(limit))
         return [PricedMessage(message, charge) for message, charge in rows]
+
+    async def list_latest_messages(
+        self, company_id: UUID, conversation_id: UUID, *, before: UUID | None, limit: int
+    ) -> list[PricedMessage]:
+        """The same from the other end: newest first, below an id."""
+        query = _priced(company_id, conversation_id)
+        if before is not None:
+            query = query.where(MessageRow.id < before)
+        rows = await self._session.execute(query.order_by(MessageRow.id.desc()).limit(limit))
+        return [PricedMessage(message, charge) for message, charge in rows]
+
+
+def _priced(company_id: UUID, conversation_id: UUID) -> Select[MessageRow, Decimal]:
+    return (
+        select(MessageRow, -LedgerEntryRow.amount_credits)
+        .outerjoin(LedgerEntryRow, LedgerEntryRow.message_id == MessageRow.reply_to)
+        .where(MessageRow.company_id == company_id, MessageRow.conversation_id == conversation_id)
+    )
 
 
 def _owned(company_id: UUID, user_id: UUID) -> tuple[ColumnElement[bool], ...]:

@@ -104,6 +104,24 @@ class Conversations:
         items = [_message(*row) for row in rows[:limit]]
         return Page(items, str(items[-1].id) if len(rows) > limit else None)
 
+    async def list_latest_messages(
+        self, viewer: Viewer, conversation_id: UUID, *, before: UUID | None = None, limit: int
+    ) -> Page[Message]:
+        """The last messages of one of the viewer's conversations, or the last before one of them, oldest first.
+
+        The cursor is the id of the first, where there are earlier ones.
+
+        Raises:
+            ConversationNotFound: It is not the viewer's.
+        """
+        async with self._transaction() as tx:
+            _found(await tx.conversations.find(viewer.company_id, viewer.user_id, conversation_id))
+            rows = await tx.conversations.list_latest_messages(
+                viewer.company_id, conversation_id, before=before, limit=limit + 1
+            )
+        items = [_message(*row) for row in reversed(rows[:limit])]
+        return Page(items, str(items[0].id) if len(rows) > limit else None)
+
 
 def _found(row: ConversationRow | None) -> ConversationRow:
     if row is None:

@@ -48,15 +48,21 @@ _CONTEXT: Final = """
     ORDER BY context.id
 """
 
+# The lock is the one that the messages' foreign keys take anyway. Taken here it waits for an erasure that is under way,
+# and sees what came of it.
 _ADMIT: Final = """
     WITH available AS (
         SELECT company_id, LEAST($2::numeric, balance_credits - held_credits) AS amount
         FROM accounts
         WHERE company_id = $1 AND balance_credits > held_credits
         FOR UPDATE
+    ), known AS (
+        SELECT deleted_at FROM conversations WHERE id = $3 FOR KEY SHARE
     ), held AS (
         UPDATE accounts SET held_credits = held_credits + available.amount
-        FROM available WHERE accounts.company_id = available.company_id
+        FROM available
+        WHERE accounts.company_id = available.company_id
+              AND NOT EXISTS (SELECT FROM known WHERE deleted_at IS NOT NULL)
         RETURNING available.amount
     ), conversation AS (
         INSERT INTO conversations (id, company_id, user_id, title)
@@ -72,7 +78,7 @@ _ADMIT: Final = """
     ), hold AS (
         INSERT INTO holds (id, company_id, message_id, amount_credits) SELECT $12, $1, $6, amount FROM held
     )
-    SELECT amount FROM held
+    SELECT (SELECT amount FROM held) AS amount, EXISTS (SELECT FROM known WHERE deleted_at IS NOT NULL) AS is_erased
 """
 
 _LOCK_ACCOUNT: Final = "SELECT FROM accounts WHERE company_id = $1 FOR UPDATE"
@@ -81,7 +87,11 @@ _REOPEN: Final = """
     UPDATE messages
     SET status = 'pending', attempt = attempt + 1, error_code = NULL, completed_at = NULL,
         lease_expires_at = now() + make_interval(secs => $2)
-    WHERE id = $1 AND status = 'error'
+    WHERE id = $1 AND status = 'error' AND EXISTS (
+        SELECT FROM conversations
+        WHERE conversations.id = messages.conversation_id AND deleted_at IS NULL
+        FOR KEY SHARE
+    )
     RETURNING attempt
 """
 
@@ -184,6 +194,10 @@ class RunInProgress(Exception):
     """The conversation has an answer that is still being written."""
 
 
+class ConversationErased(Exception):
+    """The conversation was erased in this very moment."""
+
+
 class Sent(NamedTuple):
     """A message that was sent before, and what became of its answer."""
 
@@ -260,6 +274,7 @@ class RunRepository:
         Raises:
             AlreadySent: The client message id is taken.
             RunInProgress: The conversation has a live run.
+            ConversationErased: The conversation is gone.
         """
         arguments = (
             question.company_id,
@@ -276,7 +291,12 @@ class RunRepository:
             new_id(),
         )
         with _collisions_named():
-            held: Decimal | None = await self._database.run(lambda db: db.fetchval(_ADMIT, *arguments))
+            row = await self._database.run(lambda db: db.fetchrow(_ADMIT, *arguments))
+        if row is None:
+            raise RuntimeError("a SELECT without FROM returns one row")
+        if row["is_erased"]:
+            raise ConversationErased
+        held: Decimal | None = row["amount"]
         return held
 
     async def readmit(
@@ -284,7 +304,7 @@ class RunRepository:
     ) -> tuple[int, Decimal | None] | None:
         """Open a failed answer for another attempt: its number, and what is held for it, None without credit.
 
-        Returns None, and changes nothing, where the answer is no longer a failed one.
+        Returns None, and changes nothing, where the answer is no longer a failed one, or erased.
 
         Raises:
             RunInProgress: The conversation has a live run.

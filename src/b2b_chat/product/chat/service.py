@@ -18,7 +18,14 @@ from b2b_chat.product.chat.conversations import ConversationBusy, ConversationNo
 from b2b_chat.product.chat.failures import stored_failure
 from b2b_chat.product.chat.models import MessageStatus
 from b2b_chat.product.chat.relay.following import Following
-from b2b_chat.product.chat.repository import AlreadySent, Question, RunInProgress, RunRepository, Sent
+from b2b_chat.product.chat.repository import (
+    AlreadySent,
+    ConversationErased,
+    Question,
+    RunInProgress,
+    RunRepository,
+    Sent,
+)
 from b2b_chat.product.chat.run import MessageInProgress, Run
 from b2b_chat.product.chat.runs import Runs
 from b2b_chat.product.chat.schemas import AnswerUsage, ChatAnswer, ChatSend
@@ -287,6 +294,9 @@ class Chat:
         except RunInProgress:
             self._runs.discard(run)
             raise ConversationBusy from None
+        except ConversationErased:
+            self._runs.discard(run)
+            raise ConversationNotFound from None
         except BaseException:
             self._runs.discard(run)
             raise

@@ -1,10 +1,23 @@
-"""Which of our languages a person reads, by what the browser says."""
+"""Which of our languages a person reads, by what the person has switched to or the browser says."""
 
-from typing import Final
+from typing import Any, Final
+
+from litestar.connection import ASGIConnection
 
 from b2b_chat.product.mail.letters import Language
 
 DEFAULT: Final[Language] = "ru"
+LANGUAGE_COOKIE: Final = "language"
+
+
+def language_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Language:
+    """The language a person has switched to, else the one the browser asks for."""
+    match connection.cookies.get(LANGUAGE_COOKIE):
+        case "ru":
+            return "ru"
+        case "en":
+            return "en"
+    return preferred_language(connection.headers.get("accept-language", ""))
 
 
 def preferred_language(accept_language: str) -> Language:

@@ -10,7 +10,7 @@ from typing import Annotated, Final
 from litestar import Response
 from litestar.params import HeaderParameter
 
-from b2b_chat.product.identity.languages import preferred_language
+from b2b_chat.product.mail.letters import Language
 
 _ASSETS: Final = files(__package__) / "assets"
 _PAGES: Final = {language: (_ASSETS / f"verify.{language}.html").read_bytes() for language in ("ru", "en")}
@@ -21,19 +21,18 @@ _STYLE: Final = (_ASSETS / "verify.css").read_bytes()
 PAGE_HEADERS: Final = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; "
-        "form-action 'none'; frame-ancestors 'none'"
+        "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
     ),
-    "Vary": "Accept-Language",
+    "Vary": "Accept-Language, Cookie",
 }
 ASSET_HEADERS: Final = {"Cache-Control": "no-cache"}
 
 AcceptLanguage = Annotated[str, HeaderParameter(name="Accept-Language")]
 
 
-def page(accept_language: str) -> Response[bytes]:
-    """The page, in the reader's language."""
-    body = _PAGES[preferred_language(accept_language)]
-    return Response(body, headers=PAGE_HEADERS, media_type="text/html")
+def page(language: Language) -> Response[bytes]:
+    """The page, in a language."""
+    return Response(_PAGES[language], headers=PAGE_HEADERS, media_type="text/html")
 
 
 def script() -> Response[bytes]:

@@ -14,7 +14,7 @@ from b2b_chat.product.errors import documents
 from b2b_chat.product.guards import CrossSiteRequest, anyone, by_session, signed_in
 from b2b_chat.product.identity import login_page
 from b2b_chat.product.identity.cookies import SessionCookie
-from b2b_chat.product.identity.languages import preferred_language
+from b2b_chat.product.identity.languages import language_of, preferred_language
 from b2b_chat.product.identity.login_page import AcceptLanguage
 from b2b_chat.product.identity.logins import InvalidProof, Logins
 from b2b_chat.product.identity.schemas import (
@@ -109,9 +109,10 @@ class LoginRoutes(Controller):
         sync_to_thread=False,
         responses=documents(),
     )
-    def page(self, accept_language: AcceptLanguage = "") -> Response[bytes]:
+    def page(self, request: Request[Any, Any, Any], accept_language: AcceptLanguage = "") -> Response[bytes]:
         """Show the page that a login link leads to. It changes nothing; the button on it signs in."""
-        return login_page.page(accept_language)
+        del accept_language  # for the description; what the person has switched to goes before it
+        return login_page.page(language_of(request))
 
     @head("/verify", guards=[anyone], include_in_schema=False, sync_to_thread=False)
     def page_head(self) -> Response[None]:

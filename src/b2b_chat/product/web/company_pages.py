@@ -26,6 +26,7 @@ from b2b_chat.product.guards import by_session
 from b2b_chat.product.identity.api_keys import Scope
 from b2b_chat.product.identity.sessions import Sessions
 from b2b_chat.product.identity.viewer import Viewer
+from b2b_chat.product.web import pages
 from b2b_chat.product.web.changes import changes_of
 from b2b_chat.product.web.chart import columns_of, share_of
 from b2b_chat.product.web.console import PAGE_SIZE, REFUSED_AS_PAGES, Frame, by_text, provide_frame
@@ -62,6 +63,7 @@ class CompanyPages(Controller):
 
     path = "/company"
     include_in_schema = False
+    middleware = (pages.COMPRESSED,)
     guards = (by_session,)
     dependencies = {"frame": Provide(provide_frame)}  # noqa: RUF012 - Litestar reads it, nobody writes it
     exception_handlers = REFUSED_AS_PAGES

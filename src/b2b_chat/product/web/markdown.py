@@ -9,6 +9,7 @@ import nh3
 from markdown_it import MarkdownIt
 
 _PARSER: Final = MarkdownIt("commonmark", {"html": False, "breaks": True}).enable(["table", "strikethrough"])
+_PARSER.render("*")  # its rules are compiled at first use, which had better not be in two threads at once
 _TAGS: Final = frozenset(
     "p br hr h1 h2 h3 h4 h5 h6 strong em s code pre blockquote ul ol li table thead tbody tr th td a".split()  # noqa: SIM905 - reads best as a line
 )

@@ -18,12 +18,13 @@ from b2b_chat.product.audit.service import Audit
 from b2b_chat.product.companies.service import Companies
 from b2b_chat.product.credits.service import Credits
 from b2b_chat.product.guards import operator_only
+from b2b_chat.product.identity.languages import language_of
 from b2b_chat.product.operators.health import LiveHealth
 from b2b_chat.product.operators.service import Users
 from b2b_chat.product.web import pages
 from b2b_chat.product.web.company_pages import AUDIT_PARTS, people_in, provide_wanted
 from b2b_chat.product.web.console import PAGE_SIZE, REFUSED_AS_PAGES, AnyRequest, Frame, by_text, provide_frame
-from b2b_chat.product.web.words import CONSOLE_WORDS, language_of
+from b2b_chat.product.web.words import CONSOLE_WORDS
 
 _FIRST_PAGE: Final = "/operator/companies"
 
@@ -35,6 +36,7 @@ class OperatorPages(Controller):
 
     path = "/operator"
     include_in_schema = False
+    middleware = (pages.COMPRESSED,)
     guards = (operator_only,)
     dependencies = {"frame": Provide(provide_frame)}  # noqa: RUF012 - Litestar reads it, nobody writes it
     exception_handlers = REFUSED_AS_PAGES

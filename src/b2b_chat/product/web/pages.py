@@ -10,6 +10,9 @@ from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from litestar import Response
+from litestar.config.compression import CompressionConfig
+from litestar.middleware import DefineMiddleware
+from litestar.middleware.compression import CompressionMiddleware
 
 from b2b_chat.kit.errors import Refusal
 from b2b_chat.product.mail.letters import Language
@@ -25,8 +28,13 @@ PAGE_HEADERS: Final = {
     ),
     "Vary": "Accept-Language, Cookie",
 }
+COMPRESSED: Final = DefineMiddleware(
+    CompressionMiddleware, config=CompressionConfig(backend="gzip", gzip_compress_level=5)
+)
+"""For pages and assets. No page has a secret beside what a stranger can choose, so that sizes tell nothing (BREACH)."""
 _ASSET_HEADERS: Final = {"Cache-Control": "public, max-age=31536000, immutable"}
 _MEDIA_TYPES: Final = {"js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
+_SAID_BY_SCRIPTS: Final = frozenset({"js", "refused"})
 _ASSETS: Final = {asset.name: asset.read_bytes() for asset in (files(__package__) / "assets").iterdir()}
 ASSETS_VERSION: Final = hashlib.sha256(b"".join(_ASSETS[name] for name in sorted(_ASSETS))).hexdigest()[:16]
 
@@ -69,8 +77,9 @@ def page(
 
 
 def _for_scripts(words: Mapping[str, str]) -> str:
-    """What the scripts say, as JSON for an attribute of the page."""
-    return json.dumps({name[3:]: text for name, text in words.items() if name.startswith("js_")}, ensure_ascii=False)
+    """What the scripts say, as JSON for an attribute of the page; refusals come by their code."""
+    said = {name.partition("_")[2]: text for name, text in words.items() if name.partition("_")[0] in _SAID_BY_SCRIPTS}
+    return json.dumps(said, ensure_ascii=False)
 
 
 def asset(version: str, name: str) -> Response[bytes]:

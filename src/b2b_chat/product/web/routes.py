@@ -1,5 +1,6 @@
 """`/`: the pages of the web client."""
 
+import asyncio
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -8,20 +9,24 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, QueryParameter
 from litestar.response import Redirect
 
-from b2b_chat.kit.errors import Refusal
+from b2b_chat.kit.pages import Page
 from b2b_chat.product.chat.conversations import Conversations
-from b2b_chat.product.chat.schemas import Conversation, Message
+from b2b_chat.product.chat.routes import StreamOptions
+from b2b_chat.product.chat.schemas import Message
 from b2b_chat.product.chat.service import AnswerNotFound
 from b2b_chat.product.credits.service import Credits
+from b2b_chat.product.errors import refusal_of
 from b2b_chat.product.guards import Gatekeeper, anyone, by_session
 from b2b_chat.product.identity.api_keys import Scope
+from b2b_chat.product.identity.languages import language_of
 from b2b_chat.product.identity.sessions import Sessions
 from b2b_chat.product.identity.viewer import Unauthenticated, Viewer
+from b2b_chat.product.mail.letters import Language
 from b2b_chat.product.web import pages
-from b2b_chat.product.web.words import language_of
 
-_MAX_CONVERSATIONS: Final = 100
-_MAX_MESSAGES: Final = 1000
+_CONVERSATIONS_AT_ONCE: Final = 100
+_MESSAGES_AT_ONCE: Final = 40
+"""A page begins with the last ones, and asks for earlier ones as its reader comes near them."""
 _SIGN_IN: Final = "/sign-in"
 
 AnyRequest = Request[Viewer, Any, Any]
@@ -31,6 +36,7 @@ class WebRoutes(Controller):
     """Pages for people. They show what the API answers, and change nothing themselves."""
 
     include_in_schema = False
+    middleware = (pages.COMPRESSED,)
 
     @get("/sign-in", guards=[anyone], sync_to_thread=False)
     def sign_in(self, request: AnyRequest) -> Response[bytes]:
@@ -44,34 +50,44 @@ class WebRoutes(Controller):
         sessions: NamedDependency[Sessions],
         conversations: NamedDependency[Conversations],
         credit: NamedDependency[Credits],
+        stream_options: NamedDependency[StreamOptions],
     ) -> Response[bytes] | Redirect:
         """A new conversation, or one of the viewer's."""
         # Of the two paths only one has it, so that as an argument it could be in the query too.
         conversation_id: UUID | None = request.path_params.get("conversation_id")
         gatekeeper: Gatekeeper = request.app.state.gatekeeper
+        language = language_of(request)
+        me = None
         try:
             viewer = await gatekeeper.viewer_of(request)
-        except Unauthenticated:
-            return Redirect(_SIGN_IN)
-        language = language_of(request)
-        me = await sessions.me(viewer)
-        try:
+            me = await sessions.me(viewer)
             viewer.require(Scope.CHAT)
-            listed = await conversations.list_conversations(viewer, cursor=None, limit=_MAX_CONVERSATIONS)
-            conversation, messages = await _said(conversations, viewer, conversation_id)
-        except Refusal as refusal:
+            listed = await conversations.list_conversations(viewer, cursor=None, limit=_CONVERSATIONS_AT_ONCE)
+            conversation, said = None, Page[Message]([], None)
+            if conversation_id is not None:
+                conversation = await conversations.get(viewer, conversation_id)
+                said = await conversations.list_latest_messages(viewer, conversation_id, limit=_MESSAGES_AT_ONCE)
+            balance = await credit.balance(viewer)
+        except Unauthenticated:
+            # Behind the `#` the browser keeps where to come back to.
+            return Redirect(_SIGN_IN if conversation_id is None else f"{_SIGN_IN}#{request.url.path}")
+        except Exception as error:  # noqa: BLE001 - whatever failed, a person gets a page
+            refusal = refusal_of(error)
             answer = pages.page("refused", language, me=me, refusal=refusal)
             answer.status_code = refusal.status
             return answer
-        return pages.page(
+        return await _page(
             "chat",
             language,
             me=me,
             conversations=listed.items,
+            more=listed.next_cursor,
             current_id=conversation_id,
             conversation=conversation,
-            messages=messages,
-            balance=await credit.balance(viewer),
+            messages=said.items,
+            earlier=said.next_cursor,
+            balance=balance,
+            keep_alive_seconds=stream_options.keep_alive_seconds,
         )
 
     @get("/parts/conversations", guards=[by_session], opt={"scope": Scope.READ})
@@ -82,17 +98,38 @@ class WebRoutes(Controller):
         conversations: NamedDependency[Conversations],
         search: Annotated[str, QueryParameter(pattern=r"^[^\x00-\x1f\x7f]{0,200}\Z")] = "",
         current: FromQuery[UUID | None] = None,
+        after: FromQuery[UUID | None] = None,
     ) -> Response[bytes]:
-        """The list of conversations, or of those with a text in them."""
+        """The list of conversations, or of those with a text in them; from its start, or after one of them."""
         found = await conversations.list_conversations(
-            viewer, search=search or None, cursor=None, limit=_MAX_CONVERSATIONS
+            viewer, search=search or None, cursor=str(after) if after else None, limit=_CONVERSATIONS_AT_ONCE
         )
         return pages.page(
             "conversation_list",
             language_of(request),
             conversations=found.items,
+            more=found.next_cursor,
             current_id=current,
         )
+
+    @get(
+        "/parts/conversations/{conversation_id:uuid}/before/{user_message_id:uuid}",
+        guards=[by_session],
+        opt={"scope": Scope.READ},
+    )
+    async def earlier_messages(
+        self,
+        request: AnyRequest,
+        viewer: NamedDependency[Viewer],
+        conversation_id: FromPath[UUID],
+        user_message_id: FromPath[UUID],
+        conversations: NamedDependency[Conversations],
+    ) -> Response[bytes]:
+        """The messages before one of a conversation's."""
+        said = await conversations.list_latest_messages(
+            viewer, conversation_id, before=user_message_id, limit=_MESSAGES_AT_ONCE
+        )
+        return await _page("messages", language_of(request), messages=said.items, earlier=said.next_cursor)
 
     @get(
         "/parts/conversations/{conversation_id:uuid}/answers/{user_message_id:uuid}",
@@ -111,7 +148,7 @@ class WebRoutes(Controller):
         after = await conversations.list_messages(viewer, conversation_id, cursor=str(user_message_id), limit=1)
         if not after.items:
             raise AnswerNotFound
-        return pages.page("message", language_of(request), message=after.items[0], question=None)
+        return await _page("message", language_of(request), message=after.items[0], question=None)
 
     @get("/assets/{version:str}/{name:str}", guards=[anyone], sync_to_thread=False)
     def asset(self, version: FromPath[str], name: FromPath[str]) -> Response[bytes]:
@@ -119,11 +156,6 @@ class WebRoutes(Controller):
         return pages.asset(version, name)
 
 
-async def _said(
-    conversations: Conversations, viewer: Viewer, conversation_id: UUID | None
-) -> tuple[Conversation | None, list[Message]]:
-    if conversation_id is None:
-        return None, []
-    conversation = await conversations.get(viewer, conversation_id)
-    messages = await conversations.list_messages(viewer, conversation_id, cursor=None, limit=_MAX_MESSAGES)
-    return conversation, messages.items
+async def _page(name: str, language: Language, **context: Any) -> Response[bytes]:
+    """A page with messages. Their Markdown takes milliseconds each, for which other people's streams need not wait."""
+    return await asyncio.to_thread(pages.page, name, language, **context)

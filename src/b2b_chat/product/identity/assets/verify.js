@@ -7,6 +7,8 @@ const token = location.hash.slice(1);
 
 // The token leaves the address bar, and with it the browser's history.
 history.replaceState(null, "", location.pathname);
+// Another link that is opened here changes nothing but that part.
+addEventListener("hashchange", () => location.reload());
 element(token ? "by-link" : "by-code").hidden = false;
 
 element("by-link").addEventListener("submit", (event) => {

@@ -1,10 +1,13 @@
 // The chat page: what is typed is sent once, whatever happens to the page or the network in between.
 import { refresh } from "./conversations.js";
-import { element, heard, sendJson, words } from "./page.js";
+import { copy, decorate } from "./decorations.js";
+import { draftHere, forgetUnsent, keepDraft, keepRefused, keepUnsent, unsentHere } from "./drafts.js";
+import { loadEarlier } from "./earlier.js";
+import { element, heard, sendJson } from "./page.js";
 import { follow } from "./run.js";
+import { toEnd } from "./scroller.js";
 import { AnswerView } from "./view.js";
 
-const UNSENT = "unsent"; // survives a reload until the server has acknowledged the message
 let live;
 
 element("compose").addEventListener("submit", (event) => {
@@ -15,25 +18,32 @@ element("compose").addEventListener("submit", (event) => {
   const message = { client_message_id: newId(), text, stream: true };
   if (document.body.dataset.conversation) message.conversation_id = document.body.dataset.conversation;
   element("text").value = "";
-  sendNew(message);
+  keepDraft("");
+  run(message, show(message));
 });
 
-function sendNew(message) {
-  sessionStorage.setItem(UNSENT, JSON.stringify(message));
+// A message and its answer to come, at the end of the page.
+function show(message) {
   const question = fresh("message-user");
   question.querySelector(".text").textContent = message.text;
   const answer = fresh("message-assistant");
   element("messages").append(question, answer);
   element("hint").hidden = true;
-  run(message, new AnswerView(answer, message));
+  toEnd();
+  return new AnswerView(answer, message);
 }
 
 async function run(message, view) {
   live = view;
   busy(true);
+  if (message) keepUnsent(message);
+  view.onRefused = (code, seconds) => keepRefused(message, code, seconds);
   view.onStart = (ids) => {
-    sessionStorage.removeItem(UNSENT);
-    if (document.body.dataset.conversation) return;
+    forgetUnsent();
+    if (view.isGivenUp) stop();
+    const here = document.body.dataset.conversation;
+    if (here && here !== ids.conversation_id) location.assign(`/c/${ids.conversation_id}`);
+    if (here) return;
     document.body.dataset.conversation = ids.conversation_id;
     history.replaceState(null, "", `/c/${ids.conversation_id}`);
     refresh();
@@ -43,18 +53,23 @@ async function run(message, view) {
   } finally {
     live = undefined;
     busy(false);
-    // Refused, it is on the page with a button to try again; a reload need not send it.
-    sessionStorage.removeItem(UNSENT);
   }
 }
 
 function busy(yes) {
-  element("send").hidden = yes;
-  element("stop").hidden = !yes;
+  const [gone, there] = yes ? ["send", "stop"] : ["stop", "send"];
+  const hadFocus = document.activeElement === element(gone);
+  element(there).hidden = false;
+  element(gone).hidden = true;
+  if (hadFocus) element("text").focus();
 }
 
 async function stop() {
-  if (live?.answerId) await heard(sendJson("POST", `/v1/chat/${live.answerId}/stop`));
+  if (!live) return;
+  if (live.ids || !live.message) return heard(sendJson("POST", `/v1/chat/${live.answerId}/stop`));
+  // Whether the server has it is not known. If it tells so, the answer is stopped; if not, it is sent no more.
+  live.isGivenUp = true;
+  live.onGivenUp();
 }
 
 function retry(item) {
@@ -64,24 +79,33 @@ function retry(item) {
     text: question.querySelector(".text").textContent,
     stream: true,
   };
-  // What began the conversation was sent without naming one, and must be sent again as it was.
-  if (!item.message && question.previousElementSibling) message.conversation_id = document.body.dataset.conversation;
+  if (!item.message) {
+    // What began the conversation was sent without naming one, and must be sent again as it was.
+    if (question.previousElementSibling) message.conversation_id = document.body.dataset.conversation;
+  } else if (item.wasRefused && document.body.dataset.conversation) {
+    // Nothing of it is stored, and meanwhile the page may have got its conversation by another message.
+    message.conversation_id = document.body.dataset.conversation;
+  }
   const view = new AnswerView(item, message);
   view.answerId = undefined; // a new attempt is asked for by sending, not by following the old one
+  element("text").focus(); // the button that was pressed is gone
   run(message, view);
 }
 
-element("stop").addEventListener("click", stop);
+// The second click of a double one on Send falls on Stop, which has come into its place.
+element("stop").addEventListener("click", (event) => event.detail > 1 || stop());
 
-element("messages").addEventListener("click", async (event) => {
+element("messages").addEventListener("click", (event) => {
   const item = event.target.closest("li.message");
-  if (event.target.closest("[data-retry]") && !live) retry(item);
-  const copy = event.target.closest("[data-copy]");
-  if (!copy) return;
-  await navigator.clipboard.writeText(item.querySelector(".text").innerText);
-  copy.textContent = words.copied;
-  setTimeout(() => (copy.textContent = words.copy), 2000);
+  const button = event.target.closest("button");
+  if (!button) return;
+  if (button.matches("[data-retry]") && !live) retry(item);
+  if (button.matches("[data-copy]")) copy(item.querySelector(".text").innerText, button);
+  if (button.matches(".copy-code")) copy(button.nextElementSibling.textContent, button);
+  if (button.matches("[data-earlier]")) loadEarlier(button);
 });
+
+element("text").addEventListener("input", () => keepDraft(element("text").value));
 
 element("text").addEventListener("keydown", (event) => {
   if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
@@ -90,15 +114,34 @@ element("text").addEventListener("keydown", (event) => {
 });
 
 addEventListener("keydown", (event) => {
-  if (event.key === "Escape") stop();
-  if (event.key.toLowerCase() === "k" && (event.ctrlKey || event.metaKey)) {
+  if (event.key === "Escape" && !event.isComposing) escape(event.target);
+  // By its place too, for keyboards that write other letters there.
+  if ((event.key.toLowerCase() === "k" || event.code === "KeyK") && (event.ctrlKey || event.metaKey)) {
     event.preventDefault();
     menu(true);
     element("search").focus();
+    element("search").select();
   }
 });
 
-element("menu").addEventListener("click", () => menu(element("menu").getAttribute("aria-expanded") === "false"));
+// Out of the list, or out of the search; else it is the answer that is to end.
+function escape(from) {
+  if (isMenuOpen()) {
+    menu(false);
+    element("menu").focus();
+  } else if (from === element("search")) {
+    element("text").focus();
+  } else {
+    stop();
+  }
+}
+
+element("menu").addEventListener("click", () => menu(!isMenuOpen()));
+
+// Where there is room the list is always there, and has no button.
+function isMenuOpen() {
+  return element("menu").getAttribute("aria-expanded") === "true" && element("menu").getClientRects().length > 0;
+}
 
 function menu(open) {
   element("menu").setAttribute("aria-expanded", String(open));
@@ -113,14 +156,20 @@ function newId() {
 }
 
 function begin() {
+  decorate(document);
+  element("text").value ||= draftHere();
   const unfinished = document.querySelector("li.assistant:is([data-status=pending], [data-status=streaming])");
+  const unsent = unsentHere();
   if (unfinished) {
-    sessionStorage.removeItem(UNSENT);
+    forgetUnsent();
     return run(undefined, new AnswerView(unfinished));
   }
-  const unsent = JSON.parse(sessionStorage.getItem(UNSENT) ?? "null");
-  if (unsent && (unsent.conversation_id ?? "") === document.body.dataset.conversation) sendNew(unsent);
+  if (!unsent) return;
+  const view = show(unsent.message);
+  if (unsent.refused) view.refuse(unsent.refused.code, unsent.refused.seconds);
+  else run(unsent.message, view);
 }
 
 element("text").focus();
 begin();
+toEnd();

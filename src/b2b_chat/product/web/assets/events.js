@@ -1,11 +1,14 @@
 // Server-sent events out of a response, whatever method brought it.
 
+// The server says something that often: a connection that is silent for much longer is a dead one.
+const SILENCE_MS = (2 * Number(document.body.dataset.keepAliveSeconds) + 5) * 1000;
+
 export async function* eventsOf(response) {
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   try {
     for (;;) {
-      const { done, value } = await reader.read();
+      const { done, value } = await beforeSilence(reader.read());
       if (done) return;
       const blocks = (rest + value).split("\n\n");
       rest = blocks.pop();
@@ -16,6 +19,19 @@ export async function* eventsOf(response) {
     }
   } finally {
     reader.cancel().catch(() => {});
+  }
+}
+
+// Fails as a lost connection does, with a TypeError, where nothing comes for too long.
+export async function beforeSilence(work) {
+  let timer;
+  const silence = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new TypeError("silence")), SILENCE_MS);
+  });
+  try {
+    return await Promise.race([work, silence]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 

@@ -2,6 +2,11 @@
 
 export const words = JSON.parse(document.body.dataset.words);
 
+// What is said of a refusal or failure, by its code.
+export function worded(code, otherwise) {
+  return Object.hasOwn(words, code) ? words[code] : otherwise;
+}
+
 // The one way into innerHTML. What comes here was made, and cleaned, by our own server.
 const policy = globalThis.trustedTypes?.createPolicy("b2b-chat", { createHTML: (html) => html });
 
@@ -13,17 +18,34 @@ export function elements(html) {
 
 export const element = (id) => document.getElementById(id);
 
+// To everybody, above the message field.
 export function say(text) {
   const status = element("status");
   if (status) status.textContent = text;
 }
 
-export function sendJson(method, path, body) {
+// To those who hear the page; it goes again, so that nobody comes upon it later.
+const TOLD_MS = 7000;
+let telling;
+
+export function tell(text) {
+  element("told").textContent = text;
+  clearTimeout(telling);
+  telling = setTimeout(() => (element("told").textContent = ""), TOLD_MS);
+}
+
+export function sendJson(method, path, body, signal) {
   return fetch(path, {
     method,
     headers: { "Content-Type": "application/json" },
     body: body === undefined ? undefined : JSON.stringify(body),
+    signal,
   });
+}
+
+// To the sign-in page, and from there back to this one. The way back stands where no server sees it.
+export function signInAgain() {
+  location.assign(`/sign-in#${location.pathname}`);
 }
 
 // The response to a request that a person can make again; none, and a word about it, where the network failed.

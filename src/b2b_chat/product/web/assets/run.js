@@ -1,23 +1,25 @@
 // Follows one answer to its end, over as many connections as that takes, without losing or repeating a word.
-import { eventsOf } from "./events.js";
-import { codeOf, say, sendJson, words } from "./page.js";
+import { beforeSilence, eventsOf } from "./events.js";
+import { codeOf, say, sendJson, signInAgain, words } from "./page.js";
 
 const MAX_PAUSE_SECONDS = 5;
-// What passes by itself; anything that is no answer of ours (a proxy's, say) does too.
-const PASSING = new Set(["shutting_down", "database_unavailable", "message_in_progress", undefined]);
 
 // `message` is what to send, where it has not been acknowledged; `view` shows what comes, and knows the answer's id.
 export async function follow(message, view) {
   let place;
   for (let failures = 0; ; failures += 1) {
     let pauseSeconds = Math.min(failures + 1, MAX_PAUSE_SECONDS);
+    const connection = new AbortController();
     try {
-      const response = view.answerId ? await resume(view.answerId, place) : await sendJson("POST", "/v1/chat", message);
+      const asked = view.answerId
+        ? resume(view.answerId, place, connection.signal)
+        : sendJson("POST", "/v1/chat", message, connection.signal);
+      const response = await beforeSilence(asked);
       if (!response.ok) {
         const code = await codeOf(response);
         const retryAfter = Number(response.headers.get("Retry-After")) || 0;
-        if (response.status === 401) return location.assign("/sign-in");
-        if (!PASSING.has(code)) return view.fail(code, retryAfter);
+        if (response.status === 401) return signInAgain();
+        if (!passes(response.status, code)) return view.refuse(code, retryAfter);
         pauseSeconds = retryAfter || pauseSeconds;
         say(words.waiting);
       } else {
@@ -26,25 +28,45 @@ export async function follow(message, view) {
           failures = 0;
           place = event.id;
           if (event.name === "final") return await view.finish(event.data);
-          if (event.name === "error") return view.fail(event.data.detail.code, 0);
+          if (event.name === "error") return view.fail(event.data.detail.code);
           view[event.name](event.data);
         }
       }
     } catch (error) {
       if (!(error instanceof TypeError)) throw error; // a TypeError is how fetch says that the network failed
       say(words.offline);
+    } finally {
+      connection.abort();
     }
-    await pause(pauseSeconds);
+    if (!isGivenUp(view)) await pause(pauseSeconds, view);
+    if (isGivenUp(view)) return view.refuse("unacknowledged", 0);
   }
 }
 
-function resume(answerId, place) {
-  return fetch(`/v1/chat/${answerId}/events`, { headers: place ? { "Last-Event-ID": place } : {} });
+// Nothing is waited for any more. An answer that the server has told of is stopped instead.
+function isGivenUp(view) {
+  return view.isGivenUp && !view.answerId;
 }
 
-function pause(seconds) {
+// What passes by itself: a restart, a database or proxy that is away for a while, the same message on another worker.
+function passes(status, code) {
+  return code === "message_in_progress" || (status >= 500 && code !== "internal_error");
+}
+
+function resume(answerId, place, signal) {
+  return fetch(`/v1/chat/${answerId}/events`, { headers: place ? { "Last-Event-ID": place } : {}, signal });
+}
+
+// Until it is time, the network is back, or the person wants no more.
+function pause(seconds, view) {
   return new Promise((resolve) => {
-    const timer = setTimeout(resolve, seconds * 1000);
-    addEventListener("online", () => (clearTimeout(timer), resolve()), { once: true });
+    const timer = setTimeout(done, seconds * 1000);
+    view.onGivenUp = done;
+    addEventListener("online", done);
+    function done() {
+      clearTimeout(timer);
+      removeEventListener("online", done);
+      resolve();
+    }
   });
 }

@@ -1,0 +1,197 @@
+"""What goes wrong is said in words, in both languages, and costs neither what was typed nor credits."""
+
+import asyncio
+import re
+import signal
+from typing import Final
+
+import pytest
+from playwright.async_api import Browser, expect
+
+from support.chat_page import chat_page, check_once, say, shown_answer, stored
+from support.fault_stack import FaultStack
+from support.sessions import add_session
+from support.world import Person, World
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+LANGUAGES: Final = {"en": "en-GB", "ru": "ru-RU"}
+IN_BOTH: Final = pytest.mark.parametrize("language", LANGUAGES)
+NO_CREDITS: Final = {"en": "credits are used up", "ru": "Кредиты компании закончились"}
+LIMITED: Final = {
+    "en": re.compile(r"Too many messages.*Try again in [1-9][0-9]? s\."),
+    "ru": re.compile(r"Слишком много сообщений.*через [1-9][0-9]? с\."),  # noqa: RUF001 - Russian
+}
+OFFLINE: Final = {"en": "No connection", "ru": "Нет связи"}
+WAITING: Final = {"en": "busy or restarting", "ru": "занят или перезапускается"}
+UNKNOWN: Final = {"en": "do not know whether this message arrived", "ru": "Неизвестно, дошло ли"}
+UNAVAILABLE: Final = {"en": "cannot answer now", "ru": "сейчас не отвечает"}
+
+
+@IN_BOTH
+async def test_402_is_explained_and_what_was_typed_survives_a_reload(
+    browser: Browser, stack: FaultStack, world: World, person: Person, language: str
+) -> None:
+    await world.spend_all(person)
+    async with chat_page(browser, stack.url, world, person, language=LANGUAGES[language]) as page:
+        await page.goto("/")
+        await say(page, "What I typed at length")
+        await expect(page.locator("li.assistant .failure")).to_contain_text(NO_CREDITS[language])
+        await page.reload()
+        await expect(page.locator("li.user")).to_contain_text("What I typed at length")
+        await expect(page.locator("li.assistant .failure")).to_contain_text(NO_CREDITS[language])
+        assert await stored(world, person) == [], "it is not sent again by itself"
+        await world.top_up(person.company_id, "1000")
+        await page.click("[data-retry]")
+        await shown_answer(page)
+        assert await stored(world, person) != []
+        await expect(page.locator("li.user")).to_have_count(1)
+
+
+@IN_BOTH
+async def test_429_is_explained_with_its_time(
+    browser: Browser, stack: FaultStack, world: World, person: Person, language: str
+) -> None:
+    product = stack.new_product(stack.new_port(), CHAT_RPM_PER_USER="1")
+    await product.start()
+    try:
+        async with chat_page(browser, product.url, world, person, language=LANGUAGES[language]) as page:
+            await page.goto("/")
+            await say(page, "First [[simulate: tokens=3]]")
+            await shown_answer(page)
+            await say(page, "Second")
+            await expect(page.locator("li.assistant .failure")).to_contain_text(LIMITED[language])
+            assert len(await stored(world, person)) == 2
+    finally:
+        stack.end_others()
+
+
+@IN_BOTH
+async def test_offline_is_told_and_the_message_goes_out_once_when_the_network_is_back(
+    browser: Browser, stack: FaultStack, world: World, person: Person, language: str
+) -> None:
+    async with chat_page(browser, stack.url, world, person, language=LANGUAGES[language]) as page:
+        await page.goto("/")
+        await page.context.set_offline(True)
+        await say(page, "Hello")
+        await expect(page.locator("#status")).to_contain_text(OFFLINE[language])
+        assert await stored(world, person) == []
+        await page.context.set_offline(False)
+        await check_once(page, world, person)
+        await expect(page.locator("#status")).to_have_text("")
+
+
+@IN_BOTH
+async def test_whoever_stops_waiting_is_told_what_is_known_and_may_try_again(
+    browser: Browser, stack: FaultStack, world: World, person: Person, language: str
+) -> None:
+    async with chat_page(browser, stack.url, world, person, language=LANGUAGES[language]) as page:
+        await page.goto("/")
+        await page.context.set_offline(True)
+        await say(page, "Hello")
+        await expect(page.locator("#status")).to_contain_text(OFFLINE[language])
+        await page.keyboard.press("Escape")
+        await expect(page.locator("li.assistant .failure")).to_contain_text(UNKNOWN[language])
+        await page.context.set_offline(False)
+        await page.click("[data-retry]")
+        await check_once(page, world, person)
+
+
+async def test_stop_before_the_server_has_told_that_it_has_the_message_stops_the_answer(
+    browser: Browser, stack: FaultStack, world: World, person: Person
+) -> None:
+    async with chat_page(browser, stack.url, world, person) as page:
+        await page.goto("/")
+        stack.product.signal(signal.SIGSTOP)
+        await say(page, "Hello [[simulate: tokens=400; tps=20]]")
+        await page.keyboard.press("Escape")
+        stack.product.signal(signal.SIGCONT)
+        await expect(page.locator("li.assistant .cost")).to_contain_text("Stopped", timeout=15_000)
+        assert [status for status, _ in await stored(world, person)] == ["completed", "stopped"]
+
+
+async def test_a_connection_that_falls_silent_in_mid_answer_is_replaced(
+    browser: Browser, stack: FaultStack, world: World, person: Person
+) -> None:
+    async with chat_page(browser, stack.url, world, person) as page:
+        await page.goto("/")
+        await say(page, "Hello [[simulate: tokens=60; tps=20]]")
+        await expect(page.locator("li.assistant.live .text")).not_to_have_text("", timeout=10_000)
+        stack.client_line.replies.freeze()
+        await expect(page.locator("#status")).to_contain_text("No connection", timeout=15_000)
+        stack.client_line.heal()
+        await check_once(page, world, person)
+
+
+@IN_BOTH
+async def test_a_restart_behind_a_proxy_is_waited_for(
+    browser: Browser, stack: FaultStack, world: World, person: Person, language: str
+) -> None:
+    """What nginx answers meanwhile, as deploy/nginx has it."""
+    async with chat_page(browser, stack.url, world, person, language=LANGUAGES[language]) as page:
+        await page.goto("/")
+        unavailable = '{"detail":{"code":"unavailable","message":"The service is restarting."}}'
+        await page.route(
+            "**/v1/chat",
+            lambda route: route.fulfill(status=503, headers={"Retry-After": "1"}, body=unavailable),
+            times=2,
+        )
+        await say(page, "Hello")
+        await expect(page.locator("#status")).to_contain_text(WAITING[language])
+        await check_once(page, world, person)
+
+
+@IN_BOTH
+async def test_a_page_without_its_database_says_so_as_a_page(
+    browser: Browser, stack: FaultStack, world: World, person: Person, language: str
+) -> None:
+    async with chat_page(browser, stack.url, world, person, language=LANGUAGES[language]) as page:
+        stack.database_line.is_down = True
+        stack.database_line.drop_all(reset=True)
+        try:
+            answer = await page.goto("/")
+        finally:
+            await stack.heal()
+        assert answer is not None
+        assert answer.status == 503
+        await expect(page.locator("main")).to_contain_text(UNAVAILABLE[language])
+        await expect(page.locator("html")).to_have_attribute("lang", language)
+
+
+async def test_a_session_that_ends_in_between_leads_back_and_the_message_goes_out_once(
+    browser: Browser, stack: FaultStack, world: World, person: Person
+) -> None:
+    async with chat_page(browser, stack.url, world, person) as page:
+        await page.goto("/")
+        await say(page, "First [[simulate: tokens=3]]")
+        await shown_answer(page)
+        conversation = page.url
+        await world.rows("DELETE FROM sessions WHERE user_id = $1", person.user_id)
+        await say(page, "Second [[simulate: tokens=3]]")
+        await expect(page).to_have_url(re.compile("/sign-in#/c/"))
+        session = await add_session(world, person.user_id, person.company_id)
+        await page.context.add_cookies([{"name": "session", "value": session, "url": stack.url}])
+        await page.goto(conversation)
+        await shown_answer(page, 2)
+        assert [text for _, text in await stored(world, person)][2] == "Second [[simulate: tokens=3]]"
+        assert len(await stored(world, person)) == 4
+
+
+async def test_somebody_else_who_signs_in_in_the_same_tab_sends_nothing_of_it(
+    browser: Browser, stack: FaultStack, world: World, person: Person
+) -> None:
+    other = await world.person()
+    async with chat_page(browser, stack.url, world, person) as page:
+        await page.goto("/")
+        await page.fill("#text", "a draft of hers")
+        await world.rows("DELETE FROM sessions WHERE user_id = $1", person.user_id)
+        await say(page, "a message of hers")
+        await expect(page).to_have_url(re.compile("/sign-in"))
+        session = await add_session(world, other.user_id, other.company_id)
+        await page.context.add_cookies([{"name": "session", "value": session, "url": stack.url}])
+        await page.goto("/")
+        await expect(page.locator("#text")).to_be_focused()
+        await asyncio.sleep(0.3)  # for what must not happen
+        assert await page.input_value("#text") == ""
+        assert await page.locator("li.message").count() == 0
+        assert await stored(world, other) == []
