@@ -25,8 +25,8 @@ from b2b_chat.gateway.errors import UpstreamFailure, code_of_rejection
 from b2b_chat.gateway.retries import read_retry_after
 from b2b_chat.gateway.settings import GatewaySettings
 from b2b_chat.kit.http.client import HttpClient
-from b2b_chat.kit.http.connection import Response
 from b2b_chat.kit.http.errors import AnswerBroken, HttpError, NotHttp
+from b2b_chat.kit.http.response import Response
 from b2b_chat.kit.patience import OutOfPatience, Patience
 from b2b_chat.kit.settings import Secret
 from b2b_chat.kit.tracing import outgoing_headers

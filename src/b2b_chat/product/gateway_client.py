@@ -26,8 +26,8 @@ from b2b_chat.contract.signing import sign
 from b2b_chat.contract.sse import Decoder, Event, EventTooLarge
 from b2b_chat.kit.errors import Refusal
 from b2b_chat.kit.http.client import HttpClient
-from b2b_chat.kit.http.connection import Response
 from b2b_chat.kit.http.errors import AnswerBroken, HttpError, NoAnswer
+from b2b_chat.kit.http.response import Response
 from b2b_chat.kit.patience import Patience
 from b2b_chat.kit.request_id import REQUEST_ID_HEADER, current_request_id
 from b2b_chat.kit.tracing import outgoing_headers

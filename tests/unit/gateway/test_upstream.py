@@ -9,8 +9,9 @@ import pytest
 from b2b_chat.contract.schemas import ChatResult, Usage
 from b2b_chat.gateway.completions import StreamReader
 from b2b_chat.gateway.upstream import Upstream, _Chunks, _read_rest
-from b2b_chat.kit.http.connection import Connection, Response
+from b2b_chat.kit.http.connection import Connection
 from b2b_chat.kit.http.errors import AnswerBroken
+from b2b_chat.kit.http.response import Response
 from b2b_chat.kit.settings import Secret
 from support.gateway import gateway_settings
 from support.raw_upstream import DONE, FINISH, USAGE, delta

@@ -11,8 +11,9 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 import aiohappyeyeballs
 
-from b2b_chat.kit.http.connection import Connection, Response
+from b2b_chat.kit.http.connection import Connection
 from b2b_chat.kit.http.errors import CannotConnect, ConnectTimeout
+from b2b_chat.kit.http.response import Response
 
 _MAX_IDLE_SECONDS: Final = 15
 """Servers close what is idle, most after more than this; a call that meets that moment would fail."""

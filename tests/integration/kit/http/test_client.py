@@ -15,8 +15,8 @@ import trustme
 
 from b2b_chat.kit.http import client as client_module
 from b2b_chat.kit.http.client import HttpClient
-from b2b_chat.kit.http.connection import Response
 from b2b_chat.kit.http.errors import AnswerBroken, CannotConnect, ConnectTimeout, HttpError, NoAnswer
+from b2b_chat.kit.http.response import Response
 
 WAIT_SECONDS: Final = 10
 OK: Final = b"HTTP/1.1 200 OK\r\n"

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from b2b_chat.kit.http.connection import Connection, Response
+from b2b_chat.kit.http.connection import Connection
 from b2b_chat.kit.http.errors import AnswerBroken, HttpError, NoAnswer, NotHttp
+from b2b_chat.kit.http.response import Response
 
 REQUEST: Final = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
 OK: Final = b"HTTP/1.1 200 OK\r\n"
