@@ -1,8 +1,11 @@
 """The whole stack with proxies between its processes, a mail server, and a browser."""
 
+import os
 import random
 from collections.abc import AsyncIterator
+from pathlib import Path
 
+import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page
 
@@ -60,3 +63,11 @@ async def page(browser: Browser, stack: FaultStack, world: World, person: Person
     """A signed-in person's page; whatever its console complains of fails the test."""
     async with chat_page(browser, stack.url, world, person) as page:
         yield page
+
+
+@pytest.fixture
+def pictures() -> Path:
+    """Where the pictures go, for people to look at: SCREENSHOTS_DIR, or a folder that git does not know."""
+    folder = Path(os.environ.get("SCREENSHOTS_DIR") or Path(__file__).parents[3] / "artefacts" / "screenshots")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

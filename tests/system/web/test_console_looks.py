@@ -1,6 +1,5 @@
 """How the pages for admins and operators look: accessible by axe's rules, at three sizes in both themes."""
 
-import os
 from pathlib import Path
 from typing import Final
 from uuid import uuid4
@@ -59,14 +58,6 @@ async def person(stack: FaultStack, world: World) -> Person:
         key = (await client.http.post("/v1/company/api-keys", json={"name": "k" * 100, "scopes": ["read"]})).json()
         await client.http.delete(f"/v1/company/api-keys/{key['api_key']['id']}")
     return person
-
-
-@pytest.fixture
-def pictures(tmp_path: Path) -> Path:
-    """Where the pictures go: SCREENSHOTS_DIR, for those who want to keep them."""
-    folder = Path(os.environ.get("SCREENSHOTS_DIR", tmp_path))
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -1,7 +1,6 @@
 """How the pages look and weigh: accessible by axe's rules, at three sizes in both themes, and light."""
 
 import json
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -21,7 +20,6 @@ from support.world import Person, World
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 MAX_FIRST_PAGE_BYTES: Final = 60 * 1024
-REPOSITORY: Final = Path(__file__).parents[3]
 NO_CREDITS: Final = json.dumps({"detail": {"code": "insufficient_credits", "message": "None."}})
 WIDE: Final = "x = " + "a" * 300
 MARKDOWN: Final = (
@@ -29,14 +27,6 @@ MARKDOWN: Final = (
     + WIDE
     + "%0A```%0A%0A- one%0A- [two](https://a.example)"
 )
-
-
-@pytest.fixture
-def pictures() -> Path:
-    """Where the pictures go, for people to look at: SCREENSHOTS_DIR, or a folder that git does not know."""
-    folder = Path(os.environ.get("SCREENSHOTS_DIR") or REPOSITORY / "artefacts" / "screenshots")
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 @pytest_asyncio.fixture(loop_scope="session")
