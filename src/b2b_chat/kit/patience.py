@@ -35,7 +35,7 @@ class Patience:
         self._total = self._next = (total_at, code)
         self._has_ended = False
         self.is_suspended = False
-        """Whether the block does something else than wait for signs of life."""
+        """Whether the block does something else than wait for signs of life: then only the last moment counts."""
 
     def __enter__(self) -> Self:
         self._cancelled_before = self._working.cancelling()
@@ -61,8 +61,11 @@ class Patience:
 
     def _look(self) -> None:
         now = self._loop.time()
-        if self.is_suspended or now < self._next[0]:
-            self._timer = self._loop.call_at(max(self._next[0], now + _LOOK_AGAIN_SECONDS), self._look)
-        else:
+        if now >= self._total[0]:
+            self._next = self._total
+        if now >= self._next[0] and (self._next is self._total or not self.is_suspended):
             self._has_ended = True
             self._working.cancel()
+        else:
+            look_at = min(max(self._next[0], now + _LOOK_AGAIN_SECONDS), self._total[0])
+            self._timer = self._loop.call_at(look_at, self._look)

@@ -109,6 +109,17 @@ async def test_what_does_not_wait_for_life_is_left_alone() -> None:
         await block()
 
 
+async def test_the_last_moment_counts_for_who_suspended_it_too() -> None:
+    async def block() -> None:
+        with Patience(at(4 * SHORT_SECONDS), "total") as patience:
+            patience.lasts(SHORT_SECONDS, "silence")
+            patience.is_suspended = True
+            await forever()
+
+    with pytest.raises(OutOfPatience, match="total"):
+        await block()
+
+
 async def test_who_waited_while_it_was_suspended_can_begin_anew() -> None:
     with Patience(at(LONG_SECONDS), "total") as patience:
         patience.lasts(SHORT_SECONDS, "silence")
