@@ -59,10 +59,14 @@ class _Progress:
 
     async def hear(self, text: str) -> None:
         """Pass a text on, and count it."""
-        if not self.deltas:
-            _FIRST_TEXT_SECONDS.observe(asyncio.get_running_loop().time() - self.started_at)
+        self.has_text()
         self.deltas += 1
         await self._hear(text)
+
+    def has_text(self) -> None:
+        """Note when there was the first text."""
+        if not self.deltas:
+            _FIRST_TEXT_SECONDS.observe(asyncio.get_running_loop().time() - self.started_at)
 
 
 class Answers:
@@ -109,14 +113,13 @@ class Answers:
         if stored is not None:
             _REPLAYS.inc()
             tell(outcome="replayed", message_id=request.metadata.message_id)
-            if request.stream and stored.text:
-                await hear(stored.text)
             return stored
         self._calls += 1
         progress = _Progress(hear, asyncio.get_running_loop().time())
         try:
             result = await self._attempts(request, request_id, progress)
             progress.outcome = "answered"
+            progress.has_text()
             await self._records.finish(key, result)
             _count_tokens(result)
         except UpstreamFailure as error:

@@ -46,12 +46,13 @@ async def send_stream(
     try:
         with WhileClientStays(receive):
             try:
-                last = encode(b"final", _encoder.encode(await answer(line.say)))
+                result = await answer(line.say)
             except Exception as error:
                 if not line.has_begun:
                     raise
-                last = _event_of_failure(error)
-            await line.end(last)
+                await line.fail(error)
+            else:
+                await line.end(result)
     except ClientLeft:
         if not line.has_begun:
             raise
@@ -70,15 +71,23 @@ class _Line:
         self._covering: asyncio.Future[None] | None = None
         self._comment_at = self._loop.time() + start_seconds
         self._timer = self._loop.call_at(self._comment_at, self._look)
+        self._said_chars = 0
         self.has_begun = False
 
     async def say(self, text: str) -> None:
         """Send a text."""
-        await self._send_event(encode(b"delta", _encoder.encode(ChatDelta(text))), more=True)
+        self._said_chars += len(text)
+        await self._send_event(_delta(text), more=True)
 
-    async def end(self, last: bytes) -> None:
-        """Send the last event; the stream is complete."""
-        await self._send_event(last, more=False)
+    async def end(self, result: ChatResult) -> None:
+        """Send what has not been said, and with it the whole answer; the stream is complete."""
+        rest = result.text[self._said_chars :]
+        final = encode(b"final", _encoder.encode(result))
+        await self._send_event(_delta(rest) + final if rest else final, more=False)
+
+    async def fail(self, error: Exception) -> None:
+        """Send why there is no more; the stream is complete."""
+        await self._send_event(_event_of_failure(error), more=False)
 
     def close(self) -> None:
         """Send nothing more."""
@@ -111,6 +120,10 @@ class _Line:
     async def _begin(self, event: bytes, *, more: bool = True) -> None:
         await self._send({"type": "http.response.start", "status": 200, "headers": STREAM_HEADERS})
         await self._send(body_part(event, more=more))
+
+
+def _delta(text: str) -> bytes:
+    return encode(b"delta", _encoder.encode(ChatDelta(text)))
 
 
 def _event_of_failure(error: Exception) -> bytes:

@@ -40,7 +40,7 @@ _MAX_ANSWER_BYTES: Final = 33_554_432
 _DRAIN_SECONDS: Final = 0.1
 
 Hear: TypeAlias = Callable[[str], Awaitable[None]]
-"""Takes the texts of a streamed answer, one after the other."""
+"""Takes the texts of a streamed answer, one after the other. What comes with its end is in the result alone."""
 
 
 def open_upstreams(settings: GatewaySettings) -> list["Upstream"]:
@@ -100,7 +100,7 @@ class Upstream:
         Args:
             body: The request, with `stream` true.
             request_id: Sent along, for OpenAI's logs.
-            hear: Takes the texts as they come, ready ones joined into one.
+            hear: Takes the texts as they come, ready ones joined into one; not what comes with the answer's end.
             total_at: When the whole call has failed, by the event loop's clock.
 
         Returns:
@@ -127,7 +127,7 @@ class Upstream:
         has_begun = False
         while not reader.is_done and (chunk := await chunks.next()):
             text = reader.feed(chunk)
-            if text:
+            if text and not reader.is_done:
                 has_begun = True
                 chunks.passed_on()
                 patience.is_suspended = True

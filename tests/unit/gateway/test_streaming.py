@@ -108,6 +108,15 @@ async def test_pieces_become_deltas_and_the_result_the_final(client: Client) -> 
     }
 
 
+@pytest.mark.parametrize("heard", ["", "a"])
+async def test_what_was_not_heard_comes_with_the_final(client: Client, heard: str) -> None:
+    await client.take(Pieces(*filter(None, [heard]), END))
+    texts = [json.loads(event.data)["text"] for event in client.events]
+    assert [event.name for event in client.events][-2:] == ["delta", "final"]
+    assert "".join(texts[:-1]) == texts[-1] == "ab"
+    assert client.received[-1]["body"].count(b"event:") == 2
+
+
 async def test_a_failure_before_the_stream_has_begun_is_raised(client: Client) -> None:
     with pytest.raises(UpstreamFailure):
         await client.take(Pieces(UpstreamFailure("upstream_stalled")))
