@@ -119,7 +119,8 @@ class Answers:
         try:
             result = await self._attempts(request, request_id, progress)
             progress.outcome = "answered"
-            progress.has_text()
+            if request.stream and result.text:
+                progress.has_text()
             await self._records.finish(key, result)
             _count_tokens(result)
         except UpstreamFailure as error:
