@@ -25,7 +25,7 @@ from b2b_chat.gateway.errors import UpstreamFailure, code_of_rejection
 from b2b_chat.gateway.retries import read_retry_after
 from b2b_chat.gateway.settings import GatewaySettings
 from b2b_chat.kit.http.client import HttpClient
-from b2b_chat.kit.http.errors import AnswerBroken, HttpError, NotHttp
+from b2b_chat.kit.http.errors import AnswerBroken, AnswerTooLarge, HttpError, NotHttp
 from b2b_chat.kit.http.response import Response
 from b2b_chat.kit.patience import OutOfPatience, Patience
 from b2b_chat.kit.settings import Secret
@@ -69,7 +69,7 @@ class Upstream:
         self._flush_seconds = settings.stream_flush_interval_ms / 1000
         self._target = f"{self._place.path}?{self._place.query}" if self._place.query else self._place.path
         self._sdk = openai.AsyncOpenAI(api_key=api_key.reveal(), base_url=base_url)
-        self._http = self._open(settings)
+        self._http = self._client(settings)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -90,7 +90,7 @@ class Upstream:
         try:
             with Patience(total_at, "upstream_timeout"), await self._send(body, request_id) as response:
                 await self._expect(response, "application/json")
-                return read_whole(await _read_all(response))
+                return read_whole(await response.read_all(max_bytes=_MAX_ANSWER_BYTES))
         except (HttpError, OutOfPatience) as error:
             raise _failure(error) from error
 
@@ -147,7 +147,7 @@ class Upstream:
         if not response.headers.get("content-type", "").startswith(media_type):
             raise UpstreamFailure("upstream_malformed")
 
-    def _open(self, settings: GatewaySettings) -> HttpClient:
+    def _client(self, settings: GatewaySettings) -> HttpClient:
         """A client that sends what the SDK would."""
         headers = {**self._sdk.default_headers, **self._sdk.auth_headers}
         is_direct = proxy_bypass(self._place.netloc)
@@ -163,7 +163,7 @@ class Upstream:
     async def _rejection(self, response: Response) -> UpstreamFailure:
         """The failure that a status other than 200 stands for."""
         try:
-            body = await _read_all(response)
+            body = await response.read_all(max_bytes=_MAX_ANSWER_BYTES)
         except AnswerBroken:
             return UpstreamFailure("upstream_unreachable")
         request = httpx2.Request("POST", self._place.geturl())
@@ -220,21 +220,11 @@ def _failure(error: HttpError | OutOfPatience) -> UpstreamFailure:
     match error:
         case OutOfPatience():
             return UpstreamFailure(error.code)
-        case NotHttp():
+        case NotHttp() | AnswerTooLarge():
             return UpstreamFailure("upstream_malformed")
         case AnswerBroken():
             return UpstreamFailure("upstream_truncated")
     return UpstreamFailure("upstream_unreachable")
-
-
-async def _read_all(response: Response) -> bytes:
-    """All bytes there are."""
-    body = bytearray()
-    while chunk := await response.read():
-        body += chunk
-        if len(body) > _MAX_ANSWER_BYTES:
-            raise UpstreamFailure("upstream_malformed")
-    return bytes(body)
 
 
 async def _read_rest(response: Response, reader: StreamReader) -> None:

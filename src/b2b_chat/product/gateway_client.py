@@ -26,7 +26,7 @@ from b2b_chat.contract.signing import sign
 from b2b_chat.contract.sse import Decoder, Event, EventTooLarge
 from b2b_chat.kit.errors import Refusal
 from b2b_chat.kit.http.client import HttpClient
-from b2b_chat.kit.http.errors import AnswerBroken, HttpError, NoAnswer
+from b2b_chat.kit.http.errors import AnswerBroken, AnswerTooLarge, HttpError, NoAnswer
 from b2b_chat.kit.http.response import Response
 from b2b_chat.kit.patience import Patience
 from b2b_chat.kit.request_id import REQUEST_ID_HEADER, current_request_id
@@ -147,7 +147,7 @@ class GatewayClient:
             AnswerFailed: It is not reached, or is no gateway.
         """
         with _translated(), self._patience(), await self._send("GET", self._ping_target, b"") as response:
-            body = await _read_all(response)
+            body = await response.read_all(max_bytes=_MAX_ANSWER_BYTES)
             if response.status == HTTPStatus.UNAUTHORIZED:
                 raise PingRefused(self._errors.decode(body).error.code, response.headers.get("date"))
             if response.status != HTTPStatus.OK:
@@ -161,7 +161,7 @@ class GatewayClient:
             AnswerFailed: There is none; the subclass says why.
         """
         with _translated(), self._patience() as patience, await self._post_surely(request, patience) as response:
-            return self._results.decode(await _read_all(response))
+            return self._results.decode(await response.read_all(max_bytes=_MAX_ANSWER_BYTES))
 
     async def stream(self, request: ChatRequest, hear: Callable[[str], None]) -> ChatResult:
         """Ask for an answer in pieces, and return the whole of it.
@@ -222,7 +222,7 @@ class GatewayClient:
             if response.status == HTTPStatus.OK:
                 return response
             with response:
-                body = await _read_all(response)
+                body = await response.read_all(max_bytes=_MAX_ANSWER_BYTES)
             if time.monotonic() > give_up_at or not self._is_over_soon(response.status, body):
                 raise self._failure(response, body)
             await asyncio.sleep(_IN_FLIGHT_PAUSE_SECONDS)
@@ -281,15 +281,6 @@ class GatewayClient:
         return GatewayRefused()
 
 
-async def _read_all(response: Response) -> bytes:
-    body = bytearray()
-    while chunk := await response.read():
-        body += chunk
-        if len(body) > _MAX_ANSWER_BYTES:
-            raise AnswerCut
-    return bytes(body)
-
-
 async def _read_rest(response: Response) -> None:
     """Read the end of the body, which may come a moment after the result, so that the connection can be used again.
 
@@ -310,7 +301,7 @@ def _translated() -> Iterator[None]:
         yield
     except TimeoutError as error:
         raise GatewayTimeout from error
-    except (AnswerBroken, msgspec.DecodeError, UnicodeDecodeError, EventTooLarge) as error:
+    except (AnswerBroken, AnswerTooLarge, msgspec.DecodeError, UnicodeDecodeError, EventTooLarge) as error:
         raise AnswerCut from error
     except HttpError as error:
         raise GatewayUnavailable from error

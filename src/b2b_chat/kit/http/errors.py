@@ -5,6 +5,7 @@ HttpError
 │   └── ConnectTimeout    not in time
 ├── NoAnswer          the connection ended before a word of the answer
 ├── AnswerBroken      it ended in mid-answer
+├── AnswerTooLarge    there is more of it than its reader takes
 └── NotHttp           what came is not HTTP, or in an encoding that was not asked for
 """
 
@@ -27,6 +28,10 @@ class NoAnswer(HttpError):
 
 class AnswerBroken(HttpError):
     """The connection ended in mid-answer."""
+
+
+class AnswerTooLarge(HttpError):
+    """There is more of the answer than its reader takes."""
 
 
 class NotHttp(HttpError):

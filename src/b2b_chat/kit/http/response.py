@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Self
 
-from b2b_chat.kit.http.errors import AnswerBroken, HttpError, NoAnswer, NotHttp
+from b2b_chat.kit.http.errors import AnswerBroken, AnswerTooLarge, HttpError, NoAnswer, NotHttp
 
 if TYPE_CHECKING:
     from b2b_chat.kit.http.connection import Connection
@@ -76,6 +76,20 @@ class Response:
                 return b""
             await self._wait()
         return self.read_ready()
+
+    async def read_all(self, *, max_bytes: int) -> bytes:
+        """All of it.
+
+        Raises:
+            AnswerTooLarge: It has more bytes than that.
+            AnswerBroken, NotHttp: As `read`.
+        """
+        body = bytearray()
+        while chunk := await self.read():
+            body += chunk
+            if len(body) > max_bytes:
+                raise AnswerTooLarge
+        return bytes(body)
 
     def read_ready(self) -> bytes:
         """What has come and was not read."""

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from b2b_chat.kit.http.connection import Connection
-from b2b_chat.kit.http.errors import AnswerBroken, HttpError, NoAnswer, NotHttp
+from b2b_chat.kit.http.errors import AnswerBroken, AnswerTooLarge, HttpError, NoAnswer, NotHttp
 from b2b_chat.kit.http.response import Response
 
 REQUEST: Final = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
@@ -614,3 +614,12 @@ class TestFlow:
                 await response.gather(0)
                 await turn()
                 await response.gather(0)
+
+
+async def test_an_answer_is_read_whole_up_to_a_size() -> None:
+    answer = b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nabcd"
+    async with connected() as line:
+        with await line.ask_and_get(answer) as response:
+            assert await response.read_all(max_bytes=4) == b"abcd"
+        with await line.ask_and_get(answer) as response, pytest.raises(AnswerTooLarge):
+            await response.read_all(max_bytes=3)
