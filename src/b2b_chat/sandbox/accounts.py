@@ -3,6 +3,7 @@
 import ctypes
 import os
 import pwd
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -65,7 +66,8 @@ def account_for_postgres() -> Account | None:
 
 
 def _add_account() -> None:
-    command = ["useradd", "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin", ACCOUNT]
+    useradd = shutil.which("useradd") or "/usr/sbin/useradd"  # root's PATH need not hold the folder of root's tools
+    command = [useradd, "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin", ACCOUNT]
     try:
         subprocess.run(command, check=True, capture_output=True, text=True)
     except (OSError, subprocess.CalledProcessError) as error:
