@@ -24,10 +24,10 @@ from b2b_chat.gateway.completions import StreamReader, read_whole
 from b2b_chat.gateway.errors import UpstreamFailure, code_of_rejection
 from b2b_chat.gateway.retries import read_retry_after
 from b2b_chat.gateway.settings import GatewaySettings
+from b2b_chat.kit.deadlines import Deadline, DeadlinePassed
 from b2b_chat.kit.http.client import HttpClient
 from b2b_chat.kit.http.errors import AnswerBroken, AnswerTooLarge, HttpError, NotHttp
 from b2b_chat.kit.http.response import Response
-from b2b_chat.kit.patience import OutOfPatience, Patience
 from b2b_chat.kit.settings import Secret
 from b2b_chat.kit.tracing import outgoing_headers
 
@@ -88,10 +88,10 @@ class Upstream:
             UpstreamFailure: OpenAI gave no whole answer.
         """
         try:
-            with Patience(total_at, "upstream_timeout"), await self._send(body, request_id) as response:
+            with Deadline(total_at, "upstream_timeout"), await self._send(body, request_id) as response:
                 await self._expect(response, "application/json")
                 return read_whole(await response.read_all(max_bytes=_MAX_ANSWER_BYTES))
-        except (HttpError, OutOfPatience) as error:
+        except (HttpError, DeadlinePassed) as error:
             raise _failure(error) from error
 
     async def stream(self, body: bytes, request_id: str, hear: Hear, *, total_at: float) -> ChatResult:
@@ -111,17 +111,17 @@ class Upstream:
         """
         reader = StreamReader()
         try:
-            with Patience(total_at, "upstream_timeout") as patience:
-                patience.lasts(self._first_token_seconds, "upstream_timeout")
+            with Deadline(total_at, "upstream_timeout") as deadline:
+                deadline.move(self._first_token_seconds, "upstream_timeout")
                 with await self._send(body, request_id) as response:
                     await self._expect(response, "text/event-stream")
-                    await self._listen(response, reader, hear, patience)
+                    await self._listen(response, reader, hear, deadline)
                     await _read_rest(response, reader)
-        except (HttpError, OutOfPatience) as error:
+        except (HttpError, DeadlinePassed) as error:
             raise _failure(error) from error
         return reader.result()
 
-    async def _listen(self, response: Response, reader: StreamReader, hear: Hear, patience: Patience) -> None:
+    async def _listen(self, response: Response, reader: StreamReader, hear: Hear, deadline: Deadline) -> None:
         """Read the answer to its end, and pass its texts on."""
         chunks = _Chunks(response, self._flush_seconds)
         has_begun = False
@@ -130,12 +130,12 @@ class Upstream:
             if text and not reader.is_done:
                 has_begun = True
                 chunks.passed_on()
-                patience.is_suspended = True
+                deadline.is_suspended = True
                 await hear(text)
-                patience.is_suspended = False
+                deadline.is_suspended = False
             # Comments of proxies do not count as life, nor does an event before the first text.
             if has_begun and text is not None:
-                patience.lasts(self._silence_seconds, "upstream_stalled")
+                deadline.move(self._silence_seconds, "upstream_stalled")
 
     async def _send(self, body: bytes, request_id: str) -> Response:
         return await self._http.send("POST", self._target, {REQUEST_ID_HEADER: request_id, **outgoing_headers()}, body)
@@ -215,10 +215,10 @@ class _Chunks:
             await self._response.gather(wait_seconds)
 
 
-def _failure(error: HttpError | OutOfPatience) -> UpstreamFailure:
+def _failure(error: HttpError | DeadlinePassed) -> UpstreamFailure:
     """What it is called that something broke on the way."""
     match error:
-        case OutOfPatience():
+        case DeadlinePassed():
             return UpstreamFailure(error.code)
         case NotHttp() | AnswerTooLarge():
             return UpstreamFailure("upstream_malformed")

@@ -27,7 +27,6 @@ from b2b_chat.kit.security_headers import SecurityHeaders
 from b2b_chat.kit.valkey import valkey_of
 from b2b_chat.product.administration import ADMINISTRATION_ROUTES, Administration
 from b2b_chat.product.audit.refusals import refusal_recorder
-from b2b_chat.product.bodies import JsonRequest
 from b2b_chat.product.chat.conversations import Conversations
 from b2b_chat.product.chat.relay.options import RelayOptions
 from b2b_chat.product.chat.relay.service import Relay
@@ -48,6 +47,7 @@ from b2b_chat.product.limits.valkey import WindowsInValkey
 from b2b_chat.product.operators.health import LiveHealth
 from b2b_chat.product.people import People
 from b2b_chat.product.readiness import readiness_of
+from b2b_chat.product.request_bodies import JsonRequest
 from b2b_chat.product.settings import ProductSettings, load_settings
 from b2b_chat.product.transactions import transaction_factory
 from b2b_chat.product.web.company_pages import CompanyPages

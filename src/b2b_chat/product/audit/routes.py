@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from b2b_chat.kit.errors import InvalidRequest
 from b2b_chat.kit.exports import ExportFormat, ExportingOperation, download
 from b2b_chat.kit.openapi import named
-from b2b_chat.kit.pages import IdCursor, Limit, Page
+from b2b_chat.kit.pagination import IdCursor, Limit, Page
 from b2b_chat.product.audit.actions import Action
 from b2b_chat.product.audit.actors import operator_of
 from b2b_chat.product.audit.repository import AuditFilter

@@ -8,7 +8,7 @@ import msgspec
 import structlog
 
 from b2b_chat.kit.exports import ExportFormat
-from b2b_chat.kit.pages import Page, id_from_cursor
+from b2b_chat.kit.pagination import Page, id_from_cursor
 from b2b_chat.product.audit.actions import Action
 from b2b_chat.product.audit.actors import Actor
 from b2b_chat.product.audit.export import export_head, export_records

@@ -10,7 +10,7 @@ from b2b_chat.kit.clock import Clock, utc_now
 from b2b_chat.kit.database import new_id
 from b2b_chat.kit.errors import Refusal
 from b2b_chat.kit.keyed_hash import KeyedHash, new_token
-from b2b_chat.kit.pages import Page, id_from_cursor
+from b2b_chat.kit.pagination import Page, id_from_cursor
 from b2b_chat.product.audit.actions import Action
 from b2b_chat.product.audit.actors import actor_of
 from b2b_chat.product.companies.ceiling import require_reach

@@ -8,7 +8,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
 from b2b_chat.kit.openapi import named
-from b2b_chat.kit.pages import IdCursor, Limit, Page
+from b2b_chat.kit.pagination import IdCursor, Limit, Page
 from b2b_chat.product.audit.actions import Action
 from b2b_chat.product.companies import invite_page
 from b2b_chat.product.companies.ceiling import RoleTooLow

@@ -11,7 +11,7 @@ from litestar.response import Stream
 from b2b_chat.kit.days import day_parameter, end_of, read_day, start_of
 from b2b_chat.kit.exports import ExportFormat, ExportingOperation, download
 from b2b_chat.kit.openapi import named
-from b2b_chat.kit.pages import Limit, Page, PositionCursor
+from b2b_chat.kit.pagination import Limit, Page, PositionCursor
 from b2b_chat.product.credits.repository import Span
 from b2b_chat.product.credits.schemas import Balance, LedgerEntry, MemberUsage, Usage
 from b2b_chat.product.credits.service import Credits

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from b2b_chat.kit.errors import InvalidRequest, Refusal
 from b2b_chat.kit.exports import ExportFormat
-from b2b_chat.kit.pages import Page
+from b2b_chat.kit.pagination import Page
 from b2b_chat.product.audit.actions import Action
 from b2b_chat.product.audit.actors import Actor
 from b2b_chat.product.companies.service import CompanyNotFound

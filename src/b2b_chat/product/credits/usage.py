@@ -11,7 +11,7 @@ from msgspec import Struct
 from b2b_chat.kit.clock import Clock, utc_now
 from b2b_chat.kit.days import days_before, end_of, start_of
 from b2b_chat.kit.errors import InvalidRequest
-from b2b_chat.kit.pages import Page
+from b2b_chat.kit.pagination import Page
 from b2b_chat.product.credits.repository import Span, UsedBy
 from b2b_chat.product.credits.schemas import DayUsage, MemberUsage, Usage
 from b2b_chat.product.identity.viewer import Viewer

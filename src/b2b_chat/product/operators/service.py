@@ -7,7 +7,7 @@ from uuid import UUID
 
 from b2b_chat.kit.clock import Clock, utc_now
 from b2b_chat.kit.errors import Refusal
-from b2b_chat.kit.pages import Page, id_from_cursor
+from b2b_chat.kit.pagination import Page, id_from_cursor
 from b2b_chat.product.audit.actions import Action
 from b2b_chat.product.audit.actors import Actor
 from b2b_chat.product.companies.models import Role

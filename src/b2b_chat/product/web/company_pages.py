@@ -10,7 +10,7 @@ from litestar.params import FromQuery, QueryParameter
 from msgspec.structs import replace
 
 from b2b_chat.kit.days import days_before, end_of, read_day, start_of
-from b2b_chat.kit.pages import IdCursor, PositionCursor
+from b2b_chat.kit.pagination import IdCursor, PositionCursor
 from b2b_chat.product.audit.actions import Action
 from b2b_chat.product.audit.repository import AuditFilter
 from b2b_chat.product.audit.schemas import AuditRecord

@@ -9,7 +9,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, QueryParameter
 from litestar.response import Redirect
 
-from b2b_chat.kit.pages import Page
+from b2b_chat.kit.pagination import Page
 from b2b_chat.product.chat.conversations import Conversations
 from b2b_chat.product.chat.routes import StreamOptions
 from b2b_chat.product.chat.schemas import Message
