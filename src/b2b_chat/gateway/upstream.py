@@ -20,8 +20,8 @@ from prometheus_client import Gauge
 
 from b2b_chat.contract.schemas import ChatResult
 from b2b_chat.gateway.breaker import Breaker
-from b2b_chat.gateway.completions import StreamReader, read_whole
 from b2b_chat.gateway.errors import UpstreamFailure, code_of_rejection
+from b2b_chat.gateway.openai_wire import StreamReader, read_whole
 from b2b_chat.gateway.retries import read_retry_after
 from b2b_chat.gateway.settings import GatewaySettings
 from b2b_chat.kit.deadlines import Deadline, DeadlinePassed
@@ -39,7 +39,7 @@ _BREAKER_OPEN = Gauge("gateway_breaker_open", "1 while a place is left alone sin
 _MAX_ANSWER_BYTES: Final = 33_554_432
 _DRAIN_SECONDS: Final = 0.1
 
-Hear: TypeAlias = Callable[[str], Awaitable[None]]
+OnText: TypeAlias = Callable[[str], Awaitable[None]]
 """Takes the texts of a streamed answer, one after the other. What comes with its end is in the result alone."""
 
 
@@ -94,13 +94,13 @@ class Upstream:
         except (HttpError, DeadlinePassed) as error:
             raise _failure(error) from error
 
-    async def stream(self, body: bytes, request_id: str, hear: Hear, *, total_at: float) -> ChatResult:
+    async def stream(self, body: bytes, request_id: str, on_text: OnText, *, total_at: float) -> ChatResult:
         """One attempt at an answer in pieces. Cancelling it closes the call.
 
         Args:
             body: The request, with `stream` true.
             request_id: Sent along, for OpenAI's logs.
-            hear: Takes the texts as they come, ready ones joined into one; not what comes with the answer's end.
+            on_text: Takes the texts as they come, ready ones joined into one; not what comes with the answer's end.
             total_at: When the whole call has failed, by the event loop's clock.
 
         Returns:
@@ -115,13 +115,13 @@ class Upstream:
                 deadline.move(self._first_token_seconds, "upstream_timeout")
                 with await self._send(body, request_id) as response:
                     await self._expect(response, "text/event-stream")
-                    await self._listen(response, reader, hear, deadline)
+                    await self._listen(response, reader, on_text, deadline)
                     await _read_rest(response, reader)
         except (HttpError, DeadlinePassed) as error:
             raise _failure(error) from error
         return reader.result()
 
-    async def _listen(self, response: Response, reader: StreamReader, hear: Hear, deadline: Deadline) -> None:
+    async def _listen(self, response: Response, reader: StreamReader, on_text: OnText, deadline: Deadline) -> None:
         """Read the answer to its end, and pass its texts on."""
         chunks = _Chunks(response, self._flush_seconds)
         has_begun = False
@@ -131,7 +131,7 @@ class Upstream:
                 has_begun = True
                 chunks.passed_on()
                 deadline.is_suspended = True
-                await hear(text)
+                await on_text(text)
                 deadline.is_suspended = False
             # Comments of proxies do not count as life, nor does an event before the first text.
             if has_begun and text is not None:

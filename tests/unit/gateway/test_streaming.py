@@ -8,7 +8,7 @@ from b2b_chat.contract.schemas import ChatResult
 from b2b_chat.contract.sse import KEEP_ALIVE, Decoder, Event
 from b2b_chat.gateway.errors import UpstreamFailure
 from b2b_chat.gateway.streaming import send_stream
-from b2b_chat.gateway.upstream import Hear
+from b2b_chat.gateway.upstream import OnText
 from b2b_chat.kit.disconnects import ClientLeft
 
 END = ChatResult("ab", None)
@@ -23,7 +23,7 @@ class Pieces:
         self.goes_on.set()
         self._pieces = pieces
 
-    async def answer(self, hear: Hear) -> ChatResult:
+    async def answer(self, on_text: OnText) -> ChatResult:
         try:
             for piece in self._pieces:
                 await self.goes_on.wait()
@@ -31,7 +31,7 @@ class Pieces:
                     raise piece
                 if isinstance(piece, ChatResult):
                     return piece
-                await hear(piece)
+                await on_text(piece)
                 if piece == "pause":
                     self.goes_on.clear()
         finally:
