@@ -14,6 +14,7 @@ from msgspec import Struct
 from b2b_chat.contract.schemas import MODEL_GPT_5_2, ChatMessage, ChatMetadata, ChatRequest
 from b2b_chat.kit.database import new_id
 from b2b_chat.kit.errors import Refusal
+from b2b_chat.kit.visible import from_first_visible, is_blank
 from b2b_chat.product.chat.conversations import ConversationBusy, ConversationNotFound
 from b2b_chat.product.chat.failures import stored_failure
 from b2b_chat.product.chat.models import MessageStatus
@@ -244,7 +245,7 @@ class Chat:
             company_id=viewer.company_id,
             user_id=viewer.user_id,
             conversation_id=run.conversation_id,
-            title=" ".join(message.text.split())[:TITLE_CHARACTERS],
+            title=" ".join(from_first_visible(message.text).split())[:TITLE_CHARACTERS],
             user_message_id=run.user_message_id,
             assistant_message_id=run.assistant_message_id,
             text=message.text,
@@ -327,7 +328,7 @@ class Chat:
         )
 
     def _check_text(self, text: str) -> None:
-        if not text.strip():
+        if is_blank(text):
             raise EmptyText
         if len(text) > self._limits.message_chars:
             raise TextTooLong(f"The text is longer than {self._limits.message_chars} characters.")

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Select, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from b2b_chat.kit.database import Session, new_id
+from b2b_chat.kit.search import contains
 from b2b_chat.product.companies.models import CompanyRow, InviteRow, InviteState, MembershipRow, Role
 from b2b_chat.product.credits.models import AccountRow
 from b2b_chat.product.identity.models import UserRow
@@ -72,7 +73,7 @@ class CompanyRepository:
         """Companies whose name contains a text, whatever its case, newest first, below an id."""
         query = _with_accounts()
         if name_part is not None:
-            query = query.where(CompanyRow.name.icontains(name_part, autoescape=True))
+            query = query.where(contains(CompanyRow.name, name_part))
         if before is not None:
             query = query.where(CompanyRow.id < before)
         rows = await self._session.execute(query.order_by(CompanyRow.id.desc()).limit(limit))

@@ -7,6 +7,7 @@ from sqlalchemy import Select, delete, select
 from sqlalchemy.dialects.postgresql import insert
 
 from b2b_chat.kit.database import Session
+from b2b_chat.kit.search import contains
 from b2b_chat.product.companies.models import MembershipRow
 from b2b_chat.product.identity.models import UserRow
 from b2b_chat.product.operators.models import OperatorRow
@@ -46,7 +47,7 @@ class OperatorRepository:
         """Users whose address contains a text, whatever its case, or who belong to a company, newest first."""
         query = _users()
         if email_part is not None:
-            query = query.where(UserRow.email.contains(email_part.lower(), autoescape=True))
+            query = query.where(contains(UserRow.email, email_part))
         if company_id is not None:
             members = select(MembershipRow.user_id).where(MembershipRow.company_id == company_id)
             query = query.where(UserRow.id.in_(members))
