@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
+from importlib.metadata import version
 from typing import Any
 
 import pytest
@@ -84,8 +85,8 @@ async def test_a_header_sent_twice_is_not_understood(port: int) -> None:
         assert (status, body["error"]["code"]) == (401, "malformed_signature")
 
 
-async def test_health_is_open_and_says_nothing(port: int) -> None:
-    assert await send(port, "GET", "/health", {}, b"") == (200, {"status": "ok"})
+async def test_health_is_open_and_says_no_more_than_the_version(port: int) -> None:
+    assert await send(port, "GET", "/health", {}, b"") == (200, {"status": "ok", "version": version("b2b-chat")})
 
 
 async def test_ping_tells_version_model_and_time(port: int) -> None:
