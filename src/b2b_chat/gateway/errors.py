@@ -10,7 +10,7 @@ import structlog
 from litestar import Request, Response
 
 from b2b_chat.contract.errors import FAILURES, Code, ErrorBody, ErrorDetail, Failure, failure_named
-from b2b_chat.kit.departure import ClientLeft
+from b2b_chat.kit.disconnects import ClientLeft
 from b2b_chat.kit.errors import InternalError, InvalidRequest, as_refusal
 from b2b_chat.kit.health import NotReady
 

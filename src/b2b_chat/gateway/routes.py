@@ -24,7 +24,7 @@ from b2b_chat.gateway.answers import Answers
 from b2b_chat.gateway.openapi import CHAT_CODES, DOOR_CODES, REQUEST_EXAMPLE, StreamingOperation, documented
 from b2b_chat.gateway.streaming import send_stream
 from b2b_chat.kit.clock import Clock
-from b2b_chat.kit.departure import WhileClientStays
+from b2b_chat.kit.disconnects import WhileClientStays
 from b2b_chat.kit.request_id import current_request_id
 from b2b_chat.kit.strict_json import decode, require_json
 

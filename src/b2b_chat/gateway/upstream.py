@@ -25,10 +25,10 @@ from b2b_chat.gateway.errors import UpstreamFailure, code_of_rejection
 from b2b_chat.gateway.openai_wire import StreamReader, read_whole
 from b2b_chat.gateway.retries import read_retry_after
 from b2b_chat.gateway.settings import GatewaySettings
+from b2b_chat.kit.deadlines import Deadline, DeadlinePassed
 from b2b_chat.kit.http.client import HttpClient
 from b2b_chat.kit.http.errors import AnswerBroken, AnswerTooLarge, HttpError, NotHttp
 from b2b_chat.kit.http.response import Response
-from b2b_chat.kit.patience import OutOfPatience, Patience
 from b2b_chat.kit.settings import Secret
 from b2b_chat.kit.tracing import outgoing_headers
 
@@ -91,10 +91,10 @@ class Upstream:
             UpstreamFailure: OpenAI gave no whole answer.
         """
         try:
-            with Patience(total_at, _TIMEOUT), await self._send(body, request_id) as response:
+            with Deadline(total_at, _TIMEOUT), await self._send(body, request_id) as response:
                 await self._expect(response, "application/json")
                 return read_whole(await response.read_all(max_bytes=_MAX_ANSWER_BYTES))
-        except (HttpError, OutOfPatience) as error:
+        except (HttpError, DeadlinePassed) as error:
             raise _failure(error) from error
 
     async def stream(self, body: bytes, request_id: str, on_text: OnText, *, total_at: float) -> ChatResult:
@@ -114,17 +114,17 @@ class Upstream:
         """
         reader = StreamReader()
         try:
-            with Patience(total_at, _TIMEOUT) as patience:
-                patience.lasts(self._first_token_seconds, _TIMEOUT)
+            with Deadline(total_at, _TIMEOUT) as deadline:
+                deadline.move(self._first_token_seconds, _TIMEOUT)
                 with await self._send(body, request_id) as response:
                     await self._expect(response, "text/event-stream")
-                    await self._listen(response, reader, on_text, patience)
+                    await self._listen(response, reader, on_text, deadline)
                     await _read_rest(response, reader)
-        except (HttpError, OutOfPatience) as error:
+        except (HttpError, DeadlinePassed) as error:
             raise _failure(error) from error
         return reader.result()
 
-    async def _listen(self, response: Response, reader: StreamReader, on_text: OnText, patience: Patience) -> None:
+    async def _listen(self, response: Response, reader: StreamReader, on_text: OnText, deadline: Deadline) -> None:
         """Read the answer to its end, and pass its texts on."""
         chunks = _Chunks(response, self._flush_seconds)
         has_begun = False
@@ -133,12 +133,12 @@ class Upstream:
             if text and not reader.is_done:
                 has_begun = True
                 chunks.passed_on()
-                patience.is_suspended = True
+                deadline.is_suspended = True
                 await on_text(text)
-                patience.is_suspended = False
+                deadline.is_suspended = False
             # Comments of proxies do not count as life, nor does an event before the first text.
             if has_begun and text is not None:
-                patience.lasts(self._silence_seconds, _STALLED)
+                deadline.move(self._silence_seconds, _STALLED)
 
     async def _send(self, body: bytes, request_id: str) -> Response:
         return await self._http.send("POST", self._target, {REQUEST_ID_HEADER: request_id, **outgoing_headers()}, body)
@@ -218,10 +218,10 @@ class _Chunks:
             await self._response.gather(wait_seconds)
 
 
-def _failure(error: HttpError | OutOfPatience) -> UpstreamFailure:
+def _failure(error: HttpError | DeadlinePassed) -> UpstreamFailure:
     """What it is called that something broke on the way."""
     match error:
-        case OutOfPatience():
+        case DeadlinePassed():
             return UpstreamFailure(_STALLED if error.code == _STALLED else _TIMEOUT)
         case NotHttp() | AnswerTooLarge():
             return UpstreamFailure("upstream_malformed")

@@ -27,7 +27,6 @@ from b2b_chat.kit.security_headers import SecurityHeaders
 from b2b_chat.kit.valkey import valkey_of
 from b2b_chat.product.administration import ADMINISTRATION_ROUTES, Administration
 from b2b_chat.product.audit.refusals import refusal_recorder
-from b2b_chat.product.bodies import JsonRequest
 from b2b_chat.product.chat.conversations import Conversations
 from b2b_chat.product.chat.relay.options import RelayOptions
 from b2b_chat.product.chat.relay.service import Relay
@@ -36,6 +35,7 @@ from b2b_chat.product.chat.routes import ChatRoutes, ConversationRoutes, Entranc
 from b2b_chat.product.chat.runs import RunOptions, Runs
 from b2b_chat.product.chat.service import Chat, ChatLimits
 from b2b_chat.product.chat.sweeper import keep_leases
+from b2b_chat.product.configuration import load_settings
 from b2b_chat.product.credits.pricing import Prices
 from b2b_chat.product.credits.routes import CompanyUsageRoutes, CreditRoutes, MyUsageRoutes
 from b2b_chat.product.credits.service import Credits
@@ -48,7 +48,8 @@ from b2b_chat.product.limits.valkey import WindowsInValkey
 from b2b_chat.product.operators.health import LiveHealth
 from b2b_chat.product.people import People
 from b2b_chat.product.readiness import readiness_of
-from b2b_chat.product.settings import ProductSettings, load_settings
+from b2b_chat.product.request_bodies import JsonRequest
+from b2b_chat.product.settings import ProductSettings
 from b2b_chat.product.transactions import transaction_factory
 from b2b_chat.product.web.company_pages import CompanyPages
 from b2b_chat.product.web.operator_pages import OperatorPages, health_part

@@ -152,7 +152,9 @@ TIME_OUTS = [
 
 
 @pytest.mark.parametrize(("directive", "stream", "code"), TIME_OUTS)
-async def test_patience_has_its_end(openai: Wire, hasty: Gateway, directive: str, code: Code, *, stream: bool) -> None:
+async def test_every_wait_has_a_deadline(
+    openai: Wire, hasty: Gateway, directive: str, code: Code, *, stream: bool
+) -> None:
     await openai.forget()
     response = await hasty.post(f"[[simulate: {directive}]]", stream=stream)
     check(response, code)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from b2b_chat.product.identity.api_keys import Scope, new_api_key
+from b2b_chat.product.identity.api_keys import new_api_key
+from b2b_chat.product.vocabulary import Scope
 from support.product import Client, client_of, error_of
 from support.world import Person, World
 

@@ -7,7 +7,7 @@ from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFou
 
 from b2b_chat.contract.errors import FAILURES, Code, ErrorBody
 from b2b_chat.gateway.errors import UpstreamFailure, code_of_rejection, on_exception
-from b2b_chat.kit.departure import ClientLeft
+from b2b_chat.kit.disconnects import ClientLeft
 from b2b_chat.kit.errors import InvalidRequest
 from b2b_chat.kit.strict_json import UnsupportedMediaType
 

@@ -9,7 +9,7 @@ from b2b_chat.contract.sse import KEEP_ALIVE, Decoder, Event
 from b2b_chat.gateway.errors import UpstreamFailure
 from b2b_chat.gateway.streaming import send_stream
 from b2b_chat.gateway.upstream import OnText
-from b2b_chat.kit.departure import ClientLeft
+from b2b_chat.kit.disconnects import ClientLeft
 
 END = ChatResult("ab", None)
 

@@ -11,10 +11,10 @@ from litestar.openapi.spec import OpenAPIType
 from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
 from msgspec import Struct
 
-from b2b_chat.kit.departure import ClientLeft, WhileClientStays
+from b2b_chat.kit.disconnects import ClientLeft, WhileClientStays
 from b2b_chat.kit.event_stream import EventStream
 from b2b_chat.kit.openapi import named
-from b2b_chat.kit.pages import IdCursor, Limit, Page
+from b2b_chat.kit.pagination import IdCursor, Limit, Page
 from b2b_chat.product.chat.conversations import ConversationBusy, ConversationNotFound, Conversations
 from b2b_chat.product.chat.events import EVENT_ID, Place, events_of, read_event_id
 from b2b_chat.product.chat.failures import ANSWER_FAILURES, ClientDisconnected
@@ -33,10 +33,10 @@ from b2b_chat.product.chat.service import (
 from b2b_chat.product.credits.service import InsufficientCredits
 from b2b_chat.product.errors import documents
 from b2b_chat.product.guards import ACTING_REFUSALS, READING_REFUSALS, signed_in
-from b2b_chat.product.identity.api_keys import Scope
-from b2b_chat.product.identity.viewer import Viewer
 from b2b_chat.product.limits.client_ip import ClientIp
 from b2b_chat.product.limits.service import Limits, RateLimited
+from b2b_chat.product.viewer import Viewer
+from b2b_chat.product.vocabulary import Scope
 
 
 class StreamOptions(Struct, frozen=True):
