@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from b2b_chat.contract.errors import FAILURES
+from b2b_chat.contract.errors import FAILURES, Code
 from b2b_chat.contract.signing import sign
 from b2b_chat.kit.settings import Secret
 from support.chats import chat_request
@@ -111,7 +111,7 @@ async def test_ping_tells_version_model_and_time(port: int) -> None:
     ],
 )
 async def test_what_is_not_there_is_told_to_signed_callers_only(
-    port: int, method: str, target: str, status: int, code: str
+    port: int, method: str, target: str, status: int, code: Code
 ) -> None:
     failure = FAILURES[code]
     answer = await send(port, method, target, signed(method, target), b"")
