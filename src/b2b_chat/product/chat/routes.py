@@ -33,10 +33,10 @@ from b2b_chat.product.chat.service import (
 from b2b_chat.product.credits.service import InsufficientCredits
 from b2b_chat.product.errors import documents
 from b2b_chat.product.guards import ACTING_REFUSALS, READING_REFUSALS, signed_in
-from b2b_chat.product.identity.api_keys import Scope
-from b2b_chat.product.identity.viewer import Viewer
 from b2b_chat.product.limits.client_ip import ClientIp
 from b2b_chat.product.limits.service import Limits, RateLimited
+from b2b_chat.product.viewer import Viewer
+from b2b_chat.product.vocabulary import Scope
 
 
 class StreamOptions(Struct, frozen=True):

@@ -32,7 +32,7 @@ from b2b_chat.product.chat.schemas import AnswerUsage, ChatAnswer, ChatSend
 from b2b_chat.product.credits.pricing import Prices, max_prompt_tokens
 from b2b_chat.product.credits.service import InsufficientCredits
 from b2b_chat.product.gateway_client import AnswerFailed
-from b2b_chat.product.identity.viewer import Viewer
+from b2b_chat.product.viewer import Viewer
 
 TITLE_CHARACTERS = 80
 
