@@ -18,6 +18,7 @@ import httpx2
 import openai
 from prometheus_client import Gauge
 
+from b2b_chat.contract.errors import Code
 from b2b_chat.contract.schemas import ChatResult
 from b2b_chat.gateway.breaker import Breaker
 from b2b_chat.gateway.errors import UpstreamFailure, code_of_rejection
@@ -36,6 +37,8 @@ REQUEST_ID_HEADER: Final = "X-Client-Request-Id"
 
 _BREAKER_OPEN = Gauge("gateway_breaker_open", "1 while a place is left alone since it failed.", ["upstream"])
 
+_TIMEOUT: Final[Code] = "upstream_timeout"
+_STALLED: Final[Code] = "upstream_stalled"
 _MAX_ANSWER_BYTES: Final = 33_554_432
 _DRAIN_SECONDS: Final = 0.1
 
@@ -88,7 +91,7 @@ class Upstream:
             UpstreamFailure: OpenAI gave no whole answer.
         """
         try:
-            with Deadline(total_at, "upstream_timeout"), await self._send(body, request_id) as response:
+            with Deadline(total_at, _TIMEOUT), await self._send(body, request_id) as response:
                 await self._expect(response, "application/json")
                 return read_whole(await response.read_all(max_bytes=_MAX_ANSWER_BYTES))
         except (HttpError, DeadlinePassed) as error:
@@ -111,8 +114,8 @@ class Upstream:
         """
         reader = StreamReader()
         try:
-            with Deadline(total_at, "upstream_timeout") as deadline:
-                deadline.move(self._first_token_seconds, "upstream_timeout")
+            with Deadline(total_at, _TIMEOUT) as deadline:
+                deadline.move(self._first_token_seconds, _TIMEOUT)
                 with await self._send(body, request_id) as response:
                     await self._expect(response, "text/event-stream")
                     await self._listen(response, reader, on_text, deadline)
@@ -135,7 +138,7 @@ class Upstream:
                 deadline.is_suspended = False
             # Comments of proxies do not count as life, nor does an event before the first text.
             if has_begun and text is not None:
-                deadline.move(self._silence_seconds, "upstream_stalled")
+                deadline.move(self._silence_seconds, _STALLED)
 
     async def _send(self, body: bytes, request_id: str) -> Response:
         return await self._http.send("POST", self._target, {REQUEST_ID_HEADER: request_id, **outgoing_headers()}, body)
@@ -219,7 +222,7 @@ def _failure(error: HttpError | DeadlinePassed) -> UpstreamFailure:
     """What it is called that something broke on the way."""
     match error:
         case DeadlinePassed():
-            return UpstreamFailure(error.code)
+            return UpstreamFailure(_STALLED if error.code == _STALLED else _TIMEOUT)
         case NotHttp() | AnswerTooLarge():
             return UpstreamFailure("upstream_malformed")
         case AnswerBroken():
