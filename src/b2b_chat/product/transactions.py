@@ -7,8 +7,8 @@ from typing import TypeAlias
 
 from b2b_chat.kit.database import Database, Session
 from b2b_chat.product.audit.repository import AuditRepository
-from b2b_chat.product.chat.conversation_repository import ConversationRepository
 from b2b_chat.product.companies.repository import CompanyRepository, InviteRepository
+from b2b_chat.product.conversations.repository import ConversationRepository
 from b2b_chat.product.credits.repository import AccountRepository, UsageRepository
 from b2b_chat.product.identity.key_repository import ApiKeyRepository
 from b2b_chat.product.identity.repository import ChallengeRepository, SessionRepository, UserRepository

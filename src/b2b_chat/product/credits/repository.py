@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Date, cast, exists, func, insert, select, 
 from sqlalchemy.exc import IntegrityError
 
 from b2b_chat.kit.database import Session
-from b2b_chat.product.chat.models import MessageRow
+from b2b_chat.product.conversations.models import MessageRow
 from b2b_chat.product.credits.models import AccountRow, EntryKind, LedgerEntryRow
 from b2b_chat.product.identity.models import UserRow
 
