@@ -5,9 +5,10 @@ from datetime import UTC, datetime, timedelta
 from msgspec import structs
 
 from b2b_chat.kit.settings import load
+from b2b_chat.product.configuration import check
 from b2b_chat.product.identity.sessions import Browser
 from b2b_chat.product.people import People
-from b2b_chat.product.settings import ProductSettings, check
+from b2b_chat.product.settings import ProductSettings
 from b2b_chat.product.transactions import transaction_factory
 from support.product import environ
 from support.world import World

@@ -16,7 +16,8 @@ from msgspec import structs
 
 from b2b_chat.kit.settings import load
 from b2b_chat.product.app import create_app
-from b2b_chat.product.settings import ProductSettings, check
+from b2b_chat.product.configuration import check
+from b2b_chat.product.settings import ProductSettings
 from support.commands import clean_environ, started
 from support.serving import free_port, serve
 from support.world import Person

@@ -10,7 +10,6 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from b2b_chat.contract.errors import FAILURES, UPSTREAM
 from b2b_chat.contract.schemas import ChatRequest, ChatResult
-from b2b_chat.gateway.completions import encode_request
 from b2b_chat.gateway.errors import UpstreamFailure
 from b2b_chat.gateway.idempotency import (
     Key,
@@ -21,9 +20,10 @@ from b2b_chat.gateway.idempotency import (
     fingerprint_of,
     key_of,
 )
+from b2b_chat.gateway.openai_wire import encode_request
 from b2b_chat.gateway.retries import RetryPolicy
 from b2b_chat.gateway.settings import GatewaySettings
-from b2b_chat.gateway.upstream import Hear, Upstream
+from b2b_chat.gateway.upstream import OnText, Upstream
 from b2b_chat.kit.metrics import ANSWER_BUCKETS_SECONDS
 from b2b_chat.kit.request_id import tell
 from b2b_chat.kit.tracing import Span, span
@@ -48,8 +48,8 @@ log = structlog.get_logger(__name__)
 class _Progress:
     """How far a call has come."""
 
-    def __init__(self, hear: Hear, started_at: float) -> None:
-        self._hear = hear
+    def __init__(self, on_text: OnText, started_at: float) -> None:
+        self._on_text = on_text
         self.started_at = started_at
         self.attempt = 0
         self.deltas = 0
@@ -57,11 +57,11 @@ class _Progress:
         self.code: str | None = None
         self.upstream: str | None = None
 
-    async def hear(self, text: str) -> None:
+    async def pass_on(self, text: str) -> None:
         """Pass a text on, and count it."""
         self.has_text()
         self.deltas += 1
-        await self._hear(text)
+        await self._on_text(text)
 
     def has_text(self) -> None:
         """Note when there was the first text."""
@@ -97,13 +97,13 @@ class Answers:
         """Whether no new calls are taken."""
         return self._is_draining
 
-    async def answer(self, request: ChatRequest, request_id: str, hear: Hear) -> ChatResult:
+    async def answer(self, request: ChatRequest, request_id: str, on_text: OnText) -> ChatResult:
         """The model's answer to a request. Cancelling it closes the call to OpenAI.
 
         Args:
             request: What is asked.
             request_id: Sent along, for OpenAI's logs.
-            hear: Takes the texts as they come, where a stream was asked for.
+            on_text: Takes the texts as they come, where a stream was asked for.
 
         Raises:
             UpstreamFailure: OpenAI gave no answer, or not to its end; or there are reasons not to ask it.
@@ -115,7 +115,7 @@ class Answers:
             tell(outcome="replayed", message_id=request.metadata.message_id)
             return stored
         self._calls += 1
-        progress = _Progress(hear, asyncio.get_running_loop().time())
+        progress = _Progress(on_text, asyncio.get_running_loop().time())
         try:
             result = await self._attempts(request, request_id, progress)
             progress.outcome = "answered"
@@ -184,7 +184,7 @@ class Answers:
             try:
                 with _attempt_span(request, upstream) as attempt_span:
                     if request.stream:
-                        result = await upstream.stream(body, request_id, progress.hear, total_at=total_at)
+                        result = await upstream.stream(body, request_id, progress.pass_on, total_at=total_at)
                     else:
                         result = await upstream.complete(body, request_id, total_at=total_at)
                     upstream.breaker.succeeded()

@@ -13,10 +13,10 @@ from litestar.types import ASGIApp
 from b2b_chat.contract.schemas import ChatMessage, ChatMetadata, ChatRequest
 from b2b_chat.gateway.answers import Answers
 from b2b_chat.gateway.errors import on_exception
-from b2b_chat.gateway.memory import Memory
 from b2b_chat.gateway.openapi import documented, openapi_config
 from b2b_chat.gateway.routes import Gateway, chat, ping
 from b2b_chat.gateway.settings import GatewaySettings, load_settings
+from b2b_chat.gateway.stores import Stores
 from b2b_chat.gateway.upstream import open_upstreams
 from b2b_chat.gateway.verification import Verification
 from b2b_chat.kit import metrics, tracing
@@ -43,15 +43,15 @@ def create_app(settings: GatewaySettings | None = None, *, clock: Clock = utc_no
     if settings is None:
         settings = load_settings()
     configure_logging("gateway_api", level="DEBUG" if settings.debug else settings.log_level)
-    memory = Memory(settings, clock)
-    answers = Answers(open_upstreams(settings), memory.records, settings)
+    stores = Stores(settings, clock)
+    answers = Answers(open_upstreams(settings), stores.records, settings)
 
     @asynccontextmanager
     async def lifespan(_app: Litestar) -> AsyncIterator[None]:
         async with (
             metrics.exported(settings.metrics_host, settings.gateway_metrics_port, workers=settings.workers),
             tracing.exported("gateway_api", settings.otel_exporter_otlp_endpoint),
-            memory.kept(),
+            stores.kept(),
             drained_on_sigterm(lambda: answers.drain(settings.shutdown_grace_seconds)),
         ):
             spare_collector()
@@ -59,12 +59,12 @@ def create_app(settings: GatewaySettings | None = None, *, clock: Clock = utc_no
 
     gateway = Gateway(answers, clock, settings.sse_keep_alive_seconds, settings.stream_start_seconds)
     readiness = Readiness(
-        {"draining": draining_check(lambda: answers.is_draining), **memory.checks},
+        {"draining": draining_check(lambda: answers.is_draining), **stores.checks},
         cache_seconds=settings.readiness_cache_seconds,
         timeout_seconds=settings.readiness_timeout_seconds,
     )
     app = _litestar(gateway, readiness, openapi_config=None, lifespan=[lifespan])
-    return RequestId(SecurityHeaders(Verification(app, settings=settings, nonces=memory.nonces, clock=clock)))
+    return RequestId(SecurityHeaders(Verification(app, settings=settings, nonces=stores.nonces, clock=clock)))
 
 
 def openapi_schema() -> dict[str, Any]:

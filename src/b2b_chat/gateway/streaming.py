@@ -11,8 +11,8 @@ from b2b_chat.contract.errors import FAILURES
 from b2b_chat.contract.schemas import ChatDelta, ChatResult
 from b2b_chat.contract.sse import KEEP_ALIVE, encode
 from b2b_chat.gateway.errors import UpstreamFailure
-from b2b_chat.gateway.upstream import Hear
-from b2b_chat.kit.departure import ClientLeft, WhileClientStays
+from b2b_chat.gateway.upstream import OnText
+from b2b_chat.kit.disconnects import ClientLeft, WhileClientStays
 from b2b_chat.kit.event_stream import STREAM_HEADERS, body_part
 from b2b_chat.kit.metrics import OPEN_STREAMS
 
@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 
 
 async def send_stream(
-    answer: Callable[[Hear], Awaitable[ChatResult]],
+    answer: Callable[[OnText], Awaitable[ChatResult]],
     receive: Receive,
     send: Send,
     *,

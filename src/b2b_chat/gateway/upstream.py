@@ -18,16 +18,17 @@ import httpx2
 import openai
 from prometheus_client import Gauge
 
+from b2b_chat.contract.errors import Code
 from b2b_chat.contract.schemas import ChatResult
 from b2b_chat.gateway.breaker import Breaker
-from b2b_chat.gateway.completions import StreamReader, read_whole
 from b2b_chat.gateway.errors import UpstreamFailure, code_of_rejection
+from b2b_chat.gateway.openai_wire import StreamReader, read_whole
 from b2b_chat.gateway.retries import read_retry_after
 from b2b_chat.gateway.settings import GatewaySettings
+from b2b_chat.kit.deadlines import Deadline, DeadlinePassed
 from b2b_chat.kit.http.client import HttpClient
 from b2b_chat.kit.http.errors import AnswerBroken, AnswerTooLarge, HttpError, NotHttp
 from b2b_chat.kit.http.response import Response
-from b2b_chat.kit.patience import OutOfPatience, Patience
 from b2b_chat.kit.settings import Secret
 from b2b_chat.kit.tracing import outgoing_headers
 
@@ -36,10 +37,12 @@ REQUEST_ID_HEADER: Final = "X-Client-Request-Id"
 
 _BREAKER_OPEN = Gauge("gateway_breaker_open", "1 while a place is left alone since it failed.", ["upstream"])
 
+_TIMEOUT: Final[Code] = "upstream_timeout"
+_STALLED: Final[Code] = "upstream_stalled"
 _MAX_ANSWER_BYTES: Final = 33_554_432
 _DRAIN_SECONDS: Final = 0.1
 
-Hear: TypeAlias = Callable[[str], Awaitable[None]]
+OnText: TypeAlias = Callable[[str], Awaitable[None]]
 """Takes the texts of a streamed answer, one after the other. What comes with its end is in the result alone."""
 
 
@@ -88,19 +91,19 @@ class Upstream:
             UpstreamFailure: OpenAI gave no whole answer.
         """
         try:
-            with Patience(total_at, "upstream_timeout"), await self._send(body, request_id) as response:
+            with Deadline(total_at, _TIMEOUT), await self._send(body, request_id) as response:
                 await self._expect(response, "application/json")
                 return read_whole(await response.read_all(max_bytes=_MAX_ANSWER_BYTES))
-        except (HttpError, OutOfPatience) as error:
+        except (HttpError, DeadlinePassed) as error:
             raise _failure(error) from error
 
-    async def stream(self, body: bytes, request_id: str, hear: Hear, *, total_at: float) -> ChatResult:
+    async def stream(self, body: bytes, request_id: str, on_text: OnText, *, total_at: float) -> ChatResult:
         """One attempt at an answer in pieces. Cancelling it closes the call.
 
         Args:
             body: The request, with `stream` true.
             request_id: Sent along, for OpenAI's logs.
-            hear: Takes the texts as they come, ready ones joined into one; not what comes with the answer's end.
+            on_text: Takes the texts as they come, ready ones joined into one; not what comes with the answer's end.
             total_at: When the whole call has failed, by the event loop's clock.
 
         Returns:
@@ -111,17 +114,17 @@ class Upstream:
         """
         reader = StreamReader()
         try:
-            with Patience(total_at, "upstream_timeout") as patience:
-                patience.lasts(self._first_token_seconds, "upstream_timeout")
+            with Deadline(total_at, _TIMEOUT) as deadline:
+                deadline.move(self._first_token_seconds, _TIMEOUT)
                 with await self._send(body, request_id) as response:
                     await self._expect(response, "text/event-stream")
-                    await self._listen(response, reader, hear, patience)
+                    await self._listen(response, reader, on_text, deadline)
                     await _read_rest(response, reader)
-        except (HttpError, OutOfPatience) as error:
+        except (HttpError, DeadlinePassed) as error:
             raise _failure(error) from error
         return reader.result()
 
-    async def _listen(self, response: Response, reader: StreamReader, hear: Hear, patience: Patience) -> None:
+    async def _listen(self, response: Response, reader: StreamReader, on_text: OnText, deadline: Deadline) -> None:
         """Read the answer to its end, and pass its texts on."""
         chunks = _Chunks(response, self._flush_seconds)
         has_begun = False
@@ -130,12 +133,12 @@ class Upstream:
             if text and not reader.is_done:
                 has_begun = True
                 chunks.passed_on()
-                patience.is_suspended = True
-                await hear(text)
-                patience.is_suspended = False
+                deadline.is_suspended = True
+                await on_text(text)
+                deadline.is_suspended = False
             # Comments of proxies do not count as life, nor does an event before the first text.
             if has_begun and text is not None:
-                patience.lasts(self._silence_seconds, "upstream_stalled")
+                deadline.move(self._silence_seconds, _STALLED)
 
     async def _send(self, body: bytes, request_id: str) -> Response:
         return await self._http.send("POST", self._target, {REQUEST_ID_HEADER: request_id, **outgoing_headers()}, body)
@@ -215,11 +218,11 @@ class _Chunks:
             await self._response.gather(wait_seconds)
 
 
-def _failure(error: HttpError | OutOfPatience) -> UpstreamFailure:
+def _failure(error: HttpError | DeadlinePassed) -> UpstreamFailure:
     """What it is called that something broke on the way."""
     match error:
-        case OutOfPatience():
-            return UpstreamFailure(error.code)
+        case DeadlinePassed():
+            return UpstreamFailure(_STALLED if error.code == _STALLED else _TIMEOUT)
         case NotHttp() | AnswerTooLarge():
             return UpstreamFailure("upstream_malformed")
         case AnswerBroken():

@@ -16,7 +16,7 @@ from litestar.types import Receive, Scope, Send
 from litestar.types.asgi_types import HTTPResponseBodyEvent
 
 from b2b_chat.contract.sse import CONTENT_TYPE, KEEP_ALIVE
-from b2b_chat.kit.departure import ClientLeft, WhileClientStays
+from b2b_chat.kit.disconnects import ClientLeft, WhileClientStays
 from b2b_chat.kit.metrics import OPEN_STREAMS
 
 STREAM_HEADERS: Final = (

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext, suppress
+from importlib.metadata import version
 from typing import Any, Final
 
 from litestar import Litestar, Router
@@ -27,7 +28,6 @@ from b2b_chat.kit.security_headers import SecurityHeaders
 from b2b_chat.kit.valkey import valkey_of
 from b2b_chat.product.administration import ADMINISTRATION_ROUTES, Administration
 from b2b_chat.product.audit.refusals import refusal_recorder
-from b2b_chat.product.bodies import JsonRequest
 from b2b_chat.product.chat.gateway_client import GatewayClient, GatewayOptions
 from b2b_chat.product.chat.prompts import ChatLimits
 from b2b_chat.product.chat.relay.options import RelayOptions
@@ -37,6 +37,7 @@ from b2b_chat.product.chat.routes import ChatRoutes, Entrance, StreamOptions
 from b2b_chat.product.chat.runs import RunOptions, Runs
 from b2b_chat.product.chat.service import Chat
 from b2b_chat.product.chat.sweeper import keep_leases
+from b2b_chat.product.configuration import load_settings
 from b2b_chat.product.conversations.routes import ConversationRoutes
 from b2b_chat.product.conversations.service import Conversations
 from b2b_chat.product.credits.pricing import Prices
@@ -50,7 +51,8 @@ from b2b_chat.product.limits.valkey import WindowsInValkey
 from b2b_chat.product.operators.health import LiveHealth
 from b2b_chat.product.people import People
 from b2b_chat.product.readiness import readiness_of
-from b2b_chat.product.settings import ProductSettings, load_settings
+from b2b_chat.product.request_bodies import JsonRequest
+from b2b_chat.product.settings import ProductSettings
 from b2b_chat.product.transactions import transaction_factory
 from b2b_chat.product.web.company_pages import CompanyPages
 from b2b_chat.product.web.operator_pages import OperatorPages, health_part
@@ -220,7 +222,7 @@ def _openapi(cookie_name: str, *, with_page: bool) -> OpenAPIConfig:
     """
     return OpenAPIConfig(
         title="b2b-chat product API",
-        version="1",
+        version=version("b2b-chat"),
         path="/openapi",
         openapi_router=Router("/openapi", route_handlers=[], include_in_schema=False, response_headers=_PAGE_POLICY),
         render_plugins=[ScalarRenderPlugin(), JsonRenderPlugin()] if with_page else [JsonRenderPlugin()],

@@ -12,7 +12,7 @@ from b2b_chat.kit.database import is_outage, is_unstorable_text
 from b2b_chat.kit.errors import BodyTooLarge, InternalError, InvalidRequest, Refusal, as_refusal
 from b2b_chat.kit.openapi import KeyedExample
 from b2b_chat.kit.strict_json import UnsupportedMediaType
-from b2b_chat.product.bodies import InvalidUnicode, NulCharacter, TooDeeplyNested
+from b2b_chat.product.request_bodies import InvalidUnicode, NulCharacter, TooDeeplyNested
 
 log = structlog.get_logger(__name__)
 

@@ -11,8 +11,8 @@ from b2b_chat.kit.background import repeat
 from b2b_chat.kit.clock import Clock, utc_now
 from b2b_chat.kit.database import DATABASE_OUTAGES, Database, is_outage
 from b2b_chat.kit.keyed_hash import KeyedHash
-from b2b_chat.product.guards import Gatekeeper
 from b2b_chat.product.identity.cookies import SessionCookie
+from b2b_chat.product.identity.gatekeeper import Gatekeeper
 from b2b_chat.product.identity.last_use import LastUse
 from b2b_chat.product.identity.logins import LoginOptions, Logins, LoginSecrets
 from b2b_chat.product.identity.service import ApiKeys

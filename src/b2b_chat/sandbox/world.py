@@ -10,13 +10,13 @@ from b2b_chat.kit.database import Database, new_id
 from b2b_chat.product.audit.actors import command_line_actor
 from b2b_chat.product.companies.schemas import CompanyCreate
 from b2b_chat.product.companies.service import Companies
+from b2b_chat.product.configuration import load_settings
 from b2b_chat.product.credits.schemas import CreditsAdd
 from b2b_chat.product.credits.service import Credits
-from b2b_chat.product.identity.api_keys import Scope
 from b2b_chat.product.identity.service import ApiKeys
-from b2b_chat.product.identity.viewer import Unauthenticated
-from b2b_chat.product.settings import load_settings
 from b2b_chat.product.transactions import TransactionFactory, transaction_factory
+from b2b_chat.product.viewer import Unauthenticated
+from b2b_chat.product.vocabulary import Scope
 from b2b_chat.sandbox.sign_in import DEMO_EMAIL
 
 COMPANY_NAME: Final = "Demo company"

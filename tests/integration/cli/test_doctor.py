@@ -20,9 +20,10 @@ from b2b_chat.kit.checkup import Finding, check_certificate
 from b2b_chat.kit.clock import utc_now
 from b2b_chat.kit.settings import Secret, load
 from b2b_chat.kit.valkey import Valkey
+from b2b_chat.product.configuration import check
 from b2b_chat.product.doctor import examine as examine_product
 from b2b_chat.product.schema import head
-from b2b_chat.product.settings import ProductSettings, check
+from b2b_chat.product.settings import ProductSettings
 from b2b_chat.sandbox.postgres import run_sql
 from b2b_chat.sandbox.valkey import EmbeddedValkey
 from support.commands import clean_environ, run

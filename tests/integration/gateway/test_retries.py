@@ -134,7 +134,7 @@ async def test_no_wait_goes_past_the_end_of_the_call(openai: Wire, *, stream: bo
     assert len(seen) == 1
 
 
-async def test_another_attempt_gets_the_patience_of_the_first(openai: Wire) -> None:
+async def test_another_attempt_gets_the_deadlines_of_the_first(openai: Wire) -> None:
     settings = gateway_settings(
         openai_base_url=f"{openai.url}/v1", upstream_max_attempts=2, upstream_first_token_timeout_seconds=0.3
     )

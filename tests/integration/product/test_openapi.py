@@ -11,7 +11,7 @@ from anyio.from_thread import start_blocking_portal
 from hypothesis import HealthCheck, settings
 
 from b2b_chat.product.app import create_litestar
-from b2b_chat.product.settings import load_settings
+from b2b_chat.product.configuration import load_settings
 from support.fake_gateway import fake_gateway
 from support.product import client_of, environ, served_product
 from support.world import open_world

@@ -13,7 +13,8 @@ import pytest
 
 from b2b_chat.kit.settings import load
 from b2b_chat.product.app import create_app
-from b2b_chat.product.settings import ProductSettings, check
+from b2b_chat.product.configuration import check
+from b2b_chat.product.settings import ProductSettings
 from b2b_chat.sandbox.valkey import EmbeddedValkey
 from support.fake_gateway import ANSWER, FakeGateway, Gate, answering
 from support.product import (

@@ -8,8 +8,8 @@ from b2b_chat.contract.schemas import ChatResult
 from b2b_chat.contract.sse import KEEP_ALIVE, Decoder, Event
 from b2b_chat.gateway.errors import UpstreamFailure
 from b2b_chat.gateway.streaming import send_stream
-from b2b_chat.gateway.upstream import Hear
-from b2b_chat.kit.departure import ClientLeft
+from b2b_chat.gateway.upstream import OnText
+from b2b_chat.kit.disconnects import ClientLeft
 
 END = ChatResult("ab", None)
 
@@ -23,7 +23,7 @@ class Pieces:
         self.goes_on.set()
         self._pieces = pieces
 
-    async def answer(self, hear: Hear) -> ChatResult:
+    async def answer(self, on_text: OnText) -> ChatResult:
         try:
             for piece in self._pieces:
                 await self.goes_on.wait()
@@ -31,7 +31,7 @@ class Pieces:
                     raise piece
                 if isinstance(piece, ChatResult):
                     return piece
-                await hear(piece)
+                await on_text(piece)
                 if piece == "pause":
                     self.goes_on.clear()
         finally:
@@ -95,7 +95,7 @@ async def test_pieces_become_deltas_and_the_result_the_final(client: Client) -> 
     assert client.events == [
         Event("delta", b'{"text":"a"}', None),
         Event("delta", b'{"text":"b"}', None),
-        Event("final", b'{"text":"ab","usage":null,"upstream":"primary"}', None),
+        Event("final", b'{"text":"ab","usage":null,"finish_reason":"stop","upstream":"primary"}', None),
     ]
     assert client.has_all
     assert pieces.is_closed

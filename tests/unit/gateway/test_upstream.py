@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 
 from b2b_chat.contract.schemas import ChatResult, Usage
-from b2b_chat.gateway.completions import StreamReader
+from b2b_chat.gateway.openai_wire import StreamReader
 from b2b_chat.gateway.upstream import Upstream, _Chunks, _read_rest
 from b2b_chat.kit.http.connection import Connection
 from b2b_chat.kit.http.errors import AnswerBroken

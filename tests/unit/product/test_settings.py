@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from b2b_chat.kit.settings import SettingsError
-from b2b_chat.product.settings import load_settings
+from b2b_chat.product.configuration import load_settings
 from support.production import BAD_VALKEY
 
 MINIMAL = {

@@ -1,12 +1,10 @@
 """SQL of the audit log."""
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import msgspec
-from msgspec import Struct
 from sqlalchemy import ColumnElement, insert, select, tuple_
 
 from b2b_chat.kit.database import Session, new_id
@@ -14,22 +12,7 @@ from b2b_chat.kit.request_id import current_request_id
 from b2b_chat.product.audit.actions import Action
 from b2b_chat.product.audit.actors import Actor
 from b2b_chat.product.audit.models import AuditRow
-
-
-class AuditFilter(Struct, frozen=True):
-    """Which rows are wanted; a None matches all."""
-
-    company_id: UUID | None = None
-    actor: str | None = None
-    """The id of a user, API key or operator, or `user@host`."""
-    user_id: UUID | None = None
-    """The person behind the actor: finds what was done in sessions and with keys."""
-    action: Action | None = None
-    target: str | None = None
-    """The id of anything among the targets."""
-    since: datetime | None = None
-    until: datetime | None = None
-    """Exclusive."""
+from b2b_chat.product.audit.schemas import AuditFilter
 
 
 class AuditRepository:

@@ -8,13 +8,12 @@ import msgspec
 import structlog
 
 from b2b_chat.kit.exports import ExportFormat
-from b2b_chat.kit.pages import Page, id_from_cursor
+from b2b_chat.kit.pagination import Page, id_from_cursor
 from b2b_chat.product.audit.actions import Action
 from b2b_chat.product.audit.actors import Actor
 from b2b_chat.product.audit.export import export_head, export_records
 from b2b_chat.product.audit.models import AuditRow
-from b2b_chat.product.audit.repository import AuditFilter
-from b2b_chat.product.audit.schemas import AuditRecord
+from b2b_chat.product.audit.schemas import AuditFilter, AuditRecord
 from b2b_chat.product.transactions import TransactionFactory
 
 _BATCH: Final = 500

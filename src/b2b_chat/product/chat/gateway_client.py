@@ -15,10 +15,10 @@ from b2b_chat.contract.errors import ErrorBody
 from b2b_chat.contract.schemas import CHAT_PATH, PING_PATH, ChatDelta, ChatRequest, ChatResult, Ping
 from b2b_chat.contract.signing import sign
 from b2b_chat.contract.sse import Decoder, Event, EventTooLarge
+from b2b_chat.kit.deadlines import Deadline
 from b2b_chat.kit.http.client import HttpClient
 from b2b_chat.kit.http.errors import AnswerBroken, AnswerTooLarge, HttpError, NoAnswer
 from b2b_chat.kit.http.response import Response
-from b2b_chat.kit.patience import Patience
 from b2b_chat.kit.request_id import REQUEST_ID_HEADER, current_request_id
 from b2b_chat.kit.tracing import outgoing_headers
 from b2b_chat.product.chat.failures import (
@@ -96,7 +96,7 @@ class GatewayClient:
             PingRefused: The gateway does not let it in; the code says why.
             AnswerFailed: It is not reached, or is no gateway.
         """
-        with _translated(), self._patience(), await self._send("GET", self._ping_target, b"") as response:
+        with _translated(), self._deadline(), await self._send("GET", self._ping_target, b"") as response:
             body = await response.read_all(max_bytes=_MAX_ANSWER_BYTES)
             if response.status == HTTPStatus.UNAUTHORIZED:
                 raise PingRefused(self._errors.decode(body).error.code, response.headers.get("date"))
@@ -110,7 +110,7 @@ class GatewayClient:
         Raises:
             AnswerFailed: There is none; the subclass says why.
         """
-        with _translated(), self._patience() as patience, await self._post_surely(request, patience) as response:
+        with _translated(), self._deadline() as deadline, await self._post_surely(request, deadline) as response:
             return self._results.decode(await response.read_all(max_bytes=_MAX_ANSWER_BYTES))
 
     async def stream(self, request: ChatRequest, on_text: Callable[[str], None]) -> ChatResult:
@@ -126,9 +126,9 @@ class GatewayClient:
             AnswerFailed: The answer cannot be had or broke off; the subclass says why.
         """
         decoder = Decoder(max_event_bytes=_MAX_EVENT_BYTES)
-        with _translated(), self._patience() as patience, await self._post_surely(request, patience) as response:
+        with _translated(), self._deadline() as deadline, await self._post_surely(request, deadline) as response:
             while chunk := await response.read():
-                patience.lasts(self._options.silence_timeout_seconds, _SILENT)
+                deadline.move(self._options.silence_timeout_seconds, _SILENT)
                 text, result = self._read(response, decoder.feed(chunk))
                 if text:
                     on_text(text)
@@ -150,12 +150,12 @@ class GatewayClient:
                     raise self._failure(response, event.data)
         return "".join(pieces), None
 
-    def _patience(self) -> Patience:
+    def _deadline(self) -> Deadline:
         """For a whole call, connecting included. A whole answer is nothing but silence until it is there."""
         total_at = asyncio.get_running_loop().time() + self._options.total_timeout_seconds
-        return Patience(total_at, "gateway_timeout")
+        return Deadline(total_at, "gateway_timeout")
 
-    async def _post_surely(self, request: ChatRequest, patience: Patience) -> Response:
+    async def _post_surely(self, request: ChatRequest, deadline: Deadline) -> Response:
         """Send a call and return the head of a good answer. Send it again for a while where that is all it takes.
 
         That is where an earlier call for the same message is still under way: one whose reply was lost, or whose reader
@@ -167,7 +167,7 @@ class GatewayClient:
         give_up_at = time.monotonic() + self._options.in_flight_wait_seconds
         while True:
             if request.stream:
-                patience.lasts(self._options.silence_timeout_seconds, _SILENT)
+                deadline.move(self._options.silence_timeout_seconds, _SILENT)
             response = await self._post_twice(request)
             if response.status == HTTPStatus.OK:
                 return response

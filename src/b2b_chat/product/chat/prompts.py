@@ -10,7 +10,7 @@ from b2b_chat.product.chat.answer_log import AnswerLog
 from b2b_chat.product.chat.repository import RunRepository
 from b2b_chat.product.conversations.service import ConversationNotFound
 from b2b_chat.product.credits.pricing import Prices, max_prompt_tokens
-from b2b_chat.product.identity.viewer import Viewer
+from b2b_chat.product.viewer import Viewer
 
 
 class ChatLimits(Struct, frozen=True):

@@ -11,7 +11,7 @@ from litestar.openapi.spec import OpenAPIType
 from litestar.params import FromPath, HeaderParameter, JSONBody
 from msgspec import Struct
 
-from b2b_chat.kit.departure import ClientLeft, WhileClientStays
+from b2b_chat.kit.disconnects import ClientLeft, WhileClientStays
 from b2b_chat.kit.event_stream import EventStream
 from b2b_chat.product.chat.answer_log import AnswerLog, MessageInProgress
 from b2b_chat.product.chat.events import EVENT_ID, Position, events_of, read_event_id
@@ -32,10 +32,10 @@ from b2b_chat.product.conversations.service import ConversationBusy, Conversatio
 from b2b_chat.product.credits.service import InsufficientCredits
 from b2b_chat.product.errors import documents
 from b2b_chat.product.guards import ACTING_REFUSALS, READING_REFUSALS, signed_in
-from b2b_chat.product.identity.api_keys import Scope
-from b2b_chat.product.identity.viewer import Viewer
 from b2b_chat.product.limits.client_ip import ClientIp
 from b2b_chat.product.limits.service import Limits, RateLimited
+from b2b_chat.product.viewer import Viewer
+from b2b_chat.product.vocabulary import Scope
 
 
 class StreamOptions(Struct, frozen=True):

@@ -29,7 +29,7 @@ from b2b_chat.product.chat.schemas import ChatAnswer, ChatSend
 from b2b_chat.product.conversations.service import ConversationBusy, ConversationNotFound
 from b2b_chat.product.credits.pricing import Prices
 from b2b_chat.product.credits.service import InsufficientCredits
-from b2b_chat.product.identity.viewer import Viewer
+from b2b_chat.product.viewer import Viewer
 
 TITLE_CHARACTERS: Final = 80
 _MAX_LOOKS: Final = 3

@@ -10,17 +10,18 @@ from b2b_chat.kit.clock import Clock, utc_now
 from b2b_chat.kit.database import new_id
 from b2b_chat.kit.errors import Refusal
 from b2b_chat.kit.keyed_hash import KeyedHash, new_token
-from b2b_chat.kit.pages import Page, id_from_cursor
+from b2b_chat.kit.pagination import Page, id_from_cursor
 from b2b_chat.product.audit.actions import Action
 from b2b_chat.product.audit.actors import actor_of
 from b2b_chat.product.companies.ceiling import require_reach
-from b2b_chat.product.companies.models import CompanyRow, InviteRow, InviteState, Role
+from b2b_chat.product.companies.models import CompanyRow, InviteRow, InviteState
 from b2b_chat.product.companies.schemas import Invite, InviteAcceptance, InviteCreate, Membership
-from b2b_chat.product.identity.viewer import CompanyBlocked, Viewer
 from b2b_chat.product.limits.service import Limits
-from b2b_chat.product.mail.letters import Language, Letter
+from b2b_chat.product.mail.letters import Letter
 from b2b_chat.product.mail.service import Outbox
 from b2b_chat.product.transactions import Transaction, TransactionFactory
+from b2b_chat.product.viewer import CompanyBlocked, Viewer
+from b2b_chat.product.vocabulary import Language, Role
 
 ACCEPT_PATH: Final = "/invites/accept"
 """The page that a mailed link leads to."""

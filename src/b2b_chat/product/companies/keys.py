@@ -5,14 +5,15 @@ from uuid import UUID
 
 from b2b_chat.kit.clock import Clock, utc_now
 from b2b_chat.kit.errors import Refusal
-from b2b_chat.kit.pages import Page, id_from_cursor
+from b2b_chat.kit.pagination import Page, id_from_cursor
 from b2b_chat.product.audit.actions import Action
 from b2b_chat.product.audit.actors import actor_of
 from b2b_chat.product.companies.schemas import ApiKey, ApiKeyCreate, NewApiKey
-from b2b_chat.product.identity.api_keys import SHOWN_CHARACTERS, Scope, hash_api_key, new_api_key
+from b2b_chat.product.identity.api_keys import SHOWN_CHARACTERS, hash_api_key, new_api_key
 from b2b_chat.product.identity.models import ApiKeyRow
-from b2b_chat.product.identity.viewer import Viewer
 from b2b_chat.product.transactions import TransactionFactory
+from b2b_chat.product.viewer import Viewer
+from b2b_chat.product.vocabulary import Scope
 
 
 class ApiKeyNotFound(Refusal):

@@ -6,15 +6,16 @@ from uuid import UUID
 
 from b2b_chat.kit.clock import Clock, utc_now
 from b2b_chat.kit.errors import Refusal
-from b2b_chat.kit.pages import Page, id_from_cursor
+from b2b_chat.kit.pagination import Page, id_from_cursor
 from b2b_chat.product.audit.actions import Action
 from b2b_chat.product.audit.actors import actor_of
 from b2b_chat.product.companies.ceiling import require_reach, roles_up_to
-from b2b_chat.product.companies.models import MembershipRow, Role
+from b2b_chat.product.companies.models import MembershipRow
 from b2b_chat.product.companies.repository import MemberRecord
 from b2b_chat.product.companies.schemas import Member
-from b2b_chat.product.identity.viewer import Viewer
 from b2b_chat.product.transactions import Transaction, TransactionFactory
+from b2b_chat.product.viewer import Viewer
+from b2b_chat.product.vocabulary import Role
 
 
 class MemberNotFound(Refusal):

@@ -9,9 +9,10 @@ from sqlalchemy import ColumnElement, Select, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from b2b_chat.kit.database import Session, new_id
-from b2b_chat.product.companies.models import CompanyRow, InviteRow, InviteState, MembershipRow, Role
+from b2b_chat.product.companies.models import CompanyRow, InviteRow, InviteState, MembershipRow
 from b2b_chat.product.credits.models import AccountRow
 from b2b_chat.product.identity.models import UserRow
+from b2b_chat.product.vocabulary import Role
 
 
 class CompanyRecord(NamedTuple):

@@ -8,7 +8,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
 from b2b_chat.kit.openapi import named
-from b2b_chat.kit.pages import IdCursor, Limit, Page
+from b2b_chat.kit.pagination import IdCursor, Limit, Page
 from b2b_chat.product.audit.actions import Action
 from b2b_chat.product.companies import invite_page
 from b2b_chat.product.companies.ceiling import RoleTooLow
@@ -37,11 +37,11 @@ from b2b_chat.product.companies.schemas import (
 from b2b_chat.product.companies.service import Companies
 from b2b_chat.product.errors import documents
 from b2b_chat.product.guards import ACTING_REFUSALS, READING_REFUSALS, CrossSiteRequest, anyone, by_session, signed_in
-from b2b_chat.product.identity.api_keys import Scope
 from b2b_chat.product.identity.languages import preferred_language
 from b2b_chat.product.identity.login_page import AcceptLanguage
-from b2b_chat.product.identity.viewer import CompanyBlocked, SessionRequired, Unauthenticated, UserBlocked, Viewer
 from b2b_chat.product.limits.service import LimitsUnavailable, RateLimited
+from b2b_chat.product.viewer import CompanyBlocked, SessionRequired, Unauthenticated, UserBlocked, Viewer
+from b2b_chat.product.vocabulary import Scope
 
 
 class CompanyRoutes(Controller):

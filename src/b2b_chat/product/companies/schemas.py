@@ -7,10 +7,8 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
-from b2b_chat.product.companies.models import Role
-from b2b_chat.product.identity.api_keys import Scope
 from b2b_chat.product.identity.schemas import Email
-from b2b_chat.product.mail.letters import Language
+from b2b_chat.product.vocabulary import Language, Role, Scope
 
 
 class CompanyCreate(Struct, frozen=True, forbid_unknown_fields=True):

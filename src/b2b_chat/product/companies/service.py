@@ -5,14 +5,15 @@ from uuid import UUID
 
 from b2b_chat.kit.clock import Clock, utc_now
 from b2b_chat.kit.errors import Refusal
-from b2b_chat.kit.pages import Page, id_from_cursor
+from b2b_chat.kit.pagination import Page, id_from_cursor
 from b2b_chat.product.audit.actions import Action
 from b2b_chat.product.audit.actors import Actor
-from b2b_chat.product.companies.models import CompanyRow, Role
+from b2b_chat.product.companies.models import CompanyRow
 from b2b_chat.product.companies.repository import CompanyRecord
 from b2b_chat.product.companies.schemas import Company, CompanyCreate, CompanyOverview
-from b2b_chat.product.identity.viewer import Viewer
 from b2b_chat.product.transactions import TransactionFactory
+from b2b_chat.product.viewer import Viewer
+from b2b_chat.product.vocabulary import Role
 
 
 class CompanyNotFound(Refusal):

@@ -8,13 +8,13 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 
 from b2b_chat.kit.openapi import named
-from b2b_chat.kit.pages import IdCursor, Limit, Page
+from b2b_chat.kit.pagination import IdCursor, Limit, Page
 from b2b_chat.product.conversations.schemas import Conversation, ConversationRename, Message
 from b2b_chat.product.conversations.service import ConversationBusy, ConversationNotFound, Conversations
 from b2b_chat.product.errors import documents
 from b2b_chat.product.guards import ACTING_REFUSALS, READING_REFUSALS, signed_in
-from b2b_chat.product.identity.api_keys import Scope
-from b2b_chat.product.identity.viewer import Viewer
+from b2b_chat.product.viewer import Viewer
+from b2b_chat.product.vocabulary import Scope
 
 
 class ConversationRoutes(Controller):

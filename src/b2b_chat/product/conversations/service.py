@@ -6,11 +6,11 @@ from uuid import UUID
 import msgspec
 
 from b2b_chat.kit.errors import Refusal
-from b2b_chat.kit.pages import Page, id_from_cursor
+from b2b_chat.kit.pagination import Page, id_from_cursor
 from b2b_chat.product.conversations.models import ConversationRow, MessageRow
 from b2b_chat.product.conversations.schemas import Conversation, ConversationRename, Message
-from b2b_chat.product.identity.viewer import Viewer
 from b2b_chat.product.transactions import TransactionFactory
+from b2b_chat.product.viewer import Viewer
 
 
 class ConversationNotFound(Refusal):

@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from b2b_chat.kit.database import Session
 from b2b_chat.product.conversations.models import MessageRow
 from b2b_chat.product.credits.models import AccountRow, EntryKind, LedgerEntryRow
+from b2b_chat.product.credits.schemas import ALL_TIME, Span
 from b2b_chat.product.identity.models import UserRow
 
 
@@ -19,14 +20,6 @@ class ExternalIdTaken(Exception):
     """A movement of another company has this external id, since a moment ago."""
 
 
-class Span(NamedTuple):
-    """The time from a moment on, before another; a None has no bound."""
-
-    since: datetime | None = None
-    until: datetime | None = None
-
-
-ALL_TIME: Final = Span()
 _OUT_OF_ORDER: Final = timedelta(hours=1)
 """Far more than entries may lie beside the order of their times: these are when their transactions began."""
 

@@ -2,7 +2,7 @@
 
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal, NamedTuple
 from uuid import UUID
 
 from msgspec import Meta, Struct
@@ -104,3 +104,13 @@ class CreditsAdjust(Struct, frozen=True, forbid_unknown_fields=True):
     external_id: ExternalId
     reason: Annotated[str, Meta(min_length=1, max_length=500)]
     """Kept in the audit log."""
+
+
+class Span(NamedTuple):
+    """The time from a moment on, before another; a None has no bound."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+ALL_TIME: Final = Span()

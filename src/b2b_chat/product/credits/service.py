@@ -10,16 +10,16 @@ from msgspec import Struct
 
 from b2b_chat.kit.errors import InvalidRequest, Refusal
 from b2b_chat.kit.exports import ExportFormat
-from b2b_chat.kit.pages import Page
+from b2b_chat.kit.pagination import Page
 from b2b_chat.product.audit.actions import Action
 from b2b_chat.product.audit.actors import Actor
 from b2b_chat.product.companies.service import CompanyNotFound
 from b2b_chat.product.credits.export import export_entries, export_head
 from b2b_chat.product.credits.models import AccountRow, EntryKind, LedgerEntryRow
-from b2b_chat.product.credits.repository import ALL_TIME, ExternalIdTaken, Span
-from b2b_chat.product.credits.schemas import Balance, CreditsAdd, CreditsAdjust, LedgerEntry
-from b2b_chat.product.identity.viewer import Viewer
+from b2b_chat.product.credits.repository import ExternalIdTaken
+from b2b_chat.product.credits.schemas import ALL_TIME, Balance, CreditsAdd, CreditsAdjust, LedgerEntry, Span
 from b2b_chat.product.transactions import Transaction, TransactionFactory
+from b2b_chat.product.viewer import Viewer
 
 MAX_BALANCE_CREDITS: Final = Decimal(10_000_000_000_000)
 _EXPORT_BATCH: Final = 500

@@ -15,9 +15,10 @@ from b2b_chat.product.identity.repository import add_challenge
 from b2b_chat.product.identity.schemas import LoginProof
 from b2b_chat.product.identity.sessions import Browser, Sessions
 from b2b_chat.product.limits.service import Limits
-from b2b_chat.product.mail.letters import Language, Letter
+from b2b_chat.product.mail.letters import Letter
 from b2b_chat.product.mail.service import Outbox
 from b2b_chat.product.transactions import Transaction, TransactionFactory
+from b2b_chat.product.vocabulary import Language
 
 MAX_OPEN: Final = 3
 """Challenges of one address that may be open at a time."""

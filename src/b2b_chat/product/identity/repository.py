@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from b2b_chat.kit.database import Session, new_id
 from b2b_chat.product.companies.models import CompanyRow, MembershipRow
 from b2b_chat.product.identity.models import ChallengeState, LoginChallengeRow, SessionRow, UserRow
-from b2b_chat.product.identity.viewer import Credential
+from b2b_chat.product.viewer import Credential
 
 _FIND_KEY: Final = """
     SELECT keys.id, keys.company_id, keys.user_id, keys.scopes,

@@ -6,8 +6,7 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from b2b_chat.product.companies.models import Role
-from b2b_chat.product.mail.letters import Language
+from b2b_chat.product.vocabulary import Language, Role
 
 Email = Annotated[
     str,

@@ -5,12 +5,13 @@ from uuid import UUID
 
 from b2b_chat.kit.clock import utc_now
 from b2b_chat.kit.database import Database
-from b2b_chat.product.identity.api_keys import SHOWN_CHARACTERS, Scope, hash_api_key, is_well_formed, new_api_key
+from b2b_chat.product.identity.api_keys import SHOWN_CHARACTERS, hash_api_key, is_well_formed, new_api_key
 from b2b_chat.product.identity.last_use import LastUse
 from b2b_chat.product.identity.models import ApiKeyRow
 from b2b_chat.product.identity.repository import find_key
-from b2b_chat.product.identity.viewer import CompanyBlocked, Unauthenticated, UserBlocked, Viewer
 from b2b_chat.product.transactions import TransactionFactory
+from b2b_chat.product.viewer import CompanyBlocked, Unauthenticated, UserBlocked, Viewer
+from b2b_chat.product.vocabulary import Scope
 
 
 class ApiKeys:

@@ -9,13 +9,13 @@ from b2b_chat.kit.clock import Clock
 from b2b_chat.kit.database import Database, new_id
 from b2b_chat.kit.errors import Refusal
 from b2b_chat.kit.keyed_hash import KeyedHash, new_token
-from b2b_chat.product.companies.models import Role
 from b2b_chat.product.identity.last_use import LastUse
 from b2b_chat.product.identity.models import SessionRow
 from b2b_chat.product.identity.repository import UsersCompany, find_session
 from b2b_chat.product.identity.schemas import CompanyChoice, Me, MyCompany, SessionShown
-from b2b_chat.product.identity.viewer import Unauthenticated, Viewer
 from b2b_chat.product.transactions import Transaction, TransactionFactory
+from b2b_chat.product.viewer import Unauthenticated, Viewer
+from b2b_chat.product.vocabulary import Role
 
 _MAX_TOKEN_CHARACTERS = 100
 _MAX_USER_AGENT_CHARACTERS = 200

@@ -10,10 +10,10 @@ from msgspec import Struct, structs
 from prometheus_client import Counter
 
 from b2b_chat.kit.errors import Refusal
-from b2b_chat.product.identity.viewer import Viewer
 from b2b_chat.product.limits.client_ip import limited_as
 from b2b_chat.product.limits.memory import WindowsInMemory
 from b2b_chat.product.limits.windows import Window, Windows, WindowsUnavailable
+from b2b_chat.product.viewer import Viewer
 
 Headers = dict[str, str]
 

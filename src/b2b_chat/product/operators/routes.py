@@ -8,7 +8,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 
 from b2b_chat.kit.openapi import named
-from b2b_chat.kit.pages import IdCursor, Limit, Page, PositionCursor
+from b2b_chat.kit.pagination import IdCursor, Limit, Page, PositionCursor
 from b2b_chat.product.audit.actions import Action
 from b2b_chat.product.audit.actors import operator_of
 from b2b_chat.product.companies.schemas import Company, CompanyCreate, CompanyOverview
@@ -17,10 +17,10 @@ from b2b_chat.product.credits.schemas import CreditsAdd, CreditsAdjust, LedgerEn
 from b2b_chat.product.credits.service import BalanceOutOfRange, Credits, ExternalIdConflict, LedgerEntryNotFound
 from b2b_chat.product.errors import documents
 from b2b_chat.product.guards import CrossSiteRequest, operator_only
-from b2b_chat.product.identity.viewer import OperatorRequired, Unauthenticated, UserBlocked, Viewer
 from b2b_chat.product.operators.health import LiveHealth
 from b2b_chat.product.operators.schemas import InstallationHealth, User
 from b2b_chat.product.operators.service import UserNotFound, Users
+from b2b_chat.product.viewer import OperatorRequired, Unauthenticated, UserBlocked, Viewer
 
 _TEXT = r"^[^\x00-\x1f\x7f]{1,254}\Z"
 

@@ -7,15 +7,15 @@ from uuid import UUID
 
 from b2b_chat.kit.clock import Clock, utc_now
 from b2b_chat.kit.errors import Refusal
-from b2b_chat.kit.pages import Page, id_from_cursor
+from b2b_chat.kit.pagination import Page, id_from_cursor
 from b2b_chat.product.audit.actions import Action
 from b2b_chat.product.audit.actors import Actor
-from b2b_chat.product.companies.models import Role
 from b2b_chat.product.identity.api_keys import SHOWN_CHARACTERS, hash_api_key, new_api_key
 from b2b_chat.product.identity.models import ApiKeyRow
 from b2b_chat.product.operators.repository import UserRecord
 from b2b_chat.product.operators.schemas import NewOperator, User, UserMembership
 from b2b_chat.product.transactions import Transaction, TransactionFactory
+from b2b_chat.product.vocabulary import Role
 
 _KEY_NAME: Final = "operator"
 

@@ -21,7 +21,7 @@ from b2b_chat.kit.exports import ExportFormat
 from b2b_chat.product.audit.actions import Action
 from b2b_chat.product.audit.actors import Actor, command_line_actor
 from b2b_chat.product.audit.export import CSV_COLUMNS, export_head
-from b2b_chat.product.audit.repository import AuditFilter
+from b2b_chat.product.audit.schemas import AuditFilter
 from b2b_chat.product.audit.service import Audit
 from b2b_chat.product.transactions import transaction_factory
 from support.product import client_of, error_of

@@ -7,7 +7,8 @@ import pytest
 
 from b2b_chat.kit.settings import load
 from b2b_chat.product.app import create_litestar
-from b2b_chat.product.settings import ProductSettings, check
+from b2b_chat.product.configuration import check
+from b2b_chat.product.settings import ProductSettings
 from support.product import environ, error_of
 from support.sessions import add_session, http_client
 from support.world import Person, World

@@ -28,10 +28,10 @@ from hypothesis.stateful import (
 from b2b_chat.kit.settings import Secret
 from b2b_chat.product.identity.logins import InvalidProof
 from b2b_chat.product.identity.schemas import LoginProof
-from b2b_chat.product.identity.viewer import Unauthenticated, UserBlocked
 from b2b_chat.product.limits.service import RateLimited
 from b2b_chat.product.people import People
 from b2b_chat.product.transactions import transaction_factory
+from b2b_chat.product.viewer import Unauthenticated, UserBlocked
 from support.people import BROWSER, MovableClock, make_people
 from support.sessions import add_user
 from support.world import World, open_world

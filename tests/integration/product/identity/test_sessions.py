@@ -10,9 +10,9 @@ import pytest_asyncio
 
 from b2b_chat.kit.settings import Secret
 from b2b_chat.product.identity.sessions import Browser
-from b2b_chat.product.identity.viewer import NoCompany, Unauthenticated, UserBlocked
 from b2b_chat.product.people import People
 from b2b_chat.product.transactions import transaction_factory
+from b2b_chat.product.viewer import NoCompany, Unauthenticated, UserBlocked
 from support.people import BROWSER, MovableClock, make_people
 from support.product import error_of
 from support.sessions import add_session, add_user, http_client

@@ -4,9 +4,8 @@ import pytest
 from msgspec import structs
 
 from b2b_chat.kit.errors import Refusal
-from b2b_chat.product.companies.models import Role
-from b2b_chat.product.identity.api_keys import Scope
-from b2b_chat.product.identity.viewer import CompanyBlocked, Credential, NoCompany, ScopeMissing, UserBlocked
+from b2b_chat.product.viewer import CompanyBlocked, Credential, NoCompany, ScopeMissing, UserBlocked
+from b2b_chat.product.vocabulary import Role, Scope
 
 MEMBER = Credential(
     id=uuid4(), via="session", user_id=uuid4(), company_id=uuid4(), role="member", key_scopes=frozenset(),

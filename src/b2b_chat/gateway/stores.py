@@ -16,7 +16,7 @@ _NOTICE_LOSS_EVERY_SECONDS: Final = 5
 _Work = Callable[[], Coroutine[Any, Any, None]]
 
 
-class Memory:
+class Stores:
     """The nonces and the records of one process."""
 
     nonces: NonceStore

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from b2b_chat.contract.schemas import ChatRequest, ChatResult, Usage
-from b2b_chat.gateway.completions import MAX_EVENT_BYTES, StreamReader, encode_request, read_whole
 from b2b_chat.gateway.errors import UpstreamFailure
+from b2b_chat.gateway.openai_wire import MAX_EVENT_BYTES, StreamReader, encode_request, read_whole
 from support.chats import chat_request
 from support.raw_upstream import DONE, FINISH, USAGE, data, delta
 

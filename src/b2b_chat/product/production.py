@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from email.utils import parseaddr
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 from b2b_chat.kit.database import address_of, is_postgresql_url
@@ -15,15 +15,13 @@ from b2b_chat.kit.settings import (
 )
 from b2b_chat.kit.valkey import unsafe_valkey
 from b2b_chat.product.limits.client_ip import parse_networks
-
-if TYPE_CHECKING:
-    from b2b_chat.product.settings import ProductSettings
+from b2b_chat.product.settings import ProductSettings
 
 _ENCRYPTED: Final = {"require", "verify-ca", "verify-full"}
 """Less than these encrypts only if nobody in between objects."""
 
 
-def unsafe_in_production(settings: "ProductSettings") -> Iterator[str]:
+def unsafe_in_production(settings: ProductSettings) -> Iterator[str]:
     """The problems, a line each; each begins with its variable and holds no value."""
     yield from _unsafe_secrets(settings)
     yield from _unsafe_mail(settings)
@@ -34,7 +32,7 @@ def unsafe_in_production(settings: "ProductSettings") -> Iterator[str]:
         yield "DEBUG and LOG_LEVEL=DEBUG are refused in production."
 
 
-def _unsafe_secrets(settings: "ProductSettings") -> Iterator[str]:
+def _unsafe_secrets(settings: ProductSettings) -> Iterator[str]:
     yield from secret_problems(
         {
             "GATEWAY_SHARED_SECRET": settings.gateway_shared_secret,
@@ -50,7 +48,7 @@ def _unsafe_secrets(settings: "ProductSettings") -> Iterator[str]:
         yield "OPENAI_API_KEY must not be set on the product server. Only the gateway may hold it."
 
 
-def _unsafe_mail(settings: "ProductSettings") -> Iterator[str]:
+def _unsafe_mail(settings: ProductSettings) -> Iterator[str]:
     for name, value in (("SMTP_HOST", settings.smtp_host), ("EMAIL_FROM", settings.email_from)):
         if not value:
             yield f"{name} is required in production: people sign in by mail."
@@ -69,7 +67,7 @@ def _unsafe_mail(settings: "ProductSettings") -> Iterator[str]:
         )
 
 
-def _unsafe_web(settings: "ProductSettings") -> Iterator[str]:
+def _unsafe_web(settings: ProductSettings) -> Iterator[str]:
     if not settings.cookie_secure:
         yield "COOKIE_SECURE must be true in production: a session cookie must not travel in the clear."
     if settings.cookie_samesite == "none":

@@ -3,7 +3,7 @@ import asyncio
 import pytest
 import uvloop
 
-from b2b_chat.kit.patience import OutOfPatience, Patience
+from b2b_chat.kit.deadlines import Deadline, DeadlinePassed
 
 LONG_SECONDS = 60
 SHORT_SECONDS = 0.02
@@ -32,13 +32,13 @@ class Timers(asyncio.SelectorEventLoop):
 
 
 async def test_what_ends_in_time_is_left_alone() -> None:
-    with Patience(at(SHORT_SECONDS), "total"):
+    with Deadline(at(SHORT_SECONDS), "total"):
         await asyncio.sleep(0)
     await asyncio.sleep(2 * SHORT_SECONDS)
 
 
 async def test_what_takes_too_long_is_ended_and_says_by_what() -> None:
-    with pytest.raises(OutOfPatience, match="total") as caught, Patience(at(SHORT_SECONDS), "total"):
+    with pytest.raises(DeadlinePassed, match="total") as caught, Deadline(at(SHORT_SECONDS), "total"):
         await forever()
     assert caught.value.code == "total"
     assert isinstance(caught.value, TimeoutError)
@@ -47,24 +47,24 @@ async def test_what_takes_too_long_is_ended_and_says_by_what() -> None:
 
 
 async def test_a_deadline_that_has_passed_ends_the_first_wait() -> None:
-    with pytest.raises(OutOfPatience, match="total"), Patience(at(-1), "total"):
+    with pytest.raises(DeadlinePassed, match="total"), Deadline(at(-1), "total"):
         await forever()
 
 
 async def test_it_moves_sooner() -> None:
     async def block() -> None:
-        with Patience(at(LONG_SECONDS), "total") as patience:
-            patience.lasts(SHORT_SECONDS, "silence")
+        with Deadline(at(LONG_SECONDS), "total") as deadline:
+            deadline.move(SHORT_SECONDS, "silence")
             await forever()
 
-    with pytest.raises(OutOfPatience, match="silence"):
+    with pytest.raises(DeadlinePassed, match="silence"):
         await block()
 
 
 async def test_it_moves_later() -> None:
-    with Patience(at(LONG_SECONDS), "total") as patience:
-        patience.lasts(SHORT_SECONDS, "first")
-        patience.lasts(LONG_SECONDS, "silence")
+    with Deadline(at(LONG_SECONDS), "total") as deadline:
+        deadline.move(SHORT_SECONDS, "first")
+        deadline.move(LONG_SECONDS, "silence")
         await asyncio.sleep(4 * SHORT_SECONDS)
 
 
@@ -74,65 +74,65 @@ async def test_it_moves_with_every_sign_of_life() -> None:
 
     async def block() -> None:
         nonlocal last
-        with Patience(at(LONG_SECONDS), "total") as patience:
+        with Deadline(at(LONG_SECONDS), "total") as deadline:
             for _ in range(5):
-                patience.lasts(2 * SHORT_SECONDS, "silence")
+                deadline.move(2 * SHORT_SECONDS, "silence")
                 last = loop.time()
                 await asyncio.sleep(SHORT_SECONDS / 2)
             await forever()
 
-    with pytest.raises(OutOfPatience, match="silence"):
+    with pytest.raises(DeadlinePassed, match="silence"):
         await block()
     assert loop.time() >= last + 2 * SHORT_SECONDS  # not before its time
 
 
 async def test_it_never_moves_beyond_the_total() -> None:
     async def block() -> None:
-        with Patience(at(SHORT_SECONDS), "total") as patience:
-            patience.lasts(LONG_SECONDS, "silence")
+        with Deadline(at(SHORT_SECONDS), "total") as deadline:
+            deadline.move(LONG_SECONDS, "silence")
             await forever()
 
-    with pytest.raises(OutOfPatience, match="total"):
+    with pytest.raises(DeadlinePassed, match="total"):
         await block()
 
 
 async def test_what_does_not_wait_for_life_is_left_alone() -> None:
     async def block() -> None:
-        with Patience(at(LONG_SECONDS), "total") as patience:
-            patience.lasts(SHORT_SECONDS, "silence")
-            patience.is_suspended = True
+        with Deadline(at(LONG_SECONDS), "total") as deadline:
+            deadline.move(SHORT_SECONDS, "silence")
+            deadline.is_suspended = True
             await asyncio.sleep(4 * SHORT_SECONDS)
-            patience.is_suspended = False
+            deadline.is_suspended = False
             await forever()
 
-    with pytest.raises(OutOfPatience, match="silence"):
+    with pytest.raises(DeadlinePassed, match="silence"):
         await block()
 
 
 async def test_the_last_moment_counts_for_who_suspended_it_too() -> None:
     async def block() -> None:
-        with Patience(at(4 * SHORT_SECONDS), "total") as patience:
-            patience.lasts(SHORT_SECONDS, "silence")
-            patience.is_suspended = True
+        with Deadline(at(4 * SHORT_SECONDS), "total") as deadline:
+            deadline.move(SHORT_SECONDS, "silence")
+            deadline.is_suspended = True
             await forever()
 
-    with pytest.raises(OutOfPatience, match="total"):
+    with pytest.raises(DeadlinePassed, match="total"):
         await block()
 
 
 async def test_who_waited_while_it_was_suspended_can_begin_anew() -> None:
-    with Patience(at(LONG_SECONDS), "total") as patience:
-        patience.lasts(SHORT_SECONDS, "silence")
-        patience.is_suspended = True
+    with Deadline(at(LONG_SECONDS), "total") as deadline:
+        deadline.move(SHORT_SECONDS, "silence")
+        deadline.is_suspended = True
         await asyncio.sleep(4 * SHORT_SECONDS)
-        patience.is_suspended = False
-        patience.lasts(LONG_SECONDS, "silence")
+        deadline.is_suspended = False
+        deadline.move(LONG_SECONDS, "silence")
         await asyncio.sleep(4 * SHORT_SECONDS)
 
 
 async def test_who_is_cancelled_by_another_stays_cancelled() -> None:
     async def work() -> None:
-        with Patience(at(LONG_SECONDS), "total"):
+        with Deadline(at(LONG_SECONDS), "total"):
             await forever()
 
     working = asyncio.create_task(work())
@@ -145,7 +145,7 @@ async def test_who_is_cancelled_by_another_stays_cancelled() -> None:
 
 async def test_who_is_cancelled_by_another_at_the_deadline_stays_cancelled() -> None:
     async def work() -> None:
-        with Patience(at(SHORT_SECONDS), "total"):
+        with Deadline(at(SHORT_SECONDS), "total"):
             try:
                 await forever()
             finally:
@@ -158,13 +158,13 @@ async def test_who_is_cancelled_by_another_at_the_deadline_stays_cancelled() -> 
 
 
 async def test_an_error_of_the_block_is_its_own() -> None:
-    with pytest.raises(ValueError, match="mine"), Patience(at(LONG_SECONDS), "total"):
+    with pytest.raises(ValueError, match="mine"), Deadline(at(LONG_SECONDS), "total"):
         raise ValueError("mine")
 
 
 async def test_a_block_that_ends_by_an_error_of_its_own_at_the_deadline_is_not_left_cancelled() -> None:
     async def block() -> None:
-        with Patience(at(SHORT_SECONDS), "total"):
+        with Deadline(at(SHORT_SECONDS), "total"):
             try:
                 await forever()
             except asyncio.CancelledError:
@@ -173,28 +173,28 @@ async def test_a_block_that_ends_by_an_error_of_its_own_at_the_deadline_is_not_l
     with pytest.raises(ValueError, match="while cleaning up"):
         await block()
     assert not asks_to_be_cancelled()
-    with pytest.raises(OutOfPatience, match="another"), Patience(at(SHORT_SECONDS), "another"):
+    with pytest.raises(DeadlinePassed, match="another"), Deadline(at(SHORT_SECONDS), "another"):
         await forever()
 
 
-async def test_who_survived_a_cancellation_can_run_out_of_patience() -> None:
+async def test_a_task_that_survived_a_cancellation_can_miss_its_deadline() -> None:
     async def work() -> None:
         try:
             await forever()
         except asyncio.CancelledError:
-            with Patience(at(SHORT_SECONDS), "total"):
+            with Deadline(at(SHORT_SECONDS), "total"):
                 await forever()
 
     working = asyncio.create_task(work())
     await asyncio.sleep(0)
     working.cancel()
-    with pytest.raises(OutOfPatience, match="total"):
+    with pytest.raises(DeadlinePassed, match="total"):
         await working
 
 
 async def test_the_inner_of_two_ends_alone() -> None:
-    with Patience(at(LONG_SECONDS), "outer"):
-        with pytest.raises(OutOfPatience, match="inner"), Patience(at(SHORT_SECONDS), "inner"):
+    with Deadline(at(LONG_SECONDS), "outer"):
+        with pytest.raises(DeadlinePassed, match="inner"), Deadline(at(SHORT_SECONDS), "inner"):
             await forever()
         await asyncio.sleep(0)
     assert not asks_to_be_cancelled()
@@ -202,10 +202,10 @@ async def test_the_inner_of_two_ends_alone() -> None:
 
 async def test_the_outer_of_two_ends_both() -> None:
     async def block() -> None:
-        with Patience(at(SHORT_SECONDS), "outer"), Patience(at(LONG_SECONDS), "inner"):
+        with Deadline(at(SHORT_SECONDS), "outer"), Deadline(at(LONG_SECONDS), "inner"):
             await forever()
 
-    with pytest.raises(OutOfPatience, match="outer"):
+    with pytest.raises(DeadlinePassed, match="outer"):
         await block()
     assert not asks_to_be_cancelled()
 
@@ -214,41 +214,41 @@ async def test_two_that_end_at_once_are_the_outer() -> None:
     deadline = at(SHORT_SECONDS)
 
     async def block() -> None:
-        with Patience(deadline, "outer"), Patience(deadline, "inner"):
+        with Deadline(deadline, "outer"), Deadline(deadline, "inner"):
             await forever()
 
-    with pytest.raises(OutOfPatience, match="outer"):
+    with pytest.raises(DeadlinePassed, match="outer"):
         await block()
     assert not asks_to_be_cancelled()
 
 
 async def test_it_can_stand_around_a_timeout_and_within_one() -> None:
-    with Patience(at(LONG_SECONDS), "total"), pytest.raises(TimeoutError):
+    with Deadline(at(LONG_SECONDS), "total"), pytest.raises(TimeoutError):
         async with asyncio.timeout(SHORT_SECONDS):
             await forever()
     async with asyncio.timeout(LONG_SECONDS):
-        with pytest.raises(OutOfPatience), Patience(at(SHORT_SECONDS), "total"):
+        with pytest.raises(DeadlinePassed), Deadline(at(SHORT_SECONDS), "total"):
             await forever()
     assert not asks_to_be_cancelled()
 
 
 def test_no_timer_is_left_behind() -> None:
     async def work(loop: Timers) -> None:
-        with Patience(at(LONG_SECONDS), "total") as patience:
+        with Deadline(at(LONG_SECONDS), "total") as deadline:
             assert loop.waiting() == 1
-            patience.lasts(LONG_SECONDS / 2, "sooner")
-            patience.lasts(LONG_SECONDS / 3, "sooner still")
+            deadline.move(LONG_SECONDS / 2, "sooner")
+            deadline.move(LONG_SECONDS / 3, "sooner still")
             for _ in range(100):
-                patience.lasts(LONG_SECONDS / 2, "later")
+                deadline.move(LONG_SECONDS / 2, "later")
             assert loop.waiting() == 1
         assert loop.waiting() == 0
-        with Patience(at(LONG_SECONDS), "total") as patience:
-            patience.lasts(SHORT_SECONDS, "soon")
-            patience.lasts(LONG_SECONDS, "later")
+        with Deadline(at(LONG_SECONDS), "total") as deadline:
+            deadline.move(SHORT_SECONDS, "soon")
+            deadline.move(LONG_SECONDS, "later")
             await asyncio.sleep(2 * SHORT_SECONDS)
             assert loop.waiting() == 1
         assert loop.waiting() == 0
-        with pytest.raises(OutOfPatience), Patience(at(SHORT_SECONDS), "total"):
+        with pytest.raises(DeadlinePassed), Deadline(at(SHORT_SECONDS), "total"):
             await forever()
         assert loop.waiting() == 0
 
@@ -260,11 +260,11 @@ def test_no_timer_is_left_behind() -> None:
 def test_it_holds_on_uvloop_too() -> None:
     async def work() -> None:
         async def block() -> None:
-            with Patience(at(LONG_SECONDS), "total") as patience:
-                patience.lasts(SHORT_SECONDS, "silence")
+            with Deadline(at(LONG_SECONDS), "total") as deadline:
+                deadline.move(SHORT_SECONDS, "silence")
                 await forever()
 
-        with pytest.raises(OutOfPatience, match="silence"):
+        with pytest.raises(DeadlinePassed, match="silence"):
             await block()
         assert not asks_to_be_cancelled()
 

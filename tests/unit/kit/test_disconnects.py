@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from b2b_chat.kit.departure import ClientLeft, WhileClientStays
+from b2b_chat.kit.disconnects import ClientLeft, WhileClientStays
 
 
 class Client:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from b2b_chat.kit.errors import InvalidRequest
-from b2b_chat.kit.pages import id_from_cursor
+from b2b_chat.kit.pagination import id_from_cursor
 
 
 def test_the_first_page_has_none() -> None:

@@ -1,20 +1,12 @@
 """Who is calling, and with what right."""
 
-from typing import Final, Literal
+from typing import Literal
 from uuid import UUID
 
 from msgspec import Struct
 
 from b2b_chat.kit.errors import Refusal
-from b2b_chat.product.companies.models import Role
-from b2b_chat.product.identity.api_keys import Scope
-
-SCOPES_OF_ROLES: Final = {
-    Role.MEMBER: frozenset({Scope.CHAT, Scope.READ}),
-    Role.ADMIN: frozenset(Scope),
-    Role.OWNER: frozenset(Scope),
-}
-"""What a role lets a session do, and beyond which no key of such a member goes."""
+from b2b_chat.product.vocabulary import SCOPES_OF_ROLES, Role, Scope
 
 
 class Unauthenticated(Refusal):

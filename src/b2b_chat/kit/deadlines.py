@@ -7,7 +7,7 @@ from typing import Any, Final, Self, cast
 _LOOK_AGAIN_SECONDS: Final = 0.05
 
 
-class OutOfPatience(TimeoutError):
+class DeadlinePassed(TimeoutError):
     """The deadline has passed; `code` is what it was called."""
 
     def __init__(self, code: str) -> None:
@@ -15,7 +15,7 @@ class OutOfPatience(TimeoutError):
         self.code = code
 
 
-class Patience:
+class Deadline:
     """A block's deadline, which may move; what the block awaits is cancelled when it passes.
 
     Moving it costs no timer: the one there is looks, when it comes, whether the deadline has moved. `asyncio.timeout`
@@ -26,7 +26,7 @@ class Patience:
         code: What that is called when it passes.
 
     Raises:
-        OutOfPatience: The deadline has passed, and the block has ended by that.
+        DeadlinePassed: The deadline has passed, and the block has ended by that.
     """
 
     def __init__(self, total_at: float, code: str) -> None:
@@ -49,9 +49,9 @@ class Patience:
         # However the block ended, its cancellation is taken back; it stays one if somebody else wants it too.
         is_ours = self._has_ended and self._working.uncancel() <= self._cancelled_before
         if is_ours and kind is asyncio.CancelledError:
-            raise OutOfPatience(self._next[1]) from None
+            raise DeadlinePassed(self._next[1]) from None
 
-    def lasts(self, seconds: float, code: str) -> None:
+    def move(self, seconds: float, code: str) -> None:
         """Move the deadline to so many seconds from now; what is called `code` then."""
         before = self._next[0]
         self._next = min((self._loop.time() + seconds, code), self._total)
