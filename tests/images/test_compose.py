@@ -4,6 +4,7 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
@@ -96,7 +97,7 @@ def chat(compose: Composed, cookies: str, **fields: Any) -> dict[str, Any]:
 
 def test_both_apps_answer_on_their_ports(compose: Composed) -> None:
     for url in (PRODUCT, GATEWAY):
-        assert compose.engine.curl_json(f"{url}/health") == {"status": "ok"}
+        assert compose.engine.curl_json(f"{url}/health") == {"status": "ok", "version": version("b2b-chat")}
     told = compose.services()
     assert {name for name, each in told.items() if each["State"] != "running"} == {"migrations"}
     assert told["migrations"]["ExitCode"] == 0

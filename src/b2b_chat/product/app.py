@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext, suppress
+from importlib.metadata import version
 from typing import Any, Final
 
 from litestar import Litestar, Router
@@ -219,7 +220,7 @@ def _openapi(cookie_name: str, *, with_page: bool) -> OpenAPIConfig:
     """
     return OpenAPIConfig(
         title="b2b-chat product API",
-        version="1",
+        version=version("b2b-chat"),
         path="/openapi",
         openapi_router=Router("/openapi", route_handlers=[], include_in_schema=False, response_headers=_PAGE_POLICY),
         render_plugins=[ScalarRenderPlugin(), JsonRenderPlugin()] if with_page else [JsonRenderPlugin()],

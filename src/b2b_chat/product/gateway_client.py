@@ -12,7 +12,7 @@ AnswerFailed
 import asyncio
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlsplit
@@ -33,9 +33,7 @@ from b2b_chat.kit.request_id import REQUEST_ID_HEADER, current_request_id
 from b2b_chat.kit.tracing import outgoing_headers
 
 _MAX_EVENT_BYTES: Final = 8 * 1024 * 1024
-_MAX_ANSWER_BYTES: Final = 32 * 1024 * 1024
 _SILENT: Final = "gateway_silent"
-_DRAIN_SECONDS: Final = 0.1
 _IN_FLIGHT_PAUSE_SECONDS: Final = 0.2
 
 
@@ -147,7 +145,7 @@ class GatewayClient:
             AnswerFailed: It is not reached, or is no gateway.
         """
         with _translated(), self._deadline(), await self._send("GET", self._ping_target, b"") as response:
-            body = await response.read_all(max_bytes=_MAX_ANSWER_BYTES)
+            body = await response.read_all()
             if response.status == HTTPStatus.UNAUTHORIZED:
                 raise PingRefused(self._errors.decode(body).error.code, response.headers.get("date"))
             if response.status != HTTPStatus.OK:
@@ -161,7 +159,7 @@ class GatewayClient:
             AnswerFailed: There is none; the subclass says why.
         """
         with _translated(), self._deadline() as deadline, await self._post_surely(request, deadline) as response:
-            return self._results.decode(await response.read_all(max_bytes=_MAX_ANSWER_BYTES))
+            return self._results.decode(await response.read_all())
 
     async def stream(self, request: ChatRequest, hear: Callable[[str], None]) -> ChatResult:
         """Ask for an answer in pieces, and return the whole of it.
@@ -183,7 +181,7 @@ class GatewayClient:
                 if text:
                     hear(text)
                 if result is not None:
-                    await _read_rest(response)
+                    await response.drain()
                     return result
         raise AnswerCut
 
@@ -222,7 +220,7 @@ class GatewayClient:
             if response.status == HTTPStatus.OK:
                 return response
             with response:
-                body = await response.read_all(max_bytes=_MAX_ANSWER_BYTES)
+                body = await response.read_all()
             if time.monotonic() > give_up_at or not self._is_over_soon(response.status, body):
                 raise self._failure(response, body)
             await asyncio.sleep(_IN_FLIGHT_PAUSE_SECONDS)
@@ -279,19 +277,6 @@ class GatewayClient:
             retry_after = response.headers.get("retry-after")
             return GatewayUnavailable(retry_after) if retry_after else GatewayUnavailable()
         return GatewayRefused()
-
-
-async def _read_rest(response: Response) -> None:
-    """Read the end of the body, which may come a moment after the result, so that the connection can be used again.
-
-    Nothing that happens here can spoil an answer that is complete.
-    """
-    if response.is_read:
-        return
-    with suppress(TimeoutError, HttpError):
-        async with asyncio.timeout(_DRAIN_SECONDS):
-            while await response.read():
-                pass
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from importlib.metadata import version
 from typing import Any
 
 import aiohttp
@@ -117,7 +118,7 @@ async def test_each_request_is_logged_once(http: aiohttp.ClientSession, monkeypa
 
 async def test_health_says_that_it_serves(http: aiohttp.ClientSession) -> None:
     response = await fetch(http, "/health")
-    assert (response.status, await response.json()) == (200, {"status": "ok"})
+    assert (response.status, await response.json()) == (200, {"status": "ok", "version": version("b2b-chat")})
 
 
 async def test_a_method_that_is_not_taken_is_told_those_that_are(http: aiohttp.ClientSession) -> None:

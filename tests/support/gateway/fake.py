@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from b2b_chat.contract.errors import FAILURES
+from b2b_chat.contract.errors import FAILURES, Code
 from b2b_chat.contract.schemas import ChatDelta, ChatRequest, ChatResult, Usage
 from b2b_chat.contract.sse import encode
 
@@ -84,7 +84,7 @@ def final(text: str, usage: Usage | None = USAGE) -> bytes:
     return encode(b"final", msgspec.json.encode(ChatResult(text, usage)))
 
 
-def error_event(code: str) -> bytes:
+def error_event(code: Code) -> bytes:
     """`event: error`."""
     return encode(b"error", msgspec.json.encode(FAILURES[code].body))
 
@@ -113,7 +113,7 @@ def answering(text: str = ANSWER, usage: Usage | None = USAGE, *, pieces: int = 
     return reply
 
 
-def refusing(code: str, *headers: str) -> Reply:
+def refusing(code: Code, *headers: str) -> Reply:
     """A failure of the vocabulary, with its status."""
 
     async def reply(call: Call) -> None:

@@ -25,8 +25,8 @@ class Body:
 
     def __init__(self, *chunks: bytes) -> None:
         self.connection = Connection()
-        self.response = Response(self.connection, lambda _connection: None)
-        self.response.status = 200
+        self.response = Response(self.connection.pieces, self.connection, lambda _response: None)
+        self.response.begin(200)
         for chunk in chunks:
             self.comes(chunk)
 

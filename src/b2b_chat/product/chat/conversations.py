@@ -7,6 +7,7 @@ import msgspec
 
 from b2b_chat.kit.errors import Refusal
 from b2b_chat.kit.pagination import Page, id_from_cursor
+from b2b_chat.product.chat.conversation_repository import ConversationRepository
 from b2b_chat.product.chat.models import ConversationRow, MessageRow
 from b2b_chat.product.chat.schemas import Conversation, ConversationRename, Message
 from b2b_chat.product.transactions import TransactionFactory
@@ -46,7 +47,7 @@ class Conversations:
         """
         before = id_from_cursor(cursor)
         async with self._transaction() as tx:
-            rows = await tx.conversations.list_conversations(
+            rows = await tx[ConversationRepository].list_conversations(
                 viewer.company_id, viewer.user_id, containing=search, before=before, limit=limit + 1
             )
         items = [_conversation(row) for row in rows[:limit]]
@@ -59,7 +60,7 @@ class Conversations:
             ConversationNotFound: It is not the viewer's.
         """
         async with self._transaction() as tx:
-            row = _found(await tx.conversations.find(viewer.company_id, viewer.user_id, conversation_id))
+            row = _found(await tx[ConversationRepository].find(viewer.company_id, viewer.user_id, conversation_id))
         return _conversation(row)
 
     async def rename(self, viewer: Viewer, conversation_id: UUID, change: ConversationRename) -> Conversation:
@@ -69,7 +70,9 @@ class Conversations:
             ConversationNotFound: It is not the viewer's.
         """
         async with self._transaction() as tx:
-            row = _found(await tx.conversations.find_locked(viewer.company_id, viewer.user_id, conversation_id))
+            row = _found(
+                await tx[ConversationRepository].find_locked(viewer.company_id, viewer.user_id, conversation_id)
+            )
             row.title = change.title
         return _conversation(row)
 
@@ -81,10 +84,12 @@ class Conversations:
             ConversationBusy: An answer is being written in it.
         """
         async with self._transaction() as tx:
-            row = _found(await tx.conversations.find_locked(viewer.company_id, viewer.user_id, conversation_id))
-            if await tx.conversations.is_live(conversation_id):
+            row = _found(
+                await tx[ConversationRepository].find_locked(viewer.company_id, viewer.user_id, conversation_id)
+            )
+            if await tx[ConversationRepository].is_live(conversation_id):
                 raise ConversationBusy
-            await tx.conversations.erase(row)
+            await tx[ConversationRepository].erase(row)
 
     async def list_messages(
         self, viewer: Viewer, conversation_id: UUID, *, cursor: str | None, limit: int
@@ -97,8 +102,8 @@ class Conversations:
         """
         after = id_from_cursor(cursor)
         async with self._transaction() as tx:
-            _found(await tx.conversations.find(viewer.company_id, viewer.user_id, conversation_id))
-            rows = await tx.conversations.list_messages(
+            _found(await tx[ConversationRepository].find(viewer.company_id, viewer.user_id, conversation_id))
+            rows = await tx[ConversationRepository].list_messages(
                 viewer.company_id, conversation_id, after=after, limit=limit + 1
             )
         items = [_message(*row) for row in rows[:limit]]
@@ -115,8 +120,8 @@ class Conversations:
             ConversationNotFound: It is not the viewer's.
         """
         async with self._transaction() as tx:
-            _found(await tx.conversations.find(viewer.company_id, viewer.user_id, conversation_id))
-            rows = await tx.conversations.list_latest_messages(
+            _found(await tx[ConversationRepository].find(viewer.company_id, viewer.user_id, conversation_id))
+            rows = await tx[ConversationRepository].list_latest_messages(
                 viewer.company_id, conversation_id, before=before, limit=limit + 1
             )
         items = [_message(*row) for row in reversed(rows[:limit])]

@@ -8,8 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 import pytest_asyncio
 
-from b2b_chat.contract.errors import FAILURES
-from support.database.world import Person, World
+from b2b_chat.contract.errors import FAILURES, Code
 from support.gateway.fake import (
     EVENTS_HEAD,
     Call,
@@ -113,7 +112,7 @@ async def fails_once(
 
 @pytest.mark.parametrize("code", FAILURES)
 async def test_each_failure_that_the_gateway_names(
-    client: Client, gateway: FakeGateway, world: World, person: Person, code: str
+    client: Client, gateway: FakeGateway, world: World, person: Person, code: Code
 ) -> None:
     failure = FAILURES[code]
     gateway.reply = refusing(code)

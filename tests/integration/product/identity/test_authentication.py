@@ -1,5 +1,7 @@
 """Who is let in by an API key, and to what."""
 
+from importlib.metadata import version
+
 import pytest
 
 from b2b_chat.product.identity.api_keys import new_api_key
@@ -49,7 +51,7 @@ async def test_without_a_key(product_url: str) -> None:
     async with client_of(product_url, None) as client:
         assert error_of(await client.send()) == (401, "unauthenticated")
         assert error_of(await client.http.get("/v1/balance")) == (401, "unauthenticated")
-        assert (await client.http.get("/health")).json() == {"status": "ok"}
+        assert (await client.http.get("/health")).json() == {"status": "ok", "version": version("b2b-chat")}
 
 
 @pytest.mark.parametrize("scheme", ["Bearer ", "bearer ", "BEARER  "])

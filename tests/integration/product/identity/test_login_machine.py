@@ -28,6 +28,7 @@ from hypothesis.stateful import (
 from b2b_chat.kit.settings import Secret
 from b2b_chat.product.identity.logins import InvalidProof
 from b2b_chat.product.identity.schemas import LoginProof
+from b2b_chat.product.identity.sessions import end_all
 from b2b_chat.product.limits.service import RateLimited
 from b2b_chat.product.people import People
 from b2b_chat.product.transactions import transaction_factory
@@ -216,7 +217,7 @@ class LoginMachine(RuleBasedStateMachine):
             await self.world.rows("UPDATE users SET blocked_at = now() WHERE id = $1", self.user_id)
             if revokes:
                 async with transaction_factory(self.world.database)() as tx:
-                    await self.people.sessions.revoke_all(tx, self.user_id)
+                    await end_all(tx, self.user_id, self.clock())
 
         self.run(work())
         self.model.blocked = True

@@ -1,4 +1,4 @@
-"""SQL of API keys, as they are made and revoked; what every call with a key asks is in `repository`."""
+"""SQL of API keys, as they are made and revoked; what every call with a key asks is in `credentials`."""
 
 from datetime import datetime
 from uuid import UUID
