@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 
 from b2b_chat.contract.errors import FAILURES, Code
+from support.database.world import Person, World
 from support.gateway.fake import (
     EVENTS_HEAD,
     Call,
