@@ -10,14 +10,12 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import pytest_asyncio
 
-from support.fake_gateway import ANSWER, FakeGateway, Gate, answering
-from support.product import Client, served_product
-from support.proxy import Proxy, listening
-from support.waiting import until
-from support.wire_watch import Statements, StatementTrap
-from support.world import Person, World
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+from support.database.world import Person, World
+from support.gateway.fake import ANSWER, FakeGateway, Gate, answering
+from support.network.protocols import Statements, StatementTrap
+from support.network.proxy import Proxy, listening
+from support.processes.waiting import until
+from support.product.app import Client, served_product
 
 SAME = {"client_message_id": "same"}
 FAIL = "SET status = 'error'"
@@ -36,7 +34,7 @@ def socket_folder() -> Iterator[Path]:
         yield Path(folder)
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module")
 async def product_url(
     database_url: str, module_gateway: FakeGateway, statements: Statements, socket_folder: Path
 ) -> AsyncIterator[str]:
