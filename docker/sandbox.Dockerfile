@@ -13,7 +13,7 @@ WORKDIR /source
 COPY pyproject.toml uv.lock ./
 RUN --mount=type=cache,target=/root/.cache/uv \
     uv sync --locked --no-dev --no-install-project --extra sandbox
-COPY README.md ./
+COPY README.md LICENSE ./
 COPY migrations migrations
 COPY src src
 RUN --mount=type=cache,target=/root/.cache/uv \

@@ -4,14 +4,15 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
 import pytest
 
-from support.engine import Engine, engine
-from support.images import ROOT, Builder
+from support.images.containers import ROOT, Builder
+from support.images.docker_engine import Engine, engine
 
 PRODUCT = "http://localhost:8000"
 GATEWAY = "http://localhost:8001"
@@ -96,7 +97,7 @@ def chat(compose: Composed, cookies: str, **fields: Any) -> dict[str, Any]:
 
 def test_both_apps_answer_on_their_ports(compose: Composed) -> None:
     for url in (PRODUCT, GATEWAY):
-        assert compose.engine.curl_json(f"{url}/health") == {"status": "ok"}
+        assert compose.engine.curl_json(f"{url}/health") == {"status": "ok", "version": version("b2b-chat")}
     told = compose.services()
     assert {name for name, each in told.items() if each["State"] != "running"} == {"migrations"}
     assert told["migrations"]["ExitCode"] == 0

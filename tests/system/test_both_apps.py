@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Iterator
 from decimal import Decimal
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -17,8 +18,8 @@ import pytest
 
 from b2b_chat.contract.signing import sign
 from b2b_chat.sandbox.postgres import run_sql
-from support.chats import chat_request
-from support.commands import addresses_of, clean_environ, started
+from support.gateway.chat_bodies import chat_request
+from support.processes.commands import addresses_of, clean_environ, started
 
 SECRET = "7d0f3b6a91c24e58b7f1a2c3d4e5f607"
 
@@ -147,10 +148,10 @@ def test_what_is_not_signed_right_is_not_let_in(stack: dict[str, Any], request_b
     assert (refused.status, refused.error_code) == (401, code)
 
 
-def test_health_is_open_and_says_nothing(stack: dict[str, Any]) -> None:
+def test_health_is_open_and_says_no_more_than_the_version(stack: dict[str, Any]) -> None:
     for name in ("product_url", "gateway_url"):
         answer = spoken(stack[name], b"GET /health HTTP/1.1\r\nHost: any\r\nConnection: close\r\n\r\n")
-        assert (answer.status, answer.body) == (200, b'{"status":"ok"}')
+        assert (answer.status, answer.body) == (200, f'{{"status":"ok","version":"{version("b2b-chat")}"}}'.encode())
 
 
 def test_the_product_needs_a_key(stack: dict[str, Any]) -> None:

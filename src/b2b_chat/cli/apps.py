@@ -29,7 +29,7 @@ def product() -> None:
     Settings come from the environment; deploy/env/product_api.env.example lists them.
     """
     with needs("product", "asyncpg", "sqlalchemy"), settings_explained():
-        from b2b_chat.product.settings import load_settings
+        from b2b_chat.product.configuration import load_settings
 
         settings = load_settings()
         _need_tracing(settings.otel_exporter_otlp_endpoint)
@@ -105,7 +105,7 @@ def openapi(app: str) -> None:
             schema = openapi_schema()
         else:
             from b2b_chat.product.app import create_litestar
-            from b2b_chat.product.settings import load_settings
+            from b2b_chat.product.configuration import load_settings
 
             schema = create_litestar(load_settings(_STAND_INS)).openapi_schema.to_schema()
         click.echo(json.dumps(schema, indent=2))

@@ -33,7 +33,7 @@ def doctor(app: str, timeout_seconds: float) -> None:
             findings = asyncio.run(gateway.examine(gateway_settings(os.environ), timeout_seconds=timeout_seconds))
         else:
             from b2b_chat.product import doctor as product
-            from b2b_chat.product.settings import load_settings as product_settings
+            from b2b_chat.product.configuration import load_settings as product_settings
 
             findings = asyncio.run(product.examine(product_settings(os.environ), timeout_seconds=timeout_seconds))
     for finding in findings:

@@ -24,8 +24,8 @@ def mail_test(address: str) -> None:
     with needs("product"), settings_explained():
         import asyncio
 
+        from b2b_chat.product.configuration import load_settings
         from b2b_chat.product.people import smtp_options
-        from b2b_chat.product.settings import load_settings
 
         settings = load_settings()
         options = smtp_options(settings)

@@ -190,7 +190,7 @@ def audit(form: str, since: datetime | None, until: datetime | None, user: str |
     """Print the audit log, newest first."""
     with _shell() as shell:
         from b2b_chat.kit.exports import ExportFormat
-        from b2b_chat.product.audit.repository import AuditFilter
+        from b2b_chat.product.audit.schemas import AuditFilter
 
         fields = {
             "company_id": wanted["company"],

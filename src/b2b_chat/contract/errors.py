@@ -4,13 +4,68 @@ A body is `{"error": {"type", "code", "message", "retryable"}}`; after a stream'
 data of `event: error`. `retryable` says whether the same call may succeed later without being changed.
 """
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, Literal, TypeAlias
 
 from msgspec import Struct
 
+Kind: TypeAlias = Literal[
+    "authentication_error",
+    "invalid_request_error",
+    "idempotency_error",
+    "unavailable_error",
+    "upstream_error",
+    "internal_error",
+]
+"""The family of a failure."""
+
+Code: TypeAlias = Literal[
+    "missing_signature",
+    "malformed_signature",
+    "invalid_signature",
+    "stale_timestamp",
+    "replayed_nonce",
+    "nonce_store_unavailable",
+    "body_too_large",
+    "invalid_body",
+    "not_found",
+    "method_not_allowed",
+    "unsupported_media_type",
+    "message_in_flight",
+    "idempotency_store_unavailable",
+    "idempotency_mismatch",
+    "context_length_exceeded",
+    "content_filtered",
+    "upstream_rejected",
+    "upstream_payload_too_large",
+    "upstream_unprocessable",
+    "upstream_authentication",
+    "upstream_permission",
+    "upstream_not_found",
+    "upstream_quota_exhausted",
+    "upstream_rate_limited",
+    "upstream_conflict",
+    "upstream_failed",
+    "upstream_unavailable",
+    "upstream_unreachable",
+    "upstream_timeout",
+    "upstream_stalled",
+    "upstream_truncated",
+    "upstream_malformed",
+    "upstream_empty",
+    "gateway_busy",
+    "shutting_down",
+    "not_ready",
+    "internal_error",
+]
+"""The name of a failure. A misspelt one is an error of types, in either app."""
+
 
 class ErrorDetail(Struct, frozen=True):
-    """What went wrong, for programs (`type`, `code`, `retryable`) and for people (`message`)."""
+    """What went wrong, for programs (`type`, `code`, `retryable`) and for people (`message`).
+
+    The names are plain texts here, so that a newer gateway may have more of them.
+    """
 
     type: str
     code: str
@@ -27,8 +82,8 @@ class ErrorBody(Struct, frozen=True):
 class Failure(Struct, frozen=True):
     """One row of the vocabulary."""
 
-    type: str
-    code: str
+    type: Kind
+    code: Code
     status: int
     retryable: bool
     message: str
@@ -46,7 +101,7 @@ UNAVAILABLE: Final = "unavailable_error"
 UPSTREAM: Final = "upstream_error"
 INTERNAL: Final = "internal_error"
 
-_ROWS: Final = (
+_ROWS: Final[tuple[tuple[Kind, Code, int, bool, str], ...]] = (
     # At the door
     (AUTHENTICATION, "missing_signature", 401, False, "X-Timestamp, X-Nonce and X-Signature are required."),
     (AUTHENTICATION, "malformed_signature", 401, False, "A signature header is repeated or not of its form."),
@@ -85,6 +140,7 @@ _ROWS: Final = (
     (UPSTREAM, "upstream_stalled", 504, True, "OpenAI fell silent in mid-answer. Try again."),
     (UPSTREAM, "upstream_truncated", 502, True, "OpenAI's answer was cut off. Try again."),
     (UPSTREAM, "upstream_malformed", 502, True, "OpenAI's answer could not be understood. Try again."),
+    (UPSTREAM, "upstream_empty", 502, True, "The model ended its answer without any text. Try again."),
     # Ours
     (UNAVAILABLE, "gateway_busy", 503, True, "This gateway has as many calls under way as it takes. Try again."),
     (UNAVAILABLE, "shutting_down", 503, True, "This gateway is shutting down. Try again."),
@@ -92,5 +148,18 @@ _ROWS: Final = (
     (INTERNAL, "internal_error", 500, False, "The gateway failed. Its log has the request id."),
 )
 
-FAILURES: Final = {code: Failure(kind, code, status, retryable, text) for kind, code, status, retryable, text in _ROWS}
+FAILURES: Final[Mapping[Code, Failure]] = {
+    code: Failure(kind, code, status, retryable, text) for kind, code, status, retryable, text in _ROWS
+}
 """The vocabulary, by code."""
+
+ACCOUNT_FAULTS: Final[frozenset[Code]] = frozenset(
+    {"upstream_authentication", "upstream_permission", "upstream_not_found", "upstream_quota_exhausted"}
+)
+"""The account at OpenAI is at fault: no money, no valid key, no right to the model. Only an operator can mend it."""
+
+
+def failure_named(code: str) -> Failure | None:
+    """Return the row of a code that came over the wire; None for one that this release does not know."""
+    rows: Mapping[str, Failure] = FAILURES  # type: ignore[assignment] # any text may be looked up
+    return rows.get(code)

@@ -1,12 +1,15 @@
 """The bodies that cross the border, and the one model that is asked for."""
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, TypeAlias
 from uuid import UUID
 
 from msgspec import Meta, Struct
 
 MODEL_GPT_5_2: Final = "gpt-5.2"
 """The only model of this installation; both sides name it by this constant."""
+
+CONTRACT_VERSION: Final = 2
+"""The form of these bodies. 1 had no `finish_reason`; a gateway that tells no version has form 1."""
 
 CHAT_PATH: Final = "/v1/chat"
 PING_PATH: Final = "/internal/ping"
@@ -41,12 +44,20 @@ class ChatRequest(Struct, frozen=True, forbid_unknown_fields=True):
     metadata: ChatMetadata
 
 
-class Usage(Struct, frozen=True):
+FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter"]
+"""How a good answer ended: by itself, at a limit, with calls of tools, or stopped by the filter after some text."""
+
+
+class Usage(Struct, frozen=True, omit_defaults=True):
     """Tokens as counted by the upstream."""
 
     prompt_tokens: Annotated[int, Meta(ge=0)]
     completion_tokens: Annotated[int, Meta(ge=0)]
     total_tokens: Annotated[int, Meta(ge=0)]
+    cached_tokens: Annotated[int, Meta(ge=0)] | None = None
+    """Those of the prompt that the upstream had in its cache, where it reports them."""
+    reasoning_tokens: Annotated[int, Meta(ge=0)] | None = None
+    """Those of the completion that went into hidden reasoning, where it reports them."""
 
 
 class ChatDelta(Struct, frozen=True):
@@ -59,11 +70,13 @@ class ChatResult(Struct, frozen=True):
     """The JSON answer of the gateway, and the data of `event: final`.
 
     `usage` is None when the upstream finished without counting, which is not the same as counting zero. `upstream`
-    names the place that answered: `primary` or `fallback`.
+    names the upstream that answered: `primary` or `fallback`. An answer that was stored without a `finish_reason`, by
+    an earlier release, counts as `stop`.
     """
 
     text: str
     usage: Usage | None
+    finish_reason: FinishReason = "stop"
     upstream: str = "primary"
 
 
@@ -74,3 +87,5 @@ class Ping(Struct, frozen=True):
     model: str
     server_time: int
     """Unix seconds by the gateway's clock."""
+    contract: int = 1
+    """The `CONTRACT_VERSION` of the gateway."""

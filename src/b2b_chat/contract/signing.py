@@ -19,6 +19,8 @@ import secrets
 from collections.abc import Iterable, Sequence
 from typing import ClassVar, Final, NamedTuple
 
+from b2b_chat.contract.errors import Code
+
 TIMESTAMP_HEADER: Final = "X-Timestamp"
 NONCE_HEADER: Final = "X-Nonce"
 SIGNATURE_HEADER: Final = "X-Signature"
@@ -30,9 +32,9 @@ _FORMS: Final = {b"x-timestamp": _TIMESTAMP, b"x-nonce": _NONCE, b"x-signature":
 
 
 class SignatureError(Exception):
-    """A call that must not be let in; `code` is what the caller is told."""
+    """A call that must not be let in; `code` is its name in the error vocabulary."""
 
-    code: ClassVar[str]
+    code: ClassVar[Code]
 
 
 class MissingSignature(SignatureError):

@@ -8,6 +8,8 @@ from typing import Final, NamedTuple
 CONTENT_TYPE: Final = b"text/event-stream; charset=utf-8"
 KEEP_ALIVE: Final = b": keep-alive\n\n"
 """A comment: clients skip it, proxies see traffic."""
+BOM: Final = b"\xef\xbb\xbf"
+"""The byte order mark of UTF-8."""
 
 
 class Event(NamedTuple):
@@ -23,7 +25,15 @@ class EventTooLarge(Exception):
 
 
 def encode(name: bytes, data: bytes, *, event_id: bytes | None = None) -> bytes:
-    """One event as bytes. `data` must not hold a newline; JSON made by msgspec never does."""
+    """Return one event as bytes.
+
+    `data` is JSON as msgspec makes it, which holds no newline. The other characters at which line readers of clients
+    break although the standard does not, U+0085, U+2028 and U+2029, become escapes.
+    """
+    if b"\xe2\x80" in data:
+        data = data.replace(b"\xe2\x80\xa8", b"\\u2028").replace(b"\xe2\x80\xa9", b"\\u2029")
+    if b"\xc2\x85" in data:
+        data = data.replace(b"\xc2\x85", b"\\u0085")
     if event_id is None:
         return b"event: %b\ndata: %b\n\n" % (name, data)
     return b"id: %b\nevent: %b\ndata: %b\n\n" % (event_id, name, data)
@@ -32,13 +42,15 @@ def encode(name: bytes, data: bytes, *, event_id: bytes | None = None) -> bytes:
 class Decoder:
     """Turns the chunks of one stream into events, wherever the chunks were cut.
 
-    Line ends may be LF, CRLF or CR. An event that the stream does not end with a blank line is not an event.
+    Line ends may be LF, CRLF or CR; a byte order mark at the start is skipped.
     """
 
     def __init__(self, *, max_event_bytes: int) -> None:
         self._max_event_bytes = max_event_bytes
         self._rest = b""
         self._ends_in_cr = False
+        self.has_begun = False
+        """Whether the start of the stream is past. A reader that parses the first events by itself sets this."""
 
     @property
     def is_empty(self) -> bool:
@@ -46,11 +58,19 @@ class Decoder:
         return not self._rest and not self._ends_in_cr
 
     def feed(self, chunk: bytes) -> list[Event]:
-        """The events that this chunk completes.
+        """Return the events that this chunk completes.
 
         Raises:
             EventTooLarge: More than `max_event_bytes` came without an event's end.
         """
+        if not self.has_begun:
+            chunk = self._rest + chunk
+            if len(chunk) < len(BOM) and BOM.startswith(chunk):  # it may still become a whole mark
+                self._rest = chunk
+                return []
+            self._rest = b""
+            self.has_begun = True
+            chunk = chunk.removeprefix(BOM)
         if self._ends_in_cr and chunk.startswith(b"\n"):  # the second half of a CRLF
             self._ends_in_cr = False
             chunk = chunk[1:]
@@ -64,6 +84,16 @@ class Decoder:
         if len(self._rest) > self._max_event_bytes:
             raise EventTooLarge
         return [event for block in blocks if (event := _parse(block))]
+
+    def finish(self) -> list[Event]:
+        """Return the event that the stream's end completes, if any, once its last chunk was fed.
+
+        The standard drops an event without a blank line. Servers that close right after their last line exist, and
+        what they sent is whole: the body itself ended as it should.
+        """
+        block, self._rest = self._rest.rstrip(b"\n"), b""
+        event = _parse(block)
+        return [event] if event else []
 
 
 def _parse(block: bytes) -> Event | None:

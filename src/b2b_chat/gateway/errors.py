@@ -9,14 +9,14 @@ from typing import Any, Final
 import structlog
 from litestar import Request, Response
 
-from b2b_chat.contract.errors import FAILURES, ErrorBody, ErrorDetail, Failure
+from b2b_chat.contract.errors import FAILURES, Code, ErrorBody, ErrorDetail, Failure, failure_named
 from b2b_chat.kit.disconnects import ClientLeft
 from b2b_chat.kit.errors import InternalError, InvalidRequest, as_refusal
 from b2b_chat.kit.health import NotReady
 
 log = structlog.get_logger(__name__)
 
-_BY_STATUS: Final = {
+_BY_STATUS: Final[dict[int, Code]] = {
     400: "upstream_rejected",
     401: "upstream_authentication",
     403: "upstream_permission",
@@ -30,10 +30,10 @@ _BY_STATUS: Final = {
     503: "upstream_unavailable",
     504: "upstream_timeout",
 }
-_BY_CLASS: Final = {3: "upstream_not_found", 4: "upstream_rejected", 5: "upstream_failed"}
+_BY_CLASS: Final[dict[int, Code]] = {3: "upstream_not_found", 4: "upstream_rejected", 5: "upstream_failed"}
 """A status without a row of its own. OpenAI redirects nobody: a 3xx comes from a wrong address."""
 
-_BY_CODE: Final = {
+_BY_CODE: Final[dict[str, Code]] = {
     "billing_hard_limit_reached": "upstream_quota_exhausted",
     "billing_not_active": "upstream_quota_exhausted",
     "content_filter": "content_filtered",
@@ -54,18 +54,18 @@ CLIENT_LEFT_STATUS: Final = 499
 class UpstreamFailure(Exception):
     """A call that OpenAI did not answer, or not to its end."""
 
-    def __init__(self, code: str, *, retry_after_seconds: float | None = None) -> None:
+    def __init__(self, code: Code, *, retry_after_seconds: float | None = None) -> None:
         self.failure: Failure = FAILURES[code]
         self.retry_after_seconds = retry_after_seconds
         super().__init__(code)
 
     @property
-    def code(self) -> str:
-        """Its name in the vocabulary, by which traces tell it."""
+    def code(self) -> Code:
+        """Its name in the vocabulary, which traces read too."""
         return self.failure.code
 
 
-def code_of_rejection(status: int | None, codes: tuple[str | None, ...]) -> str:
+def code_of_rejection(status: int | None, codes: tuple[str | None, ...]) -> Code:
     """The vocabulary's code for an error that OpenAI reported.
 
     Args:
@@ -73,7 +73,7 @@ def code_of_rejection(status: int | None, codes: tuple[str | None, ...]) -> str:
         codes: What OpenAI calls the error, closest name first: its `code` and its `type`.
     """
     for code in codes:
-        if code in _BY_CODE:
+        if code is not None and code in _BY_CODE:
             return _BY_CODE[code]
     if status is None:
         return "upstream_failed"
@@ -90,7 +90,7 @@ def on_exception(_request: Request[Any, Any, Any], error: Exception) -> Response
     if isinstance(refusal, InternalError):
         log.error("internal_error", exc_info=error)
     is_invalid = isinstance(refusal, InvalidRequest)
-    failure = FAILURES["invalid_body" if is_invalid else refusal.code]
+    failure = failure_named("invalid_body" if is_invalid else refusal.code) or FAILURES["internal_error"]
     message = refusal.message if is_invalid or isinstance(refusal, NotReady) else failure.message
     body = ErrorBody(ErrorDetail(failure.type, failure.code, message, failure.retryable))
     return Response(body, status_code=failure.status, headers=refusal.headers)

@@ -18,12 +18,12 @@ from litestar.openapi.spec import (
     SecurityScheme,
 )
 
-from b2b_chat.contract.errors import FAILURES, ErrorBody, Failure
+from b2b_chat.contract.errors import FAILURES, Code, ErrorBody, Failure
 from b2b_chat.contract.schemas import MODEL_GPT_5_2
 from b2b_chat.contract.signing import NONCE_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER
 from b2b_chat.kit.openapi import KeyedExample
 
-DOOR_CODES: Final = (
+DOOR_CODES: Final[tuple[Code, ...]] = (
     "missing_signature",
     "malformed_signature",
     "invalid_signature",
@@ -59,7 +59,7 @@ _STREAM_EXAMPLE: Final = (
     'event: delta\ndata: {"text":"Rinse it"}\n\n'
     'event: delta\ndata: {"text":" first."}\n\n'
     'event: final\ndata: {"text":"Rinse it first.",'
-    '"usage":{"prompt_tokens":14,"completion_tokens":4,"total_tokens":18}}\n\n'
+    '"usage":{"prompt_tokens":14,"completion_tokens":4,"total_tokens":18},"finish_reason":"stop","upstream":"primary"}\n\n'
 )
 _DELTA: Final = Schema(type=OpenAPIType.OBJECT, required=["text"], properties={"text": Schema(type=OpenAPIType.STRING)})
 _EVENT: Final = Schema(
@@ -107,7 +107,7 @@ class StreamingOperation(Operation):
         )
 
 
-def documented(codes: Iterable[str]) -> dict[int, ResponseSpec]:
+def documented(codes: Iterable[Code]) -> dict[int, ResponseSpec]:
     """The error responses of an operation that can fail in these ways: one a status, with an example of each code."""
     by_status: dict[int, list[Failure]] = {}
     for code in codes:

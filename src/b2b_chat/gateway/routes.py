@@ -11,7 +11,15 @@ from litestar.params import Body, SkipValidation
 from litestar.types import ASGIApp, Receive, Scope, Send
 from msgspec import Struct
 
-from b2b_chat.contract.schemas import CHAT_PATH, MODEL_GPT_5_2, PING_PATH, ChatRequest, ChatResult, Ping
+from b2b_chat.contract.schemas import (
+    CHAT_PATH,
+    CONTRACT_VERSION,
+    MODEL_GPT_5_2,
+    PING_PATH,
+    ChatRequest,
+    ChatResult,
+    Ping,
+)
 from b2b_chat.gateway.answers import Answers
 from b2b_chat.gateway.openapi import CHAT_CODES, DOOR_CODES, REQUEST_EXAMPLE, StreamingOperation, documented
 from b2b_chat.gateway.streaming import send_stream
@@ -40,7 +48,9 @@ GivenGateway = NamedDependency[SkipValidation[Gateway]]
 @get(PING_PATH, operation_id="ping", tags=["internal"], responses=documented(DOOR_CODES), sync_to_thread=False)
 def ping(gateway: GivenGateway) -> Ping:
     """Tell version, model and time: one signed call shows a wrong secret or a skewed clock."""
-    return Ping(version=_VERSION, model=MODEL_GPT_5_2, server_time=int(gateway.clock().timestamp()))
+    return Ping(
+        version=_VERSION, model=MODEL_GPT_5_2, server_time=int(gateway.clock().timestamp()), contract=CONTRACT_VERSION
+    )
 
 
 def answering(app: ASGIApp) -> ASGIApp:  # noqa: ARG001 - the app would be the handler

@@ -18,6 +18,7 @@ import httpx2
 import openai
 from prometheus_client import Gauge
 
+from b2b_chat.contract.errors import Code
 from b2b_chat.contract.schemas import ChatResult
 from b2b_chat.gateway.breaker import Breaker
 from b2b_chat.gateway.errors import UpstreamFailure, code_of_rejection
@@ -36,8 +37,8 @@ REQUEST_ID_HEADER: Final = "X-Client-Request-Id"
 
 _BREAKER_OPEN = Gauge("gateway_breaker_open", "1 while a place is left alone since it failed.", ["upstream"])
 
-_MAX_ANSWER_BYTES: Final = 33_554_432
-_DRAIN_SECONDS: Final = 0.1
+_TIMEOUT: Final[Code] = "upstream_timeout"
+_STALLED: Final[Code] = "upstream_stalled"
 
 OnText: TypeAlias = Callable[[str], Awaitable[None]]
 """Takes the texts of a streamed answer, one after the other. What comes with its end is in the result alone."""
@@ -88,9 +89,9 @@ class Upstream:
             UpstreamFailure: OpenAI gave no whole answer.
         """
         try:
-            with Deadline(total_at, "upstream_timeout"), await self._send(body, request_id) as response:
+            with Deadline(total_at, _TIMEOUT), await self._send(body, request_id) as response:
                 await self._expect(response, "application/json")
-                return read_whole(await response.read_all(max_bytes=_MAX_ANSWER_BYTES))
+                return read_whole(await response.read_all())
         except (HttpError, DeadlinePassed) as error:
             raise _failure(error) from error
 
@@ -111,8 +112,8 @@ class Upstream:
         """
         reader = StreamReader()
         try:
-            with Deadline(total_at, "upstream_timeout") as deadline:
-                deadline.move(self._first_token_seconds, "upstream_timeout")
+            with Deadline(total_at, _TIMEOUT) as deadline:
+                deadline.move(self._first_token_seconds, _TIMEOUT)
                 with await self._send(body, request_id) as response:
                     await self._expect(response, "text/event-stream")
                     await self._listen(response, reader, on_text, deadline)
@@ -135,7 +136,7 @@ class Upstream:
                 deadline.is_suspended = False
             # Comments of proxies do not count as life, nor does an event before the first text.
             if has_begun and text is not None:
-                deadline.move(self._silence_seconds, "upstream_stalled")
+                deadline.move(self._silence_seconds, _STALLED)
 
     async def _send(self, body: bytes, request_id: str) -> Response:
         return await self._http.send("POST", self._target, {REQUEST_ID_HEADER: request_id, **outgoing_headers()}, body)
@@ -163,7 +164,7 @@ class Upstream:
     async def _rejection(self, response: Response) -> UpstreamFailure:
         """The failure that a status other than 200 stands for."""
         try:
-            body = await response.read_all(max_bytes=_MAX_ANSWER_BYTES)
+            body = await response.read_all()
         except AnswerBroken:
             return UpstreamFailure("upstream_unreachable")
         request = httpx2.Request("POST", self._place.geturl())
@@ -219,7 +220,7 @@ def _failure(error: HttpError | DeadlinePassed) -> UpstreamFailure:
     """What it is called that something broke on the way."""
     match error:
         case DeadlinePassed():
-            return UpstreamFailure(error.code)
+            return UpstreamFailure(_STALLED if error.code == _STALLED else _TIMEOUT)
         case NotHttp() | AnswerTooLarge():
             return UpstreamFailure("upstream_malformed")
         case AnswerBroken():
@@ -228,13 +229,6 @@ def _failure(error: HttpError | DeadlinePassed) -> UpstreamFailure:
 
 
 async def _read_rest(response: Response, reader: StreamReader) -> None:
-    """Read what follows the end, so that the connection can be used again. It is seldom more than the end of the body.
-
-    Nothing that happens here can spoil an answer that is complete.
-    """
-    if response.is_read:
-        return
-    with suppress(TimeoutError, UpstreamFailure, HttpError):
-        async with asyncio.timeout(_DRAIN_SECONDS):
-            while chunk := await response.read():
-                reader.feed(chunk)
+    """Read what follows the end, usage perhaps. Nothing in it can spoil an answer that is complete."""
+    with suppress(UpstreamFailure):
+        reader.feed(await response.drain())

@@ -13,7 +13,7 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Receive, ReceiveMessage, Scope, Send
 from prometheus_client import Counter
 
-from b2b_chat.contract.errors import AUTHENTICATION, FAILURES
+from b2b_chat.contract.errors import AUTHENTICATION, FAILURES, Code
 from b2b_chat.contract.signing import (
     InvalidSignature,
     ReplayedNonce,
@@ -138,7 +138,7 @@ def _with_body(body: bytes, receive: Receive) -> Receive:
     return receive_verified
 
 
-async def _refuse(code: str, send: Send) -> None:
+async def _refuse(code: Code, send: Send) -> None:
     failure = FAILURES[code]
     _REFUSALS.labels(code).inc()
     log.warning("call_refused", code=code)

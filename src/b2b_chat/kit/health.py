@@ -1,12 +1,13 @@
-"""`GET /health`: the process lives. `GET /ready`: it can do its work now, and all that it needs for it is there.
+"""`GET /health`: the process is alive. `GET /ready`: it can do its work now, and everything that it needs is there.
 
-Both are open to all and tell no more than names of parts. Not ready is no reason to restart a process, only to send it
-nobody: what it needs is elsewhere.
+Both are open to all, and say no more than our version and names of parts. A process that is not ready should get no
+traffic, but a restart does not help: what it lacks is elsewhere.
 """
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from importlib.metadata import version
 from typing import Final, Literal
 
 import structlog
@@ -29,6 +30,7 @@ class Health(Struct, frozen=True):
     """The process is up."""
 
     status: Literal["ok"]
+    version: str
 
 
 class Ready(Struct, frozen=True):
@@ -48,13 +50,13 @@ class NotReady(Refusal):
         self.parts = parts
 
 
-_OK: Final = Health("ok")
+_OK: Final = Health("ok", version("b2b-chat"))
 _READY: Final = Ready("ready")
 
 
 @get("/health", operation_id="getHealth", tags=["health"], security=[{}], sync_to_thread=False)
 def health() -> Health:
-    """Tell that the process serves requests."""
+    """Report that the process serves requests, and its version."""
     return _OK
 
 

@@ -24,7 +24,7 @@ _ALIKE: Final = {"ё": "её", "е": "её", "ς": "σς", "σ": "σς"}
 _OPTIONAL_MARK: Final = {"ё": "\u0308", "е": "\u0308"}
 
 
-def contains(column: InstrumentedAttribute[str], text: str) -> ColumnElement[bool]:
+def contains(column: ColumnElement[str] | InstrumentedAttribute[str], text: str) -> ColumnElement[bool]:
     """Whether a column holds a text."""
     return column.regexp_match(pattern_of(text))
 

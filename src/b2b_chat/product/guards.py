@@ -3,19 +3,14 @@
 Every route has one of these guards, except `GET /health`.
 """
 
-from typing import Any, Final
-from urllib.parse import urlsplit
+from typing import Any, Final, Protocol
 
 from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
 from b2b_chat.kit.errors import Refusal
-from b2b_chat.product.identity.api_keys import Scope
-from b2b_chat.product.identity.cookies import SessionCookie
-from b2b_chat.product.identity.service import ApiKeys
-from b2b_chat.product.identity.sessions import Sessions
-from b2b_chat.product.identity.viewer import (
+from b2b_chat.product.viewer import (
     CompanyBlocked,
     NoCompany,
     OperatorRequired,
@@ -25,10 +20,7 @@ from b2b_chat.product.identity.viewer import (
     UserBlocked,
     Viewer,
 )
-
-_BEARER: Final = "bearer "
-_SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-_OUR_OWN: Final = frozenset({"same-origin", "none"})
+from b2b_chat.product.vocabulary import Scope
 
 
 class CrossSiteRequest(Refusal):
@@ -44,61 +36,16 @@ ACTING_REFUSALS: Final = (*READING_REFUSALS, CrossSiteRequest)
 """The same for methods that change something."""
 
 
-class Gatekeeper:
-    """Tells who sent a request: by its API key where it has one, else by its session cookie.
-
-    Args:
-        api_keys: Knows the keys.
-        sessions: Knows the sessions.
-        cookie: Carries a session's token.
-        public_url: Where browsers find product_api.
-    """
-
-    def __init__(self, api_keys: ApiKeys, sessions: Sessions, cookie: SessionCookie, public_url: str) -> None:
-        self._api_keys = api_keys
-        self._sessions = sessions
-        self._cookie = cookie
-        parts = urlsplit(public_url)
-        self._origin = f"{parts.scheme}://{parts.netloc}".lower()
+class Gatekeeper(Protocol):
+    """Recognises callers; the app keeps one in its state."""
 
     async def viewer_of(self, connection: ASGIConnection[Any, Any, Any, Any]) -> Viewer:
-        """The caller.
-
-        Raises:
-            Unauthenticated: There is no valid key or session.
-            UserBlocked, CompanyBlocked: There is, but it may not be used now.
-            CrossSiteRequest: As `refuse_foreign`.
-        """
-        self.refuse_foreign(connection)
-        key = _bearer(connection)
-        if key is not None:
-            # The key alone decides: no request with one acts by a cookie that came along.
-            return await self._api_keys.authenticate(key)
-        token = self._cookie.read(connection)
-        if token is None:
-            raise Unauthenticated
-        return await self._sessions.authenticate(token)
+        """Return the caller, or raise the refusal that says why there is none."""
+        ...
 
     def refuse_foreign(self, connection: ASGIConnection[Any, Any, Any, Any]) -> None:
-        """See to it that no page of another website changes anything by a visitor's session.
-
-        This is what Go's `http.CrossOriginProtection` does. Browsers send `Sec-Fetch-Site` or at least `Origin` with
-        every request that could do harm; one with neither is not a browser's, and a key is not sent unknowingly.
-
-        Raises:
-            CrossSiteRequest: The request is another website's.
-        """
-        headers = connection.headers
-        if connection.scope.get("method") in _SAFE_METHODS or _bearer(connection) is not None:
-            return
-        fetched_from = headers.get("sec-fetch-site")
-        origin = headers.get("origin")
-        if fetched_from is not None:
-            allowed = fetched_from in _OUR_OWN
-        else:
-            allowed = origin is None or origin.lower() == self._origin or urlsplit(origin).netloc == headers.get("host")
-        if not allowed:
-            raise CrossSiteRequest
+        """Raise `CrossSiteRequest` for a request of another website's page."""
+        ...
 
 
 async def anyone(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
@@ -157,9 +104,3 @@ async def provide_viewer(request: Request[Viewer, Any, Any]) -> Viewer:
 def _gatekeeper(connection: ASGIConnection[Any, Any, Any, Any]) -> Gatekeeper:
     keeper: Gatekeeper = connection.app.state.gatekeeper
     return keeper
-
-
-def _bearer(connection: ASGIConnection[Any, Any, Any, Any]) -> str | None:
-    """The API key of a request, if it has one."""
-    authorization = connection.headers.get("authorization", "")
-    return authorization[len(_BEARER) :].strip() if authorization.lower().startswith(_BEARER) else None

@@ -5,19 +5,18 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
+from importlib.metadata import version
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
-from b2b_chat.contract.errors import FAILURES
+from b2b_chat.contract.errors import FAILURES, Code
 from b2b_chat.contract.signing import sign
 from b2b_chat.kit.settings import Secret
-from support.chats import chat_request
-from support.gateway import SECRET, Gateway, gateway, gateway_settings
-from support.vectors import ACCEPT, each_accepted, each_rejected
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+from support.gateway.app import SECRET, Gateway, gateway, gateway_settings
+from support.gateway.chat_bodies import chat_request
+from support.gateway.signing_vectors import ACCEPT, each_accepted, each_rejected
 
 NOW = 1_764_000_000
 
@@ -37,7 +36,7 @@ async def send(port: int, method: str, target: str, headers: dict[str, str], bod
     return int(head.split(b" ")[1]), json.loads(rest) if rest else {}
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module")
 async def doors() -> AsyncIterator[dict[str, Gateway]]:
     """A gateway for each secret of the vectors, with their time."""
     async with AsyncExitStack() as stack:
@@ -84,8 +83,8 @@ async def test_a_header_sent_twice_is_not_understood(port: int) -> None:
         assert (status, body["error"]["code"]) == (401, "malformed_signature")
 
 
-async def test_health_is_open_and_says_nothing(port: int) -> None:
-    assert await send(port, "GET", "/health", {}, b"") == (200, {"status": "ok"})
+async def test_health_is_open_and_says_no_more_than_the_version(port: int) -> None:
+    assert await send(port, "GET", "/health", {}, b"") == (200, {"status": "ok", "version": version("b2b-chat")})
 
 
 async def test_ping_tells_version_model_and_time(port: int) -> None:
@@ -110,7 +109,7 @@ async def test_ping_tells_version_model_and_time(port: int) -> None:
     ],
 )
 async def test_what_is_not_there_is_told_to_signed_callers_only(
-    port: int, method: str, target: str, status: int, code: str
+    port: int, method: str, target: str, status: int, code: Code
 ) -> None:
     failure = FAILURES[code]
     answer = await send(port, method, target, signed(method, target), b"")

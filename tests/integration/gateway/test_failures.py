@@ -8,19 +8,17 @@ from typing import Any
 import httpx
 import pytest
 
-from b2b_chat.contract.errors import FAILURES
-from support.gateway import Gateway, events_of, failure_of, gateway, gateway_settings
-from support.raw_upstream import FINISH, Reply, data, delta, raw_upstream, sending, streaming, whole
-from support.serving import free_port
-from support.simulated_openai import Wire
-from support.waiting import until
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+from b2b_chat.contract.errors import FAILURES, Code
+from support.gateway.app import Gateway, events_of, failure_of, gateway, gateway_settings
+from support.http.serving import free_port
+from support.openai.raw import FINISH, Reply, data, delta, raw_upstream, sending, streaming, whole
+from support.openai.simulated import Wire
+from support.processes.waiting import until
 
 both_modes = pytest.mark.parametrize("stream", [False, True], ids=["json", "sse"])
 
 
-def check(response: httpx.Response, code: str) -> None:
+def check(response: httpx.Response, code: Code) -> None:
     """The response says so, in the agreed shape and with the row's status, or by an event where it had begun."""
     failure = FAILURES[code]
     error = failure_of(response)
@@ -60,7 +58,7 @@ REFUSALS = {
 
 @both_modes
 @pytest.mark.parametrize(("directive", "code"), REFUSALS.items(), ids=REFUSALS)
-async def test_a_refusal(openai: Wire, patient: Gateway, directive: str, code: str, *, stream: bool) -> None:
+async def test_a_refusal(openai: Wire, patient: Gateway, directive: str, code: Code, *, stream: bool) -> None:
     await openai.forget()
     response = await patient.post(f"[[simulate: {directive}]]", stream=stream)
     assert response.status_code == FAILURES[code].status
@@ -103,7 +101,7 @@ BREAKS_BEFORE_ANY_TEXT = {
 
 @both_modes
 @pytest.mark.parametrize(("directive", "code"), BREAKS_BEFORE_ANY_TEXT.items(), ids=BREAKS_BEFORE_ANY_TEXT)
-async def test_a_break_before_any_text(patient: Gateway, directive: str, code: str, *, stream: bool) -> None:
+async def test_a_break_before_any_text(patient: Gateway, directive: str, code: Code, *, stream: bool) -> None:
     response = await patient.post(f"[[simulate: {directive}]]", stream=stream)
     assert response.status_code == FAILURES[code].status
     check(response, code)
@@ -128,7 +126,7 @@ BREAKS_IN_MID_ANSWER = {
 
 
 @pytest.mark.parametrize(("directive", "code"), BREAKS_IN_MID_ANSWER.items(), ids=BREAKS_IN_MID_ANSWER)
-async def test_a_break_in_mid_answer(openai: Wire, patient: Gateway, directive: str, code: str) -> None:
+async def test_a_break_in_mid_answer(openai: Wire, patient: Gateway, directive: str, code: Code) -> None:
     await openai.forget()
     response = await patient.post(f"[[simulate: {directive};tps=100]]", stream=True)
     assert response.status_code == 200
@@ -153,7 +151,7 @@ TIME_OUTS = [
 
 @pytest.mark.parametrize(("directive", "stream", "code"), TIME_OUTS)
 async def test_every_wait_has_a_deadline(
-    openai: Wire, hasty: Gateway, directive: str, code: str, *, stream: bool
+    openai: Wire, hasty: Gateway, directive: str, code: Code, *, stream: bool
 ) -> None:
     await openai.forget()
     response = await hasty.post(f"[[simulate: {directive}]]", stream=stream)
@@ -194,7 +192,7 @@ STRANGE_ANSWERS: dict[str, tuple[Reply, str]] = {
 
 @both_modes
 @pytest.mark.parametrize(("reply", "code"), STRANGE_ANSWERS.values(), ids=STRANGE_ANSWERS)
-async def test_a_strange_answer(reply: Reply, code: str, *, stream: bool) -> None:
+async def test_a_strange_answer(reply: Reply, code: Code, *, stream: bool) -> None:
     async with gateway_before(reply) as client:
         response = await client.post(stream=stream)
     assert response.status_code == FAILURES[code].status
@@ -222,7 +220,7 @@ STRANGE_STREAMS: dict[str, tuple[Reply, str]] = {
 
 
 @pytest.mark.parametrize(("reply", "code"), STRANGE_STREAMS.values(), ids=STRANGE_STREAMS)
-async def test_a_strange_stream(reply: Reply, code: str) -> None:
+async def test_a_strange_stream(reply: Reply, code: Code) -> None:
     async with gateway_before(reply) as client:
         response = await client.post(stream=True)
     check(response, code)

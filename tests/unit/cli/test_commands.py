@@ -1,7 +1,10 @@
+import json
 import os
+import re
 import socket
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -61,7 +64,6 @@ def test_the_command_line_itself_imports_nothing_heavy() -> None:
         ("sqlalchemy", ["product"], "product"),
         ("alembic", ["migrate"], "product"),
         ("psutil", ["demo"], "sandbox"),
-        ("httpx", ["up"], "sandbox"),
         ("platformdirs", ["up"], "sandbox"),
     ],
 )
@@ -130,3 +132,13 @@ def test_the_openapi_document_needs_no_settings(app: str) -> None:
     done = run_python(command_without("nothing", "openapi", app))
     assert done.returncode == 0, done.stderr
     assert '"/v1/chat"' in done.stdout
+
+
+def test_one_version_is_told_everywhere() -> None:
+    released = version("b2b-chat")
+    assert CliRunner().invoke(main, ["--version"], prog_name="b2b-chat").output == f"b2b-chat, version {released}\n"
+    for app in ("product", "gateway"):
+        assert json.loads(CliRunner().invoke(main, ["openapi", app]).output)["info"]["version"] == released
+    log = (Path(__file__).parents[3] / "CHANGELOG.md").read_text(encoding="utf-8")
+    newest = re.findall(r"^## (\d\S+) - \d{4}-\d\d-\d\d$", log, re.MULTILINE)[0]
+    assert newest == released

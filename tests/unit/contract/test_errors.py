@@ -1,7 +1,9 @@
+from typing import get_args
+
 import msgspec
 import pytest
 
-from b2b_chat.contract.errors import FAILURES, Failure
+from b2b_chat.contract.errors import ACCOUNT_FAULTS, FAILURES, UPSTREAM, Code, Failure, failure_named
 
 
 @pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES)
@@ -38,3 +40,15 @@ class TestEachFailure:
 
 def test_codes_are_the_keys() -> None:
     assert all(code == failure.code for code, failure in FAILURES.items())
+    assert set(FAILURES) == set(get_args(Code))
+
+
+def test_a_row_is_found_by_what_came_over_the_wire() -> None:
+    assert failure_named("gateway_busy") is FAILURES["gateway_busy"]
+    assert failure_named("of_a_newer_release") is None
+
+
+@pytest.mark.parametrize("code", sorted(ACCOUNT_FAULTS))
+def test_a_fault_of_the_account_is_the_upstreams_and_does_not_pass_by_itself(code: Code) -> None:
+    assert FAILURES[code].type == UPSTREAM
+    assert not FAILURES[code].retryable

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from b2b_chat.contract.sse import KEEP_ALIVE, Decoder, Event, EventTooLarge, encode
+from b2b_chat.contract.sse import BOM, KEEP_ALIVE, Decoder, Event, EventTooLarge, encode
 
 LINE_ENDS = [b"\n", b"\r\n", b"\r"]
 
@@ -51,6 +51,43 @@ def test_reads_what_it_writes() -> None:
 )
 def test_reads_as_the_specification_says(stream: bytes, events: list[Event]) -> None:
     assert decode(stream) == events
+
+
+@pytest.mark.parametrize("mark", [b"", BOM])
+@pytest.mark.parametrize("stream", [b"data: a\n\n", b": x\n\ndata: a\n\n", b"\ndata: a\n\n", b"data:a\r\r"])
+def test_a_byte_order_mark_at_the_start_is_skipped(mark: bytes, stream: bytes) -> None:
+    whole = mark + stream
+    assert decode(whole) == [Event("message", b"a", None)]
+    assert decode(*(bytes([byte]) for byte in whole)) == [Event("message", b"a", None)]
+
+
+@pytest.mark.parametrize("start", [b"\xef", b"\xef\xbb", b"\xef\xbb\xbe", b"\xef\xbb\xbf\xef\xbb\xbf"])
+def test_what_only_looks_like_a_mark_is_none(start: bytes) -> None:
+    assert decode(start, b"data: a\n\n") == []
+
+
+def test_a_mark_in_the_middle_is_none() -> None:
+    assert decode(b"data: a\n\n", BOM + b"data: b\n\n") == [Event("message", b"a", None)]
+
+
+@pytest.mark.parametrize(
+    ("rest", "events"),
+    [
+        (b"", []),
+        (b"data: a", [Event("message", b"a", None)]),
+        (b"data: a\n", [Event("message", b"a", None)]),
+        (b"data: a\r", [Event("message", b"a", None)]),
+        (b"data: a\r\n", [Event("message", b"a", None)]),
+        (b"event: x\ndata: a\ndata: b", [Event("x", b"a\nb", None)]),
+        (b": comment", []),
+        (b"\xef\xbb", []),
+    ],
+)
+def test_the_end_of_the_stream_completes_what_has_no_blank_line(rest: bytes, events: list[Event]) -> None:
+    decoder = Decoder(max_event_bytes=100)
+    decoder.feed(rest)
+    assert decoder.finish() == events
+    assert decoder.finish() == []
 
 
 @pytest.mark.parametrize("end", LINE_ENDS)
@@ -99,7 +136,13 @@ def test_line_ends_may_be_mixed(mixed: list[tuple[bytes, bytes]]) -> None:
     assert decode(whole) == decode(*(bytes([byte]) for byte in whole))
 
 
-@given(text=st.text())
+@given(text=st.text() | st.text(st.sampled_from('aя\\"\u0085\u2027\u2028\u2029\u202a')))
 def test_any_text_that_msgspec_encodes_survives(text: str) -> None:
-    data = msgspec.json.encode({"text": text})
-    assert decode(encode(b"delta", data)) == [Event("delta", data, None)]
+    (event,) = decode(encode(b"delta", msgspec.json.encode({"text": text})))
+    assert msgspec.json.decode(event.data) == {"text": text}
+
+
+@given(text=st.text(st.sampled_from('aя—\\"\u0085\u2028\u2029\x0b\x0c\x1c\x1d\x1e\n\r')))
+def test_readers_of_lines_break_only_at_the_ends_of_ours(text: str) -> None:
+    event = encode(b"delta", msgspec.json.encode({"text": text}))
+    assert event.decode().splitlines() == [line.decode() for line in event.split(b"\n")[:-1]]

@@ -14,8 +14,8 @@ from msgspec import structs
 from b2b_chat.gateway.settings import GatewaySettings
 from b2b_chat.gateway.settings import load_settings as load_gateway
 from b2b_chat.kit.settings import SettingsError
+from b2b_chat.product.configuration import load_settings as load_product
 from b2b_chat.product.settings import ProductSettings
-from b2b_chat.product.settings import load_settings as load_product
 
 ROOT = Path(__file__).parents[3]
 _INTERPOLATED = re.compile(r"\$\{(\w+):-([^}]*)\}")

@@ -80,6 +80,7 @@ def test_nothing_secret_goes_to_the_builder() -> None:
         "!src",
         "!pyproject.toml",
         "!README.md",
+        "!LICENSE",
         "!uv.lock",
         "**/__pycache__",
     ]

@@ -5,7 +5,7 @@ import pytest
 from litestar import Response
 from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
 
-from b2b_chat.contract.errors import FAILURES, ErrorBody
+from b2b_chat.contract.errors import FAILURES, Code, ErrorBody
 from b2b_chat.gateway.errors import UpstreamFailure, code_of_rejection, on_exception
 from b2b_chat.kit.disconnects import ClientLeft
 from b2b_chat.kit.errors import InvalidRequest
@@ -51,7 +51,7 @@ def answer(error: Exception) -> Response[Any]:
         (None, ("rate_limit_exceeded", None), "upstream_rate_limited"),
     ],
 )
-def test_every_rejection_has_a_name(status: int | None, codes: tuple[str | None, ...], code: str) -> None:
+def test_every_rejection_has_a_name(status: int | None, codes: tuple[str | None, ...], code: Code) -> None:
     assert code_of_rejection(status, codes) == code
     assert code in FAILURES
 
@@ -82,7 +82,7 @@ def test_when_to_come_back_is_passed_on_and_never_too_early(seconds: float, head
         (RuntimeError("a secret"), 500, "internal_error"),
     ],
 )
-def test_everything_else_is_answered_from_the_vocabulary(error: Exception, status: int, code: str) -> None:
+def test_everything_else_is_answered_from_the_vocabulary(error: Exception, status: int, code: Code) -> None:
     response = answer(error)
     assert response.status_code == status
     assert isinstance(response.content, ErrorBody)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from b2b_chat.contract.errors import FAILURES, INVALID_REQUEST
+from b2b_chat.contract.errors import FAILURES, INVALID_REQUEST, Code
 from b2b_chat.gateway.errors import UpstreamFailure
 from b2b_chat.gateway.retries import RetryPolicy, read_retry_after
 
@@ -56,13 +56,13 @@ def test_told_to_come_at_once_we_come_soon() -> None:
 
 
 @pytest.mark.parametrize("code", FAILURES)
-def test_only_what_may_succeed_later_is_tried_again(code: str) -> None:
+def test_only_what_may_succeed_later_is_tried_again(code: Code) -> None:
     waits = always_longest.wait_seconds(1, UpstreamFailure(code)) is not None
     assert waits == FAILURES[code].retryable
 
 
 @pytest.mark.parametrize("code", [code for code, row in FAILURES.items() if row.type == INVALID_REQUEST])
-def test_a_refusal_of_the_request_is_never_tried_again(code: str) -> None:
+def test_a_refusal_of_the_request_is_never_tried_again(code: Code) -> None:
     assert always_longest.wait_seconds(1, UpstreamFailure(code)) is None
 
 

@@ -95,7 +95,7 @@ async def test_pieces_become_deltas_and_the_result_the_final(client: Client) -> 
     assert client.events == [
         Event("delta", b'{"text":"a"}', None),
         Event("delta", b'{"text":"b"}', None),
-        Event("final", b'{"text":"ab","usage":null,"upstream":"primary"}', None),
+        Event("final", b'{"text":"ab","usage":null,"finish_reason":"stop","upstream":"primary"}', None),
     ]
     assert client.has_all
     assert pieces.is_closed

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from b2b_chat.product.identity.viewer import Viewer
+from b2b_chat.product.viewer import Viewer
 
 ActorKind = Literal["user", "api_key", "operator", "command_line"]
 

@@ -18,13 +18,12 @@ from b2b_chat.kit.openapi import named
 from b2b_chat.kit.pagination import IdCursor, Limit, Page
 from b2b_chat.product.audit.actions import Action
 from b2b_chat.product.audit.actors import operator_of
-from b2b_chat.product.audit.repository import AuditFilter
-from b2b_chat.product.audit.schemas import AuditRecord
+from b2b_chat.product.audit.schemas import AuditFilter, AuditRecord
 from b2b_chat.product.audit.service import Audit
 from b2b_chat.product.errors import documents
 from b2b_chat.product.guards import READING_REFUSALS, operator_only, signed_in
-from b2b_chat.product.identity.api_keys import Scope
-from b2b_chat.product.identity.viewer import OperatorRequired, Unauthenticated, UserBlocked, Viewer
+from b2b_chat.product.viewer import OperatorRequired, Unauthenticated, UserBlocked, Viewer
+from b2b_chat.product.vocabulary import Scope
 
 _NAME = r"^[!-~]{1,200}\Z"
 

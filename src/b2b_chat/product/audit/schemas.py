@@ -38,3 +38,19 @@ class AuditRecord(Struct, frozen=True):
     before: dict[str, Any] | None
     """What mattered of the target before, where the action changed it."""
     after: dict[str, Any] | None
+
+
+class AuditFilter(Struct, frozen=True):
+    """Which rows are wanted; a None matches all."""
+
+    company_id: UUID | None = None
+    actor: str | None = None
+    """The id of a user, API key or operator, or `user@host`."""
+    user_id: UUID | None = None
+    """The person behind the actor: finds what was done in sessions and with keys."""
+    action: Action | None = None
+    target: str | None = None
+    """The id of anything among the targets."""
+    since: datetime | None = None
+    until: datetime | None = None
+    """Exclusive."""

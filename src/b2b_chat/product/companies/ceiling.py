@@ -3,8 +3,8 @@
 from typing import Final
 
 from b2b_chat.kit.errors import Refusal
-from b2b_chat.product.companies.models import Role
-from b2b_chat.product.identity.viewer import Viewer
+from b2b_chat.product.viewer import Viewer
+from b2b_chat.product.vocabulary import Role
 
 _WEAKEST_FIRST: Final = tuple(Role)
 

@@ -9,7 +9,7 @@ from sqlalchemy import CheckConstraint, DateTime, ForeignKey, Index, LargeBinary
 from sqlalchemy.orm import Mapped, mapped_column
 
 from b2b_chat.kit.database import Row
-from b2b_chat.product.mail.letters import Language
+from b2b_chat.product.vocabulary import Language
 
 
 class InviteState(StrEnum):
@@ -18,14 +18,6 @@ class InviteState(StrEnum):
     PENDING = "pending"
     ACCEPTED = "accepted"
     REVOKED = "revoked"
-
-
-class Role(StrEnum):
-    """What a member may do in a company, weakest first."""
-
-    MEMBER = "member"
-    ADMIN = "admin"
-    OWNER = "owner"
 
 
 class CompanyRow(Row):

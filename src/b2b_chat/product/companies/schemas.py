@@ -8,10 +8,8 @@ from uuid import UUID
 from msgspec import Meta, Struct
 
 from b2b_chat.kit.visible import require_visible
-from b2b_chat.product.companies.models import Role
-from b2b_chat.product.identity.api_keys import Scope
 from b2b_chat.product.identity.schemas import Email
-from b2b_chat.product.mail.letters import Language
+from b2b_chat.product.vocabulary import Language, Role, Scope
 
 
 class CompanyCreate(Struct, frozen=True, forbid_unknown_fields=True):
@@ -112,27 +110,3 @@ class ApiKeyCreate(Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         require_visible("name", self.name)
-
-
-class ApiKey(Struct, frozen=True):
-    """A key of the company, as far as it can be shown."""
-
-    id: UUID
-    name: str
-    prefix: str
-    """How the key begins, to tell it from others."""
-    scopes: list[Scope]
-    user_id: UUID
-    """Whom it acts for."""
-    created_at: datetime
-    expires_at: datetime | None
-    revoked_at: datetime | None
-    last_used_at: datetime | None
-
-
-class NewApiKey(Struct, frozen=True):
-    """A key that was just made."""
-
-    api_key: ApiKey
-    key: str
-    """The key itself. It is shown this once and cannot be seen again."""

@@ -12,14 +12,13 @@ from b2b_chat.kit.days import day_parameter, end_of, read_day, start_of
 from b2b_chat.kit.exports import ExportFormat, ExportingOperation, download
 from b2b_chat.kit.openapi import named
 from b2b_chat.kit.pagination import Limit, Page, PositionCursor
-from b2b_chat.product.credits.repository import Span
-from b2b_chat.product.credits.schemas import Balance, LedgerEntry, MemberUsage, Usage
+from b2b_chat.product.credits.schemas import Balance, LedgerEntry, MemberUsage, Span, Usage
 from b2b_chat.product.credits.service import Credits
 from b2b_chat.product.credits.usage import MAX_DAYS, MEMBER_CURSOR, Period, UsageReports
 from b2b_chat.product.errors import documents
 from b2b_chat.product.guards import READING_REFUSALS, signed_in
-from b2b_chat.product.identity.api_keys import Scope
-from b2b_chat.product.identity.viewer import Viewer
+from b2b_chat.product.viewer import Viewer
+from b2b_chat.product.vocabulary import Scope
 
 _REFUSALS = documents(*READING_REFUSALS)
 

@@ -2,7 +2,7 @@
 
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal, NamedTuple
 from uuid import UUID
 
 from msgspec import Meta, Struct
@@ -109,3 +109,13 @@ class CreditsAdjust(Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         require_visible("reason", self.reason)
+
+
+class Span(NamedTuple):
+    """The time from a moment on, before another; a None has no bound."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+ALL_TIME: Final = Span()

@@ -8,20 +8,11 @@ import hashlib
 import re
 import secrets
 import zlib
-from enum import StrEnum
 from typing import Final
 
 KEY_PREFIX: Final = "b2b_"
 SHOWN_CHARACTERS: Final = 12
 _FORM = re.compile(r"b2b_([0-9a-f]{40})([0-9a-f]{8})")
-
-
-class Scope(StrEnum):
-    """What a key may be used for."""
-
-    CHAT = "chat"
-    READ = "read"
-    ADMIN = "admin"
 
 
 def new_api_key() -> str:

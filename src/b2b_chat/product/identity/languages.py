@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from litestar.connection import ASGIConnection
 
-from b2b_chat.product.mail.letters import Language
+from b2b_chat.product.vocabulary import Language
 
 DEFAULT: Final[Language] = "ru"
 LANGUAGE_COOKIE: Final = "language"

@@ -10,7 +10,7 @@ from typing import Annotated, Final
 from litestar import Response
 from litestar.params import HeaderParameter
 
-from b2b_chat.product.mail.letters import Language
+from b2b_chat.product.vocabulary import Language
 
 _ASSETS: Final = files(__package__) / "assets"
 _PAGES: Final = {language: (_ASSETS / f"verify.{language}.html").read_bytes() for language in ("ru", "en")}

@@ -26,9 +26,9 @@ from b2b_chat.product.identity.schemas import (
     SessionList,
 )
 from b2b_chat.product.identity.sessions import Browser, NotAMember, SessionNotFound, Sessions
-from b2b_chat.product.identity.viewer import SessionRequired, Unauthenticated, UserBlocked, Viewer
 from b2b_chat.product.limits.client_ip import ClientIp
 from b2b_chat.product.limits.service import LimitsUnavailable, RateLimited
+from b2b_chat.product.viewer import SessionRequired, Unauthenticated, UserBlocked, Viewer
 
 LoginProofBody = Annotated[
     LoginProof,

@@ -15,7 +15,8 @@ from typing import Literal
 
 from msgspec import Struct
 
-Language = Literal["ru", "en"]
+from b2b_chat.product.vocabulary import Language
+
 LetterName = Literal["login", "invite", "test"]
 
 

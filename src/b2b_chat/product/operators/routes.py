@@ -12,15 +12,21 @@ from b2b_chat.kit.pagination import IdCursor, Limit, Page, PositionCursor
 from b2b_chat.product.audit.actions import Action
 from b2b_chat.product.audit.actors import operator_of
 from b2b_chat.product.companies.schemas import Company, CompanyCreate, CompanyOverview
-from b2b_chat.product.companies.service import Companies, CompanyNotFound
+from b2b_chat.product.companies.service import Companies
 from b2b_chat.product.credits.schemas import CreditsAdd, CreditsAdjust, LedgerEntry
-from b2b_chat.product.credits.service import BalanceOutOfRange, Credits, ExternalIdConflict, LedgerEntryNotFound
+from b2b_chat.product.credits.service import (
+    BalanceOutOfRange,
+    CompanyNotFound,
+    Credits,
+    ExternalIdConflict,
+    LedgerEntryNotFound,
+)
 from b2b_chat.product.errors import documents
 from b2b_chat.product.guards import CrossSiteRequest, operator_only
-from b2b_chat.product.identity.viewer import OperatorRequired, Unauthenticated, UserBlocked, Viewer
 from b2b_chat.product.operators.health import LiveHealth
 from b2b_chat.product.operators.schemas import InstallationHealth, User
 from b2b_chat.product.operators.service import UserNotFound, Users
+from b2b_chat.product.viewer import OperatorRequired, Unauthenticated, UserBlocked, Viewer
 
 _TEXT = r"^[^\x00-\x1f\x7f]{1,254}\Z"
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from b2b_chat.product.companies.models import Role
+from b2b_chat.product.vocabulary import Role
 
 
 class UserMembership(Struct, frozen=True):

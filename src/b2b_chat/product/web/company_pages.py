@@ -12,8 +12,7 @@ from msgspec.structs import replace
 from b2b_chat.kit.days import days_before, end_of, read_day, start_of
 from b2b_chat.kit.pagination import IdCursor, PositionCursor
 from b2b_chat.product.audit.actions import Action
-from b2b_chat.product.audit.repository import AuditFilter
-from b2b_chat.product.audit.schemas import AuditRecord
+from b2b_chat.product.audit.schemas import AuditFilter, AuditRecord
 from b2b_chat.product.audit.service import Audit
 from b2b_chat.product.companies.ceiling import roles_up_to
 from b2b_chat.product.companies.invites import Invites
@@ -23,9 +22,9 @@ from b2b_chat.product.credits.routes import provide_period
 from b2b_chat.product.credits.service import Credits
 from b2b_chat.product.credits.usage import MEMBER_CURSOR, Period, UsageReports
 from b2b_chat.product.guards import by_session
-from b2b_chat.product.identity.api_keys import Scope
 from b2b_chat.product.identity.sessions import Sessions
-from b2b_chat.product.identity.viewer import Viewer
+from b2b_chat.product.viewer import Viewer
+from b2b_chat.product.vocabulary import Scope
 from b2b_chat.product.web import pages
 from b2b_chat.product.web.changes import changes_of
 from b2b_chat.product.web.chart import columns_of, share_of

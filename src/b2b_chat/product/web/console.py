@@ -18,11 +18,11 @@ from litestar.types import ExceptionHandlersMap
 from b2b_chat.kit.clock import utc_now
 from b2b_chat.kit.errors import Refusal
 from b2b_chat.product.errors import refuse
-from b2b_chat.product.identity.api_keys import Scope
 from b2b_chat.product.identity.languages import language_of
 from b2b_chat.product.identity.schemas import Me
 from b2b_chat.product.identity.sessions import Sessions
-from b2b_chat.product.identity.viewer import Unauthenticated, Viewer
+from b2b_chat.product.viewer import Unauthenticated, Viewer
+from b2b_chat.product.vocabulary import Scope
 from b2b_chat.product.web import pages
 from b2b_chat.product.web.words import CONSOLE_WORDS
 

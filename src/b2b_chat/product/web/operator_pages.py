@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from b2b_chat.kit.exports import ExportFormat
 from b2b_chat.kit.pagination import IdCursor, PositionCursor
-from b2b_chat.product.audit.repository import AuditFilter
+from b2b_chat.product.audit.schemas import AuditFilter
 from b2b_chat.product.audit.service import Audit
 from b2b_chat.product.companies.service import Companies
 from b2b_chat.product.credits.service import Credits

@@ -15,7 +15,7 @@ from litestar.middleware import DefineMiddleware
 from litestar.middleware.compression import CompressionMiddleware
 
 from b2b_chat.kit.errors import Refusal
-from b2b_chat.product.mail.letters import Language
+from b2b_chat.product.vocabulary import Language
 from b2b_chat.product.web import markdown
 from b2b_chat.product.web.words import WORDS
 

@@ -10,18 +10,18 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 from litestar.response import Redirect
 
 from b2b_chat.kit.pagination import Page
-from b2b_chat.product.chat.conversations import Conversations
 from b2b_chat.product.chat.routes import StreamOptions
-from b2b_chat.product.chat.schemas import Message
 from b2b_chat.product.chat.service import AnswerNotFound
+from b2b_chat.product.conversations.schemas import Message
+from b2b_chat.product.conversations.service import Conversations
 from b2b_chat.product.credits.service import Credits
 from b2b_chat.product.errors import refusal_of
-from b2b_chat.product.guards import Gatekeeper, anyone, by_session
-from b2b_chat.product.identity.api_keys import Scope
+from b2b_chat.product.guards import anyone, by_session
+from b2b_chat.product.identity.gatekeeper import Gatekeeper
 from b2b_chat.product.identity.languages import language_of
 from b2b_chat.product.identity.sessions import Sessions
-from b2b_chat.product.identity.viewer import Unauthenticated, Viewer
-from b2b_chat.product.mail.letters import Language
+from b2b_chat.product.viewer import Unauthenticated, Viewer
+from b2b_chat.product.vocabulary import Language, Scope
 from b2b_chat.product.web import pages
 
 _CONVERSATIONS_AT_ONCE: Final = 100

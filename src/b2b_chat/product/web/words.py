@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from importlib.resources import files
 from typing import Final
 
-from b2b_chat.product.mail.letters import Language
+from b2b_chat.product.vocabulary import Language
 
 _FOLDER: Final = files(__package__) / "words"
 WORDS: Final[Mapping[Language, Mapping[str, str]]] = {

@@ -16,16 +16,15 @@ from b2b_chat.kit.errors import Refusal
 from b2b_chat.kit.keyed_hash import KeyedHash
 from b2b_chat.kit.settings import Secret
 from b2b_chat.product.companies.invites import InviteOptions, Invites
-from b2b_chat.product.companies.models import Role
 from b2b_chat.product.companies.schemas import Invite, InviteAcceptance, InviteCreate
-from b2b_chat.product.identity.api_keys import Scope
-from b2b_chat.product.identity.viewer import Viewer
 from b2b_chat.product.limits.memory import WindowsInMemory
 from b2b_chat.product.limits.service import Limits, Rates
 from b2b_chat.product.mail.letters import Letter
 from b2b_chat.product.transactions import transaction_factory
-from support.sessions import add_user
-from support.world import World
+from b2b_chat.product.viewer import Viewer
+from b2b_chat.product.vocabulary import Role, Scope
+from support.database.world import World
+from support.product.sessions import add_user
 
 ResultT = TypeVar("ResultT")
 

@@ -5,14 +5,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from b2b_chat.kit.database import Database
-from b2b_chat.product.identity.api_keys import Scope, new_api_key
-from b2b_chat.product.identity.viewer import CompanyBlocked, Unauthenticated, UserBlocked
+from b2b_chat.product.identity.api_keys import new_api_key
 from b2b_chat.product.people import People
-from support.people import MovableClock, make_people
-from support.product import client_of, error_of
-from support.world import Person, World, open_world
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+from b2b_chat.product.viewer import CompanyBlocked, Unauthenticated, UserBlocked
+from b2b_chat.product.vocabulary import Scope
+from support.database.world import Person, World, open_world
+from support.product.app import client_of, error_of
+from support.product.login_services import MovableClock, make_people
 
 
 @pytest.fixture

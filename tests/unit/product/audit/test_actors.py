@@ -1,7 +1,7 @@
 from uuid import uuid4
 
 from b2b_chat.product.audit.actors import actor_of, command_line_actor, operator_of
-from b2b_chat.product.identity.viewer import Viewer
+from b2b_chat.product.viewer import Viewer
 
 
 def test_an_actor_is_a_person_or_the_key_of_one() -> None:

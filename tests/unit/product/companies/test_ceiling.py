@@ -3,8 +3,8 @@ from uuid import uuid4
 import pytest
 
 from b2b_chat.product.companies.ceiling import RoleTooLow, require_reach
-from b2b_chat.product.companies.models import Role
-from b2b_chat.product.identity.viewer import Viewer
+from b2b_chat.product.viewer import Viewer
+from b2b_chat.product.vocabulary import Role
 
 
 def a_viewer(role: Role | None) -> Viewer:

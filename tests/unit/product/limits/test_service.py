@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from b2b_chat.product.companies.models import Role
-from b2b_chat.product.identity.viewer import SCOPES_OF_ROLES, Viewer
 from b2b_chat.product.limits.memory import WindowsInMemory
 from b2b_chat.product.limits.service import Limits, LimitsUnavailable, RateLimited, Rates
 from b2b_chat.product.limits.windows import Fill, Window, WindowsUnavailable
+from b2b_chat.product.viewer import Viewer
+from b2b_chat.product.vocabulary import SCOPES_OF_ROLES, Role
 
 RATES = Rates(
     chat_per_company_and_minute=5,

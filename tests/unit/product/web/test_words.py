@@ -7,10 +7,10 @@ from importlib.resources import files
 
 from b2b_chat.kit.errors import Refusal
 from b2b_chat.product.audit.actions import Action
-from b2b_chat.product.companies.models import InviteState, Role
+from b2b_chat.product.companies.models import InviteState
 from b2b_chat.product.credits.models import EntryKind
-from b2b_chat.product.identity.api_keys import Scope
-from b2b_chat.product.identity.viewer import CompanyBlocked, NoCompany, ScopeMissing, UserBlocked
+from b2b_chat.product.viewer import CompanyBlocked, NoCompany, ScopeMissing, UserBlocked
+from b2b_chat.product.vocabulary import Role, Scope
 from b2b_chat.product.web.console import COMPANY_SECTIONS, OPERATOR_SECTIONS
 from b2b_chat.product.web.words import CONSOLE_WORDS, WORDS
 

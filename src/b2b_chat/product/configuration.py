@@ -1,0 +1,68 @@
+"""Reads the settings of a process from its environment, and checks what no single variable shows."""
+
+import os
+import re
+import ssl
+from collections.abc import Iterator, Mapping
+from email.utils import parseaddr
+from typing import Final
+
+from b2b_chat.kit.database import is_postgresql_url
+from b2b_chat.kit.settings import listen_address_problem, load, url_problems
+from b2b_chat.kit.valkey import valkey_problems
+from b2b_chat.product.limits.client_ip import parse_networks
+from b2b_chat.product.production import unsafe_in_production
+from b2b_chat.product.settings import ProductSettings
+
+_ADDRESS: Final = re.compile(r"[!-~]+@[!-~]+")
+
+
+def load_settings(environ: Mapping[str, str] = os.environ) -> ProductSettings:
+    """The settings of this process.
+
+    Raises:
+        SettingsError: Variables are missing, wrong, or unsafe for production.
+    """
+    return load(ProductSettings, environ, check=check)
+
+
+def check(settings: ProductSettings) -> Iterator[str]:
+    """What no single variable shows."""
+    yield from valkey_problems(settings)
+    if not is_postgresql_url(settings.database_url.reveal()):
+        yield "DATABASE_URL must be as postgresql://user:password@host:5432/name, with %40 for an @ in the password."
+    yield from _address_problems(settings)
+    yield from _mail_problems(settings)
+    if settings.cookie_samesite == "none" and not settings.cookie_secure:
+        yield "COOKIE_SAMESITE=none needs COOKIE_SECURE=true: browsers drop the cookie otherwise."
+    try:
+        parse_networks(settings.trusted_proxies)
+    except ValueError:
+        yield "TRUSTED_PROXIES must be networks with commas between, as 10.0.0.0/8, 127.0.0.1."
+    if settings.app_env == "prod":
+        yield from unsafe_in_production(settings)
+
+
+def _address_problems(settings: ProductSettings) -> Iterator[str]:
+    hosts = {"PRODUCT_HOST": settings.product_host, "METRICS_HOST": settings.metrics_host}
+    yield from filter(None, (listen_address_problem(name, host) for name, host in hosts.items()))
+    ours = {"GATEWAY_URL": settings.gateway_url, "PUBLIC_URL": settings.public_url}
+    yield from url_problems(ours, needs_tls=settings.app_env == "prod")
+    yield from url_problems({"OTEL_EXPORTER_OTLP_ENDPOINT": settings.otel_exporter_otlp_endpoint}, needs_tls=False)
+
+
+def _mail_problems(settings: ProductSettings) -> Iterator[str]:
+    if settings.smtp_host is not None and settings.email_from is None:
+        yield "EMAIL_FROM is required where SMTP_HOST is set."
+    if settings.email_from is not None and not _ADDRESS.fullmatch(parseaddr(settings.email_from)[1]):
+        yield "EMAIL_FROM must be an address, as chat@example.com or Name <chat@example.com>."
+    if settings.smtp_ca_file is not None and not _holds_certificates(settings.smtp_ca_file):
+        yield "SMTP_CA_FILE names a file that cannot be read or holds no certificate."
+
+
+def _holds_certificates(file: str) -> bool:
+    try:
+        ssl.create_default_context(cafile=file)
+    except (OSError, ValueError):  # an SSLError is an OSError
+        return False
+    return True

@@ -1,0 +1,79 @@
+"""The gatekeeper: recognises a caller by API key or session cookie."""
+
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from litestar.connection import ASGIConnection
+
+from b2b_chat.product.guards import CrossSiteRequest
+from b2b_chat.product.identity.cookies import SessionCookie
+from b2b_chat.product.identity.service import ApiKeys
+from b2b_chat.product.identity.sessions import Sessions
+from b2b_chat.product.viewer import Unauthenticated, Viewer
+
+_BEARER: Final = "bearer "
+_SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_OUR_OWN: Final = frozenset({"same-origin", "none"})
+
+
+class Gatekeeper:
+    """Tells who sent a request: by its API key where it has one, else by its session cookie.
+
+    Args:
+        api_keys: Knows the keys.
+        sessions: Knows the sessions.
+        cookie: Carries a session's token.
+        public_url: Where browsers find product_api.
+    """
+
+    def __init__(self, api_keys: ApiKeys, sessions: Sessions, cookie: SessionCookie, public_url: str) -> None:
+        self._api_keys = api_keys
+        self._sessions = sessions
+        self._cookie = cookie
+        parts = urlsplit(public_url)
+        self._origin = f"{parts.scheme}://{parts.netloc}".lower()
+
+    async def viewer_of(self, connection: ASGIConnection[Any, Any, Any, Any]) -> Viewer:
+        """The caller.
+
+        Raises:
+            Unauthenticated: There is no valid key or session.
+            UserBlocked, CompanyBlocked: There is, but it may not be used now.
+            CrossSiteRequest: As `refuse_foreign`.
+        """
+        self.refuse_foreign(connection)
+        key = _bearer(connection)
+        if key is not None:
+            # The key alone decides: no request with one acts by a cookie that came along.
+            return await self._api_keys.authenticate(key)
+        token = self._cookie.read(connection)
+        if token is None:
+            raise Unauthenticated
+        return await self._sessions.authenticate(token)
+
+    def refuse_foreign(self, connection: ASGIConnection[Any, Any, Any, Any]) -> None:
+        """See to it that no page of another website changes anything by a visitor's session.
+
+        This is what Go's `http.CrossOriginProtection` does. Browsers send `Sec-Fetch-Site` or at least `Origin` with
+        every request that could do harm; one with neither is not a browser's, and a key is not sent unknowingly.
+
+        Raises:
+            CrossSiteRequest: The request is another website's.
+        """
+        headers = connection.headers
+        if connection.scope.get("method") in _SAFE_METHODS or _bearer(connection) is not None:
+            return
+        fetched_from = headers.get("sec-fetch-site")
+        origin = headers.get("origin")
+        if fetched_from is not None:
+            allowed = fetched_from in _OUR_OWN
+        else:
+            allowed = origin is None or origin.lower() == self._origin or urlsplit(origin).netloc == headers.get("host")
+        if not allowed:
+            raise CrossSiteRequest
+
+
+def _bearer(connection: ASGIConnection[Any, Any, Any, Any]) -> str | None:
+    """The API key of a request, if it has one."""
+    authorization = connection.headers.get("authorization", "")
+    return authorization[len(_BEARER) :].strip() if authorization.lower().startswith(_BEARER) else None

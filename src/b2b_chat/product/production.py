@@ -1,0 +1,97 @@
+"""What production does not accept of settings that would be good enough for a laptop."""
+
+from collections.abc import Iterator
+from email.utils import parseaddr
+from typing import Final
+from urllib.parse import urlsplit
+
+from b2b_chat.kit.database import address_of, is_postgresql_url
+from b2b_chat.kit.settings import (
+    is_documentation_host,
+    is_on_this_host,
+    is_this_machine,
+    looks_like_placeholder,
+    secret_problems,
+)
+from b2b_chat.kit.valkey import unsafe_valkey
+from b2b_chat.product.limits.client_ip import parse_networks
+from b2b_chat.product.settings import ProductSettings
+
+_ENCRYPTED: Final = {"require", "verify-ca", "verify-full"}
+"""Less than these encrypts only if nobody in between objects."""
+
+
+def unsafe_in_production(settings: ProductSettings) -> Iterator[str]:
+    """The problems, a line each; each begins with its variable and holds no value."""
+    yield from _unsafe_secrets(settings)
+    yield from _unsafe_mail(settings)
+    yield from _unsafe_web(settings)
+    yield from _unsafe_database(settings.database_url.reveal())
+    yield from unsafe_valkey(settings)
+    if settings.debug or settings.log_level == "DEBUG":
+        yield "DEBUG and LOG_LEVEL=DEBUG are refused in production."
+
+
+def _unsafe_secrets(settings: ProductSettings) -> Iterator[str]:
+    yield from secret_problems(
+        {
+            "GATEWAY_SHARED_SECRET": settings.gateway_shared_secret,
+            "SESSION_SECRET": settings.session_secret,
+            "AUTH_TOKEN_SECRET": settings.auth_token_secret,
+            "INVITE_TOKEN_SECRET": settings.invite_token_secret,
+            "SESSION_SECRET_PREVIOUS": settings.session_secret_previous,
+            "AUTH_TOKEN_SECRET_PREVIOUS": settings.auth_token_secret_previous,
+            "INVITE_TOKEN_SECRET_PREVIOUS": settings.invite_token_secret_previous,
+        }
+    )
+    if settings.openai_api_key is not None:
+        yield "OPENAI_API_KEY must not be set on the product server. Only the gateway may hold it."
+
+
+def _unsafe_mail(settings: ProductSettings) -> Iterator[str]:
+    for name, value in (("SMTP_HOST", settings.smtp_host), ("EMAIL_FROM", settings.email_from)):
+        if not value:
+            yield f"{name} is required in production: people sign in by mail."
+    if settings.smtp_user is not None and settings.smtp_password is None:
+        yield "SMTP_PASSWORD is required where SMTP_USER is set."
+    if settings.smtp_password is not None and settings.smtp_user is None:
+        yield "SMTP_USER is required where SMTP_PASSWORD is set."
+    if settings.smtp_host and is_documentation_host(settings.smtp_host):
+        yield "SMTP_HOST still has the address of an example."
+    if settings.email_from and is_documentation_host(parseaddr(settings.email_from)[1].rpartition("@")[2]):
+        yield "EMAIL_FROM still has the address of an example."
+    if settings.smtp_host and not settings.smtp_use_tls and not is_on_this_host(settings.smtp_host):
+        yield (
+            "SMTP_USE_TLS must be true in production unless SMTP_HOST is on this host: passwords and login links would "
+            "be seen."
+        )
+
+
+def _unsafe_web(settings: ProductSettings) -> Iterator[str]:
+    if not settings.cookie_secure:
+        yield "COOKIE_SECURE must be true in production: a session cookie must not travel in the clear."
+    if settings.cookie_samesite == "none":
+        yield "COOKIE_SAMESITE must be strict or lax in production: other sites must not act with the cookie."
+    if settings.public_url.startswith("http://") and is_this_machine(urlsplit(settings.public_url).hostname or ""):
+        yield "PUBLIC_URL must start with https:// in production."
+    if _trusts_everybody(settings.trusted_proxies):
+        yield "TRUSTED_PROXIES must not hold every address: whoever calls could choose the IP that limits count."
+
+
+def _unsafe_database(url: str) -> Iterator[str]:
+    if not is_postgresql_url(url):
+        return  # told already
+    address = address_of(url)
+    if is_documentation_host(address.host):
+        yield "DATABASE_URL still has the address of an example."
+    elif not address.is_socket and not is_on_this_host(address.host) and address.sslmode not in _ENCRYPTED:
+        yield "DATABASE_URL must end with ?sslmode=verify-full (or verify-ca, require) where it leads to another host."
+    if looks_like_placeholder(address.password):
+        yield "DATABASE_URL has a password that looks like a placeholder."
+
+
+def _trusts_everybody(networks: str) -> bool:
+    try:
+        return any(network.prefixlen == 0 for network in parse_networks(networks))
+    except ValueError:
+        return False  # told already

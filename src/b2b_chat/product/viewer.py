@@ -1,0 +1,159 @@
+"""Who is calling, and with what right."""
+
+from typing import Literal
+from uuid import UUID
+
+from msgspec import Struct
+
+from b2b_chat.kit.errors import Refusal
+from b2b_chat.product.vocabulary import SCOPES_OF_ROLES, Role, Scope
+
+
+class Unauthenticated(Refusal):
+    """Nobody, or nobody that is known."""
+
+    code, status = "unauthenticated", 401
+    message = "Sign in, or send a valid API key as `Authorization: Bearer b2b_…`."
+
+    def __init__(self) -> None:
+        super().__init__(headers={"WWW-Authenticate": "Bearer"})
+
+
+class ScopeMissing(Refusal):
+    """A known caller, but one that may not do this."""
+
+    code, status = "scope_missing", 403
+    message = "This API key or role may not do that. Ask your admin for one with the right scope."
+
+
+class NoCompany(Refusal):
+    """A person signed in, who acts in no company."""
+
+    code, status = "no_company", 403
+    message = "You act in no company. Accept an invite, or choose a company with PUT /v1/me/company."
+
+
+class UserBlocked(Refusal):
+    """A known caller who was blocked, altogether or in this company."""
+
+    code, status = "user_blocked", 403
+    message = "You are blocked. Ask your admin."
+
+
+class CompanyBlocked(Refusal):
+    """A known caller of a company that was blocked."""
+
+    code, status = "company_blocked", 403
+    message = "Your company is blocked. Ask the operator of this installation."
+
+
+class SessionRequired(Refusal):
+    """An API key where only a person will do."""
+
+    code, status = "session_required", 403
+    message = "This needs a person signed in, not an API key."
+
+
+class OperatorRequired(Refusal):
+    """Somebody known, who does not run this installation."""
+
+    code, status = "operator_required", 403
+    message = "Only an operator of this installation may do that."
+
+
+class Viewer(Struct, frozen=True):
+    """The caller of a request: a user, who may be acting in a company."""
+
+    user_id: UUID
+    via: Literal["session", "api_key"]
+    credential_id: UUID
+    """The id of the session or API key."""
+    acting_in: UUID | None
+    """The company that he has chosen, or that the key is of. Use `company_id` where one is needed."""
+    obstacle: type[Refusal] | None
+    """What keeps him from acting in a company, if anything does."""
+    role: Role | None
+    scopes: frozenset[Scope]
+    is_operator: bool
+
+    @property
+    def session_id(self) -> UUID | None:
+        """The session, where it is one."""
+        return self.credential_id if self.via == "session" else None
+
+    @property
+    def api_key_id(self) -> UUID | None:
+        """The API key, where it is one."""
+        return self.credential_id if self.via == "api_key" else None
+
+    @property
+    def company_id(self) -> UUID:
+        """The company that he is acting in.
+
+        Raises:
+            NoCompany: He belongs to none, or has chosen none.
+            CompanyBlocked, UserBlocked: He may not act in it now.
+        """
+        if self.obstacle is not None:
+            raise self.obstacle
+        if self.acting_in is None:
+            raise NoCompany
+        return self.acting_in
+
+    def require(self, scope: Scope) -> None:
+        """Refuse a caller who may not do this in the company that he is acting in.
+
+        Raises:
+            NoCompany: He acts in none.
+            CompanyBlocked, UserBlocked: He may not act in it now.
+            ScopeMissing: The key was made without this scope, or his role does not have it.
+        """
+        if self.obstacle is not None:
+            raise self.obstacle
+        if scope not in self.scopes:
+            raise ScopeMissing
+
+
+class Credential(Struct, frozen=True):
+    """What is known of a live session or API key, its user and its company."""
+
+    id: UUID
+    via: Literal["session", "api_key"]
+    user_id: UUID
+    company_id: UUID | None
+    role: str | None
+    """None for one who is no member of the company (any more)."""
+    key_scopes: frozenset[str]
+    """What an API key was made for; a session goes as far as the role does."""
+    is_operator: bool
+    is_user_blocked: bool
+    is_member_blocked: bool
+    is_company_blocked: bool
+
+    def viewer(self) -> Viewer:
+        """The caller that presents it.
+
+        Raises:
+            UserBlocked: He may do nothing at all.
+        """
+        if self.is_user_blocked:
+            raise UserBlocked
+        role = None if self.role is None else Role(self.role)
+        scopes = SCOPES_OF_ROLES[role] if role else frozenset()
+        return Viewer(
+            user_id=self.user_id,
+            via=self.via,
+            credential_id=self.id,
+            acting_in=self.company_id,
+            obstacle=self._obstacle(),
+            role=role,
+            scopes=scopes & self.key_scopes if self.via == "api_key" else scopes,
+            is_operator=self.is_operator,
+        )
+
+    def _obstacle(self) -> type[Refusal] | None:
+        if self.company_id is None or self.role is None:
+            return NoCompany
+        if self.is_company_blocked:
+            return CompanyBlocked
+        return UserBlocked if self.is_member_blocked else None
