@@ -25,7 +25,7 @@ from b2b_chat.kit.request_id import RequestId
 from b2b_chat.kit.security_headers import SecurityHeaders
 from b2b_chat.product.audit.refusals import refusal_recorder
 from b2b_chat.product.audit.routes import CompanyAuditRoutes, OperatorAuditRoutes
-from b2b_chat.product.chat.routes import ChatRoutes, ConversationRoutes, Entrance
+from b2b_chat.product.chat.routes import ChatRoutes, Entrance
 from b2b_chat.product.companies.routes import (
     AcceptanceRoutes,
     ApiKeyRoutes,
@@ -35,6 +35,7 @@ from b2b_chat.product.companies.routes import (
     MemberRoutes,
 )
 from b2b_chat.product.configuration import load_settings
+from b2b_chat.product.conversations.routes import ConversationRoutes
 from b2b_chat.product.credits.routes import CompanyUsageRoutes, CreditRoutes, MyUsageRoutes
 from b2b_chat.product.errors import documents, refuse
 from b2b_chat.product.guards import provide_viewer

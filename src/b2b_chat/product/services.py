@@ -18,22 +18,23 @@ from b2b_chat.kit.database import Database, is_outage
 from b2b_chat.kit.health import Readiness
 from b2b_chat.kit.valkey import Valkey, valkey_of
 from b2b_chat.product.audit.service import Audit
-from b2b_chat.product.chat.conversations import Conversations
+from b2b_chat.product.chat.gateway_client import GatewayClient, GatewayOptions
+from b2b_chat.product.chat.prompts import ChatLimits
 from b2b_chat.product.chat.relay.options import RelayOptions
 from b2b_chat.product.chat.relay.service import Relay
 from b2b_chat.product.chat.repository import RunRepository
 from b2b_chat.product.chat.routes import StreamOptions
 from b2b_chat.product.chat.runs import RunOptions, Runs
-from b2b_chat.product.chat.service import Chat, ChatLimits
+from b2b_chat.product.chat.service import Chat
 from b2b_chat.product.chat.sweeper import keep_leases
 from b2b_chat.product.companies.invites import Invites
 from b2b_chat.product.companies.keys import CompanyKeys
 from b2b_chat.product.companies.members import Members
 from b2b_chat.product.companies.service import Companies
+from b2b_chat.product.conversations.service import Conversations
 from b2b_chat.product.credits.pricing import Prices
 from b2b_chat.product.credits.service import Credits
 from b2b_chat.product.credits.usage import UsageReports
-from b2b_chat.product.gateway_client import GatewayClient, GatewayOptions
 from b2b_chat.product.identity.cookies import SessionCookie
 from b2b_chat.product.identity.gatekeeper import Gatekeeper
 from b2b_chat.product.identity.last_use import LastUse

@@ -13,7 +13,7 @@ from b2b_chat.product.limits.service import Limits, LimitsUnavailable, RateLimit
 from b2b_chat.product.limits.windows import Fill, Window, WindowsUnavailable
 from b2b_chat.product.viewer import Viewer
 from b2b_chat.product.vocabulary import SCOPES_OF_ROLES, Role
-from support.product import product_settings
+from support.product.app import product_settings
 
 SETTINGS = product_settings(
     chat_rpm_per_company=5,
