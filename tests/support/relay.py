@@ -149,10 +149,10 @@ class Speaker:
         self.asks: asyncio.Queue[Follow] = asyncio.Queue()
         self._client = client
 
-    async def asked(self, *, place: int) -> Follow:
-        """The next question for text from a place on."""
+    async def asked(self, *, position: int) -> Follow:
+        """The next question for text from a position on."""
         async with asyncio.timeout(10):
-            while (ask := await self.asks.get()).place != place:
+            while (ask := await self.asks.get()).position != position:
                 pass
         return ask
 

@@ -269,11 +269,11 @@ async def test_what_is_lost_on_the_way_is_asked_for_again(
     async with client.streaming() as sent, speaking(valkey) as said:
         answer_id = (await anext(sent)).data["assistant_message_id"]
         async with following(follower, answer_id) as events:
-            ask = await said.asked(place=0)
+            ask = await said.asked(position=0)
             await said.tell(ask, Taken(ask.follow, said.inbox))
             await said.tell(ask, Piece(ask.follow, 0, "Once "))
             await said.tell(ask, Piece(ask.follow, 10, "a time."))
-            ask = await said.asked(place=5)
+            ask = await said.asked(position=5)
             await said.tell(ask, Taken(ask.follow, said.inbox))
             await said.tell(ask, Piece(ask.follow, 0, "Once upon "))
             await said.tell(ask, Piece(ask.follow, 5, "upon "))
@@ -281,7 +281,7 @@ async def test_what_is_lost_on_the_way_is_asked_for_again(
             await said.tell(ask, Piece(ask.follow + 1000, 10, "of another follow"))
             await said.tell(ask, Piece(ask.follow, 10, "a time."))
             await said.tell(ask, Ended(ask.follow, 99, "answer_cut"))
-            ask = await said.asked(place=17)
+            ask = await said.asked(position=17)
             await said.tell(ask, Taken(ask.follow, said.inbox))
             await said.tell(ask, Ended(ask.follow, 17, "gateway_timeout"))
             heard = [event async for event in events]

@@ -1,4 +1,4 @@
-"""SQL of conversations, for the quiet use cases; a message's life is in `chat.repository`."""
+"""SQL of conversations and messages as they are read; the statements of a message's life are in `chat`."""
 
 from decimal import Decimal
 from typing import NamedTuple
@@ -8,7 +8,8 @@ from sqlalchemy import ColumnElement, Select, exists, or_, select, update
 
 from b2b_chat.kit.clock import utc_now
 from b2b_chat.kit.database import Session
-from b2b_chat.product.chat.models import ConversationRow, MessageRow, MessageStatus
+from b2b_chat.product.conversations.models import ConversationRow, MessageRow
+from b2b_chat.product.conversations.status import MessageStatus
 from b2b_chat.product.credits.models import LedgerEntryRow
 
 

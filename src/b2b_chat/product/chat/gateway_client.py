@@ -1,13 +1,4 @@
-"""The product's side of the border: signed calls to gateway_api, and what its failures mean to a client.
-
-AnswerFailed
-├── GatewayUnavailable     503  not reached, shutting down, or its upstream is failing; try again
-├── GatewayTimeout         504  no answer in time; try again
-├── AnswerCut              502  the answer broke off; try again
-├── GatewayRefused         502  the gateway turned the call away: a fault of this installation
-├── ContextLengthExceeded  422  the conversation is longer than the model can read
-└── ContentFiltered        422  the model's content filter stopped the conversation
-"""
+"""The product's side of the border: signed calls to gateway_api."""
 
 import asyncio
 import time
@@ -25,65 +16,24 @@ from b2b_chat.contract.schemas import CHAT_PATH, PING_PATH, ChatDelta, ChatReque
 from b2b_chat.contract.signing import sign
 from b2b_chat.contract.sse import Decoder, Event, EventTooLarge
 from b2b_chat.kit.deadlines import Deadline
-from b2b_chat.kit.errors import Refusal
 from b2b_chat.kit.http.client import HttpClient
 from b2b_chat.kit.http.errors import AnswerBroken, AnswerTooLarge, HttpError, NoAnswer
 from b2b_chat.kit.http.response import Response
 from b2b_chat.kit.request_id import REQUEST_ID_HEADER, current_request_id
 from b2b_chat.kit.tracing import outgoing_headers
+from b2b_chat.product.chat.failures import (
+    AnswerCut,
+    AnswerFailed,
+    ContentFiltered,
+    ContextLengthExceeded,
+    GatewayRefused,
+    GatewayTimeout,
+    GatewayUnavailable,
+)
 
 _MAX_EVENT_BYTES: Final = 8 * 1024 * 1024
 _SILENT: Final = "gateway_silent"
 _IN_FLIGHT_PAUSE_SECONDS: Final = 0.2
-
-
-class AnswerFailed(Refusal):
-    """No answer to a message that was accepted. It costs nothing, and may be sent again under the same id."""
-
-
-class GatewayUnavailable(AnswerFailed):
-    """The gateway or its upstream cannot answer now."""
-
-    code, status = "gateway_unavailable", 503
-    message = "The model cannot be reached now. Send the message again with the same client_message_id."
-
-    def __init__(self, retry_after_seconds: str = "2") -> None:
-        super().__init__(headers={"Retry-After": retry_after_seconds})
-
-
-class GatewayTimeout(AnswerFailed):
-    """The answer did not come in time."""
-
-    code, status = "gateway_timeout", 504
-    message = "The model did not answer in time. Send the message again with the same client_message_id."
-
-
-class AnswerCut(AnswerFailed):
-    """The answer ended without its end."""
-
-    code, status = "answer_cut", 502
-    message = "The answer broke off. Send the message again with the same client_message_id."
-
-
-class GatewayRefused(AnswerFailed):
-    """The gateway does not accept this installation's calls, or OpenAI does not accept the gateway's."""
-
-    code, status = "gateway_refused", 502
-    message = "The gateway cannot serve this installation. Its operator finds the reason in the gateway's log."
-
-
-class ContextLengthExceeded(AnswerFailed):
-    """Too much text for the model."""
-
-    code, status = "context_length_exceeded", 422
-    message = "The conversation is longer than the model can read. Shorten the message or start a new conversation."
-
-
-class ContentFiltered(AnswerFailed):
-    """The content filter stopped the conversation."""
-
-    code, status = "content_filtered", 422
-    message = "The model's content filter stopped this conversation. Rephrase the message."
 
 
 class PingRefused(Exception):
@@ -161,14 +111,14 @@ class GatewayClient:
         with _translated(), self._deadline() as deadline, await self._post_surely(request, deadline) as response:
             return self._results.decode(await response.read_all())
 
-    async def stream(self, request: ChatRequest, hear: Callable[[str], None]) -> ChatResult:
+    async def stream(self, request: ChatRequest, on_text: Callable[[str], None]) -> ChatResult:
         """Ask for an answer in pieces, and return the whole of it.
 
         A stream that ends without its result has failed.
 
         Args:
             request: What is asked.
-            hear: Takes the texts as they come. Those that are ready together come as one.
+            on_text: Takes the texts as they come. Those that are ready together come as one.
 
         Raises:
             AnswerFailed: The answer cannot be had or broke off; the subclass says why.
@@ -179,7 +129,7 @@ class GatewayClient:
                 deadline.move(self._options.silence_timeout_seconds, _SILENT)
                 text, result = self._read(response, decoder.feed(chunk))
                 if text:
-                    hear(text)
+                    on_text(text)
                 if result is not None:
                     await response.drain()
                     return result

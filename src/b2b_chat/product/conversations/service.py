@@ -7,9 +7,9 @@ import msgspec
 
 from b2b_chat.kit.errors import Refusal
 from b2b_chat.kit.pagination import Page, id_from_cursor
-from b2b_chat.product.chat.conversation_repository import ConversationRepository
-from b2b_chat.product.chat.models import ConversationRow, MessageRow
-from b2b_chat.product.chat.schemas import Conversation, ConversationRename, Message
+from b2b_chat.product.conversations.models import ConversationRow, MessageRow
+from b2b_chat.product.conversations.repository import ConversationRepository
+from b2b_chat.product.conversations.schemas import Conversation, ConversationRename, Message
 from b2b_chat.product.transactions import TransactionFactory
 from b2b_chat.product.viewer import Viewer
 

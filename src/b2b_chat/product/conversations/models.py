@@ -1,7 +1,6 @@
 """Tables of conversations and messages."""
 
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -21,16 +20,6 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from b2b_chat.kit.database import Row
-
-
-class MessageStatus(StrEnum):
-    """Where a message is in its life: pending -> streaming -> completed | stopped | error."""
-
-    PENDING = "pending"
-    STREAMING = "streaming"
-    COMPLETED = "completed"
-    STOPPED = "stopped"
-    ERROR = "error"
 
 
 class ConversationRow(Row):
