@@ -6,8 +6,8 @@ import signal
 from pathlib import Path
 
 from b2b_chat.sandbox.sign_in import describe_sign_in
-from support.commands import addresses_of, clean_environ, started
-from support.pasting import ROOT, Terminal, blocks_of
+from support.processes.commands import addresses_of, clean_environ, started
+from support.processes.pasting import ROOT, Terminal, blocks_of
 
 README = "README.md"
 

@@ -8,8 +8,8 @@ from typing import Final
 
 import httpx
 
-from support.commands import addresses_of, clean_environ, started
-from support.pasting import ROOT, Mails, Terminal, blocks_of
+from support.processes.commands import addresses_of, clean_environ, started
+from support.processes.pasting import ROOT, Mails, Terminal, blocks_of
 
 DOCUMENT: Final = "deploy/WALKTHROUGH.md"
 

@@ -24,14 +24,12 @@ from b2b_chat.product.audit.export import CSV_COLUMNS, export_head
 from b2b_chat.product.audit.schemas import AuditFilter
 from b2b_chat.product.audit.service import Audit, record_action
 from b2b_chat.product.transactions import transaction_factory
-from support.product import client_of, error_of
-from support.sessions import add_operator, http_client
-from support.world import World
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+from support.database.world import World
+from support.product.app import client_of, error_of
+from support.product.sessions import add_operator, http_client
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture
 async def http(world: World, product_url: str) -> AsyncIterator[httpx.AsyncClient]:
     """An operator's client."""
     _, key = await add_operator(world)

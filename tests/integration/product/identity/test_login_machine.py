@@ -33,9 +33,9 @@ from b2b_chat.product.limits.service import RateLimited
 from b2b_chat.product.people import People
 from b2b_chat.product.transactions import transaction_factory
 from b2b_chat.product.viewer import Unauthenticated, UserBlocked
-from support.people import BROWSER, MovableClock, make_people
-from support.sessions import add_user
-from support.world import World, open_world
+from support.database.world import World, open_world
+from support.product.login_services import BROWSER, MovableClock, make_people
+from support.product.sessions import add_user
 
 T = TypeVar("T")
 

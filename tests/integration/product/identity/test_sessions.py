@@ -13,12 +13,10 @@ from b2b_chat.product.identity.sessions import Browser, end_all
 from b2b_chat.product.people import People
 from b2b_chat.product.transactions import transaction_factory
 from b2b_chat.product.viewer import NoCompany, Unauthenticated, UserBlocked
-from support.people import BROWSER, MovableClock, make_people
-from support.product import error_of
-from support.sessions import add_session, add_user, http_client
-from support.world import Person, World
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+from support.database.world import Person, World
+from support.product.app import error_of
+from support.product.login_services import BROWSER, MovableClock, make_people
+from support.product.sessions import add_session, add_user, http_client
 
 IDLE_DAYS = 7
 ABSOLUTE_DAYS = 30
@@ -47,7 +45,7 @@ async def is_live(people: People, token: str) -> bool:
     return True
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture
 async def http(world: World, product_url: str, person: Person) -> AsyncIterator[httpx.AsyncClient]:
     """A client signed in as a member of a company."""
     token = await add_session(world, person.user_id, person.company_id)
