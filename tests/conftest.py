@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 from urllib.parse import urlsplit
 
 import pytest
@@ -15,6 +16,16 @@ from b2b_chat.kit.settings import Secret
 from b2b_chat.kit.valkey import Valkey
 from b2b_chat.sandbox.postgres import EmbeddedPostgres, run_sql
 from b2b_chat.sandbox.valkey import EmbeddedValkey
+
+# These folders share one stack of processes, which takes seconds to start: so all their tests share one event loop.
+_FOLDERS_WITH_ONE_LOOP: Final = (Path(__file__).parent / "system/faults", Path(__file__).parent / "system/web")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give the tests of some folders the session's event loop; all others have their file's (see pyproject.toml)."""
+    for item in items:
+        if item.path.parent in _FOLDERS_WITH_ONE_LOOP and pytest_asyncio.is_async_test(item):
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
 
 
 @contextmanager

@@ -26,7 +26,7 @@ from typing import Final, NamedTuple
 import psutil
 
 from bench.gateway_load import Load, Outcome
-from support.serving import free_port, until_listening
+from support.http.serving import free_port, until_listening
 
 SECRET: Final = "Qm7uW2xR9tLz4KpB8vNc1YsD6fGh3JkE"
 LOAD: Final = Path(__file__).with_name("gateway_load.py")

@@ -29,9 +29,9 @@ import uvloop
 from b2b_chat.product.schema import upgrade_to_head
 from b2b_chat.sandbox.postgres import EmbeddedPostgres
 from bench.lean_gateway import PIECE
-from support.product import environ, until_healthy
-from support.serving import free_port
-from support.world import Person, open_world
+from support.database.world import Person, open_world
+from support.http.serving import free_port
+from support.product.app import environ, until_healthy
 
 _TEXT: Final = re.compile(rb'event: delta\ndata: \{"text":"([^"]*)"\}')
 

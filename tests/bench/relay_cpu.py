@@ -26,10 +26,10 @@ import psutil
 from b2b_chat.contract.sse import Decoder, Event
 from b2b_chat.product.schema import upgrade_to_head_async
 from b2b_chat.sandbox.postgres import EmbeddedPostgres
-from support.fake_gateway import EVENTS_HEAD, Call, FakeGateway, delta, fake_gateway, final
-from support.product import product_process
-from support.relay import running_valkey
-from support.world import Person, open_world
+from support.database.world import Person, open_world
+from support.gateway.fake import EVENTS_HEAD, Call, FakeGateway, delta, fake_gateway, final
+from support.product.app import product_process
+from support.product.relay import running_valkey
 
 WORD = "token "
 _MAX_EVENT_BYTES = 1024 * 1024

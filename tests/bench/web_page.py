@@ -18,12 +18,12 @@ from urllib.parse import quote
 
 from playwright.async_api import Browser, CDPSession, Page
 
-from support.browser import chromium, signed_in
-from support.conversations import ANSWER, add_turns
-from support.fault_stack import FaultStack, fault_stack
-from support.product import environ
-from support.sessions import add_session
-from support.world import Person, World, open_world
+from support.browser.chromium import chromium, signed_in
+from support.database.conversations import ANSWER, add_turns
+from support.database.world import Person, World, open_world
+from support.faults.stack import FaultStack, fault_stack
+from support.product.app import environ
+from support.product.sessions import add_session
 
 _LONG_ANSWER_CHARACTERS: Final = 120_000
 _TOKENS_PER_SECOND: Final = 2000

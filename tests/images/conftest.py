@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from support.images import ROOT, Builder, Image
+from support.images.containers import ROOT, Builder, Image
 
 VERSION = "1.2.3-test"
 

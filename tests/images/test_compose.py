@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from support.engine import Engine, engine
-from support.images import ROOT, Builder
+from support.images.containers import ROOT, Builder
+from support.images.docker_engine import Engine, engine
 
 PRODUCT = "http://localhost:8000"
 GATEWAY = "http://localhost:8001"

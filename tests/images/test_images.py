@@ -11,15 +11,13 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from support.images import Builder, Container, Image, container, run_in
-from support.parts import DATABASE, Postgres
-from support.product import SHARED_SECRET, client_of, environ, until_healthy
-from support.proxy import Proxy, listening
-from support.serving import free_port
-from support.simulated_openai import Wire, simulated_openai
-from support.world import open_world
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+from support.database.world import open_world
+from support.faults.processes import DATABASE, Postgres
+from support.http.serving import free_port
+from support.images.containers import Builder, Container, Image, container, run_in
+from support.network.proxy import Proxy, listening
+from support.openai.simulated import Wire, simulated_openai
+from support.product.app import SHARED_SECRET, client_of, environ, until_healthy
 
 DATABASE_PACKAGES = {"asyncpg", "sqlalchemy", "alembic", "advanced-alchemy", "psycopg"}
 BUILD_TOOLS = {"uv", "hatchling", "pytest", "ruff", "mypy"}
@@ -95,7 +93,7 @@ class Running:
         self.environs: dict[str, dict[str, str]] = {}
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module")
 async def running(images: dict[str, Image], tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
     """A migrated database, a simulated OpenAI, and a container of each image."""
     home = tmp_path_factory.mktemp("containers")

@@ -18,8 +18,8 @@ import pytest
 
 from b2b_chat.contract.signing import sign
 from b2b_chat.sandbox.postgres import run_sql
-from support.chats import chat_request
-from support.commands import addresses_of, clean_environ, started
+from support.gateway.chat_bodies import chat_request
+from support.processes.commands import addresses_of, clean_environ, started
 
 SECRET = "7d0f3b6a91c24e58b7f1a2c3d4e5f607"
 

@@ -18,14 +18,14 @@ from prometheus_client import Counter
 
 from b2b_chat.kit.metrics import exported
 from b2b_chat.sandbox.errors import SandboxError
-from support.canaries import Canaries
-from support.canary_commands import CANNOT_FAIL as CANNOT_FAIL_COMMANDS
-from support.canary_commands import LONG_RUNNING, Commands, list_commands
-from support.canary_story import MARK, Story
-from support.operations import list_operations
-from support.serving import free_port
-from support.tools import needed_tool
-from support.watched_stack import Secrets, WatchedStack
+from support.canaries.commands import CANNOT_FAIL as CANNOT_FAIL_COMMANDS
+from support.canaries.commands import LONG_RUNNING, Commands, list_commands
+from support.canaries.stack import Secrets, WatchedStack
+from support.canaries.story import MARK, Story
+from support.canaries.values import Canaries
+from support.http.serving import free_port
+from support.processes.programs import needed_tool
+from support.product.operations import list_operations
 
 KINDS: Final = {
     "email", "message", "answer", "link token", "code", "cookie", "API key", "HMAC secret", "keys of hashes",

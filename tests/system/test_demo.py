@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from support.commands import clean_environ, output_of, progress_of, run, running_in, started, until
+from support.processes.commands import clean_environ, output_of, progress_of, run, running_in, started, until
 
 IDS = re.compile(r"user ([0-9a-f-]{36}), assistant ([0-9a-f-]{36})")
 

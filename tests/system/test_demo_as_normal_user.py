@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from support.commands import clean_environ, running_in
+from support.processes.commands import clean_environ, running_in
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="all tests run as a normal user here")
 

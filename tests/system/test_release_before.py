@@ -16,14 +16,14 @@ import pytest
 
 from b2b_chat.product.schema import head
 from b2b_chat.sandbox.postgres import run_sql
-from support.commands import clean_environ, run
-from support.fake_gateway import fake_gateway
-from support.parts import Part
-from support.product import Client, client_of, environ
-from support.releases import Release, before_newest_migration
-from support.serving import free_port
-from support.waiting import until
-from support.world import Person, open_world
+from support.database.world import Person, open_world
+from support.faults.processes import Part
+from support.gateway.fake import fake_gateway
+from support.http.serving import free_port
+from support.processes.commands import clean_environ, run
+from support.processes.releases import Release, before_newest_migration
+from support.processes.waiting import until
+from support.product.app import Client, client_of, environ
 
 _SENDERS = 6
 _SENDS_AROUND = 10

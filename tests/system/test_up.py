@@ -13,7 +13,7 @@ import httpx
 import psutil
 import pytest
 
-from support.commands import COMMAND, addresses_of, clean_environ, output_of, run, running_in, started, until
+from support.processes.commands import COMMAND, addresses_of, clean_environ, output_of, run, running_in, started, until
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from support.commands import addresses_of, clean_environ, started, until
+from support.processes.commands import addresses_of, clean_environ, started, until
 
 
 def test_caught_mail_is_shown_listed_and_signs_in(tmp_path: Path) -> None:

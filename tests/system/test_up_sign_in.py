@@ -16,8 +16,8 @@ import httpx
 from playwright.async_api import Page, expect
 
 from b2b_chat.sandbox.sign_in import DEMO_EMAIL, new_sign_in_link
-from support.browser import chromium
-from support.commands import COMMAND, addresses_of, clean_environ, output_of, progress_of, running_in, started
+from support.browser.chromium import chromium
+from support.processes.commands import COMMAND, addresses_of, clean_environ, output_of, progress_of, running_in, started
 
 _LINK = re.compile(r"^  (http://127\.0\.0\.1:[0-9]+/auth/verify#\S+)$")
 

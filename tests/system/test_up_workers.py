@@ -13,7 +13,7 @@ import pytest
 from b2b_chat.kit.settings import Secret
 from b2b_chat.kit.valkey import Valkey
 from b2b_chat.sandbox.valkey import EmbeddedValkey
-from support.commands import addresses_of, clean_environ, run, running_in, started
+from support.processes.commands import addresses_of, clean_environ, run, running_in, started
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import httpx
 
-from support.commands import addresses_of, clean_environ, started, until
+from support.processes.commands import addresses_of, clean_environ, started, until
 
 README: Final = Path(__file__).parents[2] / "README.md"
 SECTION: Final = "From an empty database to a colleague's first chat"

@@ -16,13 +16,13 @@ import pytest_asyncio
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from support.canaries import Canaries
-from support.canary_commands import Commands
-from support.collector import SeenSpan
-from support.serving import free_port
-from support.tools import needed_tool
-from support.waiting import until
-from support.watched_stack import Secrets, WatchedStack
+from support.canaries.commands import Commands
+from support.canaries.stack import Secrets, WatchedStack
+from support.canaries.values import Canaries
+from support.http.serving import free_port
+from support.processes.programs import needed_tool
+from support.processes.waiting import until
+from support.telemetry.collector import SeenSpan
 
 DEPLOY: Final = Path(__file__).parents[2] / "deploy"
 CLIENTS_TRACE: Final = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -56,7 +56,7 @@ class Watched:
         return answer.status_code, answer.json()
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module")
 async def watched(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Watched]:
     folder = tmp_path_factory.mktemp("watched")
     async with WatchedStack(folder, Secrets("canary7c1e")).running() as stack:
@@ -87,7 +87,6 @@ async def chat(watched: Watched, name: str, *, stream: bool, **headers: str) -> 
     assert not stream or "event: final" in answer.text
 
 
-@pytest.mark.asyncio(loop_scope="module")
 async def test_what_happened_is_counted(watched: Watched) -> None:
     await chat(watched, "counted", stream=True)
     await watched.http.get("/v1/chat/none", headers={"X-Request-ID": "mine"})
@@ -116,7 +115,6 @@ async def test_what_happened_is_counted(watched: Watched) -> None:
         assert product[f"product{counted}"] == gateway[f"gateway{counted}"] > 0
 
 
-@pytest.mark.asyncio(loop_scope="module")
 async def test_the_work_beside_the_requests_is_seen(watched: Watched) -> None:
     async def seen() -> bool:
         product = (await watched.samples())["product"]
@@ -127,7 +125,6 @@ async def test_the_work_beside_the_requests_is_seen(watched: Watched) -> None:
     await until(seen, timeout_seconds=30)
 
 
-@pytest.mark.asyncio(loop_scope="module")
 async def test_one_trace_leads_from_the_client_to_openai(watched: Watched) -> None:
     watched.stack.upstream_calls.clear()
     await chat(watched, "traced", stream=True, traceparent=f"00-{CLIENTS_TRACE}-{CLIENTS_SPAN}-01")
@@ -170,7 +167,6 @@ async def test_one_trace_leads_from_the_client_to_openai(watched: Watched) -> No
     assert question.hits(watched.stack.collector.written) == []
 
 
-@pytest.mark.asyncio(loop_scope="module")
 async def test_a_failed_call_is_told_by_its_code(watched: Watched) -> None:
     body = {"client_message_id": "failing", "text": "[[simulate: status=400]] " + QUESTION}
     trace_id = CLIENTS_TRACE[::-1]
@@ -210,7 +206,6 @@ def rules() -> list[dict[str, Any]]:
     return [rule for group in groups for rule in group["rules"]]
 
 
-@pytest.mark.asyncio(loop_scope="module")
 async def test_every_metric_that_is_watched_exists(watched: Watched) -> None:
     shown = await watched.stack.metrics()
     exported = set()
@@ -291,7 +286,6 @@ async def prometheus(folder: Path, metrics_ports: dict[str, int]) -> AsyncIterat
         process.wait()
 
 
-@pytest.mark.asyncio(loop_scope="module")
 async def test_prometheus_scrapes_both_apps_and_evaluates_every_rule_and_panel(
     watched: Watched, tmp_path: Path
 ) -> None:
@@ -319,7 +313,6 @@ async def test_prometheus_scrapes_both_apps_and_evaluates_every_rule_and_panel(
             assert told["resultType"] == "vector", title
 
 
-@pytest.mark.asyncio(loop_scope="module")
 async def test_ready_names_what_is_missing_and_nothing_else(watched: Watched) -> None:
     """Last, since it takes the parts away one after the other."""
 

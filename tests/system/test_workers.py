@@ -20,14 +20,12 @@ from b2b_chat.kit.settings import Secret
 from b2b_chat.kit.valkey import Valkey
 from b2b_chat.sandbox.ports import free_ports
 from b2b_chat.sandbox.valkey import EmbeddedValkey
-from support.commands import clean_environ
-from support.fake_gateway import fake_gateway
-from support.gateway import API_KEY, SECRET, UNUSED_URL
-from support.parts import Part
-from support.product import environ as product_environ
-from support.world import Person, open_world
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+from support.database.world import Person, open_world
+from support.faults.processes import Part
+from support.gateway.app import API_KEY, SECRET, UNUSED_URL
+from support.gateway.fake import fake_gateway
+from support.processes.commands import clean_environ
+from support.product.app import environ as product_environ
 
 WORKERS: Final = 4
 AT_ONCE: Final = 200
@@ -51,7 +49,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedValkey]
     server.stop()
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module")
 async def gateway(server: EmbeddedValkey, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Part]:
     """A gateway of four workers, which lets calls in."""
     home = tmp_path_factory.mktemp("gateway")

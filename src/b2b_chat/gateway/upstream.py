@@ -36,8 +36,6 @@ REQUEST_ID_HEADER: Final = "X-Client-Request-Id"
 
 _TIMEOUT: Final[Code] = "upstream_timeout"
 _STALLED: Final[Code] = "upstream_stalled"
-_MAX_ANSWER_BYTES: Final = 33_554_432
-_DRAIN_SECONDS: Final = 0.1
 
 OnText: TypeAlias = Callable[[str], Awaitable[None]]
 """Takes the texts of a streamed answer, one after the other. What comes with its end is in the result alone."""
@@ -89,7 +87,7 @@ class Upstream:
         try:
             with Deadline(total_at, _TIMEOUT), await self._send(body, request_id) as response:
                 await self._expect(response, "application/json")
-                return read_whole(await response.read_all(max_bytes=_MAX_ANSWER_BYTES))
+                return read_whole(await response.read_all())
         except (HttpError, DeadlinePassed) as error:
             raise _failure(error) from error
 
@@ -162,7 +160,7 @@ class Upstream:
     async def _rejection(self, response: Response) -> UpstreamFailure:
         """The failure that a status other than 200 stands for."""
         try:
-            body = await response.read_all(max_bytes=_MAX_ANSWER_BYTES)
+            body = await response.read_all()
         except AnswerBroken:
             return UpstreamFailure("upstream_unreachable")
         request = httpx2.Request("POST", self._place.geturl())
@@ -227,13 +225,6 @@ def _failure(error: HttpError | DeadlinePassed) -> UpstreamFailure:
 
 
 async def _read_rest(response: Response, reader: StreamReader) -> None:
-    """Read what follows the end, so that the connection can be used again. It is seldom more than the end of the body.
-
-    Nothing that happens here can spoil an answer that is complete.
-    """
-    if response.is_read:
-        return
-    with suppress(TimeoutError, UpstreamFailure, HttpError):
-        async with asyncio.timeout(_DRAIN_SECONDS):
-            while chunk := await response.read():
-                reader.feed(chunk)
+    """Read what follows the end, usage perhaps. Nothing in it can spoil an answer that is complete."""
+    with suppress(UpstreamFailure):
+        reader.feed(await response.drain())

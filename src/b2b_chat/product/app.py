@@ -28,21 +28,23 @@ from b2b_chat.kit.security_headers import SecurityHeaders
 from b2b_chat.kit.valkey import valkey_of
 from b2b_chat.product.administration import ADMINISTRATION_ROUTES, Administration
 from b2b_chat.product.audit.refusals import refusal_recorder
-from b2b_chat.product.chat.conversations import Conversations
+from b2b_chat.product.chat.gateway_client import GatewayClient, GatewayOptions
+from b2b_chat.product.chat.prompts import ChatLimits
 from b2b_chat.product.chat.relay.options import RelayOptions
 from b2b_chat.product.chat.relay.service import Relay
 from b2b_chat.product.chat.repository import RunRepository
-from b2b_chat.product.chat.routes import ChatRoutes, ConversationRoutes, Entrance, StreamOptions
+from b2b_chat.product.chat.routes import ChatRoutes, Entrance, StreamOptions
 from b2b_chat.product.chat.runs import RunOptions, Runs
-from b2b_chat.product.chat.service import Chat, ChatLimits
+from b2b_chat.product.chat.service import Chat
 from b2b_chat.product.chat.sweeper import keep_leases
 from b2b_chat.product.configuration import load_settings
+from b2b_chat.product.conversations.routes import ConversationRoutes
+from b2b_chat.product.conversations.service import Conversations
 from b2b_chat.product.credits.pricing import Prices
 from b2b_chat.product.credits.routes import CompanyUsageRoutes, CreditRoutes, MyUsageRoutes
 from b2b_chat.product.credits.service import Credits
 from b2b_chat.product.credits.usage import UsageReports
 from b2b_chat.product.errors import documents, refuse
-from b2b_chat.product.gateway_client import GatewayClient, GatewayOptions
 from b2b_chat.product.guards import provide_viewer
 from b2b_chat.product.identity.routes import LoginRoutes, MeRoutes
 from b2b_chat.product.limits.valkey import WindowsInValkey

@@ -15,12 +15,15 @@ from b2b_chat.product.identity.cookies import SessionCookie
 from b2b_chat.product.identity.gatekeeper import Gatekeeper
 from b2b_chat.product.identity.last_use import LastUse
 from b2b_chat.product.identity.logins import LoginOptions, Logins, LoginSecrets
+from b2b_chat.product.identity.repository.logins import ChallengeRepository
+from b2b_chat.product.identity.repository.sessions import SessionRepository
 from b2b_chat.product.identity.service import ApiKeys
 from b2b_chat.product.identity.sessions import Lifetime, Sessions
 from b2b_chat.product.limits.client_ip import ClientIp, parse_networks
 from b2b_chat.product.limits.memory import WindowsInMemory
 from b2b_chat.product.limits.service import Limits, Rates
 from b2b_chat.product.limits.windows import Windows
+from b2b_chat.product.mail.repository import MailRepository
 from b2b_chat.product.mail.sender import Sender
 from b2b_chat.product.mail.service import Outbox, Seal
 from b2b_chat.product.mail.smtp import Smtp, SmtpOptions
@@ -70,7 +73,7 @@ class People:
         self.session_cookie = SessionCookie(
             settings.cookie_secure, settings.cookie_samesite, settings.session_absolute_seconds
         )
-        self.api_keys = ApiKeys(transaction, database, self._last_use)
+        self.api_keys = ApiKeys(database, self._last_use)
         self.sessions = Sessions(
             transaction,
             database,
@@ -120,9 +123,9 @@ class People:
     async def _forget_old(self) -> None:
         now = self._clock()
         async with self._transaction() as tx:
-            await tx.challenges.forget(expired_before=now - _KEEP_CHALLENGES)
-            await tx.sessions.forget(expired_before=now - _KEEP)
-            await tx.mails.forget(resolved_before=now - _KEEP)
+            await tx[ChallengeRepository].forget(expired_before=now - _KEEP_CHALLENGES)
+            await tx[SessionRepository].forget(expired_before=now - _KEEP)
+            await tx[MailRepository].forget(resolved_before=now - _KEEP)
 
 
 def _repeat(work: Callable[[], Awaitable[object]], *, every_seconds: float) -> Coroutine[Any, Any, None]:

@@ -7,8 +7,8 @@ from typing import Final
 from b2b_chat.kit.database import Database
 from b2b_chat.kit.health import Check, Readiness, draining_check
 from b2b_chat.kit.valkey import Valkey
+from b2b_chat.product.chat.gateway_client import GatewayClient, PingRefused
 from b2b_chat.product.chat.service import Chat
-from b2b_chat.product.gateway_client import GatewayClient, PingRefused
 from b2b_chat.product.schema import head
 from b2b_chat.product.settings import ProductSettings
 

@@ -1,86 +1,26 @@
-"""One use case, one transaction: the repositories that share a session, and the factory that services are given."""
+"""One use case, one transaction: the factory that services are given, and what shares the transaction's session."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from functools import cached_property
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from b2b_chat.kit.database import Database, Session
-from b2b_chat.product.audit.repository import AuditRepository
-from b2b_chat.product.chat.conversation_repository import ConversationRepository
-from b2b_chat.product.companies.repository import CompanyRepository, InviteRepository
-from b2b_chat.product.credits.repository import AccountRepository, UsageRepository
-from b2b_chat.product.identity.key_repository import ApiKeyRepository
-from b2b_chat.product.identity.repository import ChallengeRepository, SessionRepository, UserRepository
-from b2b_chat.product.mail.repository import MailRepository
-from b2b_chat.product.operators.repository import OperatorRepository
+
+RepositoryT = TypeVar("RepositoryT")
 
 
 class Transaction:
-    """The repositories of one open transaction."""
+    """An open transaction. `tx[InviteRepository]` is that repository within it.
+
+    It knows no domain, so that every domain may know it. A use case takes its own domain's repositories from it, and
+    hands it on to another domain's service for what that domain does in the same transaction.
+    """
 
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    @cached_property
-    def companies(self) -> CompanyRepository:
-        """Companies and memberships."""
-        return CompanyRepository(self._session)
-
-    @cached_property
-    def invites(self) -> InviteRepository:
-        """Invites."""
-        return InviteRepository(self._session)
-
-    @cached_property
-    def users(self) -> UserRepository:
-        """Users and their API keys."""
-        return UserRepository(self._session)
-
-    @cached_property
-    def challenges(self) -> ChallengeRepository:
-        """Logins by mail."""
-        return ChallengeRepository(self._session)
-
-    @cached_property
-    def sessions(self) -> SessionRepository:
-        """Sessions."""
-        return SessionRepository(self._session)
-
-    @cached_property
-    def api_keys(self) -> ApiKeyRepository:
-        """API keys."""
-        return ApiKeyRepository(self._session)
-
-    @cached_property
-    def operators(self) -> OperatorRepository:
-        """Operators."""
-        return OperatorRepository(self._session)
-
-    @cached_property
-    def mails(self) -> MailRepository:
-        """The outbox."""
-        return MailRepository(self._session)
-
-    @cached_property
-    def accounts(self) -> AccountRepository:
-        """Balances and the ledger."""
-        return AccountRepository(self._session)
-
-    @cached_property
-    def usage(self) -> UsageRepository:
-        """Sums of charges."""
-        return UsageRepository(self._session)
-
-    @cached_property
-    def conversations(self) -> ConversationRepository:
-        """Conversations and messages, for reading."""
-        return ConversationRepository(self._session)
-
-    @cached_property
-    def audit(self) -> AuditRepository:
-        """The audit log."""
-        return AuditRepository(self._session)
+    def __getitem__(self, repository: Callable[[Session], RepositoryT]) -> RepositoryT:
+        return repository(self._session)
 
 
 TransactionFactory: TypeAlias = Callable[[], AbstractAsyncContextManager[Transaction]]
@@ -88,7 +28,7 @@ TransactionFactory: TypeAlias = Callable[[], AbstractAsyncContextManager[Transac
 
 
 def transaction_factory(database: Database) -> TransactionFactory:
-    """The factory of a process's database."""
+    """Return the factory of a process's database."""
 
     @asynccontextmanager
     async def transaction() -> AsyncIterator[Transaction]:

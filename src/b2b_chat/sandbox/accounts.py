@@ -12,6 +12,8 @@ from typing import Final
 from b2b_chat.sandbox.errors import SandboxError
 
 ACCOUNT: Final = "pgserver"
+USERADD: Final = "/usr/sbin/useradd"
+"""Where it is when root's PATH lacks the folder of root's tools."""
 
 _PR_SET_SECUREBITS: Final = 28
 _SECBIT_NO_SETUID_FIXUP: Final = 4
@@ -66,7 +68,7 @@ def account_for_postgres() -> Account | None:
 
 
 def _add_account() -> None:
-    useradd = shutil.which("useradd") or "/usr/sbin/useradd"  # root's PATH need not hold the folder of root's tools
+    useradd = shutil.which("useradd") or USERADD
     command = [useradd, "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin", ACCOUNT]
     try:
         subprocess.run(command, check=True, capture_output=True, text=True)

@@ -13,7 +13,8 @@ from b2b_chat.product.companies.service import Companies
 from b2b_chat.product.configuration import load_settings
 from b2b_chat.product.credits.schemas import CreditsAdd
 from b2b_chat.product.credits.service import Credits
-from b2b_chat.product.identity.service import ApiKeys
+from b2b_chat.product.identity import users
+from b2b_chat.product.identity.service import ApiKeys, issue_key
 from b2b_chat.product.transactions import TransactionFactory, transaction_factory
 from b2b_chat.product.viewer import Unauthenticated
 from b2b_chat.product.vocabulary import Scope
@@ -41,9 +42,9 @@ async def _seed(database_url: str, kept_api_key: str | None) -> str:
     await database.open()
     try:
         transaction = transaction_factory(database)
-        keys = ApiKeys(transaction, database)
+        keys = ApiKeys(database)
         if kept_api_key is None or not await _top_up(kept_api_key, keys, transaction):
-            return await _make(keys, transaction)
+            return await _make(transaction)
         return kept_api_key
     finally:
         await database.close()
@@ -59,13 +60,14 @@ async def _top_up(api_key: str, keys: ApiKeys, transaction: TransactionFactory) 
     return True
 
 
-async def _make(keys: ApiKeys, transaction: TransactionFactory) -> str:
+async def _make(transaction: TransactionFactory) -> str:
     wanted = CompanyCreate(COMPANY_NAME, DEMO_EMAIL)
     company = await Companies(transaction).create(command_line_actor(), wanted)
     await _grant(company.id, transaction)
     async with transaction() as tx:
-        user_id = await tx.users.get_or_add(DEMO_EMAIL)
-    return await keys.issue(company.id, user_id, COMPANY_NAME, list(Scope))
+        user_id = await users.get_or_add(tx, DEMO_EMAIL)
+        issued = await issue_key(tx, company_id=company.id, user_id=user_id, name=COMPANY_NAME, scopes=list(Scope))
+    return issued.key
 
 
 async def _grant(company_id: UUID, transaction: TransactionFactory) -> None:

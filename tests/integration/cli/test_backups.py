@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from b2b_chat.sandbox.postgres import MAJOR_VERSION, _binary, run_sql
-from support.commands import clean_environ, run
-from support.fake_gateway import fake_gateway
-from support.product import client_of, served_product
-from support.world import World, open_world
+from support.database.world import World, open_world
+from support.gateway.fake import fake_gateway
+from support.processes.commands import clean_environ, run
+from support.product.app import client_of, served_product
 
 _TABLES = ("companies", "users", "memberships", "accounts", "ledger", "holds", "messages", "conversations", "api_keys")
 

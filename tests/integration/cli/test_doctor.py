@@ -26,12 +26,12 @@ from b2b_chat.product.schema import head
 from b2b_chat.product.settings import ProductSettings
 from b2b_chat.sandbox.postgres import run_sql
 from b2b_chat.sandbox.valkey import EmbeddedValkey
-from support.commands import clean_environ, run
-from support.gateway import SECRET, Gateway, gateway, gateway_settings
-from support.mailbox import Mailbox, accepts, mailbox
-from support.plain_http import answering
-from support.product import environ
-from support.serving import free_port
+from support.gateway.app import SECRET, Gateway, gateway, gateway_settings
+from support.http.fixed_answer import answering
+from support.http.serving import free_port
+from support.processes.commands import clean_environ, run
+from support.product.app import environ
+from support.product.mailbox import Mailbox, accepts, mailbox
 
 _NOWHERE = "http://127.0.0.1:9"
 
@@ -203,17 +203,19 @@ async def test_without_a_mail_server() -> None:
 
 
 async def test_a_server_that_does_not_answer() -> None:
+    is_over = asyncio.Event()
+
     async def stay_silent(_reader: Any, writer: asyncio.StreamWriter) -> None:
-        try:
-            await asyncio.Event().wait()
-        finally:
-            writer.close()
+        await is_over.wait()
+        writer.close()
 
     server = await asyncio.start_server(stay_silent, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     settings = load(ProductSettings, variables("postgresql://nobody@127.0.0.1:9/none", _NOWHERE, port), check=check)
     found = by_subject(await examine_product(settings, timeout_seconds=0.3))
+    is_over.set()
     server.close()
+    await server.wait_closed()
     assert found["mail"].text == "no answer in 0.3 s"
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from b2b_chat.product.schema import head
 from b2b_chat.sandbox.postgres import run_sql
-from support.releases import copied
+from support.processes.releases import copied
 
 _NEXT = """
 from alembic import op

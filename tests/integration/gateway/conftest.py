@@ -4,25 +4,25 @@ from collections.abc import AsyncIterator
 
 import pytest_asyncio
 
-from support.gateway import Gateway, gateway, gateway_settings
-from support.simulated_openai import Wire, simulated_openai
+from support.gateway.app import Gateway, gateway, gateway_settings
+from support.openai.simulated import Wire, simulated_openai
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module")
 async def openai() -> AsyncIterator[Wire]:
     """A simulated OpenAI."""
     async with simulated_openai() as wire:
         yield wire
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module")
 async def patient(openai: Wire) -> AsyncIterator[Gateway]:
     """A gateway that calls it, once a chat."""
     async with gateway(gateway_settings(openai_base_url=f"{openai.url}/v1")) as client:
         yield client
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module")
 async def hasty(openai: Wire) -> AsyncIterator[Gateway]:
     """One whose deadlines are short."""
     settings = gateway_settings(

@@ -6,8 +6,8 @@ from litestar.types import ASGIApp
 
 from b2b_chat.gateway.app import create_app
 from b2b_chat.kit.settings import SettingsError
-from support.gateway import API_KEY, SECRET, Signed
-from support.serving import serve
+from support.gateway.app import API_KEY, SECRET, Signed
+from support.http.serving import serve
 
 
 @pytest.fixture(autouse=True)

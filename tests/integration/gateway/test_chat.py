@@ -8,12 +8,10 @@ from typing import Any
 import pytest
 
 from b2b_chat.contract.sse import KEEP_ALIVE
-from support.chats import METADATA
-from support.gateway import API_KEY, Gateway, events_of, failure_of, gateway, gateway_settings
-from support.raw_upstream import DONE, FINISH, USAGE, RawCall, delta, raw_upstream, streaming, whole
-from support.simulated_openai import Wire
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+from support.gateway.app import API_KEY, Gateway, events_of, failure_of, gateway, gateway_settings
+from support.gateway.chat_bodies import METADATA
+from support.openai.raw import DONE, FINISH, USAGE, RawCall, delta, raw_upstream, streaming, whole
+from support.openai.simulated import Wire
 
 both_modes = pytest.mark.parametrize("stream", [False, True], ids=["json", "sse"])
 COMPLETION = json.dumps(

@@ -14,11 +14,9 @@ import pytest_asyncio
 from b2b_chat.contract.errors import FAILURES, Code
 from b2b_chat.contract.signing import sign
 from b2b_chat.kit.settings import Secret
-from support.chats import chat_request
-from support.gateway import SECRET, Gateway, gateway, gateway_settings
-from support.vectors import ACCEPT, each_accepted, each_rejected
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+from support.gateway.app import SECRET, Gateway, gateway, gateway_settings
+from support.gateway.chat_bodies import chat_request
+from support.gateway.signing_vectors import ACCEPT, each_accepted, each_rejected
 
 NOW = 1_764_000_000
 
@@ -38,7 +36,7 @@ async def send(port: int, method: str, target: str, headers: dict[str, str], bod
     return int(head.split(b" ")[1]), json.loads(rest) if rest else {}
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module")
 async def doors() -> AsyncIterator[dict[str, Gateway]]:
     """A gateway for each secret of the vectors, with their time."""
     async with AsyncExitStack() as stack:

@@ -13,10 +13,8 @@ from b2b_chat.gateway.answers import Answers
 from b2b_chat.gateway.errors import UpstreamFailure
 from b2b_chat.gateway.idempotency import MemoryRecords
 from b2b_chat.gateway.upstream import open_upstreams
-from support.gateway import gateway_settings
-from support.simulated_openai import Wire
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+from support.gateway.app import gateway_settings
+from support.openai.simulated import Wire
 
 
 @asynccontextmanager

@@ -9,13 +9,11 @@ import httpx
 import pytest
 
 from b2b_chat.contract.errors import FAILURES, Code
-from support.gateway import Gateway, events_of, failure_of, gateway, gateway_settings
-from support.raw_upstream import FINISH, Reply, data, delta, raw_upstream, sending, streaming, whole
-from support.serving import free_port
-from support.simulated_openai import Wire
-from support.waiting import until
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+from support.gateway.app import Gateway, events_of, failure_of, gateway, gateway_settings
+from support.http.serving import free_port
+from support.openai.raw import FINISH, Reply, data, delta, raw_upstream, sending, streaming, whole
+from support.openai.simulated import Wire
+from support.processes.waiting import until
 
 both_modes = pytest.mark.parametrize("stream", [False, True], ids=["json", "sse"])
 

@@ -13,16 +13,14 @@ import pytest_asyncio
 from b2b_chat.gateway.settings import GatewaySettings
 from b2b_chat.kit.settings import Secret
 from b2b_chat.sandbox.openai_simulator import SimulatorSettings
-from support.gateway import events_of, failure_of, gateway, gateway_settings
-from support.serving import free_port
-from support.simulated_openai import Wire, simulated_openai
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+from support.gateway.app import events_of, failure_of, gateway, gateway_settings
+from support.http.serving import free_port
+from support.openai.simulated import Wire, simulated_openai
 
 both_modes = pytest.mark.parametrize("stream", [False, True], ids=["json", "sse"])
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module")
 async def second() -> AsyncIterator[Wire]:
     async with simulated_openai() as wire:
         yield wire

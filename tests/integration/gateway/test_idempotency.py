@@ -9,12 +9,10 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from support.chats import METADATA
-from support.gateway import Gateway, events_of, failure_of, gateway, gateway_settings
-from support.simulated_openai import Wire
-from support.waiting import until
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+from support.gateway.app import Gateway, events_of, failure_of, gateway, gateway_settings
+from support.gateway.chat_bodies import METADATA
+from support.openai.simulated import Wire
+from support.processes.waiting import until
 
 both_modes = pytest.mark.parametrize("stream", [False, True], ids=["json", "sse"])
 

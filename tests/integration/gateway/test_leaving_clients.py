@@ -8,12 +8,10 @@ from typing import Any
 import httpx
 import pytest
 
-from support.chats import chat_request
-from support.gateway import Gateway, failure_of, gateway, gateway_settings
-from support.simulated_openai import Wire
-from support.waiting import until
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+from support.gateway.app import Gateway, failure_of, gateway, gateway_settings
+from support.gateway.chat_bodies import chat_request
+from support.openai.simulated import Wire
+from support.processes.waiting import until
 
 both_modes = pytest.mark.parametrize("stream", [False, True], ids=["json", "sse"])
 

@@ -11,10 +11,10 @@ from typing import Any, Final
 
 import httpx
 
-from support.chats import METADATA, chat_request
-from support.gateway import Gateway, Signed, events_of
-from support.serving import free_port, until_listening
-from support.simulated_openai import simulated_openai
+from support.gateway.app import Gateway, Signed, events_of
+from support.gateway.chat_bodies import METADATA, chat_request
+from support.http.serving import free_port, until_listening
+from support.openai.simulated import simulated_openai
 
 SECRET: Final = "canary-shared-Qm7uW2xR9tLz4KpB8vNc1YsD6f"
 PREVIOUS: Final = "canary-previous-Hb5nT8eX3yUa0IwS7oPq2ZrC9"

@@ -10,10 +10,10 @@ from b2b_chat.kit.settings import Secret
 from b2b_chat.kit.valkey import Valkey
 from b2b_chat.sandbox.openai_simulator import SimulatorSettings
 from b2b_chat.sandbox.valkey import EmbeddedValkey
-from support.chats import METADATA
-from support.gateway import Gateway, failure_of, gateway, gateway_settings
-from support.simulated_openai import Wire, simulated_openai
-from support.waiting import until
+from support.gateway.app import Gateway, failure_of, gateway, gateway_settings
+from support.gateway.chat_bodies import METADATA
+from support.openai.simulated import Wire, simulated_openai
+from support.processes.waiting import until
 
 MESSAGE: Final = UUID(int=7)
 SAME: Final[dict[str, Any]] = {"metadata": {**METADATA, "message_id": str(MESSAGE)}}

@@ -17,8 +17,8 @@ from schemathesis.core.parameters import ParameterLocation
 from b2b_chat.contract.errors import FAILURES
 from b2b_chat.contract.signing import sign
 from b2b_chat.gateway.app import openapi_schema
-from support.gateway import SECRET, gateway, gateway_settings
-from support.simulated_openai import simulated_openai
+from support.gateway.app import SECRET, gateway, gateway_settings
+from support.openai.simulated import simulated_openai
 
 
 class SignedRequests(requests.auth.AuthBase):

@@ -21,7 +21,7 @@ from b2b_chat.kit.background import running
 from b2b_chat.kit.settings import Secret
 from b2b_chat.kit.valkey import Valkey
 from b2b_chat.sandbox.valkey import EmbeddedValkey
-from support.waiting import until
+from support.processes.waiting import until
 
 KEY = UUID(int=1).bytes + UUID(int=2).bytes
 OTHER_KEY = UUID(int=1).bytes + UUID(int=3).bytes

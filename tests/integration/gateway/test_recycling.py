@@ -12,10 +12,10 @@ from typing import Final
 import httpx
 import psutil
 
-from support.gateway import Gateway, Signed, events_of, gateway_settings
-from support.serving import free_port, until_listening
-from support.simulated_openai import simulated_openai
-from support.waiting import until
+from support.gateway.app import Gateway, Signed, events_of, gateway_settings
+from support.http.serving import free_port, until_listening
+from support.openai.simulated import simulated_openai
+from support.processes.waiting import until
 
 SECRET: Final = gateway_settings().gateway_shared_secret.reveal()
 LONG: Final = "[[simulate: tokens=160; tps=20]]"

@@ -9,16 +9,14 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from support.gateway import Gateway, events_of, failure_of, gateway, gateway_settings
-from support.raw_upstream import DONE, FINISH, RawCall, delta, raw_upstream, streaming
-from support.simulated_openai import Wire
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+from support.gateway.app import Gateway, events_of, failure_of, gateway, gateway_settings
+from support.openai.raw import DONE, FINISH, RawCall, delta, raw_upstream, streaming
+from support.openai.simulated import Wire
 
 both_modes = pytest.mark.parametrize("stream", [False, True], ids=["json", "sse"])
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module")
 async def stubborn(openai: Wire) -> AsyncIterator[Gateway]:
     """A gateway that tries three times."""
     settings = gateway_settings(

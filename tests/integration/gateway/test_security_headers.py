@@ -4,9 +4,7 @@ import httpx
 import pytest
 
 from b2b_chat.kit.security_headers import SECURITY_HEADERS
-from support.gateway import Gateway, events_of
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+from support.gateway.app import Gateway, events_of
 
 
 def has_them_once(response: httpx.Response) -> bool:

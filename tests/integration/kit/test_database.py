@@ -13,7 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from b2b_chat.kit.database import Database, is_outage, new_id
-from support.serving import free_port
+from support.http.serving import free_port
 
 _TABLES = """
     CREATE TABLE owners (name text PRIMARY KEY);

@@ -1,7 +1,4 @@
-"""One product_api with a fake gateway and a database of its own for each module of tests; people are new in every test.
-
-Tests in a module share its event loop: each module says `pytestmark = pytest.mark.asyncio(loop_scope="module")`.
-"""
+"""One product_api with a fake gateway and a database of its own for each test file; people are new in every test."""
 
 import secrets
 from collections.abc import AsyncIterator, Iterator
@@ -11,9 +8,9 @@ import pytest
 import pytest_asyncio
 
 from b2b_chat.sandbox.postgres import run_sql
-from support.fake_gateway import FakeGateway, fake_gateway
-from support.product import Client, client_of, served_product
-from support.world import Person, World, open_world
+from support.database.world import Person, World, open_world
+from support.gateway.fake import FakeGateway, fake_gateway
+from support.product.app import Client, client_of, served_product
 
 
 @pytest.fixture(scope="module")
@@ -25,19 +22,19 @@ def database_url(postgres_url: str, template_database: str) -> Iterator[str]:
     run_sql(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module")
 async def world(database_url: str) -> AsyncIterator[World]:
     async with open_world(database_url) as world:
         yield world
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module")
 async def module_gateway() -> AsyncIterator[FakeGateway]:
     async with fake_gateway() as gateway:
         yield gateway
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module")
 async def product_url(database_url: str, module_gateway: FakeGateway) -> AsyncIterator[str]:
     async with served_product(database_url, module_gateway.url) as url:
         yield url
@@ -49,12 +46,12 @@ def gateway(module_gateway: FakeGateway) -> FakeGateway:
     return module_gateway
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture
 async def person(world: World) -> Person:
     return await world.person()
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture
 async def client(product_url: str, person: Person, gateway: FakeGateway) -> AsyncIterator[Client]:
     del gateway  # begins anew for every client
     async with client_of(product_url, person) as client:

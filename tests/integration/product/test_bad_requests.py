@@ -8,11 +8,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from support.fake_gateway import FakeGateway
-from support.product import Client, client_of, error_of, served_product
-from support.world import Person, World
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+from support.database.world import Person, World
+from support.gateway.fake import FakeGateway
+from support.product.app import Client, client_of, error_of, served_product
 
 GOOD = {"client_message_id": "same", "text": "Hello"}
 INVALID = (400, "invalid_request")

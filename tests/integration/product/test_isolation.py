@@ -7,13 +7,11 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
-from support.fake_gateway import FakeGateway
-from support.operations import Operation, list_operations
-from support.product import client_of
-from support.sessions import add_session, add_user, http_client, invite_token
-from support.world import World
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+from support.database.world import World
+from support.gateway.fake import FakeGateway
+from support.product.app import client_of
+from support.product.operations import Operation, list_operations
+from support.product.sessions import add_session, add_user, http_client, invite_token
 
 TENANT_GUARDS: Final = {"signed_in", "by_session"}
 OPERATIONS: Final = [each for each in list_operations() if each.guards & TENANT_GUARDS]

@@ -5,11 +5,9 @@ from uuid import UUID
 
 import pytest
 
-from support.fake_gateway import ANSWER, FakeGateway, refusing
-from support.product import Client, client_of, error_of
-from support.world import Person, World
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+from support.database.world import Person, World
+from support.gateway.fake import ANSWER, FakeGateway, refusing
+from support.product.app import Client, client_of, error_of
 
 BAD_CURSORS = ["", " ", "x", "-1", "1.5", "٣", "9" * 30, "zz" * 16, "0x10", "null", "\0", "1 OR 1=1", "é" * 300]
 

@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, settings
 
 from b2b_chat.product.app import create_litestar
 from b2b_chat.product.configuration import load_settings
-from support.fake_gateway import fake_gateway
-from support.product import client_of, environ, served_product
-from support.world import open_world
+from support.database.world import open_world
+from support.gateway.fake import fake_gateway
+from support.product.app import client_of, environ, served_product
 
 OURS = {"health", "chat", "conversations", "credits"}
 """Tags of the operations that a user's API key is for."""

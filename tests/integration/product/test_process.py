@@ -11,13 +11,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from support.commands import clean_environ, run
-from support.fake_gateway import ANSWER, FakeGateway, Gate, sending, whole
-from support.product import SHARED_SECRET, client_of, environ, error_of, kill_all_of, product_process
-from support.waiting import until
-from support.world import Person, World
-
-in_the_loop = pytest.mark.asyncio(loop_scope="module")
+from support.database.world import Person, World
+from support.gateway.fake import ANSWER, FakeGateway, Gate, sending, whole
+from support.processes.commands import clean_environ, run
+from support.processes.waiting import until
+from support.product.app import SHARED_SECRET, client_of, environ, error_of, kill_all_of, product_process
 
 SAME = {"client_message_id": "same"}
 
@@ -33,7 +31,6 @@ def log_lines(output: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in output.splitlines() if line.startswith("{")]
 
 
-@in_the_loop
 class TestSigterm:
     async def test_running_answers_may_finish(
         self, tmp_path: Path, database_url: str, gateway: FakeGateway, world: World, person: Person
@@ -89,7 +86,6 @@ class TestSigterm:
         assert "Traceback" not in output
 
 
-@in_the_loop
 async def test_what_a_killed_process_left_is_given_up_by_the_next(
     tmp_path: Path, database_url: str, gateway: FakeGateway, world: World, person: Person
 ) -> None:
@@ -123,7 +119,6 @@ async def test_what_a_killed_process_left_is_given_up_by_the_next(
     await world.check_books()
 
 
-@in_the_loop
 class TestLog:
     async def test_each_request_has_one_line_with_its_id(
         self, tmp_path: Path, database_url: str, gateway: FakeGateway, person: Person
@@ -241,7 +236,6 @@ def test_a_port_that_is_taken_ends_it_in_one_line(tmp_path: Path, database_url: 
     assert f"127.0.0.1:{port}" in line
 
 
-@in_the_loop
 async def test_it_answers_as_it_does_in_the_tests(
     tmp_path: Path, database_url: str, gateway: FakeGateway, world: World, person: Person
 ) -> None:

@@ -12,10 +12,8 @@ from alembic.script import ScriptDirectory
 
 from b2b_chat.product.schema import TABLES, metadata, migrations_folder
 from b2b_chat.sandbox.postgres import run_sql
-from support.product import Client
-from support.world import Person, World
-
-in_the_loop = pytest.mark.asyncio(loop_scope="module")
+from support.database.world import Person, World
+from support.product.app import Client
 
 _DUMP = """
     SELECT string_agg(line, E'\\n' ORDER BY line) FROM (
@@ -33,7 +31,6 @@ _DUMP = """
 """
 
 
-@in_the_loop
 @pytest.mark.parametrize(
     "statement",
     [
@@ -49,7 +46,6 @@ async def test_the_ledger_is_append_only(world: World, person: Person, statement
     assert await world.ledger(person) == before
 
 
-@in_the_loop
 async def test_the_ledger_cannot_be_emptied(world: World, person: Person) -> None:
     for statement in ("TRUNCATE ledger", "TRUNCATE companies CASCADE"):
         with pytest.raises(asyncpg.RestrictViolationError, match="append-only"):
@@ -170,7 +166,6 @@ _BROKEN: dict[str, tuple[str, type[asyncpg.PostgresError]]] = {
 }
 
 
-@in_the_loop
 @pytest.mark.parametrize("what", _BROKEN)
 async def test_what_must_not_be_cannot_be(client: Client, world: World, person: Person, what: str) -> None:
     await client.ask()
@@ -180,7 +175,6 @@ async def test_what_must_not_be_cannot_be(client: Client, world: World, person: 
     await world.check_books()
 
 
-@in_the_loop
 async def test_a_conversation_has_one_running_answer(client: Client, world: World, person: Person) -> None:
     conversation_id = (await client.ask())["conversation_id"]
     await client.ask(conversation_id=conversation_id)

@@ -4,9 +4,7 @@ import httpx
 import pytest
 
 from b2b_chat.kit.security_headers import SECURITY_HEADERS
-from support.product import Client, client_of, served_product
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+from support.product.app import Client, client_of, served_product
 
 EXPECTED = {name.decode(): value.decode() for name, value in SECURITY_HEADERS}
 

@@ -43,10 +43,19 @@ def test_root_is_given_a_system_account_that_nobody_can_log_in_to(unknown_accoun
 @pytest.mark.usefixtures("unknown_account")
 def test_where_none_can_be_made_it_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nothing/here")
+    monkeypatch.setattr(accounts, "USERADD", "/nothing/here/useradd")
     with pytest.raises(
         SandboxError, match=r"cannot be made: .*useradd.* Run this as a normal user, or set DATABASE_URL"
     ):
         account_for_postgres()
+
+
+@AS_ROOT
+def test_root_needs_no_path_to_the_tools_of_root(unknown_account: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nothing/here")
+    made = account_for_postgres()
+    assert made is not None
+    assert made.uid == pwd.getpwnam(unknown_account).pw_uid
 
 
 @AS_ROOT

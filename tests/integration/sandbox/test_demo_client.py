@@ -8,7 +8,7 @@ import pytest
 
 from b2b_chat.sandbox.demo import run_demo
 from b2b_chat.sandbox.errors import SandboxError
-from support.serving import serve
+from support.http.serving import serve
 
 START = {"conversation_id": "c", "user_message_id": "u", "assistant_message_id": "a"}
 USAGE = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}

@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 from b2b_chat.sandbox.mail import MailCatcher, catching, describe, read_mail
-from support.commands import clean_environ, run, started
-from support.serving import free_port, until_listening
+from support.http.serving import free_port, until_listening
+from support.processes.commands import clean_environ, run, started
 
 TEXT = "Hello,\n\nhttps://chat.example.test/auth/verify#token\n\nOr type\n\n123456\n\nfor 10 minutes.\n"
 

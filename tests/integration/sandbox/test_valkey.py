@@ -20,7 +20,7 @@ from b2b_chat.kit.settings import Secret
 from b2b_chat.kit.valkey import Script, Valkey, ValkeyUnavailable
 from b2b_chat.sandbox.errors import SandboxError
 from b2b_chat.sandbox.valkey import EmbeddedValkey
-from support.counts import Counts, count
+from support.telemetry.counts import Counts, count
 
 
 def client_of(server: EmbeddedValkey, *, timeout_seconds: float = 5) -> Valkey:

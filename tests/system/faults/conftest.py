@@ -11,9 +11,9 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from support.fault_stack import FaultStack, fault_stack
-from support.witness import Documented, Witness, documented_errors
-from support.world import World, open_world
+from support.database.world import World, open_world
+from support.faults.stack import FaultStack, fault_stack
+from support.faults.witness import Documented, Witness, documented_errors
 
 IS_LONG = os.environ.get("FAULT_LONG") == "1"
 _FIRST_SEED = int(os.environ.get("FAULT_SEED", "1"))

@@ -17,7 +17,7 @@ ROOT: Final = Path(__file__).resolve().parents[3]
 COPIED: Final = ("src", "migrations", "tests", "pyproject.toml")
 CASES: Final = ("tests/system/faults/test_sends.py", "tests/system/faults/test_signatures.py")
 TIMEOUT_SECONDS: Final = 900
-CHAT_SQL: Final = "src/b2b_chat/product/chat/repository.py"
+CHAT_SQL: Final = "src/b2b_chat/product/chat/statements.py"
 FIRST_TABLES: Final = "migrations/versions/0001_first_tables.py"
 IS_LIVE: Final = "\n              AND messages.status IN ('pending', 'streaming')"
 
@@ -49,7 +49,7 @@ MUTANTS: Final = (
         "",
     ),
     Mutant("one run per conversation", FIRST_TABLES, '"uq_messages_one_run"', "unique=True,", "unique=False,"),
-    Mutant("balance condition of a send", CHAT_SQL, "_ADMIT: Final", " AND balance_credits > held_credits", ""),
+    Mutant("balance condition of a send", CHAT_SQL, "ADMIT: Final", " AND balance_credits > held_credits", ""),
     Mutant(
         "CHECK (balance >= held)",
         FIRST_TABLES,
@@ -57,9 +57,9 @@ MUTANTS: Final = (
         'sa.CheckConstraint("balance_credits >= held_credits", name=op.f("ck_accounts_held_is_covered")),',
         "",
     ),
-    Mutant("state condition of a settlement", CHAT_SQL, "_SETTLE: Final", IS_LIVE, ""),
-    Mutant("state condition of giving up", CHAT_SQL, "_FAIL: Final", IS_LIVE, ""),
-    Mutant("state condition of a retry", CHAT_SQL, "_REOPEN: Final", " AND status = 'error'", ""),
+    Mutant("state condition of a settlement", CHAT_SQL, "SETTLE: Final", IS_LIVE, ""),
+    Mutant("state condition of giving up", CHAT_SQL, "FAIL: Final", IS_LIVE, ""),
+    Mutant("state condition of a retry", CHAT_SQL, "REOPEN: Final", " AND status = 'error'", ""),
     Mutant("append-only ledger", FIRST_TABLES, "", "for event, level in _FORBIDDEN:", "for event, level in ():"),
     Mutant(
         "check of the signature",

@@ -17,12 +17,10 @@ import pytest
 import pytest_asyncio
 
 from b2b_chat.contract.sse import Decoder
-from support.fault_stack import FaultStack
-from support.waiting import until
-from support.witness import Witness
-from support.world import Person
-
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+from support.database.world import Person
+from support.faults.stack import FaultStack
+from support.faults.witness import Witness
+from support.processes.waiting import until
 
 STALLED: Final = 200
 ANSWER_TOKENS: Final = 4000

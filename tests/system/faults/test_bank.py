@@ -9,13 +9,10 @@ from typing import Any, Final
 from uuid import UUID
 
 import asyncpg
-import pytest
 
-from support.fault_stack import FaultStack
-from support.witness import Sent, Witness
-from support.world import Person
-
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+from support.database.world import Person
+from support.faults.stack import FaultStack
+from support.faults.witness import Sent, Witness
 
 COMPANIES: Final = 8
 CLIENTS_OF_EACH: Final = 2

@@ -3,13 +3,9 @@
 import asyncio
 import random
 
-import pytest
-
-from support.fault_stack import FaultStack
-from support.waiting import until
-from support.witness import Reply, Witness
-
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+from support.faults.stack import FaultStack
+from support.faults.witness import Reply, Witness
+from support.processes.waiting import until
 
 SHORT = "Hello [[simulate: tokens=40; tps=60]]"
 """Less than a second, and the grace is two."""

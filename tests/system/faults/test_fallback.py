@@ -4,13 +4,9 @@ import asyncio
 import random
 from typing import Final
 
-import pytest
-
-from support.fault_stack import FaultStack
-from support.waiting import until
-from support.witness import Reply, Witness
-
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+from support.faults.stack import FaultStack
+from support.faults.witness import Reply, Witness
+from support.processes.waiting import until
 
 BREAKER: Final = {
     "UPSTREAM_BREAKER_FAILURES": "3",

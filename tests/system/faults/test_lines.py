@@ -4,14 +4,10 @@ import asyncio
 import random
 from collections.abc import Callable
 
-import pytest
-
-from support.fault_stack import FaultStack
-from support.proxy import Proxy, Toxics
-from support.waiting import until
-from support.witness import Witness
-
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+from support.faults.stack import FaultStack
+from support.faults.witness import Witness
+from support.network.proxy import Proxy, Toxics
+from support.processes.waiting import until
 
 Harm = Callable[[Proxy, random.Random], None]
 

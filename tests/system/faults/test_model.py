@@ -12,10 +12,10 @@ import pytest_asyncio
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from support.fault_stack import FaultStack
-from support.waiting import until
-from support.witness import Sent, Witness
-from support.world import Person
+from support.database.world import Person
+from support.faults.stack import FaultStack
+from support.faults.witness import Sent, Witness
+from support.processes.waiting import until
 
 ResultT = TypeVar("ResultT")
 

@@ -12,13 +12,11 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from support.fault_stack import FaultStack
-from support.waiting import until
-from support.wire_watch import StatementTrap
-from support.witness import Witness
-from support.world import Person, World
-
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+from support.database.world import Person, World
+from support.faults.stack import FaultStack
+from support.faults.witness import Witness
+from support.network.protocols import StatementTrap
+from support.processes.waiting import until
 
 AWAY = {"database_unavailable", "interrupted", "message_in_progress", "internal_error"}
 _ROOM_BYTES = 100_000_000

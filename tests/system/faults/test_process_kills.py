@@ -5,13 +5,11 @@ import random
 
 import pytest
 
-from support.fault_stack import FaultStack
-from support.waiting import until
-from support.wire_watch import StatementTrap
-from support.witness import Reply, Witness
-from support.world import World
-
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+from support.database.world import World
+from support.faults.stack import FaultStack
+from support.faults.witness import Reply, Witness
+from support.network.protocols import StatementTrap
+from support.processes.waiting import until
 
 ADMISSION = "INSERT INTO holds"
 SETTLEMENT = "INSERT INTO ledger"

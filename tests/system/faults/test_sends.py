@@ -10,13 +10,11 @@ import pytest
 from b2b_chat.kit.database import Database
 from b2b_chat.product.chat.repository import RunRepository
 from b2b_chat.product.chat.sweeper import sweep
-from support.fault_stack import LEASE_SECONDS, FaultStack
-from support.waiting import until
-from support.wire_watch import StatementTrap
-from support.witness import Reply, Witness
-from support.world import World
-
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+from support.database.world import World
+from support.faults.stack import LEASE_SECONDS, FaultStack
+from support.faults.witness import Reply, Witness
+from support.network.protocols import StatementTrap
+from support.processes.waiting import until
 
 GIVING_UP = "error_code = $4"
 """In the statement that fails an answer."""

@@ -15,11 +15,9 @@ import pytest
 
 from b2b_chat.contract.schemas import MODEL_GPT_5_2, ChatMessage, ChatMetadata, ChatRequest
 from b2b_chat.contract.signing import sign
-from support.fault_stack import CLOCK_SKEW_SECONDS, SHARED_SECRET, FaultStack
-from support.parts import Part
-from support.witness import Witness
-
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+from support.faults.processes import Part
+from support.faults.stack import CLOCK_SKEW_SECONDS, SHARED_SECRET, FaultStack
+from support.faults.witness import Witness
 
 NEW_SECRET = "d7c0a8f29f3d4f0f8cbb0f7d2f6e51aa"
 

@@ -11,21 +11,18 @@ from collections.abc import AsyncIterator, Collection
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
-import pytest
 import pytest_asyncio
 
 from b2b_chat.product.chat.relay.messages import Taken
 from b2b_chat.sandbox.valkey import EmbeddedValkey
-from support.balancer import balancing
-from support.fault_stack import FaultStack, fault_stack
-from support.parts import Part
-from support.relay import Overheard, overhearing, running_valkey
-from support.tools import needed_tool
-from support.waiting import until
-from support.witness import Reply, Sent, Witness, documented_errors
-from support.world import Person, open_world
-
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+from support.database.world import Person, open_world
+from support.faults.processes import Part
+from support.faults.stack import FaultStack, fault_stack
+from support.faults.witness import Reply, Sent, Witness, documented_errors
+from support.network.balancer import balancing
+from support.processes.programs import needed_tool
+from support.processes.waiting import until
+from support.product.relay import Overheard, overhearing, running_valkey
 
 TEXT = "Hello [[simulate: tokens={tokens}; tps=60]]"
 CLIENTS = 8

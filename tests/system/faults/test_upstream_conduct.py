@@ -6,12 +6,8 @@ from itertools import pairwise
 from typing import Final
 from uuid import uuid4
 
-import pytest
-
-from support.fault_stack import FaultStack
-from support.witness import Reply, Witness
-
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+from support.faults.stack import FaultStack
+from support.faults.witness import Reply, Witness
 
 ATTEMPTS: Final = 3
 """UPSTREAM_MAX_ATTEMPTS by default."""

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from support.app_behind import AppBehind
-from support.nginx import Behind, Nginx, SiteName
-from support.serving import serve
+from support.http.recording_app import AppBehind
+from support.http.serving import serve
+from support.network.nginx import Behind, Nginx, SiteName
 
 LISTED = ("127.0.0.1", "127.0.0.2")
 

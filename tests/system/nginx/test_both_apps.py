@@ -15,15 +15,13 @@ import pytest_asyncio
 
 from b2b_chat.sandbox.postgres import run_sql
 from b2b_chat.sandbox.processes import Child, our_command, spawn
-from support.commands import clean_environ, until
-from support.gateway import API_KEY, Signed
-from support.nginx import Nginx
-from support.product import SHARED_SECRET, Client, error_of, product_process, until_healthy
-from support.serving import free_port
-from support.simulated_openai import Wire, simulated_openai
-from support.world import World, open_world
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+from support.database.world import World, open_world
+from support.gateway.app import API_KEY, Signed
+from support.http.serving import free_port
+from support.network.nginx import Nginx
+from support.openai.simulated import Wire, simulated_openai
+from support.processes.commands import clean_environ, until
+from support.product.app import SHARED_SECRET, Client, error_of, product_process, until_healthy
 
 ALLOWED = "127.0.0.1"
 CHATS_A_MINUTE = 3
@@ -61,7 +59,7 @@ class Servers:
         return Client(self.nginx.client("product_api", address=address, headers=headers))
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module")
 async def servers(
     tmp_path_factory: pytest.TempPathFactory, postgres_url: str, template_database: str
 ) -> AsyncIterator[Servers]:

@@ -11,10 +11,10 @@ import httpx
 import pytest
 
 from b2b_chat.contract.errors import FAILURES
-from support.app_behind import FIRST, LAST
-from support.nginx import NAME, Behind, Nginx, SiteName
-from support.serving import free_port
-from support.waiting import until
+from support.http.recording_app import FIRST, LAST
+from support.http.serving import free_port
+from support.network.nginx import NAME, Behind, Nginx, SiteName
+from support.processes.waiting import until
 
 FORGED = {
     "X-Forwarded-For": "6.6.6.6",

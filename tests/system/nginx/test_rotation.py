@@ -16,18 +16,16 @@ import pytest
 import pytest_asyncio
 
 from b2b_chat.sandbox.postgres import run_sql
-from support.commands import clean_environ
-from support.gateway import API_KEY
-from support.mailbox import Mailbox, mailbox
-from support.nginx import Nginx
-from support.parts import Part
-from support.product import SHARED_SECRET, Client, environ
-from support.serving import free_port
-from support.sessions import add_session, add_user
-from support.simulated_openai import simulated_openai
-from support.world import Person, World, open_world
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+from support.database.world import Person, World, open_world
+from support.faults.processes import Part
+from support.gateway.app import API_KEY
+from support.http.serving import free_port
+from support.network.nginx import Nginx
+from support.openai.simulated import simulated_openai
+from support.processes.commands import clean_environ
+from support.product.app import SHARED_SECRET, Client, environ
+from support.product.mailbox import Mailbox, mailbox
+from support.product.sessions import add_session, add_user
 
 README: Final = Path(__file__).parents[3] / "deploy/README.md"
 SENDERS: Final = 3
@@ -78,7 +76,7 @@ class Servers(NamedTuple):
         await part.start()
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module")
 async def servers(
     tmp_path_factory: pytest.TempPathFactory, postgres_url: str, template_database: str
 ) -> AsyncIterator[Servers]:

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from support.nginx import NAME, Behind, Nginx, SiteName
+from support.network.nginx import NAME, Behind, Nginx, SiteName
 
 SLOW_OF_A_KIND = 40
 DRIP_SECONDS = 1.0

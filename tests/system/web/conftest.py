@@ -9,12 +9,12 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page
 
-from support.browser import chromium
-from support.chat_page import chat_page
-from support.fault_stack import FaultStack, fault_stack
-from support.mailbox import Mailbox, mailbox
-from support.product import environ
-from support.world import Person, World, open_world
+from support.browser.chat_page import chat_page
+from support.browser.chromium import chromium
+from support.database.world import Person, World, open_world
+from support.faults.stack import FaultStack, fault_stack
+from support.product.app import environ
+from support.product.mailbox import Mailbox, mailbox
 
 _KNOWN: tuple[str, ...] = ("SESSION_SECRET", "AUTH_TOKEN_SECRET", "INVITE_TOKEN_SECRET")
 

@@ -5,13 +5,10 @@ import re
 from typing import Any, Final
 from urllib.parse import quote
 
-import pytest
 from playwright.async_api import Page, expect
 
-from support.chat_page import check_once, say, shown_answer, stored
-from support.world import Person, World
-
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+from support.browser.chat_page import check_once, say, shown_answer, stored
+from support.database.world import Person, World
 
 SLOW: Final = "[[simulate: tokens=60; tps=20]]"
 CODE: Final = "Look:\n\n```python\nprint('<b>&')\nprint(2)\n```\n\nDone."

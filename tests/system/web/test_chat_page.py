@@ -3,14 +3,11 @@
 import asyncio
 import re
 
-import pytest
 from playwright.async_api import Page, expect
 
-from support.chat_page import check_once, say, shown_answer, stored
-from support.fault_stack import FaultStack
-from support.world import Person, World
-
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+from support.browser.chat_page import check_once, say, shown_answer, stored
+from support.database.world import Person, World
+from support.faults.stack import FaultStack
 
 SLOW = "[[simulate: tokens=40; tps=20]]"
 

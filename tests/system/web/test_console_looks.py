@@ -8,14 +8,12 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, expect
 
-from support.browser import opened_page
-from support.fault_stack import FaultStack
-from support.looks import SIZES, THEMES, violations
-from support.product import client_of
-from support.sessions import add_session
-from support.world import Person, World
-
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+from support.browser.chromium import opened_page
+from support.browser.looks import SIZES, THEMES, violations
+from support.database.world import Person, World
+from support.faults.stack import FaultStack
+from support.product.app import client_of
+from support.product.sessions import add_session
 
 PATHS: Final = {
     "company": "/company",

@@ -5,14 +5,11 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 from urllib.parse import quote
 
-import pytest
 from playwright.async_api import Browser, Page, Route, expect
 
-from support.chat_page import say, shown_answer, stored
-from support.fault_stack import FaultStack
-from support.world import Person, World
-
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+from support.browser.chat_page import say, shown_answer, stored
+from support.database.world import Person, World
+from support.faults.stack import FaultStack
 
 _RUN: Final = "window.hacked=1"
 HOSTILE: Final = [

@@ -8,12 +8,10 @@ from typing import Final
 import pytest
 from playwright.async_api import Browser, expect
 
-from support.chat_page import chat_page, check_once, say, shown_answer, stored
-from support.fault_stack import FaultStack
-from support.sessions import add_session
-from support.world import Person, World
-
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+from support.browser.chat_page import chat_page, check_once, say, shown_answer, stored
+from support.database.world import Person, World
+from support.faults.stack import FaultStack
+from support.product.sessions import add_session
 
 LANGUAGES: Final = {"en": "en-GB", "ru": "ru-RU"}
 IN_BOTH: Final = pytest.mark.parametrize("language", LANGUAGES)

@@ -9,13 +9,11 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from b2b_chat.sandbox.valkey import EmbeddedValkey
-from support.chat_page import chat_page, check_once, say
-from support.fault_stack import FaultStack
-from support.parts import Part
-from support.waiting import until
-from support.world import Person, World
-
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+from support.browser.chat_page import chat_page, check_once, say
+from support.database.world import Person, World
+from support.faults.processes import Part
+from support.faults.stack import FaultStack
+from support.processes.waiting import until
 
 SLOW: Final = "Hello [[simulate: tokens=120; tps=20]]"
 

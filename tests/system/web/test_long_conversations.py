@@ -3,15 +3,12 @@
 from typing import Any, Final
 from uuid import UUID
 
-import pytest
 import pytest_asyncio
 from playwright.async_api import Page, expect
 
-from support.chat_page import say, shown_answer
-from support.conversations import add_turns
-from support.world import Person, World
-
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+from support.browser.chat_page import say, shown_answer
+from support.database.conversations import add_turns
+from support.database.world import Person, World
 
 TURNS: Final = 200
 BLOCK_CHARACTERS: Final = 2000

@@ -9,15 +9,13 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
-from support.browser import signed_in
-from support.chat_page import say
-from support.fault_stack import FaultStack
-from support.looks import SIZES, THEMES, violations
-from support.product import client_of
-from support.sessions import add_session
-from support.world import Person, World
-
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+from support.browser.chat_page import say
+from support.browser.chromium import signed_in
+from support.browser.looks import SIZES, THEMES, violations
+from support.database.world import Person, World
+from support.faults.stack import FaultStack
+from support.product.app import client_of
+from support.product.sessions import add_session
 
 MAX_FIRST_PAGE_BYTES: Final = 60 * 1024
 NO_CREDITS: Final = json.dumps({"detail": {"code": "insufficient_credits", "message": "None."}})

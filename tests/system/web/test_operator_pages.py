@@ -6,17 +6,14 @@ from collections.abc import AsyncIterator
 from decimal import Decimal
 from uuid import UUID
 
-import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
-from support.browser import opened_page
-from support.fault_stack import FaultStack
-from support.product import client_of
-from support.sessions import add_session, add_user
-from support.world import Person, World
-
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+from support.browser.chromium import opened_page
+from support.database.world import Person, World
+from support.faults.stack import FaultStack
+from support.product.app import client_of
+from support.product.sessions import add_session, add_user
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -8,14 +8,12 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
-from support.browser import signed_in
-from support.conversations import add_turns
-from support.fault_stack import FaultStack
-from support.mailbox import Mailbox
-from support.sessions import add_session
-from support.world import Person, World
-
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+from support.browser.chromium import signed_in
+from support.database.conversations import add_turns
+from support.database.world import Person, World
+from support.faults.stack import FaultStack
+from support.product.mailbox import Mailbox
+from support.product.sessions import add_session
 
 LIMITED: Final = {"en": "Too many attempts", "ru": "Слишком много попыток"}
 WRONG: Final = {"en": "does not work", "ru": "не подходит или уже не действует"}

@@ -5,7 +5,7 @@ import msgspec
 import pytest
 
 from b2b_chat.contract.schemas import MODEL_GPT_5_2, ChatRequest, ChatResult, Ping, Usage
-from support.chats import chat_request
+from support.gateway.chat_bodies import chat_request
 
 decoder = msgspec.json.Decoder(ChatRequest)
 

@@ -16,7 +16,7 @@ from b2b_chat.contract.signing import (
     sign,
     verify,
 )
-from support.vectors import ACCEPT, REJECT, SKEW_SECONDS, each_accepted, each_rejected, raw_headers
+from support.gateway.signing_vectors import ACCEPT, REJECT, SKEW_SECONDS, each_accepted, each_rejected, raw_headers
 
 SECRET = b"a secret of enough bytes for a test"
 

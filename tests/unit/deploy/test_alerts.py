@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import yaml
 
-from support.tools import needed_tool
+from support.processes.programs import needed_tool
 
 RULES: Final = Path(__file__).parents[3] / "deploy/prometheus/alerts.yml"
 MINUTES: Final = 30

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from b2b_chat.contract.schemas import ChatRequest, ChatResult, Usage
 from b2b_chat.gateway.errors import UpstreamFailure
 from b2b_chat.gateway.openai_wire import MAX_EVENT_BYTES, StreamReader, encode_request, read_whole
-from support.chats import chat_request
-from support.raw_upstream import DONE, FINISH, USAGE, data, delta
+from support.gateway.chat_bodies import chat_request
+from support.openai.raw import DONE, FINISH, USAGE, data, delta
 
 FIGURES = Usage(prompt_tokens=3, completion_tokens=2, total_tokens=5)
 

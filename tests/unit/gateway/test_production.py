@@ -6,7 +6,7 @@ import pytest
 
 from b2b_chat.gateway.settings import load_settings
 from b2b_chat.kit.settings import SettingsError
-from support.production import BAD_GATEWAY, GATEWAY, OTHER_SECRET, Bad
+from support.processes.production_settings import BAD_GATEWAY, GATEWAY, OTHER_SECRET, Bad
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - what a container listens on
 

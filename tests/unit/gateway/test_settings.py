@@ -5,7 +5,7 @@ import pytest
 
 from b2b_chat.gateway.settings import GatewaySettings, check
 from b2b_chat.kit.settings import Secret, SettingsError, load, variables
-from support.production import BAD_VALKEY
+from support.processes.production_settings import BAD_VALKEY
 
 SECRET = "Qm7uW2xR9tLz4KpB8vNc1YsD6fGh3JkE"
 OTHER_SECRET = "Hb5nT8eX3yUa0IwS7oPq2ZrC9jMd4VgL"

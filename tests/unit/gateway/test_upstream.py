@@ -13,8 +13,8 @@ from b2b_chat.kit.http.connection import Connection
 from b2b_chat.kit.http.errors import AnswerBroken
 from b2b_chat.kit.http.response import Response
 from b2b_chat.kit.settings import Secret
-from support.gateway import gateway_settings
-from support.raw_upstream import DONE, FINISH, USAGE, delta
+from support.gateway.app import gateway_settings
+from support.openai.raw import DONE, FINISH, USAGE, delta
 
 FIGURES = Usage(prompt_tokens=3, completion_tokens=2, total_tokens=5)
 LONG_SECONDS: Final = 600
@@ -25,8 +25,8 @@ class Body:
 
     def __init__(self, *chunks: bytes) -> None:
         self.connection = Connection()
-        self.response = Response(self.connection, lambda _connection: None)
-        self.response.status = 200
+        self.response = Response(self.connection.pieces, self.connection, lambda _response: None)
+        self.response.begin(200)
         for chunk in chunks:
             self.comes(chunk)
 

@@ -16,9 +16,9 @@ from b2b_chat.contract.signing import sign
 from b2b_chat.gateway.nonces import MemoryNonces, NonceStore, NonceStoreUnavailable
 from b2b_chat.gateway.verification import Verification
 from b2b_chat.kit.settings import Secret
-from support.asgi import Exchange, in_one_piece
-from support.gateway import SECRET, gateway_settings
-from support.vectors import each_accepted, each_rejected, raw_headers
+from support.gateway.app import SECRET, gateway_settings
+from support.gateway.signing_vectors import each_accepted, each_rejected, raw_headers
+from support.http.asgi import Exchange, in_one_piece
 
 NOW = 1_764_000_000
 SEED = int(os.environ.get("HYPOTHESIS_SEED") or secrets.randbits(32))

@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from b2b_chat.kit.serving import PortBusy, ensure_port_is_free, serve
-from support.serving import free_port
+from support.http.serving import free_port
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])

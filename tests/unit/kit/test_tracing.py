@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from b2b_chat.kit.tracing import Span, exported, outgoing_headers, serving, span
-from support.collector import Collector, SeenSpan
-from support.waiting import until
+from support.processes.waiting import until
+from support.telemetry.collector import Collector, SeenSpan
 
 TRACEPARENT = (b"traceparent", b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
 

@@ -6,7 +6,7 @@ import pytest
 
 from b2b_chat.kit.settings import SettingsError
 from b2b_chat.product.configuration import load_settings
-from support.production import BAD_PRODUCT, CANARY, PRODUCT, Bad
+from support.processes.production_settings import BAD_PRODUCT, CANARY, PRODUCT, Bad
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - what a container listens on
 

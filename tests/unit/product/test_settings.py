@@ -7,7 +7,7 @@ import pytest
 
 from b2b_chat.kit.settings import SettingsError
 from b2b_chat.product.configuration import load_settings
-from support.production import BAD_VALKEY
+from support.processes.production_settings import BAD_VALKEY
 
 MINIMAL = {
     "DATABASE_URL": "postgresql://canary@localhost/none",

@@ -1,4 +1,4 @@
-"""Calls to one place: its address, its connections, and how many there may be."""
+"""Calls to one upstream: its address, its connections, and how many there may be."""
 
 import asyncio
 import base64
@@ -15,27 +15,28 @@ from b2b_chat.kit.http.connection import Connection
 from b2b_chat.kit.http.errors import CannotConnect, ConnectTimeout
 from b2b_chat.kit.http.response import Response
 
-_MAX_IDLE_SECONDS: Final = 15
-"""Servers close what is idle, most after more than this; a call that meets that moment would fail."""
+MAX_IDLE_SECONDS: Final = 15
+"""Most servers close idle connections after more than this. A call that meets that moment would fail."""
 _NEXT_ADDRESS_SECONDS: Final = 0.25
-"""RFC 8305, section 8: when another address of the place is tried beside the first."""
+"""RFC 8305, section 8: how long the first address is tried alone."""
 _MAX_PROXY_HEAD_BYTES: Final = 16_384
 _PORTS: Final = {"http": 80, "https": 443}
 
 
 class HttpClient:
-    """Calls one place, on connections that are kept.
+    """Calls one upstream, on connections that are kept.
 
     Args:
-        url: The place, as `https://api.example.com:8443/v1`; its path is that of every call.
+        url: Its scheme, host and port, as `https://api.example.com:8443`; each call names its own path.
         headers: Sent with every call.
         max_connections: How many there may be at once; more calls wait.
         connect_seconds: Longest wait for a new one, TLS included.
+        max_idle_seconds: An unused connection is closed after this long.
         tls: For `https`; None makes one of the system's certificates.
         proxy: The URL of an HTTP proxy on the way.
 
     Raises:
-        ValueError: The proxy wants to be spoken to otherwise than in plain HTTP.
+        ValueError: The proxy's URL is not `http://`.
     """
 
     def __init__(
@@ -45,44 +46,50 @@ class HttpClient:
         headers: Mapping[str, str],
         max_connections: int,
         connect_seconds: float,
+        max_idle_seconds: float = MAX_IDLE_SECONDS,
         tls: ssl.SSLContext | None = None,
         proxy: str | None = None,
     ) -> None:
-        self._place = urlsplit(url)
-        self._host = self._place.hostname or ""
-        self._port = self._place.port or _PORTS[self._place.scheme]
-        is_tls = self._place.scheme == "https"
+        self._upstream = urlsplit(url)
+        self._host = self._upstream.hostname or ""
+        self._port = self._upstream.port or _PORTS[self._upstream.scheme]
+        is_tls = self._upstream.scheme == "https"
         self._tls = (tls or ssl.create_default_context()) if is_tls else None
         self._proxy = None if proxy is None else _proxy_at(proxy)
         is_forwarded = self._proxy is not None and not is_tls
-        self._origin = f"http://{self._place.netloc.rpartition('@')[2]}" if is_forwarded else ""
-        every = {"Host": self._place.netloc.rpartition("@")[2], "Accept-Encoding": "identity", **headers}
+        self._origin = f"http://{self._upstream.netloc.rpartition('@')[2]}" if is_forwarded else ""
+        every = {"Host": self._upstream.netloc.rpartition("@")[2], "Accept-Encoding": "identity", **headers}
         if is_forwarded and self._proxy is not None:
             every.update(_credentials(self._proxy))
         self._headers = _lines(every)
         self._connect_seconds = connect_seconds
+        self._max_idle_seconds = max_idle_seconds
         self._slots = asyncio.Semaphore(max_connections)
         self._idle: list[Connection] = []
+        """In the order of their last use, so that the ones of a burst are left unused at its head."""
+        self._reaping: asyncio.TimerHandle | None = None
         self._busy: set[Connection] = set()
         self._is_closed = False
 
     def close(self) -> None:
-        """Hang up, in mid-answer too, for good."""
+        """Hang up for good, also in the middle of responses."""
         self._is_closed = True
+        if self._reaping is not None:
+            self._reaping.cancel()
         for connection in (*self._idle, *self._busy):
             connection.close()
 
     async def send(self, method: str, target: str, headers: Mapping[str, str], body: bytes = b"") -> Response:
-        """Make a call and return when the head of its answer is here. Whoever calls must close the answer.
+        """Make a call and return when the head of its response has arrived. The caller must close the response.
 
         Args:
-            method: As it goes over the wire; not HEAD, whose answer cannot be told from one that breaks off.
+            method: As it goes over the wire; not HEAD, whose response looks like one that breaks off.
             target: Path and query as they go over the wire.
             headers: Beside those of every call.
             body: May be empty.
 
         Raises:
-            HttpError: There is no answer; the subclass says why.
+            HttpError: There is no response; the subclass says why.
             ValueError: The target or a header does not fit into its line.
         """
         if not (target.isascii() and target.isprintable()) or " " in target:
@@ -101,13 +108,16 @@ class HttpClient:
         return await connection.ask(request, self._take_back)
 
     def _kept(self) -> Connection | None:
-        """The connection that was used last and is still good."""
+        """Return the connection that was used last, if one is still good."""
         while self._idle:
             connection = self._idle.pop()
-            if connection.is_usable and asyncio.get_running_loop().time() - connection.idle_since < _MAX_IDLE_SECONDS:
+            if connection.is_usable and self._is_fresh(connection):
                 return connection
             connection.close()
         return None
+
+    def _is_fresh(self, connection: Connection) -> bool:
+        return asyncio.get_running_loop().time() - connection.idle_since < self._max_idle_seconds
 
     def _take_back(self, connection: Connection) -> None:
         self._busy.discard(connection)
@@ -115,11 +125,24 @@ class HttpClient:
         if connection.is_usable:
             connection.idle_since = asyncio.get_running_loop().time()
             self._idle.append(connection)
+            if self._reaping is None:
+                self._reap_at(connection.idle_since + self._max_idle_seconds)
+
+    def _reap_at(self, when: float) -> None:
+        self._reaping = asyncio.get_running_loop().call_at(when, self._reap)
+
+    def _reap(self) -> None:
+        """Close what was unused for too long, and come back when the next one may be. One timer serves all."""
+        self._reaping = None
+        while self._idle and not (self._idle[0].is_usable and self._is_fresh(self._idle[0])):
+            self._idle.pop(0).close()
+        if self._idle:
+            self._reap_at(self._idle[0].idle_since + self._max_idle_seconds)
 
     async def _open(self) -> Connection:
         try:
             async with asyncio.timeout(self._connect_seconds):
-                via = self._proxy or self._place
+                via = self._proxy or self._upstream
                 opened = await _connect(via.hostname or "", via.port or _PORTS[via.scheme])
                 if self._proxy is not None and self._tls is not None:
                     await _tunnel(opened, _authority(self._host, self._port), self._proxy)
@@ -131,7 +154,7 @@ class HttpClient:
 
 
 async def _connect(host: str, port: int) -> socket.socket:
-    """A socket to the first address of a host that answers."""
+    """Return a socket to the first address of a host that answers."""
     loop = asyncio.get_running_loop()
     found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     opened = await aiohappyeyeballs.start_connection(
@@ -143,29 +166,29 @@ async def _connect(host: str, port: int) -> socket.socket:
 
 
 async def _connection_on(opened: socket.socket, tls: ssl.SSLContext | None, host: str) -> Connection:
-    """A connection on a socket, which is its own from now on."""
+    """Return a connection that owns the socket from now on."""
     connection = Connection()
     try:
         await asyncio.get_running_loop().create_connection(
             lambda: connection.protocol, sock=opened, ssl=tls, server_hostname=host if tls else None
         )
     except BaseException:
-        # Closed here, its number would be another's while the loop still has it; at its end the loop lets go of it,
-        # also where it has not begun to shake hands yet.
+        # A socket closed here would give its number to another while the loop still watches it. Shut down, it ends for
+        # the loop, which then closes it, even before the TLS handshake.
         with suppress(OSError):
             opened.shutdown(socket.SHUT_RDWR)
         raise
     return connection
 
 
-async def _tunnel(opened: socket.socket, place: str, proxy: SplitResult) -> None:
-    """Ask a proxy to pass on whatever comes; where it does not, the socket is closed.
+async def _tunnel(opened: socket.socket, authority: str, proxy: SplitResult) -> None:
+    """Ask a proxy for a tunnel; the socket is closed where it refuses.
 
     Raises:
-        OSError: It does not.
+        OSError: It refuses.
     """
-    head = _lines({"Host": place, **_credentials(proxy)})
-    request = f"CONNECT {place} HTTP/1.1\r\n{head}\r\n".encode("latin-1")
+    head = _lines({"Host": authority, **_credentials(proxy)})
+    request = f"CONNECT {authority} HTTP/1.1\r\n{head}\r\n".encode("latin-1")
     try:
         await asyncio.get_running_loop().sock_sendall(opened, request)
         answer = await _head(opened)
@@ -178,7 +201,7 @@ async def _tunnel(opened: socket.socket, place: str, proxy: SplitResult) -> None
 
 
 async def _head(opened: socket.socket) -> bytes:
-    """What a proxy answers, up to where the other end's bytes begin."""
+    """Return the head of a proxy's response. It is read byte by byte, since the upstream's bytes follow it."""
     head = b""
     while not head.endswith(b"\r\n\r\n"):
         received = await asyncio.get_running_loop().sock_recv(opened, 1)
@@ -189,20 +212,20 @@ async def _head(opened: socket.socket) -> bytes:
 
 
 def _proxy_at(url: str) -> SplitResult:
-    """A proxy by its URL, which people write without a scheme too."""
+    """Return a proxy's URL in parts; people write it without a scheme too."""
     proxy = urlsplit(url if "://" in url else f"http://{url}")
-    if proxy.scheme != "http":  # or its password would go to it in the open
-        raise ValueError("a proxy must be an http:// one")
+    if proxy.scheme != "http":  # or its password would go over the wire unencrypted
+        raise ValueError("the proxy's URL must be http://")
     return proxy
 
 
 def _authority(host: str, port: int) -> str:
-    """A place as CONNECT names it."""
+    """Return a host and port as CONNECT names them."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _credentials(proxy: SplitResult) -> dict[str, str]:
-    """What introduces us to a proxy whose URL has a name and a password."""
+    """Return the header for a proxy whose URL has a name and a password."""
     if proxy.username is None:
         return {}
     pair = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}".encode()
@@ -210,10 +233,10 @@ def _credentials(proxy: SplitResult) -> dict[str, str]:
 
 
 def _lines(headers: Mapping[str, str]) -> str:
-    """Headers as they go over the wire.
+    """Return headers as they go over the wire.
 
     Raises:
-        ValueError: One would end its line, and be two.
+        ValueError: A header contains a line break, which would make it two.
     """
     lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
     if lines.count("\n") != len(headers) or lines.count("\r") != len(headers):

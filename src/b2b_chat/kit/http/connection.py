@@ -7,13 +7,15 @@ from typing import Final, cast
 import httptools
 
 from b2b_chat.kit.http.errors import HttpError, NoAnswer, NotHttp
-from b2b_chat.kit.http.response import Response
+from b2b_chat.kit.http.response import Response, State
 
 _MAX_HEADER_BYTES: Final = 65_536
 _MAX_WAITING_BYTES: Final = 262_144
-"""Read ahead of who reads the answer; then the other end has to wait."""
+"""Read ahead of the response's reader; beyond that the peer has to wait."""
 _LEAST_STATUS: Final = 100
 _LEAST_FINAL_STATUS: Final = 200
+
+OnDone = Callable[["Connection"], None]
 
 
 class Connection:
@@ -21,9 +23,10 @@ class Connection:
 
     def __init__(self) -> None:
         self.pieces: list[bytes] = []
-        """Of the answer's body: what has come and was not read."""
+        """The response's buffer: what has arrived of the body and was not read."""
         self._wire = _Wire(self)
         self._response: Response | None = None
+        self._on_done: OnDone | None = None
         self._waiting_bytes = 0
         self._header_bytes = 0
         self._is_paused = False
@@ -32,7 +35,7 @@ class Connection:
 
     @property
     def protocol(self) -> asyncio.Protocol:
-        """What the event loop drives."""
+        """The protocol that the event loop drives."""
         return self._wire
 
     @property
@@ -40,18 +43,19 @@ class Connection:
         """Whether another call can be made on it."""
         return self._wire.is_open and self._response is None
 
-    async def ask(self, request: bytes, on_close: Callable[["Connection"], None]) -> Response:
-        """Send a request and return when the head of its answer is here.
+    async def ask(self, request: bytes, on_done: OnDone) -> Response:
+        """Send a request and return when the head of its response has arrived.
 
         Args:
             request: Head and body, as they go over the wire.
-            on_close: Called once, when nobody needs the answer any more.
+            on_done: Called once, when nobody needs the response any more.
 
         Raises:
-            NoAnswer: The connection ended before it.
-            NotHttp: What came is none.
+            NoAnswer: The connection ended before the response.
+            NotHttp: The peer sent something that is not an HTTP response.
         """
-        response = self._response = Response(self, on_close)
+        response = self._response = Response(self.pieces, self, self._release)
+        self._on_done = on_done
         self._header_bytes = self._waiting_bytes = 0
         try:
             self._wire.write(request)
@@ -62,28 +66,28 @@ class Connection:
         return response
 
     def pause(self) -> None:
-        """Leave in the kernel what comes."""
+        """Leave incoming bytes in the kernel."""
         if not self._is_paused:
             self._is_paused = True
             self._wire.pause()
 
     def resume(self) -> None:
-        """Read on."""
+        """Take bytes in again."""
         self._waiting_bytes = 0
         if self._is_paused:
             self._is_paused = False
             self._wire.resume()
 
     def close(self) -> None:
-        """Hang up; an answer that has not all come is broken by that."""
+        """Hang up. A response that has not all arrived is broken by that."""
         if self._response is not None:
             self._response.cut(by_error=True)
         self._wire.close()
 
-    def done_with(self, response: "Response") -> None:
-        """Take an answer that nobody needs any more off the connection; unless it had all come, that ends it.
+    def _release(self, response: Response) -> None:
+        """Take a closed response off the connection, which ends the connection unless the response was complete.
 
-        So it does if the answer came before its request was sent whole: the other end may take the rest for another.
+        So it does if the response came before its request was sent whole: the peer may take the rest for another.
         """
         self._response = None
         self.pieces.clear()
@@ -91,11 +95,13 @@ class Connection:
             self.resume()
         else:
             self.close()
+        if self._on_done is not None:
+            self._on_done(self)
 
-    # What comes over the wire. An error that is raised while it is taken apart ends that: see _Wire.data_received.
+    # The parser's events. An error that is raised here ends the parsing: see _Wire.data_received.
 
     def received(self, size_bytes: int) -> None:
-        """So much has come, and was taken apart."""
+        """Count bytes that have arrived and were parsed."""
         self._waiting_bytes += size_bytes
         if self._response is None:  # nobody asked
             self.close()
@@ -108,7 +114,7 @@ class Connection:
             self._response.wake()
 
     def began(self) -> None:
-        """An answer begins.
+        """A response begins.
 
         Raises:
             NotHttp: Nobody asked for it.
@@ -117,7 +123,7 @@ class Connection:
             raise NotHttp
 
     def has_header(self, name: bytes, value: bytes) -> None:
-        """A header of it is here.
+        """A header has arrived.
 
         Raises:
             NotHttp: There are too many.
@@ -126,11 +132,11 @@ class Connection:
         self._header_bytes += len(name) + len(value)
         if response is None or self._header_bytes > _MAX_HEADER_BYTES:
             raise NotHttp
-        if not response.status:  # what follows the body is no part of the head: RFC 9110, section 6.5.1
+        if response.state is State.AWAITED:  # trailers are not part of the head: RFC 9110, section 6.5.1
             response.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
     def has_head(self, status: int) -> None:
-        """All its headers are here.
+        """All headers have arrived.
 
         Raises:
             NotHttp: There is no such status.
@@ -138,15 +144,15 @@ class Connection:
         if self._response is None or status < _LEAST_STATUS:
             raise NotHttp
         if status >= _LEAST_FINAL_STATUS:
-            self._response.status = status
+            self._response.begin(status)
 
     def ended(self, *, stays_open: bool) -> None:
-        """All of it is here."""
+        """The whole message has arrived."""
         self._stays_open = stays_open
         cast("Response", self._response).end()  # or it would not have begun
 
     def failed(self, error: HttpError) -> None:
-        """What comes is no answer."""
+        """The peer sent something that is not an HTTP response."""
         if self._response is not None:
             self._response.fail(error)
         self.close()
@@ -158,7 +164,7 @@ class Connection:
 
 
 class _Wire(asyncio.Protocol):
-    """The event loop's and the parser's side of a connection, in their words."""
+    """The transport's and the parser's side of a connection, in their words."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

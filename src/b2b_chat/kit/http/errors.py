@@ -1,21 +1,21 @@
-"""What can go wrong on the way.
+"""Why a call has no response, or not all of one.
 
 HttpError
 ├── CannotConnect     no connection could be made
 │   └── ConnectTimeout    not in time
-├── NoAnswer          the connection ended before a word of the answer
-├── AnswerBroken      it ended in mid-answer
-├── AnswerTooLarge    there is more of it than its reader takes
-└── NotHttp           what came is not HTTP, or in an encoding that was not asked for
+├── NoAnswer          the connection ended before the response's head
+├── AnswerBroken      the connection ended in the middle of the response
+├── AnswerTooLarge    the response is larger than its reader accepts
+└── NotHttp           not an HTTP response, or in an encoding that was not asked for
 """
 
 
 class HttpError(Exception):
-    """A call came to nothing."""
+    """A call failed."""
 
 
 class CannotConnect(HttpError):
-    """No connection could be made: the name is unknown, nobody listens, the certificate is not theirs."""
+    """No connection could be made: an unknown name, nobody listening, or a certificate that is not trusted."""
 
 
 class ConnectTimeout(CannotConnect):
@@ -23,16 +23,16 @@ class ConnectTimeout(CannotConnect):
 
 
 class NoAnswer(HttpError):
-    """The connection ended before a word of the answer."""
+    """The connection ended before the response's head."""
 
 
 class AnswerBroken(HttpError):
-    """The connection ended in mid-answer."""
+    """The connection ended in the middle of the response."""
 
 
 class AnswerTooLarge(HttpError):
-    """There is more of the answer than its reader takes."""
+    """The response is larger than its reader accepts."""
 
 
 class NotHttp(HttpError):
-    """What came is not HTTP/1.1, or encoded as nobody asked for."""
+    """The peer sent something that is not HTTP/1.1, or in an encoding that was not asked for."""

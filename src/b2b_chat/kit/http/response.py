@@ -1,44 +1,86 @@
-"""The answer to one call, as it comes."""
+"""The response to one call, as it arrives: a buffer, and how far the response has come. It knows of no connection.
+
+    AWAITED ──head──▶ BEGUN ──end──▶ COMPLETE
+       └───────────────┴──failure──▶ BROKEN
+
+A response is closed in any of these states, and stays in it; only AWAITED and BEGUN become BROKEN by that.
+"""
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Self
+from contextlib import suppress
+from enum import Enum, auto
+from typing import Final, Protocol, Self
 
 from b2b_chat.kit.http.errors import AnswerBroken, AnswerTooLarge, HttpError, NoAnswer, NotHttp
 
-if TYPE_CHECKING:
-    from b2b_chat.kit.http.connection import Connection
+MAX_ANSWER_BYTES: Final = 32 * 1024 * 1024
+"""The largest body that `read_all` returns unless told otherwise. A model's longest answer is far below that."""
+_DRAIN_SECONDS: Final = 0.1
+"""The end of a body arrives with the last event or a moment later. A longer wait costs more than a new connection."""
+
+
+class State(Enum):
+    """How far a response has come."""
+
+    AWAITED = auto()
+    """Its head has not arrived."""
+    BEGUN = auto()
+    """Its head has arrived, its body not all."""
+    COMPLETE = auto()
+    """All of it has arrived, read or not."""
+    BROKEN = auto()
+    """It failed before it was complete."""
+
+
+class Flow(Protocol):
+    """Stops and restarts what fills the buffer."""
+
+    def pause(self) -> None:
+        """Leave incoming bytes in the kernel."""
+
+    def resume(self) -> None:
+        """Take bytes in again."""
 
 
 class Response:
-    """An answer as it comes. It must be closed, also when it is complete: then its connection is used again.
+    """A response as it arrives. It must be closed, also when it is complete: then its connection is used again.
 
     ::
 
         with await connection.ask(request, on_close) as response:
             while chunk := await response.read():
                 ...
+
+    Args:
+        pieces: The buffer: what has arrived of the body and was not read. The connection appends to it.
+        flow: Where the bytes come from.
+        on_close: Called once, when nobody needs the response any more.
     """
 
-    def __init__(self, connection: "Connection", on_close: Callable[["Connection"], None]) -> None:
-        self._connection = connection
-        self._pieces = connection.pieces
+    def __init__(self, pieces: list[bytes], flow: Flow, on_close: Callable[["Response"], None]) -> None:
+        self._pieces = pieces
+        self._flow = flow
         self._on_close = on_close
         self._loop = asyncio.get_running_loop()
         self._waiter: asyncio.Future[None] | None = None
         self._error: HttpError | None = None
         self._is_closed = False
+        self.state = State.AWAITED
         self.status = 0
-        """0 until its head is here."""
+        """0 until the head has arrived."""
         self.headers: dict[str, str] = {}
-        """By lower-case name; the last one of a name."""
-        self.is_complete = False
-        """Whether all of it has come, read or not."""
+        """By lower-case name. Of several with the same name, the last one."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all of it has arrived, read or not."""
+        return self.state is State.COMPLETE
 
     @property
     def is_read(self) -> bool:
-        """Whether all of it has come and was read."""
-        return self.is_complete and not self._pieces
+        """Whether all of it has arrived and was read."""
+        return self.state is State.COMPLETE and not self._pieces
 
     def __enter__(self) -> Self:
         return self
@@ -47,41 +89,41 @@ class Response:
         self.close()
 
     async def begun(self) -> None:
-        """Return when the head is here.
+        """Return when the head has arrived.
 
         Raises:
             NoAnswer: The connection ended before it.
-            NotHttp: What came is none.
+            NotHttp: The peer sent something that is not an HTTP response.
         """
-        while not self.status:
-            if self._error is not None:
-                raise self._error
+        while self.state is State.AWAITED:
             await self._wait()
+        if not self.status:
+            raise self._error or NoAnswer
         if self.headers.get("content-encoding", "identity").lower() != "identity":
             raise NotHttp
         if self.headers.get("transfer-encoding", "chunked").lower() != "chunked":
             raise NotHttp
 
     async def read(self) -> bytes:
-        """All bytes that are ready, once there are any; none at the end.
+        """Return all bytes that are ready, once there are any; none at the end.
 
         Raises:
-            AnswerBroken: The connection ended before the answer did, or the answer was closed.
-            NotHttp: What came is none.
+            AnswerBroken: The connection ended before the response did, or the response was closed.
+            NotHttp: The peer sent something that is not HTTP.
         """
         while not self._pieces:
             if self._error is not None:
                 raise self._error
-            if self.is_complete:
+            if self.state is State.COMPLETE:
                 return b""
             await self._wait()
         return self.read_ready()
 
-    async def read_all(self, *, max_bytes: int) -> bytes:
-        """All of it.
+    async def read_all(self, *, max_bytes: int = MAX_ANSWER_BYTES) -> bytes:
+        """Return the whole body.
 
         Raises:
-            AnswerTooLarge: It has more bytes than that.
+            AnswerTooLarge: It has more than `max_bytes`.
             AnswerBroken, NotHttp: As `read`.
         """
         body = bytearray()
@@ -92,61 +134,77 @@ class Response:
         return bytes(body)
 
     def read_ready(self) -> bytes:
-        """What has come and was not read."""
-        self._connection.resume()
+        """Return what has arrived and was not read."""
+        self._flow.resume()
         pieces = self._pieces
         ready = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         pieces.clear()
         return ready
 
     async def gather(self, seconds: float) -> None:
-        """Let the kernel keep what comes for so long, then read it: together bytes cost about as much as one."""
-        self._connection.pause()
+        """Leave incoming bytes in the kernel for so long, then take them in: many bytes cost about as much as one."""
+        self._flow.pause()
         try:
             await asyncio.sleep(seconds)
         finally:
-            self._connection.resume()
-        # The event loop looks at its sockets before it comes back to who has slept twice.
+            self._flow.resume()
+        # The event loop polls its sockets before it resumes a task that has slept twice.
         await asyncio.sleep(0)
         await asyncio.sleep(0)
 
+    async def drain(self, seconds: float = _DRAIN_SECONDS) -> bytes:
+        """Read the end of the body for a moment, so that the connection can be used again, and return what came.
+
+        For a caller that has its answer: it never raises, since nothing that happens here can spoil that answer.
+        """
+        rest = bytearray()
+        if not self.is_read:
+            with suppress(TimeoutError, HttpError):
+                async with asyncio.timeout(seconds):
+                    while len(rest) <= MAX_ANSWER_BYTES and (chunk := await self.read()):
+                        rest += chunk
+        return bytes(rest)
+
     def close(self) -> None:
-        """Say that nobody needs it any more."""
+        """Give the response up: nobody needs it any more."""
         if not self._is_closed:
             self._is_closed = True
             if not self.is_read:
                 self._error = self._error or AnswerBroken()
-                self.wake()
-            self._pieces = []  # what comes on the connection from now on is another's
-            self._connection.done_with(self)
-            self._on_close(self._connection)
+                self.fail(self._error)
+            self._pieces = []  # the buffer is the connection's, and its next call's
+            self._on_close(self)
 
-    # What the connection calls.
+    def begin(self, status: int) -> None:
+        """Take note that the final head has arrived."""
+        self.status = status
+        self.state = State.BEGUN
 
     def end(self) -> None:
-        """All of it is here; or that was an informational answer, and the answer follows."""
-        if self.status:
-            self.is_complete = True
+        """Take note that a message has ended: this response, or an informational one, after which it follows."""
+        if self.state is State.BEGUN:
+            self.state = State.COMPLETE
         else:
             self.headers.clear()
 
     def cut(self, *, by_error: bool) -> None:
-        """The connection has ended."""
+        """Take note that the connection has ended, which completes a body that has no length."""
         # RFC 9112, section 6.3: a body without a length ends with its connection. Over TLS the event loops do not tell
-        # whether the other end said goodbye, so that who relies on such a body must know its end by itself.
+        # whether the peer sent close_notify, so that readers of such a body must recognise its end by themselves.
         is_unmeasured = not self.headers.keys() & {"content-length", "transfer-encoding"}
-        if self.status and is_unmeasured and not by_error and self._error is None:
-            self.is_complete = True
+        if self.state is State.BEGUN and is_unmeasured and not by_error:
+            self.state = State.COMPLETE
         self.fail(AnswerBroken() if self.status else NoAnswer())
 
     def fail(self, error: HttpError) -> None:
-        """It will not come; unless it is here already."""
-        if not self.is_complete:
+        """Take note that the rest will not arrive; a no-op once all of it has."""
+        if self.state is not State.COMPLETE:
+            self.state = State.BROKEN
             self._error = self._error or error
         self.wake()
 
     def wake(self) -> None:
-        """Let who waits look."""
+        """Wake the waiting reader."""
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 

@@ -1,24 +1,70 @@
-"""Reading the audit log; it is written by the use cases themselves, in their own transactions."""
+"""The audit log: use cases write it in their own transactions, admins and operators read it."""
 
-from collections.abc import AsyncGenerator
-from typing import Final
+from collections.abc import AsyncGenerator, Mapping
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
 import structlog
 
+from b2b_chat.kit.database import new_id
 from b2b_chat.kit.exports import ExportFormat
 from b2b_chat.kit.pagination import Page, id_from_cursor
+from b2b_chat.kit.request_id import current_request_id
 from b2b_chat.product.audit.actions import Action
 from b2b_chat.product.audit.actors import Actor
 from b2b_chat.product.audit.export import export_head, export_records
 from b2b_chat.product.audit.models import AuditRow
+from b2b_chat.product.audit.repository import AuditRepository
 from b2b_chat.product.audit.schemas import AuditFilter, AuditRecord
-from b2b_chat.product.transactions import TransactionFactory
+from b2b_chat.product.transactions import Transaction, TransactionFactory
 
 _BATCH: Final = 500
 
 log = structlog.get_logger(__name__)
+
+
+async def record_action(
+    tx: Transaction,
+    actor: Actor,
+    action: Action,
+    *,
+    targets: Mapping[str, UUID | str],
+    refusal: str | None = None,
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+) -> None:
+    """Record an action in the transaction in which it is done.
+
+    Args:
+        tx: The use case's transaction.
+        actor: Who acted.
+        action: What was done.
+        targets: To what, as `{"user_id": …}`. A `company_id` among them makes it that company's row; without one, and
+            for every refusal, it is the row of the company in which the actor acts.
+        refusal: The code of the refusal where the actor lacked the right; None where the action was done.
+        before: What mattered of the target before, where the action changed it: ids, roles, amounts, times.
+        after: The same afterwards.
+    """
+    named = {name: str(value) for name, value in targets.items()}
+    is_of_target = refusal is None and "company_id" in named
+    await tx[AuditRepository].add(
+        AuditRow(
+            id=new_id(),
+            company_id=UUID(named["company_id"]) if is_of_target else actor.company_id,
+            actor_kind=actor.kind,
+            actor_id=actor.id,
+            actor_user_id=actor.user_id,
+            action=action,
+            outcome="ok" if refusal is None else "refused",
+            reason=refusal,
+            request_id=current_request_id.get(),
+            targets=named,
+            target_ids=list(named.values()),
+            before=_as_json(before),
+            after=_as_json(after),
+        )
+    )
 
 
 class Audit:
@@ -30,7 +76,7 @@ class Audit:
     async def search(self, wanted: AuditFilter, *, cursor: str | None, limit: int) -> Page[AuditRecord]:
         """The records that match."""
         async with self._transaction() as tx:
-            rows = await tx.audit.list_rows(wanted, before=id_from_cursor(cursor), limit=limit + 1)
+            rows = await tx[AuditRepository].list_rows(wanted, before=id_from_cursor(cursor), limit=limit + 1)
         records = [_record(row) for row in rows[:limit]]
         return Page(records, str(records[-1].id) if len(rows) > limit else None)
 
@@ -39,7 +85,7 @@ class Audit:
         asked = {name: value for name, value in msgspec.structs.asdict(wanted).items() if value is not None}
         async with self._transaction() as tx:
             targets = {} if wanted.company_id is None else {"company_id": wanted.company_id}
-            await tx.audit.record(actor, Action.AUDIT_EXPORT, targets=targets, after={"wanted": asked})
+            await record_action(tx, actor, Action.AUDIT_EXPORT, targets=targets, after={"wanted": asked})
         return self._pieces(wanted, form)
 
     async def _pieces(self, wanted: AuditFilter, form: ExportFormat) -> AsyncGenerator[bytes, None]:
@@ -53,7 +99,7 @@ class Audit:
     async def _batch(self, wanted: AuditFilter, before: UUID | None) -> list[AuditRow]:
         try:
             async with self._transaction() as tx:
-                return await tx.audit.list_rows(wanted, before=before, limit=_BATCH)
+                return await tx[AuditRepository].list_rows(wanted, before=before, limit=_BATCH)
         except Exception as error:
             # The status was sent long ago: all that can be done is to cut the answer, which a client notices.
             log.exception("audit_export_failed", exc_info=error)
@@ -62,7 +108,7 @@ class Audit:
     async def record_refusal(self, actor: Actor, action: Action, targets: dict[str, str], code: str) -> None:
         """Record that somebody attempted what he has no right to."""
         async with self._transaction() as tx:
-            await tx.audit.record(actor, action, targets=targets, refusal=code)
+            await record_action(tx, actor, action, targets=targets, refusal=code)
 
 
 def _record(row: AuditRow) -> AuditRecord:
@@ -70,3 +116,7 @@ def _record(row: AuditRow) -> AuditRecord:
     fields = {name: getattr(row, name) for name in AuditRecord.__struct_fields__ if name != "actor"}
     actor = {"kind": row.actor_kind, "id": row.actor_id, "user_id": row.actor_user_id}
     return msgspec.convert(fields | {"actor": actor}, AuditRecord)
+
+
+def _as_json(state: Mapping[str, Any] | None) -> Any:
+    return None if state is None else msgspec.to_builtins(dict(state))

@@ -1,7 +1,7 @@
-"""A run as server-sent events: `start`, `delta` …, then `final` or `error`.
+"""An answer as server-sent events: `start`, `delta` …, then `final` or `error`.
 
 Every event's id is `<attempt>-<offset>`, the offset being how many characters of the answer had been sent by its
-end, so that a place in the stream means the same during the run and long after it.
+end, so that a position in the stream means the same during the run and long after it.
 """
 
 import re
@@ -13,7 +13,7 @@ import msgspec
 from b2b_chat.contract.schemas import ChatDelta
 from b2b_chat.contract.sse import encode
 from b2b_chat.kit.errors import InvalidRequest
-from b2b_chat.product.chat.run import Run
+from b2b_chat.product.chat.answer_log import AnswerLog
 from b2b_chat.product.chat.schemas import ChatAnswer, ChatFinal, ChatStart
 from b2b_chat.product.errors import error_body
 
@@ -22,7 +22,7 @@ EVENT_ID: Final = "^[0-9]{1,9}-[0-9]{1,9}(-end)?$"
 _encoder = msgspec.json.Encoder()
 
 
-class Place(NamedTuple):
+class Position(NamedTuple):
     """Where a reader is in a stream: the attempt, the characters it has, and whether it has the end."""
 
     attempt: int
@@ -30,8 +30,8 @@ class Place(NamedTuple):
     at_end: bool
 
 
-def read_event_id(event_id: str) -> Place:
-    """The place that a `Last-Event-ID` names.
+def read_event_id(event_id: str) -> Position:
+    """Return the position that a `Last-Event-ID` names.
 
     Raises:
         InvalidRequest: It is not an id of ours.
@@ -39,50 +39,50 @@ def read_event_id(event_id: str) -> Place:
     if not re.fullmatch(EVENT_ID, event_id):
         raise InvalidRequest("Last-Event-ID: not one of this stream.")
     attempt, offset, *end = event_id.split("-")
-    return Place(int(attempt), int(offset), bool(end))
+    return Position(int(attempt), int(offset), bool(end))
 
 
-async def events_of(run: Run, after: Place | None = None) -> AsyncGenerator[bytes, None]:
-    """Everything that a reader of a run is sent, from its start or after a place in it.
+async def events_of(log: AnswerLog, after: Position | None = None) -> AsyncGenerator[bytes, None]:
+    """Everything that a reader of an answer is sent, from its start or after a position in it.
 
-    Pieces that are ready together come as one. A place in an earlier attempt is no place in this one: the reader then
+    Pieces that are ready together come as one. A position in an earlier attempt is none in this one: the reader then
     gets `start` again, whose id shows the new attempt.
     """
     seen = offset = 0
     skip = 0
-    if after is not None and after.attempt == run.attempt:
+    if after is not None and after.attempt == log.attempt:
         if after.at_end:
             return
         skip = after.offset
     else:
-        start = ChatStart(run.conversation_id, run.user_message_id, run.assistant_message_id)
-        yield encode(b"start", _encoder.encode(start), event_id=_event_id(run, 0))
+        start = ChatStart(log.conversation_id, log.user_message_id, log.assistant_message_id)
+        yield encode(b"start", _encoder.encode(start), event_id=_event_id(log, 0))
     while True:
-        await run.changed(seen)
-        if seen < len(run.pieces):
-            text = "".join(run.pieces[seen:])
-            seen = len(run.pieces)
+        await log.changed(seen)
+        if seen < len(log.pieces):
+            text = "".join(log.pieces[seen:])
+            seen = len(log.pieces)
             unread = text[max(0, skip - offset) :]
             offset += len(text)
             if unread:
-                yield encode(b"delta", _encoder.encode(ChatDelta(unread)), event_id=_event_id(run, offset))
-        elif run.outcome is not None:
-            yield _last_event(run, offset)
+                yield encode(b"delta", _encoder.encode(ChatDelta(unread)), event_id=_event_id(log, offset))
+        elif log.outcome is not None:
+            yield _last_event(log, offset)
             return
-        elif run.is_cut:  # a stream without an end is to be followed anew
+        elif log.is_closed_here:  # a stream without an end is to be followed anew
             return
 
 
-def _last_event(run: Run, offset: int) -> bytes:
-    outcome = run.outcome
-    event_id = _event_id(run, offset) + b"-end"
+def _last_event(log: AnswerLog, offset: int) -> bytes:
+    outcome = log.outcome
+    event_id = _event_id(log, offset) + b"-end"
     if isinstance(outcome, ChatAnswer):
         final = ChatFinal(outcome.status, outcome.text, outcome.usage, outcome.charge_credits, outcome.balance_credits)
         return encode(b"final", _encoder.encode(final), event_id=event_id)
     if outcome is None:
-        raise RuntimeError("the run has not ended")
+        raise RuntimeError("the answer has not ended")
     return encode(b"error", _encoder.encode(error_body(outcome)), event_id=event_id)
 
 
-def _event_id(run: Run, offset: int) -> bytes:
-    return b"%d-%d" % (run.attempt, offset)
+def _event_id(log: AnswerLog, offset: int) -> bytes:
+    return b"%d-%d" % (log.attempt, offset)

@@ -1,23 +1,69 @@
-"""Why a message that was accepted has no answer, in full; `messages.error_code` holds one of these codes.
+"""Why a message that was accepted has no answer; `messages.error_code` holds one of these codes.
 
 AnswerFailed
-├── (of the gateway: see `product.gateway_client`)
-├── ClientDisconnected  499  nobody was left to read
-├── Interrupted         503  the writing process ended
-└── AnswerDefect        500  a defect of ours
+├── GatewayUnavailable     503  the gateway was not reached, is shutting down, or its upstream is failing
+├── GatewayTimeout         504  no answer in time
+├── AnswerCut              502  the answer broke off
+├── GatewayRefused         502  the gateway turned the call away: a fault of this installation
+├── ContextLengthExceeded  422  the conversation is longer than the model can read
+├── ContentFiltered        422  the model's content filter stopped the conversation
+├── ClientDisconnected     499  no reader was left
+├── Interrupted            503  the writing process ended
+└── AnswerDefect           500  a defect of ours
 """
 
 from typing import Final
 
-from b2b_chat.product.gateway_client import (
-    AnswerCut,
-    AnswerFailed,
-    ContentFiltered,
-    ContextLengthExceeded,
-    GatewayRefused,
-    GatewayTimeout,
-    GatewayUnavailable,
-)
+from b2b_chat.kit.errors import Refusal
+
+
+class AnswerFailed(Refusal):
+    """No answer to a message that was accepted. It costs nothing, and may be sent again under the same id."""
+
+
+class GatewayUnavailable(AnswerFailed):
+    """The gateway or its upstream cannot answer now."""
+
+    code, status = "gateway_unavailable", 503
+    message = "The model cannot be reached now. Send the message again with the same client_message_id."
+
+    def __init__(self, retry_after_seconds: str = "2") -> None:
+        super().__init__(headers={"Retry-After": retry_after_seconds})
+
+
+class GatewayTimeout(AnswerFailed):
+    """The answer did not come in time."""
+
+    code, status = "gateway_timeout", 504
+    message = "The model did not answer in time. Send the message again with the same client_message_id."
+
+
+class AnswerCut(AnswerFailed):
+    """The answer ended without its end."""
+
+    code, status = "answer_cut", 502
+    message = "The answer broke off. Send the message again with the same client_message_id."
+
+
+class GatewayRefused(AnswerFailed):
+    """The gateway does not accept this installation's calls, or OpenAI does not accept the gateway's."""
+
+    code, status = "gateway_refused", 502
+    message = "The gateway cannot serve this installation. Its operator finds the reason in the gateway's log."
+
+
+class ContextLengthExceeded(AnswerFailed):
+    """Too much text for the model."""
+
+    code, status = "context_length_exceeded", 422
+    message = "The conversation is longer than the model can read. Shorten the message or start a new conversation."
+
+
+class ContentFiltered(AnswerFailed):
+    """The content filter stopped the conversation."""
+
+    code, status = "content_filtered", 422
+    message = "The model's content filter stopped this conversation. Rephrase the message."
 
 
 class ClientDisconnected(AnswerFailed):

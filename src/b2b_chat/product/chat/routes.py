@@ -1,35 +1,34 @@
-"""`/v1/chat` and `/v1/conversations`."""
+"""`/v1/chat`: send, follow, stop."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Annotated, Any
 from uuid import UUID
 
-from litestar import Controller, Request, Response, delete, get, post, put
+from litestar import Controller, Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.openapi.spec import OpenAPIType
-from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
+from litestar.params import FromPath, HeaderParameter, JSONBody
 from msgspec import Struct
 
 from b2b_chat.kit.disconnects import ClientLeft, WhileClientStays
 from b2b_chat.kit.event_stream import EventStream
-from b2b_chat.kit.openapi import named
-from b2b_chat.kit.pagination import IdCursor, Limit, Page
-from b2b_chat.product.chat.conversations import ConversationBusy, ConversationNotFound, Conversations
-from b2b_chat.product.chat.events import EVENT_ID, Place, events_of, read_event_id
+from b2b_chat.product.chat.answer_log import AnswerLog, MessageInProgress
+from b2b_chat.product.chat.events import EVENT_ID, Position, events_of, read_event_id
 from b2b_chat.product.chat.failures import ANSWER_FAILURES, ClientDisconnected
 from b2b_chat.product.chat.openapi import AnsweringOperation, FollowingOperation
-from b2b_chat.product.chat.run import MessageInProgress, Run
-from b2b_chat.product.chat.schemas import ChatAnswer, ChatSend, Conversation, ConversationRename, Message
+from b2b_chat.product.chat.schemas import ChatAnswer, ChatSend
 from b2b_chat.product.chat.service import (
     AnswerNotFound,
     Chat,
     EmptyText,
+    Headers,
     IdempotencyConflict,
     NothingToStop,
     ShuttingDown,
     TextTooLong,
 )
+from b2b_chat.product.conversations.service import ConversationBusy, ConversationNotFound
 from b2b_chat.product.credits.service import InsufficientCredits
 from b2b_chat.product.errors import documents
 from b2b_chat.product.guards import ACTING_REFUSALS, READING_REFUSALS, signed_in
@@ -90,18 +89,22 @@ class ChatRoutes(Controller):
     ) -> Response[ChatAnswer]:
         """Send a message and get the answer, whole as JSON or as it is written as server-sent events."""
         stream = data.stream or "text/event-stream" in request.headers.get("accept", "")
-        admission = entrance.limits.chat_admission(request.user, entrance.client_ip.of(request))
-        run = await entrance.chat.send(request.user, data, stream=stream, admit=admission.count)
+        client_ip = entrance.client_ip.of(request)
+
+        async def admit() -> Headers:
+            return await entrance.limits.admit_chat(request.user, client_ip)
+
+        log, headers = await entrance.chat.send(request.user, data, stream=stream, admit=admit)
         if stream:
-            return _stream(run, entrance.stream_options, headers=admission.headers)
-        run.attach()
+            return _stream(log, entrance.stream_options, headers=headers)
+        log.attach()
         try:
             with WhileClientStays(request.receive):
-                return Response(await run.ended(), headers=admission.headers)
+                return Response(await log.ended(), headers=headers)
         except ClientLeft:
             raise ClientDisconnected from None
         finally:
-            run.detach()
+            log.detach()
 
     @get(
         "/chat/{assistant_message_id:uuid}/events",
@@ -127,11 +130,11 @@ class ChatRoutes(Controller):
     ) -> Response[None]:
         """Follow an answer as server-sent events, from its start or from the event named by `Last-Event-ID`."""
         after = read_event_id(last_event_id) if last_event_id else None
-        run = await chat.follow(viewer, assistant_message_id)
-        if after is not None and after.at_end and after.attempt == run.attempt:
+        log = await chat.follow(viewer, assistant_message_id)
+        if after is not None and after.at_end and after.attempt == log.attempt:
             # 204 tells an EventSource that there is nothing to come back for.
             return Response(None, status_code=HTTPStatus.NO_CONTENT)
-        return _stream(run, stream_options, after)
+        return _stream(log, stream_options, after)
 
     @post(
         "/chat/{assistant_message_id:uuid}/stop",
@@ -148,85 +151,12 @@ class ChatRoutes(Controller):
 
 
 def _stream(
-    run: Run, options: StreamOptions, after: Place | None = None, *, headers: Mapping[str, str] | None = None
+    log: AnswerLog, options: StreamOptions, after: Position | None = None, *, headers: Mapping[str, str] | None = None
 ) -> EventStream:
-    run.attach()
+    log.attach()
     return EventStream(
-        events_of(run, after),
+        events_of(log, after),
         keep_alive_seconds=options.keep_alive_seconds,
-        on_close=run.detach,
+        on_close=log.detach,
         headers=headers,
     )
-
-
-class ConversationRoutes(Controller):
-    """Reading what was said."""
-
-    path = "/v1/conversations"
-    tags = ("conversations",)
-    guards = (signed_in,)
-    opt = {"scope": Scope.READ}  # noqa: RUF012 - Litestar reads it, nobody writes it
-
-    @get("/", operation_id="listConversations", responses=documents(*READING_REFUSALS))
-    async def conversations(
-        self,
-        viewer: NamedDependency[Viewer],
-        conversations: NamedDependency[Conversations],
-        cursor: IdCursor = None,
-        search: Annotated[
-            str | None,
-            QueryParameter(
-                pattern=r"^[^\x00-\x1f\x7f]{1,200}\Z", description="A text in the title or in the messages."
-            ),
-        ] = None,
-        limit: Limit = 50,
-    ) -> Annotated[Page[Conversation], named("ConversationPage")]:
-        """List your conversations, newest first."""
-        return await conversations.list_conversations(viewer, search=search, cursor=cursor, limit=limit)
-
-    @put(
-        "/{conversation_id:uuid}/title",
-        operation_id="renameConversation",
-        opt={"scope": Scope.CHAT},
-        responses=documents(*ACTING_REFUSALS, ConversationNotFound, takes_body=True),
-    )
-    async def rename(
-        self,
-        viewer: NamedDependency[Viewer],
-        conversation_id: FromPath[UUID],
-        data: JSONBody[ConversationRename],
-        conversations: NamedDependency[Conversations],
-    ) -> Conversation:
-        """Give one of your conversations another title."""
-        return await conversations.rename(viewer, conversation_id, data)
-
-    @delete(
-        "/{conversation_id:uuid}",
-        operation_id="eraseConversation",
-        opt={"scope": Scope.CHAT},
-        responses=documents(*ACTING_REFUSALS, ConversationNotFound, ConversationBusy),
-    )
-    async def erase(
-        self,
-        viewer: NamedDependency[Viewer],
-        conversation_id: FromPath[UUID],
-        conversations: NamedDependency[Conversations],
-    ) -> None:
-        """Erase all that was said in one of your conversations. What it cost stays in the ledger."""
-        await conversations.erase(viewer, conversation_id)
-
-    @get(
-        "/{conversation_id:uuid}/messages",
-        operation_id="listMessages",
-        responses=documents(*READING_REFUSALS, ConversationNotFound),
-    )
-    async def messages(
-        self,
-        viewer: NamedDependency[Viewer],
-        conversation_id: FromPath[UUID],
-        conversations: NamedDependency[Conversations],
-        cursor: IdCursor = None,
-        limit: Limit = 50,
-    ) -> Annotated[Page[Message], named("MessagePage")]:
-        """List the messages of one of your conversations, oldest first."""
-        return await conversations.list_messages(viewer, conversation_id, cursor=cursor, limit=limit)

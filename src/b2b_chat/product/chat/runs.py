@@ -1,45 +1,33 @@
-"""The runs of this process: each answer that is being written belongs to a task of its own, not to who asked for it."""
+"""The runs of this process: each answer that is being written belongs to a task of its own, not to a client."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import suppress
-from functools import cache
-from typing import Any, Final, TypeVar
+from collections.abc import Coroutine
+from typing import Any, Final
 from uuid import UUID
 
-import msgspec
 import structlog
 from msgspec import Struct
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Gauge, Histogram
 
-from b2b_chat.contract.schemas import ChatRequest, ChatResult, Usage
-from b2b_chat.kit.database import is_outage
+from b2b_chat.contract.schemas import ChatRequest, ChatResult
 from b2b_chat.kit.metrics import ANSWER_BUCKETS_SECONDS
 from b2b_chat.kit.tracing import Attributes, span
-from b2b_chat.product.chat.failures import ANSWER_FAILURES, AnswerDefect, ClientDisconnected, Interrupted
-from b2b_chat.product.chat.models import MessageStatus
-from b2b_chat.product.chat.repository import Attempt, RunRepository
-from b2b_chat.product.chat.run import Run
-from b2b_chat.product.chat.schemas import AnswerUsage, ChatAnswer
-from b2b_chat.product.credits.pricing import Prices, estimate_usage
-from b2b_chat.product.gateway_client import AnswerFailed, GatewayClient
+from b2b_chat.product.chat.answer_log import AnswerLog
+from b2b_chat.product.chat.failures import AnswerDefect, AnswerFailed, ClientDisconnected, Interrupted
+from b2b_chat.product.chat.gateway_client import GatewayClient
+from b2b_chat.product.chat.repository import RunRepository
+from b2b_chat.product.chat.schemas import ChatAnswer
+from b2b_chat.product.chat.settlement import Settlement
+from b2b_chat.product.credits.pricing import Prices
 
-_PERSIST_RETRY_SECONDS: Final = 0.25
 _DRAIN_POLL_SECONDS: Final = 0.02
 
-_ANSWERS = Counter(
-    "product_answers", "Answers by how they ended, and the code of those that failed.", ["status", "code"]
-)
 _RUNS = Gauge("product_runs", "Answers that are being written.")
 _FIRST_DELTA_SECONDS = Histogram(
     "product_first_delta_seconds", "Time from a message's admission to its first delta.", buckets=ANSWER_BUCKETS_SECONDS
 )
-_TOKENS = Counter("product_tokens", "Tokens that were charged for.", ["kind"])
-_CREDITS = Counter("product_charged_credits", "Credits that were charged.")
-_answers, _tokens = cache(_ANSWERS.labels), cache(_TOKENS.labels)  # looking one up costs more than counting
 
-ResultT = TypeVar("ResultT")
-log = structlog.get_logger(__name__)
+structured_log = structlog.get_logger(__name__)
 
 
 class RunOptions(Struct, frozen=True):
@@ -49,249 +37,193 @@ class RunOptions(Struct, frozen=True):
     resume_window_seconds: float
 
 
-class _Live:
-    """What is needed to end a run early: its task while that talks to the gateway, and why it is cancelled."""
+class AlreadyRunning(Exception):
+    """This process has a run of the answer already."""
 
-    def __init__(self) -> None:
-        self.stopped = False
+
+class Run:
+    """An attempt that is being made: its log, and the ways to end it early.
+
+    It is reserved before it is admitted, so that a request that sees it in the database finds it here.
+    """
+
+    def __init__(self, log: AnswerLog) -> None:
+        self.log = log
+        self.is_started = False
+        self.is_stopped = False
         self.failure: AnswerFailed | None = None
+        """Why it is given up."""
         self._talking: asyncio.Task[Any] | None = None
         self._is_over = False
-        self._is_cut = False
+        self._is_interrupted = False
 
-    def cut(self) -> bool:
-        """End the talk before its end; False where it has ended."""
-        if self._talking is not None and not self._is_cut:
-            self._talking.cancel()
-        self._is_cut = self._is_cut or not self._is_over
-        return not self._is_over
+    @property
+    def is_given_up(self) -> bool:
+        """Whether the attempt is about to fail: no reader should join it."""
+        return self.failure is not None
+
+    def stop(self) -> None:
+        """End it at its user's wish: the gateway call is closed, the text so far is kept."""
+        if self.is_started and self._interrupt():
+            self.is_stopped = True
+
+    def give_up(self, failure: AnswerFailed) -> None:
+        """End it as failed."""
+        if self.is_started and self._interrupt():
+            self.failure = self.failure or failure
 
     async def talk(self, talk: Coroutine[Any, Any, ChatResult]) -> ChatResult | None:
-        """Let a talk go on in the running task; None where it was cut."""
-        if self._is_cut:  # before it began
+        """Await the gateway's answer in the running task; None where it is ended early."""
+        if self._is_interrupted:  # before it began
             talk.close()
             return None
         self._talking = asyncio.current_task()
         try:
             return await talk
         except asyncio.CancelledError:
-            if self._talking is None or not self._is_cut:
+            if self._talking is None or not self._is_interrupted:
                 raise
             self._talking.uncancel()
             return None
         finally:
             self._talking, self._is_over = None, True
 
+    def _interrupt(self) -> bool:
+        """Close the gateway call; False where it has ended."""
+        if self._talking is not None and not self._is_interrupted:
+            self._talking.cancel()
+        self._is_interrupted = self._is_interrupted or not self._is_over
+        return not self._is_over
+
 
 class Runs:
-    """Starts runs, sees them through, and stores how they end."""
+    """Starts runs, sees them through, and has it stored how they end."""
 
     def __init__(self, repository: RunRepository, gateway: GatewayClient, prices: Prices, options: RunOptions) -> None:
-        self._repository = repository
+        self._settlement = Settlement(repository, prices, lease_seconds=options.lease_seconds)
         self._gateway = gateway
-        self._prices = prices
-        self._options = options
+        self._resume_window_seconds = options.resume_window_seconds
         self._runs: dict[UUID, Run] = {}
-        self._live: dict[UUID, _Live] = {}
-        self._owners: set[asyncio.Task[None]] = set()
-        _RUNS.set_function(self._live.__len__)
-        for failure in ANSWER_FAILURES:
-            _ANSWERS.labels(MessageStatus.ERROR.value, failure.code)  # a first failure must be a rise, no new series
+        self._tasks: set[asyncio.Task[None]] = set()
+        _RUNS.set_function(lambda: len(self.live))
 
     def find(self, assistant_message_id: UUID) -> Run | None:
-        """The run of an answer, where this process is writing it."""
+        """Return the run of an answer, where this process is writing it."""
         return self._runs.get(assistant_message_id)
-
-    async def join(self, assistant_message_id: UUID) -> Run | None:
-        """The run as `find` knows it; one that is being given up is waited for, and then is none."""
-        run = self._runs.get(assistant_message_id)
-        if run is None or not self.is_given_up(assistant_message_id):
-            return run
-        with suppress(AnswerFailed):
-            await run.ended()
-        return None
-
-    def is_given_up(self, assistant_message_id: UUID) -> bool:
-        """Whether the answer is about to fail: it is no run to join any more."""
-        live = self._live.get(assistant_message_id)
-        return live is not None and live.failure is not None
 
     @property
     def live(self) -> list[UUID]:
         """The answers that are being written."""
-        return list(self._live)
+        return [assistant_message_id for assistant_message_id, run in self._runs.items() if run.is_started]
 
-    def reserve(self, run: Run) -> None:
-        """Make a run known before it is admitted, so that whoever sees it in the database finds it here."""
-        self._runs[run.assistant_message_id] = run
+    def reserve(self, log: AnswerLog) -> Run:
+        """Make a run known that is about to be admitted.
+
+        Raises:
+            AlreadyRunning: The answer has one.
+        """
+        if log.assistant_message_id in self._runs:
+            raise AlreadyRunning
+        run = self._runs[log.assistant_message_id] = Run(log)
+        return run
 
     def discard(self, run: Run) -> None:
         """Forget a reserved run that was not admitted."""
-        del self._runs[run.assistant_message_id]
-        run.finish(Interrupted())
+        self._end(run, Interrupted())
 
     def start(self, run: Run, request: ChatRequest) -> None:
         """Let a reserved and admitted run begin."""
-        live = self._live[run.assistant_message_id] = _Live()
-        run.on_unread = lambda: self._leave_unread(run)
-        owner = asyncio.create_task(self._own(run, live, request))
-        self._owners.add(owner)
-        owner.add_done_callback(self._owners.discard)
-
-    def stop(self, assistant_message_id: UUID) -> None:
-        """End a run at its user's wish: the gateway call is closed, what there is of the answer is kept."""
-        live = self._live.get(assistant_message_id)
-        if live is not None and live.cut():
-            live.stopped = True
+        run.is_started = True
+        run.log.on_unread = lambda: self._leave_unread(run)
+        task = asyncio.create_task(self._see_through(run, request))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def drain(self, grace_seconds: float) -> None:
         """Let running answers finish for a while, those that are just being admitted too; interrupt the rest."""
         deadline = asyncio.get_running_loop().time() + grace_seconds
         while self._runs:
             if asyncio.get_running_loop().time() >= deadline:
-                for assistant_message_id in self.live:
-                    self._give_up(assistant_message_id, Interrupted())
+                for run in self._runs.values():
+                    run.give_up(Interrupted())
             await asyncio.sleep(_DRAIN_POLL_SECONDS)
+
+    def _end(self, run: Run, outcome: ChatAnswer | AnswerFailed) -> None:
+        """Forget a run, and tell its readers how it ended; the next attempt may have the entry already."""
+        if self._runs.get(run.log.assistant_message_id) is run:
+            del self._runs[run.log.assistant_message_id]
+        run.log.finish(outcome)
 
     def _leave_unread(self, run: Run) -> None:
         """End the run, unless a reader comes back within the resume window."""
-        departure = run.departures
+        departure = run.log.departures
 
         def give_up_if_unread() -> None:
-            # Who came back and left again began a window of his own.
-            if run.is_unread and run.departures == departure:
-                self._give_up(run.assistant_message_id, ClientDisconnected())
+            # A reader that came back and left again began a window of its own.
+            if run.log.is_unread and run.log.departures == departure:
+                run.give_up(ClientDisconnected())
 
-        if self._options.resume_window_seconds:
-            asyncio.get_running_loop().call_later(self._options.resume_window_seconds, give_up_if_unread)
+        if self._resume_window_seconds:
+            asyncio.get_running_loop().call_later(self._resume_window_seconds, give_up_if_unread)
         else:
             give_up_if_unread()
 
-    def _give_up(self, assistant_message_id: UUID, failure: AnswerFailed) -> None:
-        live = self._live.get(assistant_message_id)
-        if live is not None and live.cut():
-            live.failure = live.failure or failure
-
-    async def _own(self, run: Run, live: _Live, request: ChatRequest) -> None:
-        """See a run through: talk to the gateway, then settle or fail, whatever happens to the clients."""
-        outcome: ChatAnswer | AnswerFailed
+    async def _see_through(self, run: Run, request: ChatRequest) -> None:
+        """Talk to the gateway, then settle or fail, whatever happens to the clients."""
+        outcome: ChatAnswer | AnswerFailed = Interrupted()
         try:
-            outcome = await self._outcome(run, live, request)
-        except Exception as error:  # noqa: BLE001 - whatever it was, the readers must be told
+            outcome = await self._outcome(run, request)
+        except Exception as error:  # noqa: BLE001 - whatever it was, the readers get an end
             outcome = _as_failure(error)
-        del self._live[run.assistant_message_id]
-        del self._runs[run.assistant_message_id]
-        run.finish(outcome)
+        finally:
+            self._end(run, outcome)
 
-    async def _outcome(self, run: Run, live: _Live, request: ChatRequest) -> ChatAnswer | AnswerFailed:
+    async def _outcome(self, run: Run, request: ChatRequest) -> ChatAnswer | AnswerFailed:
         try:
-            result = await live.talk(self._traced(run, request))
+            result = await run.talk(self._traced(run.log, request))
         except Exception as error:  # noqa: BLE001 - a failure to be stored, whatever it was
-            return await self._fail(run, _as_failure(error))
-        if result is None:
-            return await self._end_early(run, live, request)
-        return await self._settle(run, request, result.usage, MessageStatus.COMPLETED)
+            return await self._settlement.fail(run.log, _as_failure(error))
+        if result is not None:
+            return await self._settlement.settle(run.log, request, result.usage, "completed")
+        if run.is_stopped and run.failure is None:
+            return await self._settlement.settle(run.log, request, None, "stopped")
+        return await self._settlement.fail(run.log, run.failure or Interrupted())
 
-    async def _traced(self, run: Run, request: ChatRequest) -> ChatResult:
+    async def _traced(self, log: AnswerLog, request: ChatRequest) -> ChatResult:
         def attributes() -> Attributes:
             return {
                 "http.request.method": "POST",
-                "b2b_chat.conversation_id": str(run.conversation_id),
-                "b2b_chat.assistant_message_id": str(run.assistant_message_id),
+                "b2b_chat.conversation_id": str(log.conversation_id),
+                "b2b_chat.assistant_message_id": str(log.assistant_message_id),
             }
 
         with span("POST /v1/chat", "client", attributes):
-            return await self._talk(run, request)
+            return await self._talk(log, request)
 
-    async def _talk(self, run: Run, request: ChatRequest) -> ChatResult:
+    async def _talk(self, log: AnswerLog, request: ChatRequest) -> ChatResult:
         if not request.stream:
             result = await self._gateway.complete(request)
             if result.text:
-                run.publish(result.text)
+                log.publish(result.text)
             return result
         loop = asyncio.get_running_loop()
         started_at = loop.time()
 
-        def hear(text: str) -> None:
-            if not run.pieces:
+        def on_text(text: str) -> None:
+            if not log.pieces:
                 _FIRST_DELTA_SECONDS.observe(loop.time() - started_at)
-            run.publish(text)
+            log.publish(text)
 
-        result = await self._gateway.stream(request, hear)
+        result = await self._gateway.stream(request, on_text)
         # The result is the whole answer, whatever part of it came as deltas.
-        text = run.text
+        text = log.text
         if result.text != text and result.text.startswith(text):
-            run.publish(result.text[len(text) :])
+            log.publish(result.text[len(text) :])
         return result
-
-    async def _end_early(self, run: Run, live: _Live, request: ChatRequest) -> ChatAnswer | AnswerFailed:
-        if live.stopped and live.failure is None:
-            return await self._settle(run, request, None, MessageStatus.STOPPED)
-        return await self._fail(run, live.failure or Interrupted())
-
-    async def _settle(
-        self, run: Run, request: ChatRequest, counted: Usage | None, status: MessageStatus
-    ) -> ChatAnswer | AnswerFailed:
-        """Store the answer and charge for it; where the upstream did not count, by an estimate that says so."""
-        text = run.text
-        usage = counted or estimate_usage(request.messages, text)
-        answer_usage = AnswerUsage(
-            usage.prompt_tokens, usage.completion_tokens, usage.total_tokens, estimated=counted is None
-        )
-        cost = self._prices.cost(usage.prompt_tokens, usage.completion_tokens)
-        usage_json = msgspec.json.encode(answer_usage)
-        settled = await self._persist(
-            lambda: self._repository.settle(_attempt(run), text, usage_json, cost, status=status)
-        )
-        if settled is None:  # the lease had run out, and the sweeper was here first
-            return Interrupted()
-        charge, balance = settled
-        _answers(status.value, "").inc()
-        _tokens("prompt").inc(usage.prompt_tokens)
-        _tokens("completion").inc(usage.completion_tokens)
-        _CREDITS.inc(float(charge))
-        return ChatAnswer(
-            conversation_id=run.conversation_id,
-            user_message_id=run.user_message_id,
-            assistant_message_id=run.assistant_message_id,
-            status="stopped" if status is MessageStatus.STOPPED else "completed",
-            text=text,
-            usage=answer_usage,
-            charge_credits=charge,
-            balance_credits=balance,
-        )
-
-    async def _fail(self, run: Run, failure: AnswerFailed) -> AnswerFailed:
-        _ANSWERS.labels(MessageStatus.ERROR.value, failure.code).inc()
-        log.warning("answer_failed", assistant_message_id=run.assistant_message_id, code=failure.code)
-        with suppress(Interrupted):
-            await self._persist(lambda: self._repository.fail(_attempt(run), failure.code))
-        return failure
-
-    async def _persist(self, write: Callable[[], Awaitable[ResultT]]) -> ResultT:
-        """Repeat a write while the database is away, for as long as the lease may hold.
-
-        Raises:
-            Interrupted: The database stayed away; the sweeper will mark the answer.
-        """
-        deadline = asyncio.get_running_loop().time() + self._options.lease_seconds
-        while True:
-            try:
-                return await write()
-            except Exception as error:
-                if not is_outage(error):
-                    raise
-                if asyncio.get_running_loop().time() > deadline:
-                    raise Interrupted from error
-            await asyncio.sleep(_PERSIST_RETRY_SECONDS)
-
-
-def _attempt(run: Run) -> Attempt:
-    return Attempt(run.company_id, run.assistant_message_id, run.attempt)
 
 
 def _as_failure(error: BaseException) -> AnswerFailed:
     if isinstance(error, AnswerFailed):
         return error
-    log.error("run_defect", exc_info=error)
+    structured_log.error("run_defect", exc_info=error)
     return AnswerDefect()

@@ -1,13 +1,13 @@
 """What the chat API takes and answers. Amounts are decimal strings, so that no client reads them as floats."""
 
-from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated
 from uuid import UUID
 
 from msgspec import Meta, Struct
 
-Status = Literal["pending", "streaming", "completed", "stopped", "error"]
+from b2b_chat.product.conversations.schemas import AnswerUsage
+from b2b_chat.product.conversations.status import Status
 
 
 class ChatSend(Struct, frozen=True, forbid_unknown_fields=True):
@@ -29,15 +29,6 @@ class ChatSend(Struct, frozen=True, forbid_unknown_fields=True):
     ]
     conversation_id: UUID | None = None
     stream: bool = False
-
-
-class AnswerUsage(Struct, frozen=True):
-    """Tokens that the answer took; `estimated` where the model did not count them."""
-
-    prompt_tokens: int
-    completion_tokens: int
-    total_tokens: int
-    estimated: bool = False
 
 
 class ChatAnswer(Struct, frozen=True):
@@ -69,36 +60,3 @@ class ChatFinal(Struct, frozen=True):
     usage: AnswerUsage
     charge_credits: Decimal
     balance_credits: Decimal
-
-
-class Conversation(Struct, frozen=True):
-    """A thread of messages; its title is the beginning of the first one."""
-
-    id: UUID
-    title: str
-    created_at: datetime
-
-
-class ConversationRename(Struct, frozen=True, forbid_unknown_fields=True):
-    """Another title for a conversation."""
-
-    title: Annotated[
-        str, Meta(min_length=1, max_length=80, pattern=r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*\Z")
-    ]
-
-
-class Message(Struct, frozen=True):
-    """One message of a conversation."""
-
-    id: UUID
-    role: Literal["user", "assistant"]
-    status: Status
-    text: str
-    client_message_id: str | None
-    """The sender's own name for a user's message: with it a failed one is sent again."""
-    usage: AnswerUsage | None
-    charge_credits: Decimal | None
-    """What an answer cost."""
-    error_code: str | None
-    """Why there is no answer, for an assistant's message in `error`."""
-    created_at: datetime

@@ -1,40 +1,39 @@
-"""Sending messages, and reading what was said."""
+"""Sending a message, following its answer, and stopping it."""
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
-from decimal import Decimal
-from typing import TypeAlias
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Final, NamedTuple, TypeAlias
 from uuid import UUID
 
-import msgspec
-from msgspec import Struct
-
-from b2b_chat.contract.schemas import MODEL_GPT_5_2, ChatMessage, ChatMetadata, ChatRequest
+from b2b_chat.contract.schemas import ChatMessage
 from b2b_chat.kit.database import new_id
 from b2b_chat.kit.errors import Refusal
-from b2b_chat.product.chat.conversations import ConversationBusy, ConversationNotFound
-from b2b_chat.product.chat.failures import stored_failure
-from b2b_chat.product.chat.models import MessageStatus
+from b2b_chat.product.chat.answer_log import AnswerLog, MessageInProgress
+from b2b_chat.product.chat.failures import AnswerFailed
+from b2b_chat.product.chat.locate import Elsewhere, Failed, Here, Locator, Stored, empty_log
+from b2b_chat.product.chat.prompts import ChatLimits, Prompts
 from b2b_chat.product.chat.relay.following import Following
 from b2b_chat.product.chat.repository import (
     AlreadySent,
+    AttemptTaken,
     ConversationErased,
     Question,
     RunInProgress,
     RunRepository,
     Sent,
 )
-from b2b_chat.product.chat.run import MessageInProgress, Run
-from b2b_chat.product.chat.runs import Runs
-from b2b_chat.product.chat.schemas import AnswerUsage, ChatAnswer, ChatSend
-from b2b_chat.product.credits.pricing import Prices, max_prompt_tokens
+from b2b_chat.product.chat.runs import AlreadyRunning, Run, Runs
+from b2b_chat.product.chat.schemas import ChatAnswer, ChatSend
+from b2b_chat.product.conversations.service import ConversationBusy, ConversationNotFound
+from b2b_chat.product.credits.pricing import Prices
 from b2b_chat.product.credits.service import InsufficientCredits
-from b2b_chat.product.gateway_client import AnswerFailed
 from b2b_chat.product.viewer import Viewer
 
-TITLE_CHARACTERS = 80
+TITLE_CHARACTERS: Final = 80
+_MAX_LOOKS: Final = 3
+"""How often a message is looked for that moves while it is being found."""
 
 
 class IdempotencyConflict(Refusal):
@@ -82,17 +81,16 @@ class TextTooLong(Refusal):
     message = "The text is too long."
 
 
-Admit: TypeAlias = Callable[[], Awaitable[object]]
-"""Counts a new message, or refuses it with `RateLimited`."""
+Headers: TypeAlias = Mapping[str, str]
+Admit: TypeAlias = Callable[[], Awaitable[Headers]]
+"""Counts a new message and returns the headers that state the limits, or refuses it with `RateLimited`."""
 
 
-class ChatLimits(Struct, frozen=True):
-    """How much may be said at once."""
+class Accepted(NamedTuple):
+    """A message that is being answered or has been, and the headers of the limits where it was counted."""
 
-    context_messages: int
-    message_chars: int
-    max_completion_tokens: int
-    min_completion_tokens: int
+    log: AnswerLog
+    headers: Headers
 
 
 class Chat:
@@ -110,11 +108,12 @@ class Chat:
         self._elsewhere = elsewhere
         self._repository = repository
         self._runs = runs
-        self._prices = prices
+        self._locator = Locator(runs, elsewhere)
+        self._prompts = Prompts(repository, prices, limits)
         self._limits = limits
 
-    async def send(self, viewer: Viewer, message: ChatSend, *, stream: bool, admit: Admit) -> Run:
-        """Have a message answered, and return the run that answers it, whether begun now or before.
+    async def send(self, viewer: Viewer, message: ChatSend, *, stream: bool, admit: Admit) -> Accepted:
+        """Have a message answered, and return the log of its answer, whether begun now or before.
 
         The same client message id and text give the same ids, and cost once: a stored answer is returned, a running
         one joined, a failed one tried anew.
@@ -122,7 +121,7 @@ class Chat:
         `admit` counts a new message against the rate limits; one that was sent before is never limited.
 
         Raises:
-            RateLimited: The viewer, his company or his address sends too many.
+            RateLimited: The viewer, their company or their address sends too many.
             EmptyText, TextTooLong: The text cannot be a message.
             ShuttingDown: The process is about to end.
             IdempotencyConflict: The id was used for another message.
@@ -136,10 +135,10 @@ class Chat:
         fingerprint = _fingerprint(viewer.company_id, message)
         sent = await self._repository.find_sent(viewer.user_id, message.client_message_id)
         if sent is None:
-            await admit()
+            headers = await admit()
             self._check_text(message.text)
             try:
-                return await self._send_new(viewer, message, fingerprint, stream=stream)
+                return Accepted(await self._send_new(viewer, message, fingerprint, stream=stream), headers)
             except (AlreadySent, ConversationBusy):
                 # What keeps the conversation busy may be this message, sent twice at once.
                 sent = await self._repository.find_sent(viewer.user_id, message.client_message_id)
@@ -147,59 +146,45 @@ class Chat:
                     raise
         if sent.fingerprint != fingerprint:
             raise IdempotencyConflict
-        try:
-            return await self._send_again(viewer, message, sent, stream=stream)
-        except MessageInProgress:
-            # The answer may have ended between the look into the database and the one into the runs; look again.
-            sent = await self._repository.find_sent(viewer.user_id, message.client_message_id) or sent
-        try:
-            return await self._send_again(viewer, message, sent, stream=stream)
-        except MessageInProgress:
-            run = self._follow_elsewhere(viewer, sent)
-            if self._elsewhere is not None and await self._elsewhere.is_joined(run):
-                return run
-        # It has ended, or was just being given up there: now the database knows.
-        sent = await self._repository.find_sent(viewer.user_id, message.client_message_id) or sent
-        return await self._send_again(viewer, message, sent, stream=stream)
+        return Accepted(await self._send_again(viewer, message, sent, stream=stream), {})
 
-    async def follow(self, viewer: Viewer, assistant_message_id: UUID) -> Run:
-        """The run of one of the viewer's answers, whether it is being written or was stored long ago.
+    async def follow(self, viewer: Viewer, assistant_message_id: UUID) -> AnswerLog:
+        """Return the log of one of the viewer's answers, whether it is being written or was stored long ago.
 
         Raises:
             AnswerNotFound: It is not the viewer's.
             MessageInProgress: Another process is writing it, or was until it ended, and it cannot be followed.
         """
-        sent = await self._find_answer(viewer, assistant_message_id)
-        running = self._runs.find(assistant_message_id)
-        if running is not None:
-            return running
-        if sent.status in {MessageStatus.PENDING, MessageStatus.STREAMING}:
-            # It may have ended between the look into the database and the one into the runs; look again.
-            sent = await self._find_answer(viewer, assistant_message_id)
-        if sent.status in {MessageStatus.PENDING, MessageStatus.STREAMING}:
-            return self._follow_elsewhere(viewer, sent)
-        return _told_run(viewer, sent)
+
+        async def read() -> Sent:
+            sent = await self._repository.find_answer(viewer.company_id, viewer.user_id, assistant_message_id)
+            if sent is None:
+                raise AnswerNotFound
+            return sent
+
+        return (await self._locator.locate(await read(), read)).log
 
     async def stop(self, viewer: Viewer, assistant_message_id: UUID) -> ChatAnswer:
-        """End an answer that is being written, and keep and charge what there is of it; else tell how it ended.
+        """End an answer that is being written, and keep and charge what there is of it; else return how it ended.
 
         Raises:
             AnswerNotFound: It is not the viewer's.
             MessageInProgress: Another process is writing it, and cannot be reached.
             NothingToStop: It has failed.
         """
-        run = await self.follow(viewer, assistant_message_id)
-        run.attach()
+        log = await self.follow(viewer, assistant_message_id)
+        log.attach()
         try:
-            if self._runs.find(assistant_message_id) is run:
-                self._runs.stop(assistant_message_id)
-            elif self._elsewhere is not None and run.outcome is None:
-                await self._elsewhere.stop(run)
-            return await run.ended()
+            run = self._runs.find(assistant_message_id)
+            if run is not None and run.log is log:
+                run.stop()
+            elif self._elsewhere is not None and log.outcome is None:
+                await self._elsewhere.stop(log)
+            return await log.ended()
         except AnswerFailed:
             raise NothingToStop from None
         finally:
-            run.detach()
+            log.detach()
 
     @property
     def is_draining(self) -> bool:
@@ -214,27 +199,11 @@ class Chat:
             draining.append(self._elsewhere.drain(grace_seconds))
         await asyncio.gather(*draining)
 
-    def _follow_elsewhere(self, viewer: Viewer, sent: Sent) -> Run:
-        """The run of an answer that another process writes."""
-        if self._elsewhere is None:
-            raise MessageInProgress
-
-        async def look() -> Run:
-            return _told_run(viewer, await self._find_answer(viewer, sent.assistant_message_id))
-
-        return self._elsewhere.follow(_run_of(viewer, sent), look)
-
-    async def _find_answer(self, viewer: Viewer, assistant_message_id: UUID) -> Sent:
-        sent = await self._repository.find_answer(viewer.company_id, viewer.user_id, assistant_message_id)
-        if sent is None:
-            raise AnswerNotFound
-        return sent
-
-    async def _send_new(self, viewer: Viewer, message: ChatSend, fingerprint: bytes, *, stream: bool) -> Run:
+    async def _send_new(self, viewer: Viewer, message: ChatSend, fingerprint: bytes, *, stream: bool) -> AnswerLog:
         context: list[ChatMessage] = []
         if message.conversation_id is not None:
-            context = await self._context(viewer, message.conversation_id, before=None)
-        run = Run(
+            context = await self._prompts.context(viewer, message.conversation_id, before=None)
+        log = AnswerLog(
             company_id=viewer.company_id,
             conversation_id=message.conversation_id or new_id(),
             user_message_id=new_id(),
@@ -243,54 +212,71 @@ class Chat:
         question = Question(
             company_id=viewer.company_id,
             user_id=viewer.user_id,
-            conversation_id=run.conversation_id,
+            conversation_id=log.conversation_id,
             title=" ".join(message.text.split())[:TITLE_CHARACTERS],
-            user_message_id=run.user_message_id,
-            assistant_message_id=run.assistant_message_id,
+            user_message_id=log.user_message_id,
+            assistant_message_id=log.assistant_message_id,
             text=message.text,
             client_message_id=message.client_message_id,
             fingerprint=fingerprint,
         )
         messages = [*context, ChatMessage("user", message.text)]
-        with self._reserved(run):
-            held = await self._repository.admit(question, self._max_cost(messages))
+        with self._reserved(log) as run:
+            held = await self._repository.admit(question, self._prompts.max_cost(messages))
             if held is None:
                 raise InsufficientCredits
-        self._runs.start(run, self._request(viewer, run, messages, held, stream=stream))
-        return run
+        self._runs.start(run, self._prompts.request(viewer, log, messages, held, stream=stream))
+        return log
 
-    async def _send_again(self, viewer: Viewer, message: ChatSend, sent: Sent, *, stream: bool) -> Run:
-        if sent.status in {MessageStatus.COMPLETED, MessageStatus.STOPPED}:
-            return _told_run(viewer, sent)
-        running = await self._runs.join(sent.assistant_message_id)
-        if running is not None:
-            return running
-        if sent.status != MessageStatus.ERROR:
-            raise MessageInProgress
-        return await self._retry(viewer, message, sent, stream=stream)
+    async def _send_again(self, viewer: Viewer, message: ChatSend, sent: Sent, *, stream: bool) -> AnswerLog:
+        """Return the log of a message that was sent before, wherever it is; a failed one is tried anew."""
 
-    async def _retry(self, viewer: Viewer, message: ChatSend, sent: Sent, *, stream: bool) -> Run:
-        """Try a failed answer anew, under the ids that it had."""
-        run = _run_of(viewer, sent)
-        run.attempt += 1
-        with self._reserved(run):
-            context = await self._context(viewer, sent.conversation_id, before=sent.user_message_id)
+        async def read() -> Sent:
+            return await self._repository.find_sent(viewer.user_id, message.client_message_id) or sent
+
+        for _ in range(_MAX_LOOKS):
+            match await self._locator.locate(sent, read):
+                case Here(run) if run.is_given_up:
+                    with suppress(AnswerFailed):
+                        await run.log.ended()
+                case Here(run):
+                    return run.log
+                case Stored(log):
+                    return log
+                case Elsewhere(log):
+                    if self._elsewhere is not None and await self._elsewhere.is_joined(log):
+                        return log
+                case Failed(sent):
+                    with suppress(AlreadyRunning, AttemptTaken):
+                        return await self._retry(viewer, message, sent, stream=stream)
+            # It has just ended, or was tried anew by another request: now the database or the runs know.
+            sent = await read()
+        raise MessageInProgress
+
+    async def _retry(self, viewer: Viewer, message: ChatSend, sent: Sent, *, stream: bool) -> AnswerLog:
+        """Try a failed answer anew, under the ids that it had.
+
+        Raises:
+            AlreadyRunning, AttemptTaken: Another request does so.
+        """
+        log = empty_log(sent, attempt=sent.attempt + 1)
+        with self._reserved(log) as run:
+            context = await self._prompts.context(viewer, sent.conversation_id, before=sent.user_message_id)
             messages = [*context, ChatMessage("user", message.text)]
-            reopened = await self._repository.readmit(viewer.company_id, sent, self._max_cost(messages))
-            if reopened is None:
-                raise MessageInProgress
-            run.attempt, held = reopened
+            log.attempt, held = await self._repository.readmit(
+                viewer.company_id, sent, self._prompts.max_cost(messages)
+            )
             if held is None:
                 raise InsufficientCredits
-        self._runs.start(run, self._request(viewer, run, messages, held, stream=stream))
-        return run
+        self._runs.start(run, self._prompts.request(viewer, log, messages, held, stream=stream))
+        return log
 
     @contextmanager
-    def _reserved(self, run: Run) -> Iterator[None]:
+    def _reserved(self, log: AnswerLog) -> Iterator[Run]:
         """Make a run known while it is admitted, and forget it when it is not."""
-        self._runs.reserve(run)
+        run = self._runs.reserve(log)
         try:
-            yield
+            yield run
         except RunInProgress:
             self._runs.discard(run)
             raise ConversationBusy from None
@@ -300,31 +286,6 @@ class Chat:
         except BaseException:
             self._runs.discard(run)
             raise
-
-    async def _context(self, viewer: Viewer, conversation_id: UUID, *, before: UUID | None) -> list[ChatMessage]:
-        context = await self._repository.find_context(
-            viewer.company_id, viewer.user_id, conversation_id, before=before, limit=self._limits.context_messages
-        )
-        if context is None:
-            raise ConversationNotFound
-        return context
-
-    def _max_cost(self, messages: list[ChatMessage]) -> Decimal:
-        return self._prices.cost(max_prompt_tokens(messages), self._limits.max_completion_tokens)
-
-    def _request(
-        self, viewer: Viewer, run: Run, messages: list[ChatMessage], held_credits: Decimal, *, stream: bool
-    ) -> ChatRequest:
-        affordable = self._prices.affordable_completion_tokens(held_credits, max_prompt_tokens(messages))
-        return ChatRequest(
-            model=MODEL_GPT_5_2,
-            messages=messages,
-            stream=stream,
-            max_completion_tokens=max(
-                self._limits.min_completion_tokens, min(affordable, self._limits.max_completion_tokens)
-            ),
-            metadata=ChatMetadata(viewer.company_id, viewer.user_id, run.conversation_id, run.user_message_id),
-        )
 
     def _check_text(self, text: str) -> None:
         if not text.strip():
@@ -337,37 +298,3 @@ def _fingerprint(company_id: UUID, message: ChatSend) -> bytes:
     """What makes two sends the same: who pays, where it goes and what it says, not how the answer is fetched."""
     asked = (str(company_id), str(message.conversation_id or ""), message.text)
     return hashlib.sha256("\0".join(asked).encode()).digest()
-
-
-def _run_of(viewer: Viewer, sent: Sent) -> Run:
-    run = Run(
-        company_id=viewer.company_id,
-        conversation_id=sent.conversation_id,
-        user_message_id=sent.user_message_id,
-        assistant_message_id=sent.assistant_message_id,
-    )
-    run.attempt = sent.attempt
-    return run
-
-
-def _told_run(viewer: Viewer, sent: Sent) -> Run:
-    """What the database tells of a run; one that has ended is as if it had been followed here all the time."""
-    run = _run_of(viewer, sent)
-    if sent.status not in {MessageStatus.PENDING, MessageStatus.STREAMING}:
-        if sent.text:
-            run.publish(sent.text)
-        run.finish(stored_failure(sent.error_code) if sent.status == MessageStatus.ERROR else _stored_answer(sent))
-    return run
-
-
-def _stored_answer(sent: Sent) -> ChatAnswer:
-    return ChatAnswer(
-        conversation_id=sent.conversation_id,
-        user_message_id=sent.user_message_id,
-        assistant_message_id=sent.assistant_message_id,
-        status="stopped" if sent.status == MessageStatus.STOPPED else "completed",
-        text=sent.text,
-        usage=msgspec.json.decode(sent.usage_json or b"{}", type=AnswerUsage),
-        charge_credits=sent.charge_credits or Decimal(0),
-        balance_credits=sent.balance_credits,
-    )

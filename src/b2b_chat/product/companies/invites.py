@@ -13,9 +13,12 @@ from b2b_chat.kit.keyed_hash import KeyedHash, new_token
 from b2b_chat.kit.pagination import Page, id_from_cursor
 from b2b_chat.product.audit.actions import Action
 from b2b_chat.product.audit.actors import actor_of
+from b2b_chat.product.audit.service import record_action
 from b2b_chat.product.companies.ceiling import require_reach
 from b2b_chat.product.companies.models import CompanyRow, InviteRow, InviteState
+from b2b_chat.product.companies.repository import CompanyRepository, InviteRepository
 from b2b_chat.product.companies.schemas import Invite, InviteAcceptance, InviteCreate, Membership
+from b2b_chat.product.identity import sessions, users
 from b2b_chat.product.limits.service import Limits
 from b2b_chat.product.mail.letters import Letter
 from b2b_chat.product.mail.service import Outbox
@@ -109,10 +112,10 @@ class Invites:
         await self._limits.admit_invite(viewer)
         email, now = wanted.email.lower(), self._clock()
         async with self._transaction() as tx:
-            company = await tx.companies.get_locked(viewer.company_id)
+            company = await tx[CompanyRepository].get_locked(viewer.company_id)
             await self._require_room(tx, company.id, email)
             # Known from now on: a login link is mailed to whoever was invited.
-            await tx.users.get_or_add(email)
+            await users.get_or_add(tx, email)
             invite = InviteRow(
                 id=new_id(),
                 company_id=company.id,
@@ -124,7 +127,7 @@ class Invites:
                 created_at=now,
             )
             await self._send(tx, viewer, company, invite)
-            tx.invites.add(invite)
+            tx[InviteRepository].add(invite)
             await _record(tx, viewer, Action.INVITE_CREATE, invite, after={"role": wanted.role})
         return _shown(invite, now)
 
@@ -132,7 +135,9 @@ class Invites:
         """The invites of the viewer's company, closed ones too, newest first."""
         now = self._clock()
         async with self._transaction() as tx:
-            rows = await tx.invites.list_invites(viewer.company_id, before=id_from_cursor(cursor), limit=limit + 1)
+            rows = await tx[InviteRepository].list_invites(
+                viewer.company_id, before=id_from_cursor(cursor), limit=limit + 1
+            )
         items = [_shown(row, now) for row in rows[:limit]]
         return Page(items, str(items[-1].id) if len(rows) > limit else None)
 
@@ -148,7 +153,7 @@ class Invites:
         """
         await self._limits.admit_invite(viewer)
         async with self._transaction() as tx:
-            company = await tx.companies.get_locked(viewer.company_id)
+            company = await tx[CompanyRepository].get_locked(viewer.company_id)
             invite = await _find_pending(tx, viewer, invite_id)
             if invite.expires_at <= self._clock():
                 await self._require_room(tx, company.id, invite.email)
@@ -173,7 +178,7 @@ class Invites:
             InviteClosed: It was accepted or revoked.
         """
         async with self._transaction() as tx:
-            await tx.companies.get_locked(viewer.company_id)
+            await tx[CompanyRepository].get_locked(viewer.company_id)
             invite = await _find_pending(tx, viewer, invite_id)
             invite.state, invite.closed_at = InviteState.REVOKED, self._clock()
             await _record(tx, viewer, Action.INVITE_REVOKE, invite, before={"state": InviteState.PENDING})
@@ -190,23 +195,23 @@ class Invites:
             CompanyBlocked: Nobody may act in the company now.
         """
         async with self._transaction() as tx:
-            user = await tx.users.get(viewer.user_id)
-            invite = await tx.invites.claim(self._hashes.candidates(acceptance.token), user.email, self._clock())
+            email = await users.address_of(tx, viewer.user_id)
+            invite = await tx[InviteRepository].claim(self._hashes.candidates(acceptance.token), email, self._clock())
             if invite is None:
                 raise InviteNotFound
-            company = await tx.companies.get(invite.company_id)
+            company = await tx[CompanyRepository].get(invite.company_id)
             if company.blocked_at is not None:
                 raise CompanyBlocked
-            if not await tx.companies.add_member(company.id, viewer.user_id, Role(invite.role)):
+            if not await tx[CompanyRepository].add_member(company.id, viewer.user_id, Role(invite.role)):
                 raise AlreadyMember
-            await tx.sessions.choose_company(viewer.credential_id, company.id)
+            await sessions.act_in(tx, viewer.credential_id, company.id)
             await _record(tx, viewer, Action.INVITE_ACCEPT, invite, after={"role": invite.role})
         return Membership(company.id, company.name, Role(invite.role))
 
     async def _require_room(self, tx: Transaction, company_id: UUID, email: str) -> None:
-        if await tx.companies.has_member_with_email(company_id, email):
+        if await tx[CompanyRepository].has_member_with_email(company_id, email):
             raise AlreadyMember
-        open_to = await tx.invites.list_open_emails(company_id, self._clock())
+        open_to = await tx[InviteRepository].list_open_emails(company_id, self._clock())
         if email in open_to:
             raise AlreadyInvited
         if len(open_to) >= self._options.max_open:
@@ -219,7 +224,7 @@ class Invites:
         invite.sent_at = now
         invite.expires_at = now + timedelta(seconds=self._options.lifetime_seconds)
         fields = {
-            "inviter": (await tx.users.get(viewer.user_id)).email,
+            "inviter": await users.address_of(tx, viewer.user_id),
             "company": company.name,
             # A fragment is not sent to any server, and so stands in no log.
             "link": f"{self._options.public_url}{ACCEPT_PATH}#{token}",
@@ -231,7 +236,7 @@ class Invites:
 
 async def _find_pending(tx: Transaction, viewer: Viewer, invite_id: UUID) -> InviteRow:
     """An invite that was neither accepted nor revoked, and is not until the transaction ends."""
-    invite = await tx.invites.find_locked(viewer.company_id, invite_id)
+    invite = await tx[InviteRepository].find_locked(viewer.company_id, invite_id)
     if invite is None:
         raise InviteNotFound
     require_reach(viewer, invite.role)
@@ -242,7 +247,7 @@ async def _find_pending(tx: Transaction, viewer: Viewer, invite_id: UUID) -> Inv
 
 async def _record(tx: Transaction, viewer: Viewer, action: Action, invite: InviteRow, **state: Any) -> None:
     targets = {"company_id": invite.company_id, "invite_id": invite.id}
-    await tx.audit.record(actor_of(viewer), action, targets=targets, **state)
+    await record_action(tx, actor_of(viewer), action, targets=targets, **state)
 
 
 def _shown(row: InviteRow, now: datetime) -> Invite:

@@ -2,6 +2,8 @@
 
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from b2b_chat.kit.clock import Clock, utc_now
@@ -9,10 +11,13 @@ from b2b_chat.kit.errors import Refusal
 from b2b_chat.kit.pagination import Page, id_from_cursor
 from b2b_chat.product.audit.actions import Action
 from b2b_chat.product.audit.actors import actor_of
+from b2b_chat.product.audit.service import record_action
 from b2b_chat.product.companies.ceiling import require_reach, roles_up_to
 from b2b_chat.product.companies.models import MembershipRow
-from b2b_chat.product.companies.repository import MemberRecord
+from b2b_chat.product.companies.repository import CompanyRepository, InviteRepository, MemberRecord
 from b2b_chat.product.companies.schemas import Member
+from b2b_chat.product.identity import sessions
+from b2b_chat.product.identity.service import revoke_keys_of
 from b2b_chat.product.transactions import Transaction, TransactionFactory
 from b2b_chat.product.viewer import Viewer
 from b2b_chat.product.vocabulary import Role
@@ -32,6 +37,24 @@ class LastOwner(Refusal):
     message = "This is the company's last owner. Make another member an owner first."
 
 
+class Belonging(NamedTuple):
+    """That a user belongs to a company, as operators see it."""
+
+    user_id: UUID
+    company_id: UUID
+    company_name: str
+    role: Role
+    blocked_at: datetime | None
+
+
+async def memberships_of(tx: Transaction, user_ids: Collection[UUID]) -> list[Belonging]:
+    """Return all memberships of some users, in the order in which they joined."""
+    return [
+        Belonging(row.user_id, row.company_id, company_name, Role(row.role), row.blocked_at)
+        for row, company_name in await tx[CompanyRepository].list_memberships(user_ids)
+    ]
+
+
 class Members:
     """Changing what a company's people may do in it.
 
@@ -47,7 +70,9 @@ class Members:
     async def list_members(self, viewer: Viewer, *, cursor: str | None, limit: int) -> Page[Member]:
         """The members of the viewer's company."""
         async with self._transaction() as tx:
-            records = await tx.companies.list_members(viewer.company_id, after=id_from_cursor(cursor), limit=limit + 1)
+            records = await tx[CompanyRepository].list_members(
+                viewer.company_id, after=id_from_cursor(cursor), limit=limit + 1
+            )
         items = [_member(record) for record in records[:limit]]
         return Page(items, str(items[-1].user_id) if len(records) > limit else None)
 
@@ -58,7 +83,7 @@ class Members:
             MemberNotFound: The company has no such member.
         """
         async with self._transaction() as tx:
-            record = await tx.companies.find_member(viewer.company_id, user_id)
+            record = await tx[CompanyRepository].find_member(viewer.company_id, user_id)
         if record is None:
             raise MemberNotFound
         return _member(record)
@@ -66,7 +91,7 @@ class Members:
     async def addresses(self, viewer: Viewer, user_ids: Collection[UUID]) -> dict[UUID, str]:
         """The mail addresses of those of some people who belong to the viewer's company."""
         async with self._transaction() as tx:
-            return await tx.companies.list_addresses(viewer.company_id, user_ids)
+            return await tx[CompanyRepository].list_addresses(viewer.company_id, user_ids)
 
     async def change_role(self, viewer: Viewer, user_id: UUID, role: Role) -> Member:
         """Give a member another role, up to the viewer's own.
@@ -108,8 +133,8 @@ class Members:
             MemberNotFound, RoleTooLow, LastOwner: As for a change of role.
         """
         async with self._changing(viewer, user_id, Action.MEMBER_REMOVE) as (tx, _):
-            await tx.companies.remove_member(viewer.company_id, user_id)
-            await tx.api_keys.revoke_all_of(viewer.company_id, user_id, self._clock())
+            await tx[CompanyRepository].remove_member(viewer.company_id, user_id)
+            await revoke_keys_of(tx, viewer.company_id, user_id, self._clock())
 
     @asynccontextmanager
     async def _changing(
@@ -117,21 +142,22 @@ class Members:
     ) -> AsyncIterator[tuple[Transaction, MemberRecord]]:
         """The member, to be changed within the block; then follows what all changes have in common."""
         async with self._transaction() as tx:
-            await tx.companies.get_locked(viewer.company_id)
-            record = await tx.companies.find_member(viewer.company_id, user_id)
+            await tx[CompanyRepository].get_locked(viewer.company_id)
+            record = await tx[CompanyRepository].find_member(viewer.company_id, user_id)
             if record is None:
                 raise MemberNotFound
             require_reach(viewer, record.membership.role)
             before = _state(record.membership)
             yield tx, record
-            if before["role"] == Role.OWNER and not await tx.companies.count_acting_owners(viewer.company_id):
+            if before["role"] == Role.OWNER and not await tx[CompanyRepository].count_acting_owners(viewer.company_id):
                 raise LastOwner
             after = None if action is Action.MEMBER_REMOVE else _state(record.membership)
             may_invite = after is not None and after["blocked_at"] is None
             roles = roles_up_to(record.membership.role) if may_invite else ()
-            await tx.invites.revoke_beyond(viewer.company_id, user_id, roles, self._clock())
-            await tx.sessions.revoke_all(user_id, self._clock())
-            await tx.audit.record(
+            await tx[InviteRepository].revoke_beyond(viewer.company_id, user_id, roles, self._clock())
+            await sessions.end_all(tx, user_id, self._clock())
+            await record_action(
+                tx,
                 actor_of(viewer),
                 action,
                 targets={"user_id": user_id},

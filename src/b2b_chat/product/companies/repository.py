@@ -2,24 +2,45 @@
 
 from collections.abc import Collection
 from datetime import datetime
-from typing import NamedTuple
+from decimal import Decimal
+from typing import Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, delete, func, select, update
+from sqlalchemy import (
+    ColumnElement,
+    DateTime,
+    Numeric,
+    Select,
+    String,
+    Uuid,
+    column,
+    delete,
+    func,
+    select,
+    table,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
 
 from b2b_chat.kit.database import Session, new_id
 from b2b_chat.product.companies.models import CompanyRow, InviteRow, InviteState, MembershipRow
-from b2b_chat.product.credits.models import AccountRow
-from b2b_chat.product.identity.models import UserRow
 from b2b_chat.product.vocabulary import Role
+
+# Tables of other domains, as far as they are read here.
+_USERS: Final = table(
+    "users", column("id", Uuid), column("email", String), column("blocked_at", DateTime(timezone=True))
+)
+_ACCOUNTS: Final = table(
+    "accounts", column("company_id", Uuid), column("balance_credits", Numeric), column("held_credits", Numeric)
+)
 
 
 class CompanyRecord(NamedTuple):
-    """A company with its account."""
+    """A company with what its account has."""
 
     company: CompanyRow
-    account: AccountRow
+    balance_credits: Decimal
+    held_credits: Decimal
 
 
 class MemberRecord(NamedTuple):
@@ -97,7 +118,7 @@ class CompanyRepository:
 
     async def has_member_with_email(self, company_id: UUID, email: str) -> bool:
         """Whether the person with this lower-case address is a member of a company."""
-        query = _members(company_id).where(UserRow.email == email)
+        query = _members(company_id).where(_USERS.c.email == email)
         return (await self._session.execute(query)).first() is not None
 
     async def list_members(self, company_id: UUID, *, after: UUID | None, limit: int) -> list[MemberRecord]:
@@ -128,9 +149,9 @@ class CompanyRepository:
         query = (
             select(func.count())
             .select_from(MembershipRow)
-            .join(UserRow, UserRow.id == MembershipRow.user_id)
+            .join(_USERS, _USERS.c.id == MembershipRow.user_id)
             .where(MembershipRow.company_id == company_id, MembershipRow.role == Role.OWNER)
-            .where(MembershipRow.blocked_at.is_(None), UserRow.blocked_at.is_(None))
+            .where(MembershipRow.blocked_at.is_(None), _USERS.c.blocked_at.is_(None))
         )
         return await self._session.scalar(query) or 0
 
@@ -141,14 +162,16 @@ class CompanyRepository:
         )
 
 
-def _with_accounts() -> Select[CompanyRow, AccountRow]:
-    return select(CompanyRow, AccountRow).join(AccountRow, AccountRow.company_id == CompanyRow.id)
+def _with_accounts() -> Select[CompanyRow, Decimal, Decimal]:
+    return select(CompanyRow, _ACCOUNTS.c.balance_credits, _ACCOUNTS.c.held_credits).join(
+        _ACCOUNTS, _ACCOUNTS.c.company_id == CompanyRow.id
+    )
 
 
 def _members(company_id: UUID) -> Select[MembershipRow, str]:
     return (
-        select(MembershipRow, UserRow.email)
-        .join(UserRow, UserRow.id == MembershipRow.user_id)
+        select(MembershipRow, _USERS.c.email)
+        .join(_USERS, _USERS.c.id == MembershipRow.user_id)
         .where(MembershipRow.company_id == company_id)
     )
 

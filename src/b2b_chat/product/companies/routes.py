@@ -23,7 +23,6 @@ from b2b_chat.product.companies.invites import (
 from b2b_chat.product.companies.keys import ApiKeyNotFound, CompanyKeys
 from b2b_chat.product.companies.members import LastOwner, MemberNotFound, Members
 from b2b_chat.product.companies.schemas import (
-    ApiKey,
     ApiKeyCreate,
     Company,
     Invite,
@@ -32,13 +31,13 @@ from b2b_chat.product.companies.schemas import (
     Member,
     MemberChange,
     Membership,
-    NewApiKey,
 )
 from b2b_chat.product.companies.service import Companies
 from b2b_chat.product.errors import documents
 from b2b_chat.product.guards import ACTING_REFUSALS, READING_REFUSALS, CrossSiteRequest, anyone, by_session, signed_in
 from b2b_chat.product.identity.languages import preferred_language
 from b2b_chat.product.identity.login_page import AcceptLanguage
+from b2b_chat.product.identity.schemas import ApiKey, NewApiKey
 from b2b_chat.product.limits.service import LimitsUnavailable, RateLimited
 from b2b_chat.product.viewer import CompanyBlocked, SessionRequired, Unauthenticated, UserBlocked, Viewer
 from b2b_chat.product.vocabulary import Scope

@@ -103,27 +103,3 @@ class ApiKeyCreate(Struct, frozen=True, forbid_unknown_fields=True):
     scopes: Annotated[list[Scope], Meta(min_length=1, max_length=len(Scope))]
     expires_in_days: Annotated[int, Meta(ge=1, le=3650)] | None = None
     """A key without it lasts until it is revoked."""
-
-
-class ApiKey(Struct, frozen=True):
-    """A key of the company, as far as it can be shown."""
-
-    id: UUID
-    name: str
-    prefix: str
-    """How the key begins, to tell it from others."""
-    scopes: list[Scope]
-    user_id: UUID
-    """Whom it acts for."""
-    created_at: datetime
-    expires_at: datetime | None
-    revoked_at: datetime | None
-    last_used_at: datetime | None
-
-
-class NewApiKey(Struct, frozen=True):
-    """A key that was just made."""
-
-    api_key: ApiKey
-    key: str
-    """The key itself. It is shown this once and cannot be seen again."""

@@ -4,23 +4,18 @@ from datetime import datetime
 from uuid import UUID
 
 from b2b_chat.kit.clock import Clock, utc_now
-from b2b_chat.kit.errors import Refusal
 from b2b_chat.kit.pagination import Page, id_from_cursor
 from b2b_chat.product.audit.actions import Action
 from b2b_chat.product.audit.actors import Actor
+from b2b_chat.product.audit.service import record_action
 from b2b_chat.product.companies.models import CompanyRow
-from b2b_chat.product.companies.repository import CompanyRecord
+from b2b_chat.product.companies.repository import CompanyRecord, CompanyRepository
 from b2b_chat.product.companies.schemas import Company, CompanyCreate, CompanyOverview
+from b2b_chat.product.credits.service import CompanyNotFound, open_account
+from b2b_chat.product.identity import users
 from b2b_chat.product.transactions import TransactionFactory
 from b2b_chat.product.viewer import Viewer
 from b2b_chat.product.vocabulary import Role
-
-
-class CompanyNotFound(Refusal):
-    """There is no such company."""
-
-    code, status = "company_not_found", 404
-    message = "There is no company with this id."
 
 
 class Companies:
@@ -33,11 +28,12 @@ class Companies:
     async def create(self, actor: Actor, wanted: CompanyCreate) -> Company:
         """Set up a company with an empty account, and make the person with its owner's address a member of it."""
         async with self._transaction() as tx:
-            company = await tx.companies.add(wanted.name)
-            await tx.accounts.open(company.id)
-            owner_id = await tx.users.get_or_add(wanted.owner_email.lower())
-            await tx.companies.add_member(company.id, owner_id, Role.OWNER)
-            await tx.audit.record(
+            company = await tx[CompanyRepository].add(wanted.name)
+            await open_account(tx, company.id)
+            owner_id = await users.get_or_add(tx, wanted.owner_email)
+            await tx[CompanyRepository].add_member(company.id, owner_id, Role.OWNER)
+            await record_action(
+                tx,
                 actor,
                 Action.COMPANY_CREATE,
                 targets={"company_id": company.id, "owner_user_id": owner_id},
@@ -48,7 +44,7 @@ class Companies:
     async def get(self, viewer: Viewer) -> Company:
         """The company that the viewer is acting in."""
         async with self._transaction() as tx:
-            return _company(await tx.companies.get(viewer.company_id))
+            return _company(await tx[CompanyRepository].get(viewer.company_id))
 
     async def overview(self, company_id: UUID) -> CompanyOverview:
         """One company with its balance.
@@ -57,7 +53,7 @@ class Companies:
             CompanyNotFound: There is no such company.
         """
         async with self._transaction() as tx:
-            record = await tx.companies.find_with_account(company_id)
+            record = await tx[CompanyRepository].find_with_account(company_id)
         if record is None:
             raise CompanyNotFound
         return _overview(record)
@@ -65,7 +61,7 @@ class Companies:
     async def search(self, name_part: str | None, *, cursor: str | None, limit: int) -> Page[CompanyOverview]:
         """Companies whose name contains a text, with their balances, newest first."""
         async with self._transaction() as tx:
-            records = await tx.companies.list_with_accounts(
+            records = await tx[CompanyRepository].list_with_accounts(
                 name_part=name_part, before=id_from_cursor(cursor), limit=limit + 1
             )
         items = [_overview(record) for record in records[:limit]]
@@ -89,12 +85,13 @@ class Companies:
 
     async def _set_block(self, actor: Actor, action: Action, company_id: UUID, since: datetime | None) -> Company:
         async with self._transaction() as tx:
-            company = await tx.companies.find_locked(company_id)
+            company = await tx[CompanyRepository].find_locked(company_id)
             if company is None:
                 raise CompanyNotFound
             before = company.blocked_at
             company.blocked_at = since and (before or since)
-            await tx.audit.record(
+            await record_action(
+                tx,
                 actor,
                 action,
                 targets={"company_id": company_id},
@@ -110,12 +107,12 @@ def _company(row: CompanyRow) -> Company:
 
 
 def _overview(record: CompanyRecord) -> CompanyOverview:
-    company, account = record
+    company = record.company
     return CompanyOverview(
         id=company.id,
         name=company.name,
         created_at=company.created_at,
         blocked_at=company.blocked_at,
-        balance_credits=account.balance_credits,
-        held_credits=account.held_credits,
+        balance_credits=record.balance_credits,
+        held_credits=record.held_credits,
     )

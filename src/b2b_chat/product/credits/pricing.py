@@ -21,17 +21,17 @@ class Prices(Struct, frozen=True):
     prompt_credits_per_1k_tokens: Decimal
     completion_credits_per_1k_tokens: Decimal
 
-    def cost(self, prompt_tokens: int, completion_tokens: int) -> Decimal:
-        """The price of so many tokens, rounded up to a millionth of a credit."""
+    def cost(self, usage: Usage) -> Decimal:
+        """The price of these tokens, rounded up to a millionth of a credit."""
         exact = (
-            self.prompt_credits_per_1k_tokens * prompt_tokens
-            + self.completion_credits_per_1k_tokens * completion_tokens
+            self.prompt_credits_per_1k_tokens * usage.prompt_tokens
+            + self.completion_credits_per_1k_tokens * usage.completion_tokens
         ) / _PER
         return exact.quantize(_UNIT, ROUND_CEILING)
 
     def affordable_completion_tokens(self, available_credits: Decimal, prompt_tokens: int) -> int:
         """How many tokens of an answer are paid for by what is left after the prompt; may be negative."""
-        left = available_credits - self.cost(prompt_tokens, 0)
+        left = available_credits - self.cost(Usage(prompt_tokens, 0, prompt_tokens))
         return int((left * _PER / self.completion_credits_per_1k_tokens).to_integral_value(ROUND_FLOOR))
 
 

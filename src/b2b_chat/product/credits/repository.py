@@ -6,19 +6,35 @@ from decimal import Decimal
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Date, cast, exists, func, insert, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Date,
+    String,
+    Uuid,
+    cast,
+    column,
+    exists,
+    func,
+    insert,
+    select,
+    table,
+    tuple_,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from b2b_chat.kit.database import Session
-from b2b_chat.product.chat.models import MessageRow
 from b2b_chat.product.credits.models import AccountRow, EntryKind, LedgerEntryRow
 from b2b_chat.product.credits.schemas import ALL_TIME, Span
-from b2b_chat.product.identity.models import UserRow
 
 
 class ExternalIdTaken(Exception):
     """A movement of another company has this external id, since a moment ago."""
 
+
+# Tables of other domains, as far as they are read here.
+_MESSAGES: Final = table("messages", column("id", Uuid), column("user_id", Uuid))
+_USERS: Final = table("users", column("id", Uuid), column("email", String))
 
 _OUT_OF_ORDER: Final = timedelta(hours=1)
 """Far more than entries may lie beside the order of their times: these are when their transactions began."""
@@ -57,6 +73,10 @@ class AccountRepository:
     async def open(self, company_id: UUID) -> None:
         """Give a company an empty account."""
         await self._session.execute(insert(AccountRow).values(company_id=company_id))
+
+    async def is_open(self, company_id: UUID) -> bool:
+        """Whether there is such a company: each has an account."""
+        return bool(await self._session.scalar(select(exists().where(AccountRow.company_id == company_id))))
 
     async def get(self, company_id: UUID) -> AccountRow:
         """The account of a company."""
@@ -143,8 +163,8 @@ class UsageRepository:
         charges = await self._charges(company_id, span)
         query = select(day, func.count(), -func.sum(LedgerEntryRow.amount_credits)).where(*charges)
         if user_id is not None:
-            asked = MessageRow.id == LedgerEntryRow.message_id
-            query = query.join(MessageRow, asked).where(MessageRow.user_id == user_id)
+            asked = _MESSAGES.c.id == LedgerEntryRow.message_id
+            query = query.join(_MESSAGES, asked).where(_MESSAGES.c.user_id == user_id)
         rows = await self._session.execute(query.group_by(day))
         return [UsedOn(*row) for row in rows]
 
@@ -152,15 +172,15 @@ class UsageRepository:
         """What each user has used in a company, the most first, below a place; a user may have left it since."""
         used = -func.sum(LedgerEntryRow.amount_credits)
         query = (
-            select(UserRow.id, UserRow.email, func.count(), used)
-            .join_from(LedgerEntryRow, MessageRow, MessageRow.id == LedgerEntryRow.message_id)
-            .join(UserRow, UserRow.id == MessageRow.user_id)
+            select(_USERS.c.id, _USERS.c.email, func.count(), used)
+            .join_from(LedgerEntryRow, _MESSAGES, _MESSAGES.c.id == LedgerEntryRow.message_id)
+            .join(_USERS, _USERS.c.id == _MESSAGES.c.user_id)
             .where(*await self._charges(company_id, span))
-            .group_by(UserRow.id)
+            .group_by(_USERS.c.id)
         )
         if after is not None:
-            query = query.having(tuple_(used, UserRow.id) < tuple_(after.charge_credits, after.user_id))
-        rows = await self._session.execute(query.order_by(used.desc(), UserRow.id.desc()).limit(limit))
+            query = query.having(tuple_(used, _USERS.c.id) < tuple_(after.charge_credits, after.user_id))
+        rows = await self._session.execute(query.order_by(used.desc(), _USERS.c.id.desc()).limit(limit))
         return [MemberUse(*row) for row in rows]
 
     async def _charges(self, company_id: UUID, span: Span) -> list[ColumnElement[bool]]:

@@ -13,10 +13,10 @@ from b2b_chat.kit.exports import ExportFormat
 from b2b_chat.kit.pagination import Page
 from b2b_chat.product.audit.actions import Action
 from b2b_chat.product.audit.actors import Actor
-from b2b_chat.product.companies.service import CompanyNotFound
+from b2b_chat.product.audit.service import record_action
 from b2b_chat.product.credits.export import export_entries, export_head
 from b2b_chat.product.credits.models import AccountRow, EntryKind, LedgerEntryRow
-from b2b_chat.product.credits.repository import ExternalIdTaken
+from b2b_chat.product.credits.repository import AccountRepository, ExternalIdTaken
 from b2b_chat.product.credits.schemas import ALL_TIME, Balance, CreditsAdd, CreditsAdjust, LedgerEntry, Span
 from b2b_chat.product.transactions import Transaction, TransactionFactory
 from b2b_chat.product.viewer import Viewer
@@ -25,6 +25,13 @@ MAX_BALANCE_CREDITS: Final = Decimal(10_000_000_000_000)
 _EXPORT_BATCH: Final = 500
 
 log = structlog.get_logger(__name__)
+
+
+class CompanyNotFound(Refusal):
+    """There is no such company, and so no account."""
+
+    code, status = "company_not_found", 404
+    message = "There is no company with this id."
 
 
 class InsufficientCredits(Refusal):
@@ -71,6 +78,11 @@ class Movement(Struct, frozen=True):
         return told == (company_id, self.kind, self.amount_credits, self.corrects_position)
 
 
+async def open_account(tx: Transaction, company_id: UUID) -> None:
+    """Give a new company an empty account."""
+    await tx[AccountRepository].open(company_id)
+
+
 class Credits:
     """Moving a company's balance, and telling what became of it."""
 
@@ -111,11 +123,11 @@ class Credits:
     async def _move(self, actor: Actor, company_id: UUID, movement: Movement) -> LedgerEntry:
         async with self._transaction() as tx:
             # The lock makes a repetition of this movement wait here, and then find the entry.
-            account = await tx.accounts.find_locked(company_id)
+            account = await tx[AccountRepository].find_locked(company_id)
             if account is None:
                 raise CompanyNotFound
             balance_before = account.balance_credits
-            entry = await tx.accounts.find_entry(movement.external_id)
+            entry = await tx[AccountRepository].find_entry(movement.external_id)
             is_repeated = entry is not None
             if entry is None:
                 entry = await _enter(tx, account, movement)
@@ -128,7 +140,8 @@ class Credits:
                 "corrects_position": movement.corrects_position,
                 "reason": movement.reason,
             }
-            await tx.audit.record(
+            await record_action(
+                tx,
                 actor,
                 movement.action,
                 targets={"company_id": company_id, "external_id": movement.external_id},
@@ -140,7 +153,7 @@ class Credits:
     async def balance(self, viewer: Viewer) -> Balance:
         """What the viewer's company has."""
         async with self._transaction() as tx:
-            account = await tx.accounts.get(viewer.company_id)
+            account = await tx[AccountRepository].get(viewer.company_id)
         available = account.balance_credits - account.held_credits
         return Balance(account.balance_credits, account.held_credits, available)
 
@@ -161,7 +174,7 @@ class Credits:
             InvalidRequest: The cursor is not one that this list gave.
         """
         async with self._transaction() as tx:
-            if await tx.companies.find_with_account(company_id) is None:
+            if not await tx[AccountRepository].is_open(company_id):
                 raise CompanyNotFound
             return await _page(tx, company_id, cursor, limit)
 
@@ -181,7 +194,9 @@ class Credits:
     async def _batch(self, company_id: UUID, span: Span, before: int | None) -> list[LedgerEntryRow]:
         try:
             async with self._transaction() as tx:
-                return await tx.accounts.list_entries(company_id, before=before, limit=_EXPORT_BATCH, span=span)
+                return await tx[AccountRepository].list_entries(
+                    company_id, before=before, limit=_EXPORT_BATCH, span=span
+                )
         except Exception as error:
             # The status was sent long ago: all that can be done is to cut the answer, which a client notices.
             log.exception("ledger_export_failed", exc_info=error)
@@ -192,7 +207,7 @@ async def _page(tx: Transaction, company_id: UUID, cursor: str | None, limit: in
     if cursor is not None and not (cursor.isascii() and cursor.isdecimal() and len(cursor) < 19):  # noqa: PLR2004 - digits of a bigint
         raise InvalidRequest("cursor: not one of this list.")
     before = int(cursor) if cursor else None
-    rows = await tx.accounts.list_entries(company_id, before=before, limit=limit + 1)
+    rows = await tx[AccountRepository].list_entries(company_id, before=before, limit=limit + 1)
     more = len(rows) > limit
     return Page([_entry(row) for row in rows[:limit]], str(rows[limit - 1].position) if more else None)
 
@@ -200,11 +215,11 @@ async def _page(tx: Transaction, company_id: UUID, cursor: str | None, limit: in
 async def _enter(tx: Transaction, account: AccountRow, movement: Movement) -> LedgerEntryRow:
     """Move the balance of a locked account, and write the entry that tells of it."""
     corrected = movement.corrects_position
-    if corrected is not None and not await tx.accounts.has_entry(account.company_id, corrected):
+    if corrected is not None and not await tx[AccountRepository].has_entry(account.company_id, corrected):
         raise LedgerEntryNotFound
     _require_in_range(account, movement.amount_credits)
     try:
-        return await tx.accounts.move(
+        return await tx[AccountRepository].move(
             account.company_id,
             movement.amount_credits,
             movement.kind,

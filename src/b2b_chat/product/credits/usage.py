@@ -12,7 +12,7 @@ from b2b_chat.kit.clock import Clock, utc_now
 from b2b_chat.kit.days import days_before, end_of, start_of
 from b2b_chat.kit.errors import InvalidRequest
 from b2b_chat.kit.pagination import Page
-from b2b_chat.product.credits.repository import UsedBy
+from b2b_chat.product.credits.repository import UsageRepository, UsedBy
 from b2b_chat.product.credits.schemas import DayUsage, MemberUsage, Span, Usage
 from b2b_chat.product.transactions import TransactionFactory
 from b2b_chat.product.viewer import Viewer
@@ -42,7 +42,7 @@ class UsageReports:
         """What the viewer's company, or one person in it, has used on each day of a period."""
         first_day, last_day = self._bounds(period)
         async with self._transaction() as tx:
-            used = await tx.usage.by_day(viewer.company_id, _span(first_day, last_day), user_id=user_id)
+            used = await tx[UsageRepository].by_day(viewer.company_id, _span(first_day, last_day), user_id=user_id)
         found = {each.day: each for each in used}
         every_day = [first_day + timedelta(days=number) for number in range((last_day - first_day).days + 1)]
         days = [
@@ -71,7 +71,7 @@ class UsageReports:
         """
         after = _read_cursor(cursor)
         async with self._transaction() as tx:
-            used = await tx.usage.by_member(
+            used = await tx[UsageRepository].by_member(
                 viewer.company_id, _span(*self._bounds(period)), after=after, limit=limit + 1
             )
         items = [MemberUsage(each.user_id, each.email, each.answers, each.charge_credits) for each in used[:limit]]

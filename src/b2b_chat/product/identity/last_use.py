@@ -8,7 +8,7 @@ from uuid import UUID
 
 from b2b_chat.kit.clock import Clock
 from b2b_chat.kit.database import Database
-from b2b_chat.product.identity.repository import note_uses
+from b2b_chat.product.identity.repository.credentials import note_uses
 from b2b_chat.product.viewer import Viewer
 
 

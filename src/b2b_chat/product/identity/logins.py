@@ -11,7 +11,8 @@ from b2b_chat.kit.database import Database
 from b2b_chat.kit.errors import Refusal
 from b2b_chat.kit.keyed_hash import KeyedHash, new_token
 from b2b_chat.product.identity.models import ChallengeState, LoginChallengeRow
-from b2b_chat.product.identity.repository import add_challenge
+from b2b_chat.product.identity.repository.logins import ChallengeRepository, add_challenge
+from b2b_chat.product.identity.repository.users import UserRepository
 from b2b_chat.product.identity.schemas import LoginProof
 from b2b_chat.product.identity.sessions import Browser, Sessions
 from b2b_chat.product.limits.service import Limits
@@ -111,11 +112,11 @@ class Logins:
 
     async def _decide_next(self) -> bool:
         async with self._transaction() as tx:
-            challenge = await tx.challenges.claim_requested()
+            challenge = await tx[ChallengeRepository].claim_requested()
             if challenge is None:
                 return False
-            await tx.challenges.lock_address(challenge.email)
-            still_open = await tx.challenges.lock_open(challenge.email, self._clock())
+            await tx[ChallengeRepository].lock_address(challenge.email)
+            still_open = await tx[ChallengeRepository].lock_open(challenge.email, self._clock())
             if len(still_open) < MAX_OPEN:
                 await self._open(tx, challenge)
             else:
@@ -129,7 +130,7 @@ class Logins:
         challenge.token_hash = self._hashes.tokens.hash(token)
         challenge.code_hash = self._hashes.codes.hash(_code_of(challenge.email, code))
         challenge.expires_at = self._clock() + self._lifetime
-        challenge.user_id = await tx.users.find_unblocked_id_by_email(challenge.email)
+        challenge.user_id = await tx[UserRepository].find_unblocked_id_by_email(challenge.email)
         if challenge.user_id is not None:
             letter = self._letter(challenge, token, code)
             await self._outbox.post(tx, letter, useful_until=challenge.expires_at)
@@ -163,14 +164,14 @@ class Logins:
         return session_token
 
     async def _redeem_token(self, tx: Transaction, token: str, browser: Browser) -> str | None:
-        user_id = await tx.challenges.redeem_token(self._hashes.tokens.candidates(token), self._clock())
-        if user_id is None or not await tx.users.lock_unblocked(user_id):
+        user_id = await tx[ChallengeRepository].redeem_token(self._hashes.tokens.candidates(token), self._clock())
+        if user_id is None or not await tx[UserRepository].lock_unblocked(user_id):
             return None
         return await self._sessions.start(tx, user_id, browser)
 
     async def _redeem_code(self, tx: Transaction, email: str, code: str, browser: Browser) -> str | None:
         """The same for a code. A wrong one counts against every challenge that it might have been meant for."""
-        still_open = await tx.challenges.lock_open(email, self._clock())
+        still_open = await tx[ChallengeRepository].lock_open(email, self._clock())
         right = [
             challenge
             for challenge in still_open
@@ -178,7 +179,7 @@ class Logins:
             and self._hashes.codes.matches(_code_of(email, code), challenge.code_hash)
         ]
         user_id = right[0].user_id if right else None
-        if user_id is not None and await tx.users.lock_unblocked(user_id):
+        if user_id is not None and await tx[UserRepository].lock_unblocked(user_id):
             right[0].state = ChallengeState.REDEEMED
             return await self._sessions.start(tx, user_id, browser)
         for challenge in still_open:

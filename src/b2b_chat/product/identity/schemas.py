@@ -6,7 +6,7 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from b2b_chat.product.vocabulary import Language, Role
+from b2b_chat.product.vocabulary import Language, Role, Scope
 
 Email = Annotated[
     str,
@@ -96,3 +96,27 @@ class SessionList(Struct, frozen=True):
 
     items: list[SessionShown]
     next_cursor: None = None
+
+
+class ApiKey(Struct, frozen=True):
+    """A key of the company, as far as it can be shown."""
+
+    id: UUID
+    name: str
+    prefix: str
+    """How the key begins, to tell it from others."""
+    scopes: list[Scope]
+    user_id: UUID
+    """Whom it acts for."""
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+
+
+class NewApiKey(Struct, frozen=True):
+    """A key that was just made."""
+
+    api_key: ApiKey
+    key: str
+    """The key itself. It is shown this once and cannot be seen again."""

@@ -1,6 +1,11 @@
-"""API keys: programs that act for a user of a company."""
+"""API keys: programs that act for a user of a company, or as an operator.
+
+The functions work within the caller's transaction; `issue_key` is the one maker of keys.
+"""
 
 from collections.abc import Collection
+from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from b2b_chat.kit.clock import utc_now
@@ -8,43 +13,35 @@ from b2b_chat.kit.database import Database
 from b2b_chat.product.identity.api_keys import SHOWN_CHARACTERS, hash_api_key, is_well_formed, new_api_key
 from b2b_chat.product.identity.last_use import LastUse
 from b2b_chat.product.identity.models import ApiKeyRow
-from b2b_chat.product.identity.repository import find_key
-from b2b_chat.product.transactions import TransactionFactory
+from b2b_chat.product.identity.repository.credentials import find_key
+from b2b_chat.product.identity.repository.keys import ApiKeyRepository
+from b2b_chat.product.identity.schemas import ApiKey, NewApiKey
+from b2b_chat.product.transactions import Transaction
 from b2b_chat.product.viewer import CompanyBlocked, Unauthenticated, UserBlocked, Viewer
 from b2b_chat.product.vocabulary import Scope
 
 
+class Revocation(NamedTuple):
+    """Since when a key was revoked before it was revoked now, and since when it is; the first time counts."""
+
+    before: datetime | None
+    after: datetime
+
+
 class ApiKeys:
-    """Keys that let programs act for a user.
+    """Recognises the callers behind API keys.
 
     Args:
-        transaction: Opens a transaction.
-        database: Asked whom a key is of.
-        last_use: Told which keys are used; without one it is not written down.
+        database: Asked for the user and company of a key.
+        last_use: Remembers which keys are used; without one nothing is written.
     """
 
-    def __init__(self, transaction: TransactionFactory, database: Database, last_use: LastUse | None = None) -> None:
-        self._transaction = transaction
+    def __init__(self, database: Database, last_use: LastUse | None = None) -> None:
         self._database = database
         self._last_use = last_use or LastUse(database, utc_now)
 
-    async def issue(self, company_id: UUID, user_id: UUID, name: str, scopes: Collection[Scope]) -> str:
-        """Make a key for a member of a company. This is the only time that it can be seen."""
-        key = new_api_key()
-        row = ApiKeyRow(
-            company_id=company_id,
-            user_id=user_id,
-            name=name,
-            prefix=key[:SHOWN_CHARACTERS],
-            key_hash=hash_api_key(key),
-            scopes=sorted(scopes),
-        )
-        async with self._transaction() as tx:
-            await tx.api_keys.add(row)
-        return key
-
     async def authenticate(self, key: str) -> Viewer:
-        """Tell whom a key acts for. It goes as far as both its scopes and its user's role do.
+        """Return the caller that a key acts for. It may do what both its scopes and its user's role allow.
 
         Raises:
             Unauthenticated: The key is malformed, unknown, revoked or expired, or its user has left the company.
@@ -61,3 +58,61 @@ class ApiKeys:
             raise viewer.obstacle
         self._last_use.note(viewer)
         return viewer
+
+
+async def issue_key(
+    tx: Transaction,
+    *,
+    company_id: UUID | None,
+    user_id: UUID,
+    name: str,
+    scopes: Collection[Scope],
+    expires_at: datetime | None = None,
+) -> NewApiKey:
+    """Make a key that acts for a user in a company; without a company, as an operator. It is shown this once."""
+    key = new_api_key()
+    row = ApiKeyRow(
+        company_id=company_id,
+        user_id=user_id,
+        name=name,
+        prefix=key[:SHOWN_CHARACTERS],
+        key_hash=hash_api_key(key),
+        scopes=sorted(set(scopes)),
+        expires_at=expires_at,
+    )
+    return NewApiKey(_shown(await tx[ApiKeyRepository].add(row)), key)
+
+
+async def list_keys(tx: Transaction, company_id: UUID, *, before: UUID | None, limit: int) -> list[ApiKey]:
+    """Return a company's keys, revoked ones too, newest first, below an id."""
+    rows = await tx[ApiKeyRepository].list_keys(company_id, before=before, limit=limit)
+    return [_shown(row) for row in rows]
+
+
+async def revoke_key(tx: Transaction, company_id: UUID, api_key_id: UUID, now: datetime) -> Revocation | None:
+    """End a company's key for good; None where the company has no such key."""
+    row = await tx[ApiKeyRepository].find_locked(company_id, api_key_id)
+    if row is None:
+        return None
+    before = row.revoked_at
+    row.revoked_at = before or now
+    return Revocation(before, row.revoked_at)
+
+
+async def revoke_keys_of(tx: Transaction, company_id: UUID | None, user_id: UUID, now: datetime) -> None:
+    """Revoke a user's keys of a company; without a company, the user's keys as an operator."""
+    await tx[ApiKeyRepository].revoke_all_of(company_id, user_id, now)
+
+
+def _shown(row: ApiKeyRow) -> ApiKey:
+    return ApiKey(
+        id=row.id,
+        name=row.name,
+        prefix=row.prefix,
+        scopes=[Scope(scope) for scope in row.scopes],
+        user_id=row.user_id,
+        created_at=row.created_at,
+        expires_at=row.expires_at,
+        revoked_at=row.revoked_at,
+        last_used_at=row.last_used_at,
+    )

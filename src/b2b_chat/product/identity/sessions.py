@@ -1,6 +1,6 @@
 """Sessions: browsers that have signed in, known by an opaque token in a cookie."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from msgspec import Struct
@@ -9,9 +9,11 @@ from b2b_chat.kit.clock import Clock
 from b2b_chat.kit.database import Database, new_id
 from b2b_chat.kit.errors import Refusal
 from b2b_chat.kit.keyed_hash import KeyedHash, new_token
+from b2b_chat.product.identity import users
 from b2b_chat.product.identity.last_use import LastUse
 from b2b_chat.product.identity.models import SessionRow
-from b2b_chat.product.identity.repository import UsersCompany, find_session
+from b2b_chat.product.identity.repository.credentials import find_session
+from b2b_chat.product.identity.repository.sessions import SessionRepository, UsersCompany
 from b2b_chat.product.identity.schemas import CompanyChoice, Me, MyCompany, SessionShown
 from b2b_chat.product.transactions import Transaction, TransactionFactory
 from b2b_chat.product.viewer import Unauthenticated, Viewer
@@ -33,6 +35,16 @@ class NotAMember(Refusal):
 
     code, status = "company_not_found", 404
     message = "You belong to no company with this id."
+
+
+async def end_all(tx: Transaction, user_id: UUID, now: datetime) -> None:
+    """End every session of a user, in the transaction that blocks the user or changes the user's role."""
+    await tx[SessionRepository].revoke_all(user_id, now)
+
+
+async def act_in(tx: Transaction, session_id: UUID, company_id: UUID) -> None:
+    """Let a session act in a company, in the transaction in which its user joins it."""
+    await tx[SessionRepository].choose_company(session_id, company_id)
 
 
 class Lifetime(Struct, frozen=True):
@@ -80,12 +92,12 @@ class Sessions:
         """
         now = self._clock()
         if browser.session_token:
-            await tx.sessions.revoke_by_token(self._hashes.candidates(browser.session_token), now)
-        companies = await tx.sessions.list_companies(user_id)
+            await tx[SessionRepository].revoke_by_token(self._hashes.candidates(browser.session_token), now)
+        companies = await tx[SessionRepository].list_companies(user_id)
         usable = (company for company in companies if not (company.is_company_blocked or company.is_member_blocked))
         company = next(usable, None)
         token = new_token()
-        await tx.sessions.add(
+        await tx[SessionRepository].add(
             SessionRow(
                 id=new_id(),
                 user_id=user_id,
@@ -124,7 +136,7 @@ class Sessions:
         """The live sessions of the viewer, newest first."""
         now = self._clock()
         async with self._transaction() as tx:
-            rows = await tx.sessions.list_live(viewer.user_id, now=now, idle_since=now - self._idle)
+            rows = await tx[SessionRepository].list_live(viewer.user_id, now=now, idle_since=now - self._idle)
         return [_shown(row, viewer) for row in rows]
 
     async def revoke(self, viewer: Viewer, session_id: UUID) -> None:
@@ -134,17 +146,13 @@ class Sessions:
             SessionNotFound: It is not his, or over already.
         """
         async with self._transaction() as tx:
-            if not await tx.sessions.revoke(viewer.user_id, session_id, self._clock()):
+            if not await tx[SessionRepository].revoke(viewer.user_id, session_id, self._clock()):
                 raise SessionNotFound
 
     async def end(self, token: str) -> None:
         """End the session with this token, if there is one."""
         async with self._transaction() as tx:
-            await tx.sessions.revoke_by_token(self._hashes.candidates(token), self._clock())
-
-    async def revoke_all(self, tx: Transaction, user_id: UUID) -> None:
-        """End every session of a user, in the transaction that blocks him or changes his role."""
-        await tx.sessions.revoke_all(user_id, self._clock())
+            await tx[SessionRepository].revoke_by_token(self._hashes.candidates(token), self._clock())
 
     async def me(self, viewer: Viewer) -> Me:
         """The viewer, and where he belongs."""
@@ -161,15 +169,15 @@ class Sessions:
             me = await self._me(tx, viewer, choice.company_id)
             if me.company is None:
                 raise NotAMember
-            await tx.sessions.choose_company(viewer.credential_id, choice.company_id)
+            await tx[SessionRepository].choose_company(viewer.credential_id, choice.company_id)
         return me
 
     async def _me(self, tx: Transaction, viewer: Viewer, company_id: UUID | None) -> Me:
-        user = await tx.users.get(viewer.user_id)
-        companies = [_my_company(company) for company in await tx.sessions.list_companies(viewer.user_id)]
+        email = await users.address_of(tx, viewer.user_id)
+        companies = [_my_company(company) for company in await tx[SessionRepository].list_companies(viewer.user_id)]
         return Me(
             user_id=viewer.user_id,
-            email=user.email,
+            email=email,
             via=viewer.via,
             is_operator=viewer.is_operator,
             company=next((company for company in companies if company.id == company_id), None),

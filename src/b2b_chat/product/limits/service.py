@@ -61,25 +61,6 @@ class _Quota(Window, frozen=True):
     """What it is called in the answer's headers."""
 
 
-class ChatAdmission:
-    """Whether one chat may be sent. A retry is not counted, and has no headers."""
-
-    def __init__(self, limits: "Limits", viewer: Viewer, client_ip: str) -> None:
-        self.headers: Headers = {}
-        """What the answer tells of the limits."""
-        self._limits = limits
-        self._viewer = viewer
-        self._client_ip = client_ip
-
-    async def count(self) -> None:
-        """Count the chat.
-
-        Raises:
-            RateLimited: As `Limits.admit_chat`.
-        """
-        self.headers = await self._limits.admit_chat(self._viewer, self._client_ip)
-
-
 class Limits:
     """Counts requests, and refuses those beyond the rates.
 
@@ -105,10 +86,6 @@ class Limits:
         self._link_email = RateLimitItemPerHour(rates.link_per_email_and_hour, namespace="link-email")
         self._invite_company = RateLimitItemPerHour(rates.invite_per_company_and_hour, namespace="invite-company")
         self._guess_email = RateLimitItemPerHour(_GUESSES_PER_EMAIL_AND_HOUR, namespace="guess-email")
-
-    def chat_admission(self, viewer: Viewer, client_ip: str) -> "ChatAdmission":
-        """The admission of a chat that may turn out to be new."""
-        return ChatAdmission(self, viewer, client_ip)
 
     async def admit_chat(self, viewer: Viewer, client_ip: str) -> Headers:
         """Count a chat, and return the `RateLimit` headers for its answer.

@@ -19,6 +19,7 @@ from b2b_chat.kit.clock import Clock
 from b2b_chat.kit.database import is_outage
 from b2b_chat.product.mail.letters import Letter, compose
 from b2b_chat.product.mail.models import MailRow, MailState
+from b2b_chat.product.mail.repository import MailRepository
 from b2b_chat.product.mail.service import Seal
 from b2b_chat.product.mail.smtp import MailDelayed, MailRefused, Smtp
 from b2b_chat.product.transactions import TransactionFactory
@@ -77,7 +78,7 @@ class Sender:
     async def _claim(self) -> list[MailRow]:
         now = self._clock()
         async with self._transaction() as tx:
-            return list(await tx.mails.claim_due(now=now, leased_until=now + self._lease, limit=AT_ONCE))
+            return list(await tx[MailRepository].claim_due(now=now, leased_until=now + self._lease, limit=AT_ONCE))
 
     async def _send(self, mail: MailRow) -> None:
         """Try a mail. What fails unexpectedly is tried again when the lease is over, and holds up no other mail."""
@@ -122,14 +123,14 @@ class Sender:
         _MAILS.labels("delayed").inc()
         log.warning("mail_delayed", mail_id=mail.id, attempt=mail.attempts, problem=problem)
         async with self._transaction() as tx:
-            await tx.mails.put_off(mail.id, mail.attempts, problem=problem, due_at=due_at)
+            await tx[MailRepository].put_off(mail.id, mail.attempts, problem=problem, due_at=due_at)
 
     async def _resolve(self, mail: MailRow, state: MailState, problem: str | None) -> None:
         """Write down what became of a mail, through a short outage of the database too: else it is sent again."""
         for pause_seconds in range(_MARK_ATTEMPTS):
             try:
                 async with self._transaction() as tx:
-                    await tx.mails.resolve(mail.id, mail.attempts, state, problem=problem, now=self._clock())
+                    await tx[MailRepository].resolve(mail.id, mail.attempts, state, problem=problem, now=self._clock())
                 break
             except Exception as error:
                 if not is_outage(error) or pause_seconds == _MARK_ATTEMPTS - 1:

@@ -15,6 +15,7 @@ from b2b_chat.kit.database import new_id
 from b2b_chat.kit.settings import Secret
 from b2b_chat.product.mail.letters import Letter
 from b2b_chat.product.mail.models import MailRow
+from b2b_chat.product.mail.repository import MailRepository
 from b2b_chat.product.transactions import Transaction, TransactionFactory
 
 _WAITING = Gauge("product_outbox_mails", "Mails that wait to be sent, in the whole installation.")
@@ -68,13 +69,13 @@ class Outbox:
             due_at=now,
             useful_until=useful_until,
         )
-        await tx.mails.add(row)
+        await tx[MailRepository].add(row)
         return mail_id
 
     async def measure(self, transaction: TransactionFactory) -> None:
         """Let the metrics tell how much waits."""
         async with transaction() as tx:
-            count, oldest_created_at = await tx.mails.count_pending()
+            count, oldest_created_at = await tx[MailRepository].count_pending()
         _WAITING.set(count)
         _OLDEST_SECONDS.set((self._clock() - oldest_created_at).total_seconds() if oldest_created_at else 0)
 

@@ -7,7 +7,8 @@ from importlib.metadata import version
 from b2b_chat.kit.checkup import seconds_ahead_of
 from b2b_chat.kit.clock import Clock, utc_now
 from b2b_chat.kit.health import Readiness
-from b2b_chat.product.gateway_client import AnswerFailed, GatewayClient, PingRefused
+from b2b_chat.product.chat.failures import AnswerFailed
+from b2b_chat.product.chat.gateway_client import GatewayClient, PingRefused
 from b2b_chat.product.operators.schemas import GatewayHealth, InstallationHealth, PartHealth, ProductHealth
 
 _HALF_A_SECOND = 0.5

@@ -1,26 +1,38 @@
-"""SQL of operators, and of users as operators look for them."""
+"""SQL of operators, and of users as operators search for them."""
 
-from typing import NamedTuple
+from datetime import datetime
+from typing import Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Select, delete, select
+from sqlalchemy import DateTime, Select, String, Uuid, column, delete, select, table
 from sqlalchemy.dialects.postgresql import insert
 
 from b2b_chat.kit.database import Session
-from b2b_chat.product.companies.models import MembershipRow
-from b2b_chat.product.identity.models import UserRow
 from b2b_chat.product.operators.models import OperatorRow
+
+# Tables of other domains, as far as they are read here.
+_USERS: Final = table(
+    "users",
+    column("id", Uuid),
+    column("email", String),
+    column("created_at", DateTime(timezone=True)),
+    column("blocked_at", DateTime(timezone=True)),
+)
+_MEMBERSHIPS: Final = table("memberships", column("company_id", Uuid), column("user_id", Uuid))
 
 
 class UserRecord(NamedTuple):
-    """A user, and since when he is an operator, if he is."""
+    """A user, and whether the user is an operator."""
 
-    user: UserRow
-    operator: OperatorRow | None
+    id: UUID
+    email: str
+    created_at: datetime
+    blocked_at: datetime | None
+    is_operator: bool
 
 
 class OperatorRepository:
-    """Operators, and whom they look for, within one transaction."""
+    """Operators, and the users that they search for, within one transaction."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -31,13 +43,13 @@ class OperatorRepository:
         return await self._session.scalar(added) is not None
 
     async def remove(self, user_id: UUID) -> bool:
-        """Make a user an operator no longer; False where the user was none."""
+        """Make a user an operator no longer; False where the user was not one."""
         removed = delete(OperatorRow).where(OperatorRow.user_id == user_id).returning(OperatorRow.user_id)
         return await self._session.scalar(removed) is not None
 
     async def find_user(self, user_id: UUID) -> UserRecord | None:
         """A user."""
-        row = (await self._session.execute(_users().where(UserRow.id == user_id))).one_or_none()
+        row = (await self._session.execute(_users().where(_USERS.c.id == user_id))).one_or_none()
         return None if row is None else UserRecord(*row)
 
     async def list_users(
@@ -46,15 +58,17 @@ class OperatorRepository:
         """Users whose address contains a text, whatever its case, or who belong to a company, newest first."""
         query = _users()
         if email_part is not None:
-            query = query.where(UserRow.email.contains(email_part.lower(), autoescape=True))
+            query = query.where(_USERS.c.email.contains(email_part.lower(), autoescape=True))
         if company_id is not None:
-            members = select(MembershipRow.user_id).where(MembershipRow.company_id == company_id)
-            query = query.where(UserRow.id.in_(members))
+            members = select(_MEMBERSHIPS.c.user_id).where(_MEMBERSHIPS.c.company_id == company_id)
+            query = query.where(_USERS.c.id.in_(members))
         if before is not None:
-            query = query.where(UserRow.id < before)
-        rows = await self._session.execute(query.order_by(UserRow.id.desc()).limit(limit))
+            query = query.where(_USERS.c.id < before)
+        rows = await self._session.execute(query.order_by(_USERS.c.id.desc()).limit(limit))
         return [UserRecord(*row) for row in rows]
 
 
-def _users() -> Select[UserRow, OperatorRow | None]:
-    return select(UserRow, OperatorRow).outerjoin(OperatorRow, OperatorRow.user_id == UserRow.id)
+def _users() -> Select[UUID, str, datetime, datetime | None, bool]:
+    is_operator = OperatorRow.user_id.is_not(None)
+    users = select(_USERS.c.id, _USERS.c.email, _USERS.c.created_at, _USERS.c.blocked_at, is_operator)
+    return users.outerjoin(OperatorRow, OperatorRow.user_id == _USERS.c.id)

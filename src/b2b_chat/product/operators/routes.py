@@ -12,9 +12,15 @@ from b2b_chat.kit.pagination import IdCursor, Limit, Page, PositionCursor
 from b2b_chat.product.audit.actions import Action
 from b2b_chat.product.audit.actors import operator_of
 from b2b_chat.product.companies.schemas import Company, CompanyCreate, CompanyOverview
-from b2b_chat.product.companies.service import Companies, CompanyNotFound
+from b2b_chat.product.companies.service import Companies
 from b2b_chat.product.credits.schemas import CreditsAdd, CreditsAdjust, LedgerEntry
-from b2b_chat.product.credits.service import BalanceOutOfRange, Credits, ExternalIdConflict, LedgerEntryNotFound
+from b2b_chat.product.credits.service import (
+    BalanceOutOfRange,
+    CompanyNotFound,
+    Credits,
+    ExternalIdConflict,
+    LedgerEntryNotFound,
+)
 from b2b_chat.product.errors import documents
 from b2b_chat.product.guards import CrossSiteRequest, operator_only
 from b2b_chat.product.operators.health import LiveHealth

@@ -10,12 +10,13 @@ from b2b_chat.kit.errors import Refusal
 from b2b_chat.kit.pagination import Page, id_from_cursor
 from b2b_chat.product.audit.actions import Action
 from b2b_chat.product.audit.actors import Actor
-from b2b_chat.product.identity.api_keys import SHOWN_CHARACTERS, hash_api_key, new_api_key
-from b2b_chat.product.identity.models import ApiKeyRow
-from b2b_chat.product.operators.repository import UserRecord
+from b2b_chat.product.audit.service import record_action
+from b2b_chat.product.companies.members import memberships_of
+from b2b_chat.product.identity import sessions, users
+from b2b_chat.product.identity.service import issue_key, revoke_keys_of
+from b2b_chat.product.operators.repository import OperatorRepository, UserRecord
 from b2b_chat.product.operators.schemas import NewOperator, User, UserMembership
 from b2b_chat.product.transactions import Transaction, TransactionFactory
-from b2b_chat.product.vocabulary import Role
 
 _KEY_NAME: Final = "operator"
 
@@ -46,28 +47,19 @@ class Operators:
 
         For one who is an operator already it makes one more key.
         """
-        key = new_api_key()
         async with self._transaction() as tx:
-            user_id = await tx.users.get_or_add(email.lower())
-            is_new = await tx.operators.add(user_id)
-            row = await tx.api_keys.add(
-                ApiKeyRow(
-                    company_id=None,
-                    user_id=user_id,
-                    name=_KEY_NAME,
-                    prefix=key[:SHOWN_CHARACTERS],
-                    key_hash=hash_api_key(key),
-                    scopes=[],
-                )
-            )
-            await tx.audit.record(
+            user_id = await users.get_or_add(tx, email)
+            is_new = await tx[OperatorRepository].add(user_id)
+            issued = await issue_key(tx, company_id=None, user_id=user_id, name=_KEY_NAME, scopes=())
+            await record_action(
+                tx,
                 actor,
                 Action.OPERATOR_CREATE,
-                targets={"user_id": user_id, "api_key_id": row.id},
+                targets={"user_id": user_id, "api_key_id": issued.api_key.id},
                 before={"is_operator": not is_new},
                 after={"is_operator": True},
             )
-        return NewOperator(user_id, key)
+        return NewOperator(user_id, issued.key)
 
     async def remove(self, actor: Actor, email: str) -> None:
         """Make somebody an operator no longer, revoke the keys for `/admin`, and end the sessions.
@@ -76,12 +68,13 @@ class Operators:
             OperatorNotFound: Nobody with this address is one.
         """
         async with self._transaction() as tx:
-            user_id = await tx.users.find_id_by_email(email.lower())
-            if user_id is None or not await tx.operators.remove(user_id):
+            user_id = await users.find_id(tx, email)
+            if user_id is None or not await tx[OperatorRepository].remove(user_id):
                 raise OperatorNotFound
-            await tx.api_keys.revoke_all_of(None, user_id, self._clock())
-            await tx.sessions.revoke_all(user_id, self._clock())
-            await tx.audit.record(
+            await revoke_keys_of(tx, None, user_id, self._clock())
+            await sessions.end_all(tx, user_id, self._clock())
+            await record_action(
+                tx,
                 actor,
                 Action.OPERATOR_REMOVE,
                 targets={"user_id": user_id},
@@ -102,7 +95,7 @@ class Users:
     ) -> Page[User]:
         """Users whose address contains a text, or who belong to a company, newest first."""
         async with self._transaction() as tx:
-            records = await tx.operators.list_users(
+            records = await tx[OperatorRepository].list_users(
                 email_part=email_part, company_id=company_id, before=id_from_cursor(cursor), limit=limit + 1
             )
             users = await _users(tx, records[:limit])
@@ -120,7 +113,7 @@ class Users:
     async def addresses(self, user_ids: Collection[UUID]) -> dict[UUID, str]:
         """The mail addresses of some people."""
         async with self._transaction() as tx:
-            return await tx.users.list_addresses(user_ids)
+            return await users.addresses_of(tx, user_ids)
 
     async def find_id(self, email: str) -> UUID:
         """The id of the user with this address.
@@ -129,7 +122,7 @@ class Users:
             UserNotFound: There is no such user.
         """
         async with self._transaction() as tx:
-            user_id = await tx.users.find_id_by_email(email.lower())
+            user_id = await users.find_id(tx, email)
         if user_id is None:
             raise UserNotFound
         return user_id
@@ -152,24 +145,23 @@ class Users:
 
     async def _set_block(self, actor: Actor, action: Action, user_id: UUID, since: datetime | None) -> User:
         async with self._transaction() as tx:
-            row = await tx.users.find_locked(user_id)
-            if row is None:
+            change = await users.set_block(tx, user_id, since)
+            if change is None:
                 raise UserNotFound
-            before = row.blocked_at
-            row.blocked_at = since and (before or since)
-            await tx.sessions.revoke_all(user_id, self._clock())
-            await tx.audit.record(
+            await sessions.end_all(tx, user_id, self._clock())
+            await record_action(
+                tx,
                 actor,
                 action,
                 targets={"user_id": user_id},
-                before={"blocked_at": before},
-                after={"blocked_at": row.blocked_at},
+                before={"blocked_at": change.before},
+                after={"blocked_at": change.after},
             )
             return await _user(tx, user_id)
 
 
 async def _user(tx: Transaction, user_id: UUID) -> User:
-    record = await tx.operators.find_user(user_id)
+    record = await tx[OperatorRepository].find_user(user_id)
     if record is None:
         raise UserNotFound
     (user,) = await _users(tx, [record])
@@ -178,18 +170,18 @@ async def _user(tx: Transaction, user_id: UUID) -> User:
 
 async def _users(tx: Transaction, records: Sequence[UserRecord]) -> list[User]:
     """Users as they are shown, with where they belong."""
-    memberships: dict[UUID, list[UserMembership]] = {record.user.id: [] for record in records}
-    for row, company_name in await tx.companies.list_memberships(memberships.keys()):
-        shown = UserMembership(row.company_id, company_name, Role(row.role), row.blocked_at)
-        memberships[row.user_id].append(shown)
+    memberships: dict[UUID, list[UserMembership]] = {record.id: [] for record in records}
+    for each in await memberships_of(tx, memberships.keys()):
+        shown = UserMembership(each.company_id, each.company_name, each.role, each.blocked_at)
+        memberships[each.user_id].append(shown)
     return [
         User(
-            id=user.id,
-            email=user.email,
-            created_at=user.created_at,
-            blocked_at=user.blocked_at,
-            is_operator=operator is not None,
-            memberships=memberships[user.id],
+            id=record.id,
+            email=record.email,
+            created_at=record.created_at,
+            blocked_at=record.blocked_at,
+            is_operator=record.is_operator,
+            memberships=memberships[record.id],
         )
-        for user, operator in records
+        for record in records
     ]

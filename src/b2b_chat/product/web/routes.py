@@ -10,10 +10,10 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 from litestar.response import Redirect
 
 from b2b_chat.kit.pagination import Page
-from b2b_chat.product.chat.conversations import Conversations
 from b2b_chat.product.chat.routes import StreamOptions
-from b2b_chat.product.chat.schemas import Message
 from b2b_chat.product.chat.service import AnswerNotFound
+from b2b_chat.product.conversations.schemas import Message
+from b2b_chat.product.conversations.service import Conversations
 from b2b_chat.product.credits.service import Credits
 from b2b_chat.product.errors import refusal_of
 from b2b_chat.product.guards import anyone, by_session

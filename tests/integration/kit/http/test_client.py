@@ -13,7 +13,6 @@ from typing import Any, Final
 import pytest
 import trustme
 
-from b2b_chat.kit.http import client as client_module
 from b2b_chat.kit.http.client import HttpClient
 from b2b_chat.kit.http.errors import AnswerBroken, CannotConnect, ConnectTimeout, HttpError, NoAnswer
 from b2b_chat.kit.http.response import Response
@@ -272,14 +271,48 @@ class TestKeeping:
                 await call(http)
             assert served.connections == 3
 
-    async def test_what_was_idle_for_long_is_not_used(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test_what_was_idle_for_long_is_not_used(self) -> None:
         async with place(fine) as served:
-            with closing(client_of(url_of(served))) as http:
+            with closing(client_of(url_of(served), max_idle_seconds=0)) as http:
                 await call(http)
-                monkeypatch.setattr(client_module, "_MAX_IDLE_SECONDS", 0)
                 await call(http)
                 assert [sent.connection for sent in served.calls] == [1, 2]
+
+    async def test_the_connections_of_a_burst_are_closed_when_their_time_is_over(self) -> None:
+        async with place(fine) as served:
+            with closing(client_of(url_of(served), max_connections=8, max_idle_seconds=0.2)) as http:
+                await asyncio.gather(*[call(http) for _ in range(8)])
+                assert len(served.open) == 8
+                await becomes(lambda: not served.open)
+                assert http._idle == []
+                assert await call(http) == (200, b"fine")  # and their end is none for the client
+                await becomes(lambda: not served.open)
+
+    async def test_a_connection_in_use_outlives_the_idle_ones(self) -> None:
+        may_end = asyncio.Event()
+
+        async def answer(sent: Call) -> None:
+            await sent.send(OK + b"Content-Length: 4\r\n\r\n")
+            if sent.line.startswith("POST /slow"):
+                await may_end.wait()
+            await sent.send(b"fine")
+
+        async with place(answer) as served:
+            with closing(client_of(url_of(served), max_idle_seconds=0.1)) as http:
+                slow = asyncio.create_task(call(http, "/slow"))
+                await asyncio.gather(call(http), call(http))
                 await becomes(lambda: len(served.open) == 1)
+                may_end.set()
+                assert await slow == (200, b"fine")
+
+    async def test_a_closed_client_reaps_nothing_more(self) -> None:
+        async with place(fine) as served:
+            http = client_of(url_of(served))
+            await call(http)
+            reaping = http._reaping
+            assert reaping is not None
+            http.close()
+            assert reaping.cancelled()
 
     async def test_what_the_place_has_closed_is_not_used(self) -> None:
         async with place(sending(FINE, then=Call.hang_up)) as served:
@@ -576,7 +609,7 @@ class TestTls:
         async with place(sending(OK + b"Content-Length: %d\r\n\r\n" % len(body), body), tls=server) as served:
             with closing(client_of(url_of(served, scheme="https", host="localhost"), tls=client)) as http:
                 with await http.send("GET", "/", {}) as response:
-                    await becomes(lambda: response._connection._is_paused)
+                    await becomes(lambda: next(iter(http._busy))._is_paused)
                     assert await read_all(response) == body
                 assert await call(http) == (200, body)
             assert served.connections == 1

@@ -12,10 +12,10 @@ from click.testing import CliRunner, Result
 from b2b_chat.cli import main
 from b2b_chat.product.audit.actions import Action
 from b2b_chat.sandbox.postgres import run_sql
-from support.operations import Operation, list_operations
-from support.product import client_of, environ
-from support.sessions import add_operator, add_session, add_user, http_client, invite_token
-from support.world import World
+from support.database.world import World
+from support.product.app import client_of, environ
+from support.product.operations import Operation, list_operations
+from support.product.sessions import add_operator, add_session, add_user, http_client, invite_token
 
 OPERATIONS: Final = [each for each in list_operations() if (each.is_admins and each.is_unsafe) or "audited" in each.opt]
 
@@ -128,7 +128,6 @@ def actor_of(operation: Operation) -> str:
     return "guest" if operation.name == "acceptInvite" else "owner"
 
 
-@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
 async def test_an_operation_that_is_done_leaves_one_row(world: World, product_url: str, operation: Operation) -> None:
     stage = Stage(world, product_url)
@@ -147,7 +146,6 @@ async def test_an_operation_that_is_done_leaves_one_row(world: World, product_ur
     assert "@" not in f"{row['targets']}{row['before']}{row['after']}"
 
 
-@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(
     "operation", [each for each in OPERATIONS if each.name != "acceptInvite"], ids=lambda operation: operation.name
 )
@@ -168,7 +166,6 @@ async def test_an_operation_that_is_refused_for_lack_of_rights_leaves_one_row(
         assert stage.ids[name.partition("}")[0]] in row["target_ids"]
 
 
-@pytest.mark.asyncio(loop_scope="module")
 async def test_every_action_has_an_operation_or_a_command(world: World, product_url: str) -> None:
     del world, product_url
     of_routes = {each.opt["audited"] for each in OPERATIONS}

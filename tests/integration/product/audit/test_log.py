@@ -22,16 +22,14 @@ from b2b_chat.product.audit.actions import Action
 from b2b_chat.product.audit.actors import Actor, command_line_actor
 from b2b_chat.product.audit.export import CSV_COLUMNS, export_head
 from b2b_chat.product.audit.schemas import AuditFilter
-from b2b_chat.product.audit.service import Audit
+from b2b_chat.product.audit.service import Audit, record_action
 from b2b_chat.product.transactions import transaction_factory
-from support.product import client_of, error_of
-from support.sessions import add_operator, http_client
-from support.world import World
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+from support.database.world import World
+from support.product.app import client_of, error_of
+from support.product.sessions import add_operator, http_client
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture
 async def http(world: World, product_url: str) -> AsyncIterator[httpx.AsyncClient]:
     """An operator's client."""
     _, key = await add_operator(world)
@@ -41,7 +39,7 @@ async def http(world: World, product_url: str) -> AsyncIterator[httpx.AsyncClien
 
 async def record(world: World, actor: Actor, action: Action, **targets: UUID | str) -> None:
     async with transaction_factory(world.database)() as tx:
-        await tx.audit.record(actor, action, targets=targets)
+        await record_action(tx, actor, action, targets=targets)
 
 
 def an_actor() -> Actor:
@@ -92,7 +90,7 @@ async def test_a_row_and_its_action_stand_or_fall_together(world: World) -> None
 
     async def fail_after_recording() -> None:
         async with transaction_factory(world.database)() as tx:
-            await tx.audit.record(command_line_actor(), Action.COMPANY_BLOCK, targets={"marker": marker})
+            await record_action(tx, command_line_actor(), Action.COMPANY_BLOCK, targets={"marker": marker})
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -162,7 +160,7 @@ async def test_pages_make_the_whole_even_where_many_rows_have_one_time(world: Wo
     actor = an_actor()
     async with transaction_factory(world.database)() as tx:
         for number in range(7):
-            await tx.audit.record(actor, Action.INVITE_CREATE, targets={"number": str(number)})
+            await record_action(tx, actor, Action.INVITE_CREATE, targets={"number": str(number)})
     records = await found(http, actor=actor.id)
     assert len({told["at"] for told in records}) == 1
     assert [told["targets"]["number"] for told in records] == ["6", "5", "4", "3", "2", "1", "0"]

@@ -11,21 +11,19 @@ import pytest
 import pytest_asyncio
 
 from b2b_chat.product.identity.api_keys import is_well_formed
-from support.product import client_of, error_of
-from support.sessions import http_client
-from support.world import Person, World
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+from support.database.world import Person, World
+from support.product.app import client_of, error_of
+from support.product.sessions import http_client
 
 PATH = "/v1/company/api-keys"
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture
 async def admin(world: World) -> Person:
     return await world.person(role="admin")
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture
 async def http(product_url: str, admin: Person) -> AsyncIterator[httpx.AsyncClient]:
     async with client_of(product_url, admin) as client:
         yield client.http

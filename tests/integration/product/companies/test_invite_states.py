@@ -23,8 +23,8 @@ from b2b_chat.product.mail.letters import Letter
 from b2b_chat.product.transactions import transaction_factory
 from b2b_chat.product.viewer import Viewer
 from b2b_chat.product.vocabulary import Role, Scope
-from support.sessions import add_user
-from support.world import World
+from support.database.world import World
+from support.product.sessions import add_user
 
 ResultT = TypeVar("ResultT")
 

@@ -11,24 +11,22 @@ import pytest
 import pytest_asyncio
 
 from b2b_chat.kit.settings import Secret
-from support.fake_gateway import FakeGateway
-from support.product import client_of, error_of, served_product
-from support.sessions import add_session, add_user, http_client, invite_token, letters_to
-from support.world import Person, World
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+from support.database.world import Person, World
+from support.gateway.fake import FakeGateway
+from support.product.app import client_of, error_of, served_product
+from support.product.sessions import add_session, add_user, http_client, invite_token, letters_to
 
 
 def an_address() -> str:
     return f"{uuid4()}@example.test"
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture
 async def owner(world: World) -> Person:
     return await world.person(role="owner")
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture
 async def http(product_url: str, owner: Person) -> AsyncIterator[httpx.AsyncClient]:
     async with client_of(product_url, owner) as client:
         yield client.http

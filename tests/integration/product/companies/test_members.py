@@ -8,11 +8,9 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
-from support.product import client_of, error_of
-from support.sessions import add_session, http_client
-from support.world import Person, World
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+from support.database.world import Person, World
+from support.product.app import client_of, error_of
+from support.product.sessions import add_session, http_client
 
 
 async def as_(url: str, person: Person, method: str, path: str, **more: Any) -> httpx.Response:

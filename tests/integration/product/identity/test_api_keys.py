@@ -9,11 +9,9 @@ from b2b_chat.product.identity.api_keys import new_api_key
 from b2b_chat.product.people import People
 from b2b_chat.product.viewer import CompanyBlocked, Unauthenticated, UserBlocked
 from b2b_chat.product.vocabulary import Scope
-from support.people import MovableClock, make_people
-from support.product import client_of, error_of
-from support.world import Person, World, open_world
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+from support.database.world import Person, World, open_world
+from support.product.app import client_of, error_of
+from support.product.login_services import MovableClock, make_people
 
 
 @pytest.fixture

@@ -9,11 +9,9 @@ from b2b_chat.kit.settings import load
 from b2b_chat.product.app import create_litestar
 from b2b_chat.product.configuration import check
 from b2b_chat.product.settings import ProductSettings
-from support.product import environ, error_of
-from support.sessions import add_session, http_client
-from support.world import Person, World
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+from support.database.world import Person, World
+from support.product.app import environ, error_of
+from support.product.sessions import add_session, http_client
 
 SAFE = {"GET", "HEAD", "OPTIONS"}
 REFUSED = (403, "cross_site_request")

@@ -28,13 +28,14 @@ from hypothesis.stateful import (
 from b2b_chat.kit.settings import Secret
 from b2b_chat.product.identity.logins import InvalidProof
 from b2b_chat.product.identity.schemas import LoginProof
+from b2b_chat.product.identity.sessions import end_all
 from b2b_chat.product.limits.service import RateLimited
 from b2b_chat.product.people import People
 from b2b_chat.product.transactions import transaction_factory
 from b2b_chat.product.viewer import Unauthenticated, UserBlocked
-from support.people import BROWSER, MovableClock, make_people
-from support.sessions import add_user
-from support.world import World, open_world
+from support.database.world import World, open_world
+from support.product.login_services import BROWSER, MovableClock, make_people
+from support.product.sessions import add_user
 
 T = TypeVar("T")
 
@@ -216,7 +217,7 @@ class LoginMachine(RuleBasedStateMachine):
             await self.world.rows("UPDATE users SET blocked_at = now() WHERE id = $1", self.user_id)
             if revokes:
                 async with transaction_factory(self.world.database)() as tx:
-                    await self.people.sessions.revoke_all(tx, self.user_id)
+                    await end_all(tx, self.user_id, self.clock())
 
         self.run(work())
         self.model.blocked = True

@@ -10,32 +10,30 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from support.fake_gateway import FakeGateway
-from support.mailbox import Mailbox, mailbox
-from support.product import error_of, served_product
-from support.sessions import add_user, http_client
-from support.world import World
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+from support.database.world import World
+from support.gateway.fake import FakeGateway
+from support.product.app import error_of, served_product
+from support.product.mailbox import Mailbox, mailbox
+from support.product.sessions import add_user, http_client
 
 SMTP = {"smtp_host": "127.0.0.1", "smtp_use_tls": False, "email_from": "b2b-chat <chat@example.test>"}
 MANY = {"login_rpm_per_ip": 1_000_000, "mail_poll_seconds": 0.01}
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module")
 async def box() -> AsyncIterator[Mailbox]:
     async with mailbox() as box:
         yield box
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module")
 async def url(database_url: str, module_gateway: FakeGateway, box: Mailbox) -> AsyncIterator[str]:
     changes = {**SMTP, **MANY, "smtp_port": box.port, "public_url": "https://chat.example.test"}
     async with served_product(database_url, module_gateway.url, **changes) as url:
         yield url
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture
 async def http(url: str) -> AsyncIterator[httpx.AsyncClient]:
     async with http_client(url) as http:
         yield http

@@ -13,11 +13,9 @@ from b2b_chat.product.identity.logins import MAX_OPEN, MAX_WRONG_CODES, InvalidP
 from b2b_chat.product.identity.schemas import LoginProof
 from b2b_chat.product.limits.service import RateLimited
 from b2b_chat.product.people import People
-from support.people import BROWSER, MovableClock, make_people
-from support.sessions import add_user, letters_to
-from support.world import World
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+from support.database.world import World
+from support.product.login_services import BROWSER, MovableClock, make_people
+from support.product.sessions import add_user, letters_to
 
 IP = BROWSER.client_ip
 

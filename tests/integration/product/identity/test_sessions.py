@@ -9,16 +9,14 @@ import pytest
 import pytest_asyncio
 
 from b2b_chat.kit.settings import Secret
-from b2b_chat.product.identity.sessions import Browser
+from b2b_chat.product.identity.sessions import Browser, end_all
 from b2b_chat.product.people import People
 from b2b_chat.product.transactions import transaction_factory
 from b2b_chat.product.viewer import NoCompany, Unauthenticated, UserBlocked
-from support.people import BROWSER, MovableClock, make_people
-from support.product import error_of
-from support.sessions import add_session, add_user, http_client
-from support.world import Person, World
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+from support.database.world import Person, World
+from support.product.app import error_of
+from support.product.login_services import BROWSER, MovableClock, make_people
+from support.product.sessions import add_session, add_user, http_client
 
 IDLE_DAYS = 7
 ABSOLUTE_DAYS = 30
@@ -47,7 +45,7 @@ async def is_live(people: People, token: str) -> bool:
     return True
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture
 async def http(world: World, product_url: str, person: Person) -> AsyncIterator[httpx.AsyncClient]:
     """A client signed in as a member of a company."""
     token = await add_session(world, person.user_id, person.company_id)
@@ -89,13 +87,13 @@ async def test_every_login_makes_a_new_token_and_ends_the_browsers_old_one(world
     assert [await is_live(people, token) for token in (first, elsewhere, second)] == [False, True, True]
 
 
-async def test_all_are_revoked_together_and_only_that_users(world: World, people: People) -> None:
+async def test_all_are_revoked_together_and_only_that_users(world: World, people: People, clock: MovableClock) -> None:
     user_id, _ = await add_user(world)
     other_id, _ = await add_user(world)
     tokens = [await sign_in(world, people, user_id) for _ in range(3)]
     others = await sign_in(world, people, other_id)
     async with transaction_factory(world.database)() as tx:
-        await people.sessions.revoke_all(tx, user_id)
+        await end_all(tx, user_id, clock())
     assert [await is_live(people, token) for token in (*tokens, others)] == [False, False, False, True]
 
 

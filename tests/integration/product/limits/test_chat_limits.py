@@ -6,13 +6,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import httpx
-import pytest
 
-from support.fake_gateway import FakeGateway
-from support.product import Client, client_of, error_of, served_product
-from support.world import Person, World
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+from support.database.world import Person, World
+from support.gateway.fake import FakeGateway
+from support.product.app import Client, client_of, error_of, served_product
 
 LIMITED = (429, "rate_limited")
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from support.commands import clean_environ, run
-from support.mailbox import Mailbox, mailbox
-from support.product import environ
-from support.serving import free_port
+from support.http.serving import free_port
+from support.processes.commands import clean_environ, run
+from support.product.app import environ
+from support.product.mailbox import Mailbox, mailbox
 
 TO = "ann@example.test"
 

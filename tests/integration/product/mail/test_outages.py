@@ -6,14 +6,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from support.fake_gateway import FakeGateway
-from support.mailbox import Mailbox
-from support.product import served_product
-from support.sessions import add_user, http_client
-from support.waiting import until
-from support.world import World
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+from support.database.world import World
+from support.gateway.fake import FakeGateway
+from support.processes.waiting import until
+from support.product.app import served_product
+from support.product.mailbox import Mailbox
+from support.product.sessions import add_user, http_client
 
 
 @pytest.mark.parametrize("outage", ["down", "slow"])

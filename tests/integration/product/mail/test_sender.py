@@ -16,9 +16,9 @@ from b2b_chat.product.mail.sender import Sender
 from b2b_chat.product.mail.service import Outbox, Seal
 from b2b_chat.product.mail.smtp import Smtp, SmtpOptions
 from b2b_chat.product.transactions import transaction_factory
-from support.mailbox import Mailbox
-from support.people import MovableClock
-from support.world import World, open_world
+from support.database.world import World, open_world
+from support.product.login_services import MovableClock
+from support.product.mailbox import Mailbox
 
 SECRET = Secret("s" * 40)
 

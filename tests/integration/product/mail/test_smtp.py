@@ -15,8 +15,8 @@ import trustme
 from b2b_chat.kit.settings import Secret
 from b2b_chat.product.mail.letters import Letter, compose
 from b2b_chat.product.mail.smtp import MailDelayed, MailNotSent, MailRefused, Smtp, SmtpOptions
-from support.mailbox import Mailbox, accepts
-from support.serving import free_port
+from support.http.serving import free_port
+from support.product.mailbox import Mailbox, accepts
 
 TO = "ann@example.test"
 

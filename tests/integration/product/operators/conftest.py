@@ -3,20 +3,20 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest_asyncio
 
-from support.fake_gateway import FakeGateway
-from support.product import served_product
-from support.sessions import add_operator, http_client
-from support.world import World
+from support.database.world import World
+from support.gateway.fake import FakeGateway
+from support.product.app import served_product
+from support.product.sessions import add_operator, http_client
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module")
 async def product_url(database_url: str, module_gateway: FakeGateway) -> AsyncIterator[str]:
     """A product_api that lets a crowd wait for its turn at the database, however slow the machine is."""
     async with served_product(database_url, module_gateway.url, database_acquire_timeout_seconds=120.0) as url:
         yield url
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture
 async def http(world: World, product_url: str) -> AsyncIterator[httpx.AsyncClient]:
     """An operator's client."""
     _, key = await add_operator(world)

@@ -7,11 +7,9 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
-from support.product import client_of, error_of
-from support.sessions import add_session, http_client
-from support.world import World
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+from support.database.world import World
+from support.product.app import client_of, error_of
+from support.product.sessions import add_session, http_client
 
 
 async def create(http: httpx.AsyncClient, name: str, owner_email: str | None = None) -> dict[str, Any]:

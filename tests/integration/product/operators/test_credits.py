@@ -10,10 +10,8 @@ import asyncpg
 import httpx
 import pytest
 
-from support.product import error_of
-from support.world import World
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+from support.database.world import World
+from support.product.app import error_of
 
 
 async def add(http: httpx.AsyncClient, company_id: UUID, amount: object, external_id: str) -> httpx.Response:

@@ -8,14 +8,12 @@ import pytest
 from b2b_chat.contract.schemas import MODEL_GPT_5_2
 from b2b_chat.gateway.app import create_app
 from b2b_chat.kit.settings import Secret
-from support.fake_gateway import FakeGateway, refusing, sending
-from support.gateway import gateway_settings
-from support.product import SHARED_SECRET, error_of, served_product
-from support.serving import serve
-from support.sessions import add_operator, add_session, http_client
-from support.world import World
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+from support.database.world import World
+from support.gateway.app import gateway_settings
+from support.gateway.fake import FakeGateway, refusing, sending
+from support.http.serving import serve
+from support.product.app import SHARED_SECRET, error_of, served_product
+from support.product.sessions import add_operator, add_session, http_client
 
 
 async def health(world: World, url: str) -> dict[str, Any]:

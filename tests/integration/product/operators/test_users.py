@@ -9,11 +9,9 @@ import pytest
 from b2b_chat.product.audit.actors import command_line_actor
 from b2b_chat.product.operators.service import OperatorNotFound, Operators
 from b2b_chat.product.transactions import transaction_factory
-from support.product import client_of, error_of
-from support.sessions import add_operator, add_session, add_user, http_client
-from support.world import World
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+from support.database.world import World
+from support.product.app import client_of, error_of
+from support.product.sessions import add_operator, add_session, add_user, http_client
 
 
 async def test_people_are_found_by_address_and_by_company(world: World, http: httpx.AsyncClient) -> None:

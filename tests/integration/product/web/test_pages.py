@@ -7,12 +7,10 @@ import httpx
 import pytest
 
 from b2b_chat.product.web.console import COMPANY_SECTIONS, OPERATOR_SECTIONS
-from support.operations import list_operations
-from support.product import error_of
-from support.sessions import add_operator, add_session, add_user, http_client
-from support.world import World
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+from support.database.world import World
+from support.product.app import error_of
+from support.product.operations import list_operations
+from support.product.sessions import add_operator, add_session, add_user, http_client
 
 FOR_ALL: Final = ["/company", "/company/sessions"]
 FOR_MEMBERS: Final = ["/company/usage", "/company/ledger"]

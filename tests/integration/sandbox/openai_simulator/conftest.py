@@ -2,7 +2,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from support.simulated_openai import Wire, simulated_openai
+from support.openai.simulated import Wire, simulated_openai
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from yarl import URL
 
 from b2b_chat.sandbox.openai_simulator import SimulatorSettings
-from support.simulated_openai import Wire, simulated_openai
+from support.openai.simulated import Wire, simulated_openai
 
 
 async def seen_when(wire: Wire, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:

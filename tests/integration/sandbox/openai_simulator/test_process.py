@@ -7,8 +7,8 @@ import sys
 import aiohttp
 import pytest
 
-from support.serving import free_port, until_listening
-from support.simulated_openai import wired
+from support.http.serving import free_port, until_listening
+from support.openai.simulated import wired
 
 TARGET = "b2b_chat.sandbox.openai_simulator:create_app"
 

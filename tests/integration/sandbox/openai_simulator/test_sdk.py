@@ -13,7 +13,7 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk, ChatCompletio
 from pydantic import BaseModel
 
 from b2b_chat.sandbox.openai_simulator.events import FRAMINGS
-from support.simulated_openai import Wire
+from support.openai.simulated import Wire
 
 MODEL = "gpt-5.2"
 PATIENCE_SECONDS = 30

@@ -11,7 +11,7 @@ from b2b_chat.kit.settings import Secret
 from b2b_chat.sandbox.openai_simulator import SimulatorSettings
 from b2b_chat.sandbox.openai_simulator.api_errors import ERRORS
 from b2b_chat.sandbox.openai_simulator.events import MALFORMED
-from support.simulated_openai import CHAT_PATH, Wire, simulated_openai
+from support.openai.simulated import CHAT_PATH, Wire, simulated_openai
 
 
 def events_of(body: bytes) -> list[bytes]:

@@ -13,13 +13,12 @@ from msgspec.structs import replace
 from prometheus_client import Counter, Gauge
 
 from b2b_chat.kit.database import is_outage
-from b2b_chat.product.chat.failures import AnswerDefect, Interrupted, stored_failure
+from b2b_chat.product.chat.answer_log import AnswerLog, MessageInProgress
+from b2b_chat.product.chat.failures import AnswerDefect, AnswerFailed, Interrupted, stored_failure
 from b2b_chat.product.chat.relay.bus import EVERYBODY, Bus, BusDown
 from b2b_chat.product.chat.relay.messages import Alive, Ended, Follow, Heard, Left, Message, Piece, Taken
 from b2b_chat.product.chat.relay.options import RelayOptions
-from b2b_chat.product.chat.run import MessageInProgress, Run
 from b2b_chat.product.chat.schemas import ChatAnswer
-from b2b_chat.product.gateway_client import AnswerFailed
 
 _LONGEST_PAUSE_SECONDS: Final = 4.0
 """Between two looks into the database for a run that nobody says he writes."""
@@ -27,22 +26,22 @@ _MIRRORS = Gauge("product_relay_mirrors", "Answers of other processes that are f
 _ASKS = Counter("product_relay_asks", "Questions to all processes, by whether one answered.", ["outcome"])
 _GAPS = Counter("product_relay_gaps", "Texts of other processes that did not follow on what had come before.")
 
-log = structlog.get_logger(__name__)
+logger = structlog.get_logger(__name__)
 
-Look: TypeAlias = Callable[[], Awaitable[Run]]
-"""The run as the database tells it: which attempt is the last, and how that ended."""
+ReadStored: TypeAlias = Callable[[], Awaitable[AnswerLog]]
+"""Reads the answer from the database: which attempt is the last, and how that ended."""
 
 
 class _Mirror:
     """A run of another process, as far as it has been heard here."""
 
-    def __init__(self, number: int, run: Run, look: Look, now: float) -> None:
+    def __init__(self, number: int, log: AnswerLog, read_stored: ReadStored, now: float) -> None:
         self.number = number
-        self.run = run
-        self.look = look
+        self.log = log
+        self.read_stored = read_stored
         self.stop = False
-        self.place = 0
-        self.told_place = 0
+        self.position = 0
+        self.told_position = 0
         self.owner: str | None = None
         self.heard_at = self.born_at = now
         self.joining = 0
@@ -54,23 +53,23 @@ class _Mirror:
 
     @property
     def key(self) -> tuple[UUID, int]:
-        return self.run.assistant_message_id, self.run.attempt
+        return self.log.assistant_message_id, self.log.attempt
 
     @property
     def is_unneeded(self) -> bool:
-        return self.run.is_unread and not self.joining
+        return self.log.is_unread and not self.joining
 
-    def add(self, place: int, text: str) -> bool:
-        """Take text that begins at a place; False where some is missing before it."""
-        if place > self.place:
+    def add(self, position: int, text: str) -> bool:
+        """Take text that begins at a position; False where some is missing before it."""
+        if position > self.position:
             return False
-        if new := text[self.place - place :]:
-            self.place += len(new)
-            self.run.publish(new)
+        if new := text[self.position - position :]:
+            self.position += len(new)
+            self.log.publish(new)
         return True
 
     def finish(self, outcome: ChatAnswer | AnswerFailed) -> None:
-        self.run.finish(outcome)
+        self.log.finish(outcome)
         for awaited in (self.taken, self.sign, self.ask_again):
             awaited.set()
 
@@ -84,42 +83,42 @@ class Following:
         self._mirrors: dict[tuple[UUID, int], _Mirror] = {}
         self._by_number: dict[int, _Mirror] = {}
         self._numbers = count(1)
-        self._words: set[asyncio.Task[None]] = set()
+        self._sending: set[asyncio.Task[None]] = set()
         """What is on its way to a run's process."""
         self._is_finished = False
         bus.on_message.append(self._receive)
         bus.on_change.append(self._ask_all_again)
 
-    def follow(self, run: Run, look: Look) -> Run:
-        """The mirror of a run that another process writes; `run` names it, and becomes it where there is none yet.
+    def follow(self, log: AnswerLog, read_stored: ReadStored) -> AnswerLog:
+        """The mirror of a run that another process writes; `log` names it, and becomes it where there is none yet.
 
         Raises:
             MessageInProgress: This process is about to end.
         """
         if self._is_finished:
             raise MessageInProgress
-        key = (run.assistant_message_id, run.attempt)
+        key = (log.assistant_message_id, log.attempt)
         if key not in self._mirrors:
-            self._begin(_Mirror(next(self._numbers), run, look, asyncio.get_running_loop().time()))
-        return self._mirrors[key].run
+            self._begin(_Mirror(next(self._numbers), log, read_stored, asyncio.get_running_loop().time()))
+        return self._mirrors[key].log
 
-    async def is_joined(self, run: Run) -> bool:
+    async def is_joined(self, log: AnswerLog) -> bool:
         """Wait until it shows whether a mirror's run goes on; False where it has ended, or was about to."""
-        mirror = self._mirrors[run.assistant_message_id, run.attempt]
+        mirror = self._mirrors[log.assistant_message_id, log.attempt]
         mirror.joining += 1
         try:
             await mirror.sign.wait()
         finally:
             mirror.joining -= 1
-        return run.outcome is None
+        return log.outcome is None
 
-    async def stop(self, run: Run) -> None:
+    async def stop(self, log: AnswerLog) -> None:
         """Have a mirror's run stopped. A reader must be attached.
 
         Raises:
             MessageInProgress: No process says that it is the one that writes it.
         """
-        mirror = self._mirrors[run.assistant_message_id, run.attempt]
+        mirror = self._mirrors[log.assistant_message_id, log.attempt]
         mirror.stop = True
         mirror.taken.clear()
         mirror.ask_again.set()
@@ -138,9 +137,9 @@ class Following:
             elif mirror.owner is not None and now - mirror.heard_at > self._options.gone_seconds:
                 mirror.ask_again.set()
             elif mirror.owner is not None:
-                heard[mirror.owner][mirror.number] = mirror.told_place = mirror.place
-        for owner, places in heard.items():
-            await self._bus.publish(owner, Heard(self._bus.inbox, places))
+                heard[mirror.owner][mirror.number] = mirror.told_position = mirror.position
+        for owner, positions in heard.items():
+            await self._bus.publish(owner, Heard(self._bus.inbox, positions))
 
     async def drain(self, grace_seconds: float) -> None:
         """Let readers follow to the end for a while; then send the rest elsewhere, and say that they have left."""
@@ -148,15 +147,15 @@ class Following:
             await asyncio.wait(following, timeout=grace_seconds)
         self._is_finished = True
         for mirror in list(self._mirrors.values()):
-            mirror.run.cut()
+            mirror.log.send_away()
             self._drop(mirror)
-        if self._words:
-            await asyncio.wait(self._words, timeout=self._options.ask_timeout_seconds)
+        if self._sending:
+            await asyncio.wait(self._sending, timeout=self._options.ask_timeout_seconds)
 
     def _begin(self, mirror: _Mirror) -> None:
         self._mirrors[mirror.key] = self._by_number[mirror.number] = mirror
         _MIRRORS.inc()
-        mirror.run.on_unread = lambda: self._leave_unread(mirror)
+        mirror.log.on_unread = lambda: self._leave_unread(mirror)
         mirror.task = asyncio.create_task(self._keep(mirror))
 
     def _leave_unread(self, mirror: _Mirror) -> None:
@@ -185,8 +184,8 @@ class Following:
                 await self._bus.publish(owner, message)
 
         word = asyncio.create_task(say())
-        self._words.add(word)
-        word.add_done_callback(self._words.discard)
+        self._sending.add(word)
+        word.add_done_callback(self._sending.discard)
 
     def _ask_all_again(self) -> None:
         # What was on its way when the connection broke is lost.
@@ -201,34 +200,34 @@ class Following:
                     mirror.owner, mirror.heard_at = inbox, now
                     mirror.taken.set()
                     mirror.sign.set()
-            case Piece(number, place, text):
+            case Piece(number, position, text):
                 if mirror := self._by_number.get(number):
                     mirror.heard_at = now
-                    self._add(mirror, place, text)
-            case Ended(number, place, outcome):
+                    self._add(mirror, position, text)
+            case Ended(number, position, outcome):
                 if mirror := self._by_number.get(number):
-                    self._end(mirror, place, outcome)
+                    self._end(mirror, position, outcome)
             case Alive(inbox, numbers):
-                self._hear_alive(inbox, set(numbers), now)
+                self._receive_alive(inbox, set(numbers), now)
 
-    def _add(self, mirror: _Mirror, place: int, text: str) -> None:
-        if not mirror.add(place, text):
+    def _add(self, mirror: _Mirror, position: int, text: str) -> None:
+        if not mirror.add(position, text):
             _GAPS.inc()
             mirror.ask_again.set()
-        elif mirror.owner is not None and mirror.place - mirror.told_place > self._options.unheard_chars // 4:
-            mirror.told_place = mirror.place
-            self._say(mirror.owner, Heard(self._bus.inbox, {mirror.number: mirror.place}))
+        elif mirror.owner is not None and mirror.position - mirror.told_position > self._options.unheard_chars // 4:
+            mirror.told_position = mirror.position
+            self._say(mirror.owner, Heard(self._bus.inbox, {mirror.number: mirror.position}))
 
-    def _end(self, mirror: _Mirror, place: int, outcome: ChatAnswer | str) -> None:
-        if place != mirror.place:
+    def _end(self, mirror: _Mirror, position: int, outcome: ChatAnswer | str) -> None:
+        if position != mirror.position:
             _GAPS.inc()
             mirror.ask_again.set()
         elif isinstance(outcome, str):
             mirror.finish(stored_failure(outcome))
         else:
-            mirror.finish(replace(outcome, text=mirror.run.text))
+            mirror.finish(replace(outcome, text=mirror.log.text))
 
-    def _hear_alive(self, inbox: str, numbers: set[int], now: float) -> None:
+    def _receive_alive(self, inbox: str, numbers: set[int], now: float) -> None:
         for mirror in self._mirrors.values():
             if mirror.number in numbers:
                 mirror.heard_at = now
@@ -239,18 +238,18 @@ class Following:
         """See a mirror to its end: ask who writes it, wait until something is amiss, and ask again."""
         pause_seconds = self._options.ask_timeout_seconds / 2
         try:
-            while mirror.run.outcome is None:
+            while mirror.log.outcome is None:
                 mirror.ask_again.clear()
                 if await self._ask(mirror):
                     pause_seconds = self._options.ask_timeout_seconds / 2
                     await mirror.ask_again.wait()
-                elif not await self._look(mirror):
+                elif not await self._ask_database(mirror):
                     mirror.sign.set()
                     pause_seconds = min(2 * pause_seconds, _LONGEST_PAUSE_SECONDS)
                     with suppress(TimeoutError):
                         await asyncio.wait_for(mirror.ask_again.wait(), pause_seconds)
         except Exception as error:
-            log.exception("relay_defect", assistant_message_id=mirror.run.assistant_message_id, exc_info=error)
+            logger.exception("relay_defect", assistant_message_id=mirror.log.assistant_message_id, exc_info=error)
             mirror.finish(AnswerDefect())
         self._forget(mirror)
 
@@ -258,9 +257,9 @@ class Following:
         """Ask all processes for what is missing; whether one answered."""
         mirror.taken.clear()
         mirror.owner = None
-        run = mirror.run
+        log = mirror.log
         ask = Follow(
-            run.assistant_message_id, run.attempt, self._bus.inbox, mirror.number, mirror.place, stop=mirror.stop
+            log.assistant_message_id, log.attempt, self._bus.inbox, mirror.number, mirror.position, stop=mirror.stop
         )
         try:
             await self._bus.publish(EVERYBODY, ask)
@@ -271,17 +270,17 @@ class Following:
         _ASKS.labels("answered").inc()
         return True
 
-    async def _look(self, mirror: _Mirror) -> bool:
+    async def _ask_database(self, mirror: _Mirror) -> bool:
         """Ask the database for what nobody else tells; whether it says that the run has ended."""
         try:
-            told = await mirror.look()
+            told = await mirror.read_stored()
         except Exception as error:
             if not is_outage(error):
                 raise
             return False
-        if told.attempt != mirror.run.attempt:
+        if told.attempt != mirror.log.attempt:
             mirror.finish(Interrupted())  # of this attempt nothing is known any more
         elif told.outcome is not None:
             mirror.add(0, told.text)
             mirror.finish(told.outcome)
-        return mirror.run.outcome is not None
+        return mirror.log.outcome is not None

@@ -1,6 +1,6 @@
 """What processes say to each other about runs.
 
-Places are counts of characters, as in the ids of events; a follow is known by the follower's inbox and number.
+Positions are counts of characters, as in the ids of events; a follow is known by the follower's inbox and number.
 """
 
 from typing import Final, TypeAlias
@@ -13,16 +13,16 @@ from b2b_chat.product.chat.schemas import ChatAnswer
 
 
 class Follow(Struct, frozen=True, array_like=True, tag="follow"):
-    """To all: whoever writes this attempt at an answer, send me what comes after a place in it.
+    """To all: whoever writes this attempt at an answer, send me what comes after a position in it.
 
-    Asking again moves the place. With `stop`, end the answer, as at its user's wish.
+    Asking again moves the position. With `stop`, end the answer, as at its user's wish.
     """
 
     assistant_message_id: UUID
     attempt: int
     inbox: str
     follow: int
-    place: int
+    position: int
     stop: bool
 
 
@@ -34,18 +34,18 @@ class Taken(Struct, frozen=True, array_like=True, tag="taken"):
 
 
 class Piece(Struct, frozen=True, array_like=True, tag="piece"):
-    """To a follower: text, and the place where it begins."""
+    """To a follower: text, and the position where it begins."""
 
     follow: int
-    place: int
+    position: int
     text: str
 
 
 class Ended(Struct, frozen=True, array_like=True, tag="ended"):
-    """To a follower: the end, at a place, with the answer, whose text it has, or the code of what it failed of."""
+    """To a follower: the end, at a position, with the answer, whose text it has, or the code of what it failed of."""
 
     follow: int
-    place: int
+    position: int
     outcome: ChatAnswer | str
 
 
@@ -60,7 +60,7 @@ class Heard(Struct, frozen=True, array_like=True, tag="heard"):
     """To a run's process, now and then: these follows go on, and have come so far."""
 
     inbox: str
-    places: dict[int, int]
+    positions: dict[int, int]
 
 
 class Left(Struct, frozen=True, array_like=True, tag="left"):

@@ -8,19 +8,19 @@ import structlog
 from msgspec.structs import replace
 from prometheus_client import Counter, Gauge
 
+from b2b_chat.product.chat.answer_log import AnswerLog
+from b2b_chat.product.chat.failures import AnswerFailed
 from b2b_chat.product.chat.relay.bus import Bus, BusDown
 from b2b_chat.product.chat.relay.messages import Alive, Ended, Follow, Heard, Left, Message, Piece, Taken
 from b2b_chat.product.chat.relay.options import RelayOptions
-from b2b_chat.product.chat.run import Run
-from b2b_chat.product.chat.runs import Runs
-from b2b_chat.product.gateway_client import AnswerFailed
+from b2b_chat.product.chat.runs import Run, Runs
 
 _FOLLOWERS = Gauge("product_relay_followers", "Other processes that follow answers written here.")
 _PIECES = Counter("product_relay_pieces", "Texts that were sent to other processes.")
 _RESENDS = Counter("product_relay_resends", "Times that a follower asked anew, for text that was lost on its way.")
 _SILENT = Counter("product_relay_silent_followers", "Followers that were let go since nothing was heard of them.")
 
-log = structlog.get_logger(__name__)
+logger = structlog.get_logger(__name__)
 _Key: TypeAlias = tuple[str, int]
 
 
@@ -29,17 +29,18 @@ class _Follower:
 
     def __init__(self, run: Run, ask: Follow, now: float) -> None:
         self.run = run
+        self.log = run.log
         self.attempt = ask.attempt
         self.inbox = ask.inbox
         self.follow = ask.follow
-        self.start = ask.place
-        self.heard_place = ask.place
+        self.start = ask.position
+        self.heard_position = ask.position
         self.heard_at = now
         self.progress = asyncio.Event()
         self.task: asyncio.Task[None] | None = None
 
-    def hear(self, place: int, now: float) -> None:
-        self.heard_place = max(self.heard_place, place)
+    def advance(self, position: int, now: float) -> None:
+        self.heard_position = max(self.heard_position, position)
         self.heard_at = now
         self.progress.set()
 
@@ -80,18 +81,18 @@ class Sharing:
         match message:
             case Follow():
                 self._serve(message, now)
-            case Heard(inbox, places):
-                for follow, place in places.items():
+            case Heard(inbox, positions):
+                for follow, position in positions.items():
                     if follower := self._followers.get((inbox, follow)):
-                        follower.hear(place, now)
+                        follower.advance(position, now)
             case Left(inbox, follow):
                 self._let_go((inbox, follow))
 
     def _serve(self, ask: Follow, now: float) -> None:
         run = self._runs.find(ask.assistant_message_id)
-        if run is None or run.attempt != ask.attempt:
+        if run is None or run.log.attempt != ask.attempt:
             return
-        run.attach()  # before an earlier one is let go: a reader that moves has not left
+        run.log.attach()  # before an earlier one is let go: a reader that moves has not left
         key = (ask.inbox, ask.follow)
         if key in self._followers:
             _RESENDS.inc()
@@ -101,7 +102,7 @@ class Sharing:
         follower.task = asyncio.create_task(self._send(follower))
         follower.task.add_done_callback(lambda _: self._close(key, follower))
         if ask.stop:
-            self._runs.stop(ask.assistant_message_id)
+            run.stop()
 
     def _let_go(self, key: _Key) -> None:
         follower = self._followers.pop(key, None)
@@ -112,10 +113,10 @@ class Sharing:
         if self._followers.get(key) is follower:
             del self._followers[key]
         _FOLLOWERS.dec()
-        follower.run.detach()
+        follower.log.detach()
         task = follower.task
         if task is not None and not task.cancelled() and (error := task.exception()) is not None:
-            log.error("relay_defect", assistant_message_id=follower.run.assistant_message_id, exc_info=error)
+            logger.error("relay_defect", assistant_message_id=follower.log.assistant_message_id, exc_info=error)
 
     def _excuse_silence(self) -> None:
         # While Valkey is away nobody can be heard; who is gone shows after it is back.
@@ -124,49 +125,48 @@ class Sharing:
             follower.heard_at = now
 
     async def _send(self, follower: _Follower) -> None:
-        run = follower.run
         try:
-            if self._runs.is_given_up(run.assistant_message_id):
-                # As for a reader here, it is no run to join any more: only its end will be told.
-                await _end_of(run)
+            if follower.run.is_given_up:
+                # A reader should not join it any more: a follower gets only its end, like a reader here.
+                await _end_of(follower.log)
             else:
                 await self._bus.publish(follower.inbox, Taken(follower.follow, self._bus.inbox))
             await self._send_log(follower)
         except BusDown:
             # Once Valkey is back the follower asks again; until then it counts as the reader that it is.
-            await _end_of(run)
+            await _end_of(follower.log)
 
     async def _send_log(self, follower: _Follower) -> None:
-        run, place, seen, sent = follower.run, 0, 0, follower.start
+        log, position, seen, sent = follower.log, 0, 0, follower.start
         while True:
-            await run.changed(seen)
-            if run.attempt != follower.attempt:  # it was only then found out which one it is
+            await log.changed(seen)
+            if log.attempt != follower.attempt:  # it was only then found out which one it is
                 return
-            if seen < len(run.pieces):
-                text = "".join(run.pieces[seen:])
-                seen = len(run.pieces)
-                unsent = text[max(0, sent - place) :]
-                place += len(text)
+            if seen < len(log.pieces):
+                text = "".join(log.pieces[seen:])
+                seen = len(log.pieces)
+                unsent = text[max(0, sent - position) :]
+                position += len(text)
                 await self._send_text(follower, sent, unsent)
                 sent += len(unsent)
-            elif run.outcome is not None:
-                outcome = run.outcome.code if isinstance(run.outcome, AnswerFailed) else replace(run.outcome, text="")
-                await self._bus.publish(follower.inbox, Ended(follower.follow, place, outcome))
+            elif log.outcome is not None:
+                outcome = log.outcome.code if isinstance(log.outcome, AnswerFailed) else replace(log.outcome, text="")
+                await self._bus.publish(follower.inbox, Ended(follower.follow, position, outcome))
                 return
 
-    async def _send_text(self, follower: _Follower, place: int, text: str) -> None:
+    async def _send_text(self, follower: _Follower, position: int, text: str) -> None:
         """Send text in portions, and never more ahead of what the follower is known to have than the options say."""
         ahead = self._options.unheard_chars
         portion = max(1, ahead // 2)
         for start in range(0, len(text), portion):
             piece = text[start : start + portion]
-            while place + start + len(piece) - follower.heard_place > ahead:
+            while position + start + len(piece) - follower.heard_position > ahead:
                 follower.progress.clear()
                 await follower.progress.wait()
-            await self._bus.publish(follower.inbox, Piece(follower.follow, place + start, piece))
+            await self._bus.publish(follower.inbox, Piece(follower.follow, position + start, piece))
             _PIECES.inc()
 
 
-async def _end_of(run: Run) -> None:
-    while run.outcome is None:
-        await run.changed(len(run.pieces))
+async def _end_of(log: AnswerLog) -> None:
+    while log.outcome is None:
+        await log.changed(len(log.pieces))

@@ -1,0 +1,76 @@
+"""Tables of conversations and messages."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    CheckConstraint,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Text,
+    UniqueConstraint,
+    func,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from b2b_chat.kit.database import Row
+
+
+class ConversationRow(Row):
+    """A user's thread of messages."""
+
+    __tablename__ = "conversations"
+    __table_args__ = (Index("ix_conversations_owner", "user_id", "company_id", "id"),)
+
+    company_id: Mapped[UUID] = mapped_column(ForeignKey("companies.id"))
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    title: Mapped[str] = mapped_column(String(80))
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    deleted_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    """Since when it is gone for its user: the title and all texts are erased, the rows stay for the ledger."""
+
+
+class MessageRow(Row):
+    """What a user said, or what the assistant answers.
+
+    A user's message carries `client_message_id` and the fingerprint of what was asked; an assistant's names the
+    message it replies to, and the lease of the process that is writing it.
+    """
+
+    __tablename__ = "messages"
+    __table_args__ = (
+        UniqueConstraint("user_id", "client_message_id", name="uq_messages_client_message_id"),
+        CheckConstraint("role IN ('user', 'assistant')", name="role_is_known"),
+        CheckConstraint("status IN ('pending', 'streaming', 'completed', 'stopped', 'error')", name="status_is_known"),
+        CheckConstraint("(role = 'assistant') = (reply_to IS NOT NULL)", name="assistants_reply"),
+        Index("ix_messages_conversation_id", "conversation_id", "id"),
+        Index(
+            "uq_messages_one_run",
+            "conversation_id",
+            unique=True,
+            postgresql_where="status IN ('pending', 'streaming')",
+        ),
+        Index("ix_messages_lease", "lease_expires_at", postgresql_where="status IN ('pending', 'streaming')"),
+    )
+
+    company_id: Mapped[UUID] = mapped_column(ForeignKey("companies.id"))
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    conversation_id: Mapped[UUID] = mapped_column(ForeignKey("conversations.id"))
+    role: Mapped[str] = mapped_column(String(16))
+    status: Mapped[str] = mapped_column(String(16))
+    text: Mapped[str] = mapped_column(Text, server_default="")
+    client_message_id: Mapped[str | None] = mapped_column(String(128))
+    fingerprint: Mapped[bytes | None] = mapped_column(LargeBinary(32))
+    reply_to: Mapped[UUID | None] = mapped_column(ForeignKey("messages.id"), unique=True)
+    attempt: Mapped[int] = mapped_column(Integer, server_default="1")
+    usage_json: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    error_code: Mapped[str | None] = mapped_column(String(64))
+    lease_expires_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    completed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))

@@ -1,0 +1,104 @@
+"""SQL of conversations and messages as they are read; the statements of a message's life are in `chat`."""
+
+from decimal import Decimal
+from typing import NamedTuple
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, exists, or_, select, update
+
+from b2b_chat.kit.clock import utc_now
+from b2b_chat.kit.database import Session
+from b2b_chat.product.conversations.models import ConversationRow, MessageRow
+from b2b_chat.product.conversations.status import MessageStatus
+from b2b_chat.product.credits.models import LedgerEntryRow
+
+
+class PricedMessage(NamedTuple):
+    """A message, and what it cost as an answer."""
+
+    message: MessageRow
+    charge_credits: Decimal | None
+
+
+class ConversationRepository:
+    """Conversations and messages for reading, within one transaction."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def list_conversations(
+        self, company_id: UUID, user_id: UUID, *, containing: str | None, before: UUID | None, limit: int
+    ) -> list[ConversationRow]:
+        """A user's conversations in a company, newest first, below an id; with a text in them where one is given."""
+        query = select(ConversationRow).where(*_owned(company_id, user_id))
+        if before is not None:
+            query = query.where(ConversationRow.id < before)
+        if containing is not None:
+            said = exists().where(
+                MessageRow.conversation_id == ConversationRow.id,
+                MessageRow.text.icontains(containing, autoescape=True),
+            )
+            query = query.where(or_(ConversationRow.title.icontains(containing, autoescape=True), said))
+        return list(await self._session.scalars(query.order_by(ConversationRow.id.desc()).limit(limit)))
+
+    async def find(self, company_id: UUID, user_id: UUID, conversation_id: UUID) -> ConversationRow | None:
+        """This user's conversation in this company, if it is one."""
+        query = select(ConversationRow).where(*_owned(company_id, user_id), ConversationRow.id == conversation_id)
+        return await self._session.scalar(query)
+
+    async def find_locked(self, company_id: UUID, user_id: UUID, conversation_id: UUID) -> ConversationRow | None:
+        """As `find`; until the transaction ends nobody changes it or adds a message to it."""
+        query = select(ConversationRow).where(*_owned(company_id, user_id), ConversationRow.id == conversation_id)
+        return await self._session.scalar(query.with_for_update())
+
+    async def is_live(self, conversation_id: UUID) -> bool:
+        """Whether an answer is being written in it."""
+        live = exists().where(
+            MessageRow.conversation_id == conversation_id,
+            MessageRow.status.in_([MessageStatus.PENDING, MessageStatus.STREAMING]),
+        )
+        return bool(await self._session.scalar(select(live)))
+
+    async def erase(self, conversation: ConversationRow) -> None:
+        """Delete what was said in a conversation; the rows stay, since the ledger names them."""
+        conversation.title = ""
+        conversation.deleted_at = utc_now()
+        erased = update(MessageRow).where(MessageRow.conversation_id == conversation.id)
+        # No body has this fingerprint: whoever sends an erased message again is told that its id is used.
+        await self._session.execute(erased.values(text="", fingerprint=b""))
+
+    async def list_messages(
+        self, company_id: UUID, conversation_id: UUID, *, after: UUID | None, limit: int
+    ) -> list[PricedMessage]:
+        """The messages of a conversation, oldest first, above an id, with what the answers cost."""
+        query = _priced(company_id, conversation_id)
+        if after is not None:
+            query = query.where(MessageRow.id > after)
+        rows = await self._session.execute(query.order_by(MessageRow.id).limit(limit))
+        return [PricedMessage(message, charge) for message, charge in rows]
+
+    async def list_latest_messages(
+        self, company_id: UUID, conversation_id: UUID, *, before: UUID | None, limit: int
+    ) -> list[PricedMessage]:
+        """The same from the other end: newest first, below an id."""
+        query = _priced(company_id, conversation_id)
+        if before is not None:
+            query = query.where(MessageRow.id < before)
+        rows = await self._session.execute(query.order_by(MessageRow.id.desc()).limit(limit))
+        return [PricedMessage(message, charge) for message, charge in rows]
+
+
+def _priced(company_id: UUID, conversation_id: UUID) -> Select[MessageRow, Decimal]:
+    return (
+        select(MessageRow, -LedgerEntryRow.amount_credits)
+        .outerjoin(LedgerEntryRow, LedgerEntryRow.message_id == MessageRow.reply_to)
+        .where(MessageRow.company_id == company_id, MessageRow.conversation_id == conversation_id)
+    )
+
+
+def _owned(company_id: UUID, user_id: UUID) -> tuple[ColumnElement[bool], ...]:
+    return (
+        ConversationRow.company_id == company_id,
+        ConversationRow.user_id == user_id,
+        ConversationRow.deleted_at.is_(None),
+    )

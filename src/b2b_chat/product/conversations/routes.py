@@ -1,0 +1,90 @@
+"""`/v1/conversations`."""
+
+from typing import Annotated
+from uuid import UUID
+
+from litestar import Controller, delete, get, put
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody, QueryParameter
+
+from b2b_chat.kit.openapi import named
+from b2b_chat.kit.pagination import IdCursor, Limit, Page
+from b2b_chat.product.conversations.schemas import Conversation, ConversationRename, Message
+from b2b_chat.product.conversations.service import ConversationBusy, ConversationNotFound, Conversations
+from b2b_chat.product.errors import documents
+from b2b_chat.product.guards import ACTING_REFUSALS, READING_REFUSALS, signed_in
+from b2b_chat.product.viewer import Viewer
+from b2b_chat.product.vocabulary import Scope
+
+
+class ConversationRoutes(Controller):
+    """Reading what was said."""
+
+    path = "/v1/conversations"
+    tags = ("conversations",)
+    guards = (signed_in,)
+    opt = {"scope": Scope.READ}  # noqa: RUF012 - Litestar reads it, nobody writes it
+
+    @get("/", operation_id="listConversations", responses=documents(*READING_REFUSALS))
+    async def conversations(
+        self,
+        viewer: NamedDependency[Viewer],
+        conversations: NamedDependency[Conversations],
+        cursor: IdCursor = None,
+        search: Annotated[
+            str | None,
+            QueryParameter(
+                pattern=r"^[^\x00-\x1f\x7f]{1,200}\Z", description="A text in the title or in the messages."
+            ),
+        ] = None,
+        limit: Limit = 50,
+    ) -> Annotated[Page[Conversation], named("ConversationPage")]:
+        """List your conversations, newest first."""
+        return await conversations.list_conversations(viewer, search=search, cursor=cursor, limit=limit)
+
+    @put(
+        "/{conversation_id:uuid}/title",
+        operation_id="renameConversation",
+        opt={"scope": Scope.CHAT},
+        responses=documents(*ACTING_REFUSALS, ConversationNotFound, takes_body=True),
+    )
+    async def rename(
+        self,
+        viewer: NamedDependency[Viewer],
+        conversation_id: FromPath[UUID],
+        data: JSONBody[ConversationRename],
+        conversations: NamedDependency[Conversations],
+    ) -> Conversation:
+        """Give one of your conversations another title."""
+        return await conversations.rename(viewer, conversation_id, data)
+
+    @delete(
+        "/{conversation_id:uuid}",
+        operation_id="eraseConversation",
+        opt={"scope": Scope.CHAT},
+        responses=documents(*ACTING_REFUSALS, ConversationNotFound, ConversationBusy),
+    )
+    async def erase(
+        self,
+        viewer: NamedDependency[Viewer],
+        conversation_id: FromPath[UUID],
+        conversations: NamedDependency[Conversations],
+    ) -> None:
+        """Erase all that was said in one of your conversations. What it cost stays in the ledger."""
+        await conversations.erase(viewer, conversation_id)
+
+    @get(
+        "/{conversation_id:uuid}/messages",
+        operation_id="listMessages",
+        responses=documents(*READING_REFUSALS, ConversationNotFound),
+    )
+    async def messages(
+        self,
+        viewer: NamedDependency[Viewer],
+        conversation_id: FromPath[UUID],
+        conversations: NamedDependency[Conversations],
+        cursor: IdCursor = None,
+        limit: Limit = 50,
+    ) -> Annotated[Page[Message], named("MessagePage")]:
+        """List the messages of one of your conversations, oldest first."""
+        return await conversations.list_messages(viewer, conversation_id, cursor=cursor, limit=limit)

@@ -1,0 +1,52 @@
+"""What the API of conversations takes and answers."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Literal
+from uuid import UUID
+
+from msgspec import Meta, Struct
+
+from b2b_chat.product.conversations.status import Status
+
+
+class AnswerUsage(Struct, frozen=True):
+    """Tokens that the answer took; `estimated` where the model did not count them."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    estimated: bool = False
+
+
+class Conversation(Struct, frozen=True):
+    """A thread of messages; its title is the beginning of the first one."""
+
+    id: UUID
+    title: str
+    created_at: datetime
+
+
+class ConversationRename(Struct, frozen=True, forbid_unknown_fields=True):
+    """Another title for a conversation."""
+
+    title: Annotated[
+        str, Meta(min_length=1, max_length=80, pattern=r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*\Z")
+    ]
+
+
+class Message(Struct, frozen=True):
+    """One message of a conversation."""
+
+    id: UUID
+    role: Literal["user", "assistant"]
+    status: Status
+    text: str
+    client_message_id: str | None
+    """The sender's own name for a user's message: with it a failed one is sent again."""
+    usage: AnswerUsage | None
+    charge_credits: Decimal | None
+    """What an answer cost."""
+    error_code: str | None
+    """Why there is no answer, for an assistant's message in `error`."""
+    created_at: datetime

@@ -1,0 +1,156 @@
+"""Conversations: reading, finding, renaming and erasing them."""
+
+from decimal import Decimal
+from uuid import UUID
+
+import msgspec
+
+from b2b_chat.kit.errors import Refusal
+from b2b_chat.kit.pagination import Page, id_from_cursor
+from b2b_chat.product.conversations.models import ConversationRow, MessageRow
+from b2b_chat.product.conversations.repository import ConversationRepository
+from b2b_chat.product.conversations.schemas import Conversation, ConversationRename, Message
+from b2b_chat.product.transactions import TransactionFactory
+from b2b_chat.product.viewer import Viewer
+
+
+class ConversationNotFound(Refusal):
+    """No such conversation, or not the viewer's."""
+
+    code, status = "conversation_not_found", 404
+    message = "You have no conversation with this id."
+
+
+class ConversationBusy(Refusal):
+    """The conversation's last answer is still being written."""
+
+    code, status = "conversation_busy", 409
+    message = "The last message of this conversation is still being answered. Wait for its end."
+
+    def __init__(self) -> None:
+        super().__init__(headers={"Retry-After": "1"})
+
+
+class Conversations:
+    """Reading what was said, finding it again, and erasing it."""
+
+    def __init__(self, transaction: TransactionFactory) -> None:
+        self._transaction = transaction
+
+    async def list_conversations(
+        self, viewer: Viewer, *, search: str | None = None, cursor: str | None, limit: int
+    ) -> Page[Conversation]:
+        """The viewer's conversations, newest first; those with a text in their title or messages, where one is given.
+
+        Raises:
+            InvalidRequest: The cursor is not one that this list gave.
+        """
+        before = id_from_cursor(cursor)
+        async with self._transaction() as tx:
+            rows = await tx[ConversationRepository].list_conversations(
+                viewer.company_id, viewer.user_id, containing=search, before=before, limit=limit + 1
+            )
+        items = [_conversation(row) for row in rows[:limit]]
+        return Page(items, str(items[-1].id) if len(rows) > limit else None)
+
+    async def get(self, viewer: Viewer, conversation_id: UUID) -> Conversation:
+        """One of the viewer's conversations.
+
+        Raises:
+            ConversationNotFound: It is not the viewer's.
+        """
+        async with self._transaction() as tx:
+            row = _found(await tx[ConversationRepository].find(viewer.company_id, viewer.user_id, conversation_id))
+        return _conversation(row)
+
+    async def rename(self, viewer: Viewer, conversation_id: UUID, change: ConversationRename) -> Conversation:
+        """Give one of the viewer's conversations another title.
+
+        Raises:
+            ConversationNotFound: It is not the viewer's.
+        """
+        async with self._transaction() as tx:
+            row = _found(
+                await tx[ConversationRepository].find_locked(viewer.company_id, viewer.user_id, conversation_id)
+            )
+            row.title = change.title
+        return _conversation(row)
+
+    async def erase(self, viewer: Viewer, conversation_id: UUID) -> None:
+        """Erase all that was said in one of the viewer's conversations. What it cost stays in the ledger.
+
+        Raises:
+            ConversationNotFound: It is not the viewer's.
+            ConversationBusy: An answer is being written in it.
+        """
+        async with self._transaction() as tx:
+            row = _found(
+                await tx[ConversationRepository].find_locked(viewer.company_id, viewer.user_id, conversation_id)
+            )
+            if await tx[ConversationRepository].is_live(conversation_id):
+                raise ConversationBusy
+            await tx[ConversationRepository].erase(row)
+
+    async def list_messages(
+        self, viewer: Viewer, conversation_id: UUID, *, cursor: str | None, limit: int
+    ) -> Page[Message]:
+        """The messages of one of the viewer's conversations, oldest first.
+
+        Raises:
+            ConversationNotFound: It is not the viewer's.
+            InvalidRequest: The cursor is not one that this list gave.
+        """
+        after = id_from_cursor(cursor)
+        async with self._transaction() as tx:
+            _found(await tx[ConversationRepository].find(viewer.company_id, viewer.user_id, conversation_id))
+            rows = await tx[ConversationRepository].list_messages(
+                viewer.company_id, conversation_id, after=after, limit=limit + 1
+            )
+        items = [_message(*row) for row in rows[:limit]]
+        return Page(items, str(items[-1].id) if len(rows) > limit else None)
+
+    async def list_latest_messages(
+        self, viewer: Viewer, conversation_id: UUID, *, before: UUID | None = None, limit: int
+    ) -> Page[Message]:
+        """The last messages of one of the viewer's conversations, or the last before one of them, oldest first.
+
+        The cursor is the id of the first, where there are earlier ones.
+
+        Raises:
+            ConversationNotFound: It is not the viewer's.
+        """
+        async with self._transaction() as tx:
+            _found(await tx[ConversationRepository].find(viewer.company_id, viewer.user_id, conversation_id))
+            rows = await tx[ConversationRepository].list_latest_messages(
+                viewer.company_id, conversation_id, before=before, limit=limit + 1
+            )
+        items = [_message(*row) for row in reversed(rows[:limit])]
+        return Page(items, str(items[0].id) if len(rows) > limit else None)
+
+
+def _found(row: ConversationRow | None) -> ConversationRow:
+    if row is None:
+        raise ConversationNotFound
+    return row
+
+
+def _conversation(row: ConversationRow) -> Conversation:
+    return Conversation(row.id, row.title, row.created_at)
+
+
+def _message(row: MessageRow, charge_credits: Decimal | None) -> Message:
+    # The columns are constrained to these values by the database; convert checks it and types it.
+    return msgspec.convert(
+        {
+            "id": row.id,
+            "role": row.role,
+            "status": row.status,
+            "text": row.text,
+            "client_message_id": row.client_message_id,
+            "usage": row.usage_json,
+            "charge_credits": charge_credits,
+            "error_code": row.error_code,
+            "created_at": row.created_at,
+        },
+        Message,
+    )

@@ -1,0 +1,1 @@
+"""SQL of users, logins, sessions and API keys."""

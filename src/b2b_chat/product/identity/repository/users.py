@@ -1,0 +1,50 @@
+"""SQL of users."""
+
+from collections.abc import Collection
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+
+from b2b_chat.kit.database import Session, new_id
+from b2b_chat.product.identity.models import UserRow
+
+
+class UserRepository:
+    """Users, within one transaction."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def get(self, user_id: UUID) -> UserRow:
+        """A user who is known to exist."""
+        return (await self._session.scalars(select(UserRow).where(UserRow.id == user_id))).one()
+
+    async def list_addresses(self, user_ids: Collection[UUID]) -> dict[UUID, str]:
+        """The addresses of some users."""
+        rows = await self._session.execute(select(UserRow.id, UserRow.email).where(UserRow.id.in_(user_ids)))
+        return {row.id: row.email for row in rows}
+
+    async def find_locked(self, user_id: UUID) -> UserRow | None:
+        """A user, whom nobody else changes until the transaction ends."""
+        query = select(UserRow).where(UserRow.id == user_id).with_for_update(key_share=True)
+        return await self._session.scalar(query)
+
+    async def find_id_by_email(self, email: str) -> UUID | None:
+        """The id of the user with this lower-case address."""
+        return await self._session.scalar(select(UserRow.id).where(UserRow.email == email))
+
+    async def find_unblocked_id_by_email(self, email: str) -> UUID | None:
+        """The id of the user with this lower-case address, unless blocked."""
+        query = select(UserRow.id).where(UserRow.email == email, UserRow.blocked_at.is_(None))
+        return await self._session.scalar(query)
+
+    async def lock_unblocked(self, user_id: UUID) -> bool:
+        """Whether a user is not blocked; if so, nobody blocks him until the transaction ends."""
+        query = select(UserRow.id).where(UserRow.id == user_id, UserRow.blocked_at.is_(None))
+        return await self._session.scalar(query.with_for_update(read=True)) is not None
+
+    async def get_or_add(self, email: str) -> UUID:
+        """The id of the user with this lower-case address, who is added if need be, however many do so at once."""
+        await self._session.execute(insert(UserRow).values(id=new_id(), email=email).on_conflict_do_nothing())
+        return (await self._session.scalars(select(UserRow.id).where(UserRow.email == email))).one()

@@ -1,0 +1,135 @@
+"""Clients that leave before their answer is complete."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from support.database.world import Person, World
+from support.gateway.fake import ANSWER, FakeGateway, Gate, answering
+from support.processes.waiting import until
+from support.product.app import Client, client_of, served_product
+
+SAME = {"client_message_id": "same"}
+
+
+@pytest_asyncio.fixture(scope="module")
+async def product_url(database_url: str, module_gateway: FakeGateway) -> AsyncIterator[str]:
+    """A product that ends a run as soon as nobody reads it."""
+    async with served_product(database_url, module_gateway.url, chat_resume_window_seconds=0) as url:
+        yield url
+
+
+async def until_failed(world: World, person: Person) -> None:
+    """Wait until the answer is given up, and see how."""
+
+    async def is_over() -> object:
+        return (await world.answer(person))["status"] == "error"
+
+    await until(is_over)
+    answer = await world.answer(person)
+    assert (answer["error_code"], answer["text"], answer["usage_json"]) == ("client_disconnected", "", None)
+    assert answer["lease_expires_at"] is None
+    assert [hold["state"] for hold in await world.holds(person)] == ["voided"]
+    assert (await world.account(person))["held_credits"] == 0
+    assert len(await world.ledger(person)) == 1
+    await world.check_books()
+
+
+async def test_leaving_in_mid_stream(client: Client, gateway: FakeGateway, world: World, person: Person) -> None:
+    gateway.reply = Gate("Once ")
+    async with client.streaming(**SAME) as events:
+        await anext(events)
+        assert (await anext(events)).name == "delta"
+    await until_failed(world, person)
+    await asyncio.wait_for(gateway.calls[0].left.wait(), 5)
+
+
+async def test_leaving_before_the_first_word(
+    client: Client, gateway: FakeGateway, world: World, person: Person
+) -> None:
+    gateway.reply = Gate()
+    async with client.streaming(**SAME) as events:
+        await anext(events)
+        await gateway.call()
+    await until_failed(world, person)
+    await asyncio.wait_for(gateway.calls[0].left.wait(), 5)
+
+
+async def test_leaving_while_waiting_for_json(
+    client: Client, gateway: FakeGateway, world: World, person: Person
+) -> None:
+    gateway.reply = Gate()
+    waiting = asyncio.create_task(client.send(**SAME))
+    await gateway.call()
+    waiting.cancel()
+    await until_failed(world, person)
+    await asyncio.wait_for(gateway.calls[0].left.wait(), 5)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_the_message_can_be_sent_again(
+    client: Client, gateway: FakeGateway, world: World, person: Person, stream: bool
+) -> None:
+    gateway.reply = Gate("Once ")
+    async with client.streaming(**SAME) as events:
+        start = (await anext(events)).data
+    await until_failed(world, person)
+    gateway.reply = answering()
+    if stream:
+        events_again = await client.stream(**SAME)
+        assert (events_again[0].data, events_again[-1].data["text"]) == (start, ANSWER)
+    else:
+        answer = await client.ask(**SAME)
+        assert {name: answer[name] for name in start} == start
+    assert len(await world.ledger(person)) == 2
+    await world.check_books()
+
+
+async def test_sending_again_at_once_joins_no_dying_run(
+    client: Client, gateway: FakeGateway, world: World, product_url: str, person: Person
+) -> None:
+    gateway.reply = gate = Gate("Once ")
+    for _ in range(5):
+        async with client_of(product_url, person) as leaving, leaving.streaming(**SAME) as events:
+            assert [(await anext(events)).name, (await anext(events)).name] == ["start", "delta"]
+    gate.open()
+    assert (await client.ask(**SAME))["text"] == ANSWER
+    await world.check_books()
+
+
+async def test_many_leave_at_once(client: Client, gateway: FakeGateway, world: World, person: Person) -> None:
+    gateway.reply = Gate("Once ")
+
+    async def look_and_leave() -> None:
+        async with client.streaming() as events:
+            await anext(events)
+            await anext(events)
+
+    await asyncio.gather(*[look_and_leave() for _ in range(20)])
+
+    async def all_over() -> bool:
+        answers = [row for row in await world.messages(person) if row["role"] == "assistant"]
+        return {answer["status"] for answer in answers} == {"error"} and len(answers) == 20
+
+    await until(all_over)
+    for call in gateway.calls:
+        await asyncio.wait_for(call.left.wait(), 5)
+    assert (await world.account(person))["held_credits"] == 0
+    await world.check_books()
+
+
+async def test_one_who_has_read_everything_may_leave_early(
+    client: Client, gateway: FakeGateway, world: World, person: Person
+) -> None:
+    gateway.reply = gate = Gate(ANSWER)
+    async with client.streaming(**SAME) as events:
+        await anext(events)
+        gate.open()
+        async for event in events:
+            if event.name == "final":
+                break
+    assert (await world.answer(person))["status"] == "completed"
+    assert len(await world.ledger(person)) == 2
+    await world.check_books()

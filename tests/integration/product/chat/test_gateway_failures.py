@@ -1,0 +1,259 @@
+"""Every way in which no answer comes from the gateway, and what becomes of the message."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+import pytest_asyncio
+
+from b2b_chat.contract.errors import FAILURES, Code
+from support.database.world import Person, World
+from support.gateway.fake import (
+    EVENTS_HEAD,
+    Call,
+    FakeGateway,
+    Reply,
+    answering,
+    delta,
+    error_event,
+    events,
+    final,
+    refusing,
+    sending,
+    whole,
+)
+from support.http.serving import free_port
+from support.product.app import Client, client_of, error_of, served_product
+
+UNAVAILABLE = (503, "gateway_unavailable")
+TIMEOUT = (504, "gateway_timeout")
+CUT = (502, "answer_cut")
+REFUSED = (502, "gateway_refused")
+FILTERED = (422, "content_filtered")
+TOO_LONG = (422, "context_length_exceeded")
+
+BY_CODE = {
+    "context_length_exceeded": TOO_LONG,
+    "content_filtered": FILTERED,
+    "upstream_timeout": TIMEOUT,
+    "upstream_stalled": TIMEOUT,
+    "upstream_truncated": CUT,
+    "upstream_malformed": CUT,
+}
+"""What the product makes of a failure of the gateway; for all others it counts whether they may pass."""
+
+PROXY_PAGE = b"<html>502 Bad Gateway</html>"
+LONG_EVENT = b"event: delta\ndata: " + b"x" * 9_000_000
+
+WHOLE: dict[str, tuple[Reply, tuple[int, str]]] = {
+    "closed before a word": (sending(), UNAVAILABLE),
+    "reset before a word": (sending(reset=True), UNAVAILABLE),
+    "not HTTP": (sending(b"SSH-2.0-OpenSSH_9.7\r\n"), UNAVAILABLE),
+    "a proxy's error page": (sending(whole(502, PROXY_PAGE, content_type="text/html")), UNAVAILABLE),
+    "an error that is not UTF-8": (sending(whole(500, b'{"error": {"type": "\xff"}}')), UNAVAILABLE),
+    "a redirect": (sending(whole(302, b"", headers=["Location: http://127.0.0.1:1/"])), UNAVAILABLE),
+    "a page with status 200": (sending(whole(200, PROXY_PAGE, content_type="text/html")), CUT),
+    "JSON of another kind": (sending(whole(200, b'{"answer": 42}')), CUT),
+    "JSON that is not UTF-8": (sending(whole(200, b'{"text": "\xff\xfe", "usage": null}')), CUT),
+    "half an answer": (sending(b'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"text": "On'), CUT),
+    "negative usage": (
+        sending(whole(200, b'{"text": "", "usage": {"prompt_tokens": -1, "completion_tokens": 1, "total_tokens": 0}}')),
+        CUT,
+    ),
+}
+
+STREAMED: dict[str, tuple[Reply, tuple[int, str]]] = {
+    "closed before a word": (sending(), UNAVAILABLE),
+    "closed after the headers": (sending(EVENTS_HEAD), CUT),
+    "ended without a word": (events(), CUT),
+    "ended without final": (events(delta("Once ")), CUT),
+    "ended in mid-event": (events(delta("Once "), b'event: final\ndata: {"text": "On'), CUT),
+    "final without a blank line": (events(b'event: final\ndata: {"text": "", "usage": null}\n'), CUT),
+    "cut in mid-chunk": (sending(EVENTS_HEAD, b"40\r\nevent: del"), CUT),
+    "reset in mid-answer": (sending(EVENTS_HEAD, b"5\r\n: hi\n\r\n", reset=True), CUT),
+    "a delta of another kind": (events(b'event: delta\ndata: {"words": "Once"}\n\n'), CUT),
+    "a delta that is not JSON": (events(b"event: delta\ndata: Once\n\n"), CUT),
+    "a delta that is not UTF-8": (events(b'event: delta\ndata: {"text": "\xff"}\n\n'), CUT),
+    "an event without end": (events(*[LONG_EVENT]), CUT),
+    "an error": (events(delta("Once "), error_event("upstream_failed")), UNAVAILABLE),
+    "an error that is for good": (events(error_event("upstream_permission")), REFUSED),
+    "an error of the filter": (events(delta("Once "), error_event("content_filtered")), FILTERED),
+    "an error of another kind": (events(b"event: error\ndata: {}\n\n"), UNAVAILABLE),
+    "a page with status 200": (sending(whole(200, PROXY_PAGE, content_type="text/html")), CUT),
+}
+
+
+async def fails_once(
+    client: Client, gateway: FakeGateway, world: World, person: Person, expected: tuple[int, str], *, stream: bool
+) -> None:
+    """Send, see the failure and what it leaves, then see that a retry is answered."""
+    same = {"client_message_id": "same"}
+    if stream:
+        start, *deltas, error = await client.stream(**same)
+        assert error.name == "error"
+        assert set(error.data) == {"detail"}
+        assert (error.data["detail"]["code"], bool(error.data["detail"]["message"])) == (expected[1], True)
+        assert {event.name for event in deltas} <= {"delta"}
+        assert start.data
+    else:
+        assert error_of(await client.send(**same)) == expected
+    answer = await world.answer(person)
+    assert (answer["status"], answer["error_code"], answer["text"]) == ("error", expected[1], "")
+    assert (answer["lease_expires_at"], answer["usage_json"]) == (None, None)
+    assert [hold["state"] for hold in await world.holds(person)] == ["voided"]
+    assert len(await world.ledger(person)) == 1
+    await world.check_books()
+    gateway.reply = answering()
+    again = await client.ask(**same)
+    assert again["assistant_message_id"] == str(answer["id"])
+    await world.check_books()
+
+
+@pytest.mark.parametrize("code", FAILURES)
+async def test_each_failure_that_the_gateway_names(
+    client: Client, gateway: FakeGateway, world: World, person: Person, code: Code
+) -> None:
+    failure = FAILURES[code]
+    gateway.reply = refusing(code)
+    expected = BY_CODE.get(code, UNAVAILABLE if failure.retryable else REFUSED)
+    await fails_once(client, gateway, world, person, expected, stream=False)
+
+
+@pytest.mark.parametrize("how", WHOLE)
+async def test_no_whole_answer(client: Client, gateway: FakeGateway, world: World, person: Person, how: str) -> None:
+    gateway.reply, expected = WHOLE[how]
+    await fails_once(client, gateway, world, person, expected, stream=False)
+
+
+@pytest.mark.parametrize("how", STREAMED)
+async def test_no_streamed_answer(client: Client, gateway: FakeGateway, world: World, person: Person, how: str) -> None:
+    gateway.reply, expected = STREAMED[how]
+    await fails_once(client, gateway, world, person, expected, stream=True)
+
+
+async def test_a_failure_tells_when_to_try_again(client: Client, gateway: FakeGateway) -> None:
+    gateway.reply = refusing("upstream_rate_limited", "Retry-After: 17")
+    assert (await client.send()).headers["retry-after"] == "17"
+    gateway.reply = refusing("gateway_busy")
+    assert int((await client.send()).headers["retry-after"]) > 0
+
+
+async def test_words_of_the_gateway_do_not_reach_the_client(client: Client, gateway: FakeGateway) -> None:
+    gateway.reply = sending(
+        whole(500, b'{"error": {"type": "a", "code": "b", "message": "sk-canary", "retryable": true}}')
+    )
+    response = await client.send()
+    assert error_of(response) == UNAVAILABLE
+    assert "canary" not in response.text
+
+
+@pytest_asyncio.fixture(scope="module")
+async def product_url(database_url: str, module_gateway: FakeGateway) -> AsyncIterator[str]:
+    async with served_product(database_url, module_gateway.url, gateway_in_flight_wait_seconds=0.1) as url:
+        yield url
+
+
+@asynccontextmanager
+async def impatient(database_url: str, gateway_url: str, person: Person, **changes: object) -> AsyncIterator[Client]:
+    async with (
+        served_product(database_url, gateway_url, **changes) as url,
+        client_of(url, person) as client,
+    ):
+        yield client
+
+
+SILENCES: dict[str, tuple[Reply, bool]] = {
+    "no headers": (sending(hang_up=False), False),
+    "half a body": (sending(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{", hang_up=False), False),
+    "no events": (events(end=False), True),
+    "no more events": (events(delta("Once "), end=False), True),
+}
+
+
+@pytest.mark.parametrize("how", SILENCES)
+async def test_silence(database_url: str, gateway: FakeGateway, world: World, person: Person, how: str) -> None:
+    gateway.reply, stream = SILENCES[how]
+    # A whole answer is nothing but silence until it is there: only the time for all of it is limited.
+    limit = "gateway_silence_timeout_seconds" if stream else "gateway_total_timeout_seconds"
+    async with impatient(database_url, gateway.url, person, **{limit: 0.2}) as client:
+        await fails_once(client, gateway, world, person, TIMEOUT, stream=stream)
+    await asyncio.wait_for(gateway.calls[0].left.wait(), 5)
+
+
+async def test_an_answer_that_never_ends(database_url: str, gateway: FakeGateway, world: World, person: Person) -> None:
+    async def drip(call: Call) -> None:
+        await call.send(EVENTS_HEAD)
+        while True:
+            await call.send_chunk(b": keep-alive\n\n")
+            await asyncio.sleep(0.05)
+
+    gateway.reply = drip
+    async with impatient(database_url, gateway.url, person, gateway_total_timeout_seconds=0.3) as client:
+        await fails_once(client, gateway, world, person, TIMEOUT, stream=True)
+
+
+async def test_a_gateway_that_is_not_there(database_url: str, person: Person, world: World) -> None:
+    async with impatient(database_url, f"http://127.0.0.1:{free_port()}", person) as client:
+        assert error_of(await client.send()) == UNAVAILABLE
+        assert (await client.stream())[-1].data["detail"]["code"] == UNAVAILABLE[1]
+    await world.check_books()
+
+
+async def test_a_gateway_that_takes_no_connection(database_url: str, person: Person, world: World) -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, socket.socket() as waiting:
+        # The one place in its queue is taken, so that the next connection is neither accepted nor refused.
+        waiting.connect(full.getsockname())
+        url = f"http://127.0.0.1:{full.getsockname()[1]}"
+        async with impatient(database_url, url, person, gateway_connect_timeout_seconds=0.2) as client:
+            assert error_of(await client.send()) == UNAVAILABLE
+    await world.check_books()
+
+
+async def test_an_answer_says_what_it_says_whatever_the_content_type(client: Client, gateway: FakeGateway) -> None:
+    gateway.reply = sending(whole(200, b'{"text": "fine", "usage": null}', content_type="text/plain"))
+    assert (await client.ask())["text"] == "fine"
+
+
+async def test_connections_are_used_again(client: Client, gateway: FakeGateway) -> None:
+    for _ in range(5):
+        await client.ask()
+        await client.stream()
+    assert len({call.connection for call in gateway.calls}) <= 2
+
+
+async def test_nothing_is_compressed_on_the_way(client: Client, gateway: FakeGateway) -> None:
+    await client.ask()
+    assert gateway.calls[0].headers["accept-encoding"] == "identity"
+
+
+async def test_a_connection_whose_body_ends_a_moment_late_is_used_again(client: Client, gateway: FakeGateway) -> None:
+    async def end_late(call: Call) -> None:
+        await call.send(EVENTS_HEAD)
+        await call.send_chunk(final("Once"))
+        await asyncio.sleep(0.01)
+        await call.send_chunk(b"")
+
+    gateway.reply = end_late
+    for _ in range(5):
+        await client.stream()
+    assert len({call.connection for call in gateway.calls}) == 1
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        events(delta("Once "), final("Once upon"), end=False),
+        events(delta("Once "), final("Once upon"), b"event: error\ndata: {}\n\n"),
+        events(delta("Once "), final("Once upon"), delta("more"), b"garbage"),
+    ],
+    ids=["silence", "an error", "more"],
+)
+async def test_an_answer_that_is_complete_stays_so_whatever_follows(
+    client: Client, gateway: FakeGateway, world: World, reply: Reply
+) -> None:
+    gateway.reply = reply
+    last = (await client.stream())[-1]
+    assert (last.name, last.data["text"]) == ("final", "Once upon")
+    await world.check_books()

@@ -1,0 +1,99 @@
+"""What answers cost: exact, rounded up, and never more than was held."""
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from polyfactory.factories.msgspec_factory import MsgspecFactory
+
+from b2b_chat.contract.schemas import ChatMessage, Usage
+from b2b_chat.product.credits.pricing import Prices, estimate_usage, max_prompt_tokens
+
+MILLIONTH = Decimal("0.000001")
+
+prices = st.builds(
+    Prices,
+    st.decimals(0, 1_000_000, places=6),
+    st.decimals(MILLIONTH, 1_000_000, places=6),
+)
+tokens = st.integers(0, 10_000_000)
+credits_left = st.decimals(MILLIONTH, 10**12, places=6)
+texts = st.text(max_size=200)
+
+
+class Messages(MsgspecFactory[ChatMessage]):
+    """Turns of a conversation."""
+
+
+def used(prompt_tokens: int, completion_tokens: int) -> Usage:
+    """So many tokens."""
+    return Usage(prompt_tokens, completion_tokens, prompt_tokens + completion_tokens)
+
+
+@pytest.mark.parametrize(
+    ("prompt_tokens", "completion_tokens", "cost"),
+    [(0, 0, "0"), (1000, 1000, "1.8"), (11, 7, "0.0134"), (1, 0, "0.0002"), (4096, 1, "0.8208")],
+)
+def test_the_price_of_a_thousand_each(prompt_tokens: int, completion_tokens: int, cost: str) -> None:
+    assert Prices(Decimal("0.2"), Decimal("1.6")).cost(used(prompt_tokens, completion_tokens)) == Decimal(cost)
+
+
+def test_a_part_of_a_millionth_is_rounded_up() -> None:
+    assert Prices(Decimal("0.000001"), Decimal("0.000001")).cost(used(1, 0)) == MILLIONTH
+    assert Prices(Decimal("0.0010001"), Decimal(1)).cost(used(1, 0)) == Decimal("0.000002")
+
+
+@given(prices, tokens, tokens)
+def test_a_cost_is_the_least_that_pays_with_six_places(prices: Prices, prompt: int, completion: int) -> None:
+    cost = prices.cost(used(prompt, completion))
+    exact = prices.prompt_credits_per_1k_tokens * prompt + prices.completion_credits_per_1k_tokens * completion
+    assert 0 <= cost * 1000 - exact < 1000 * MILLIONTH
+    assert cost.as_tuple().exponent == -6
+
+
+@given(prices, tokens, tokens, tokens, tokens)
+def test_more_tokens_never_cost_less(prices: Prices, prompt: int, completion: int, more: int, longer: int) -> None:
+    assert prices.cost(used(prompt, completion)) <= prices.cost(used(prompt + more, completion + longer))
+
+
+@given(prices, credits_left, tokens)
+def test_what_is_affordable_is_paid_for(prices: Prices, available: Decimal, prompt: int) -> None:
+    affordable = prices.affordable_completion_tokens(available, prompt)
+    if affordable >= 0:
+        assert prices.cost(used(prompt, affordable)) <= available
+    else:
+        assert prices.cost(used(prompt, 0)) > available
+
+
+@given(prices, st.lists(texts, min_size=1, max_size=5), st.integers(1, 100_000), credits_left)
+def test_an_answer_within_its_limit_costs_no_more_than_is_held(
+    prices: Prices, contents: list[str], max_completion_tokens: int, available: Decimal
+) -> None:
+    messages = [ChatMessage("user", content) for content in contents]
+    prompt = max_prompt_tokens(messages)
+    held = min(prices.cost(used(prompt, max_completion_tokens)), available)
+    limit = min(prices.affordable_completion_tokens(held, prompt), max_completion_tokens)
+    assert limit <= max_completion_tokens
+    if limit >= 0:
+        assert prices.cost(used(prompt, limit)) <= held
+
+
+@given(st.lists(texts, max_size=5))
+def test_a_prompt_has_no_more_tokens_than_bytes(contents: list[str]) -> None:
+    messages = [Messages.build(content=content) for content in contents]
+    assert max_prompt_tokens(messages) == sum(len(content.encode()) + 16 for content in contents)
+
+
+@given(st.lists(texts, max_size=5), texts)
+def test_an_estimate_stays_within_the_bound(contents: list[str], answer: str) -> None:
+    messages = [Messages.build(content=content) for content in contents]
+    usage = estimate_usage(messages, answer)
+    assert usage.prompt_tokens <= max_prompt_tokens(messages)
+    assert usage.completion_tokens <= len(answer.encode()) + 1
+    assert usage.total_tokens == usage.prompt_tokens + usage.completion_tokens
+    assert (usage.completion_tokens == 0) == (answer == "")
+
+
+def test_no_answer_is_estimated_to_cost_nothing() -> None:
+    assert estimate_usage([], "").total_tokens == 0
