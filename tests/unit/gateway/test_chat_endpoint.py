@@ -11,8 +11,8 @@ from b2b_chat.contract.sse import KEEP_ALIVE, Decoder, Event
 from b2b_chat.gateway.chat_endpoint import ChatEndpoint
 from b2b_chat.gateway.errors import UpstreamFailure
 from b2b_chat.gateway.upstream import OnText
-from support.chats import chat_request
-from support.gateway import gateway_settings
+from support.gateway.app import gateway_settings
+from support.gateway.chat_bodies import chat_request
 
 END = ChatResult("ab", None)
 
