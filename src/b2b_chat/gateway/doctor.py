@@ -1,11 +1,12 @@
 """Is this server able to do gateway_api's work? Looks at everything that it needs, and changes nothing."""
 
 import asyncio
+import ssl
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final
 
-import aiohttp
+import httpx
 
 from b2b_chat.contract.schemas import MODEL_GPT_5_2, PING_PATH
 from b2b_chat.contract.signing import sign
@@ -27,10 +28,14 @@ async def examine(settings: GatewaySettings, *, timeout_seconds: float) -> list[
     places: dict[str, tuple[str, Secret]] = {"OPENAI_BASE_URL": (settings.openai_base_url, settings.openai_api_key)}
     if settings.openai_fallback_base_url is not None and settings.openai_fallback_api_key is not None:
         places["OPENAI_FALLBACK_BASE_URL"] = (settings.openai_fallback_base_url, settings.openai_fallback_api_key)
-    timeout = aiohttp.ClientTimeout(total=timeout_seconds)
-    async with aiohttp.ClientSession(timeout=timeout) as http:
+    certificates = ssl.create_default_context()
+    async with (
+        # A proxy of the environment is for calls to OpenAI, as in gateway_api itself.
+        httpx.AsyncClient(verify=certificates, timeout=timeout_seconds, trust_env=False) as here,
+        httpx.AsyncClient(verify=certificates, timeout=timeout_seconds) as outside,
+    ):
         found = await asyncio.gather(
-            _process(settings, http), *(_openai(name, url, key, http) for name, (url, key) in places.items())
+            _process(settings, here), *(_openai(name, url, key, outside) for name, (url, key) in places.items())
         )
         valkey = await check_valkey(settings)
     shared = [] if valkey is None else [valkey]
@@ -43,13 +48,13 @@ def _environment(settings: GatewaySettings) -> Finding:
     return Finding("settings", "warn", "production's rules were not applied", "Set APP_ENV=prod on a server.")
 
 
-async def _process(settings: GatewaySettings, http: aiohttp.ClientSession) -> list[Finding]:
+async def _process(settings: GatewaySettings, http: httpx.AsyncClient) -> list[Finding]:
     host = _EVERY_ADDRESS.get(settings.gateway_host, settings.gateway_host)
     secret = settings.gateway_shared_secret.reveal().encode()
     headers = sign(secret, "GET", PING_PATH, b"", unix_seconds=int(utc_now().timestamp()))
     try:
         status, _ = await _get(http, f"http://{host}:{settings.gateway_port}{PING_PATH}", headers)
-    except (aiohttp.ClientError, TimeoutError) as error:
+    except (httpx.HTTPError, TimeoutError) as error:
         text = f"nothing answers at port {settings.gateway_port}: {type(error).__name__}"
         return [Finding("gateway_api", "fail", text, "Start it, and read its log where it does not stay.")]
     if status == HTTPStatus.OK:
@@ -58,16 +63,15 @@ async def _process(settings: GatewaySettings, http: aiohttp.ClientSession) -> li
     return [Finding("gateway_api", "fail", f"it answered {status} to a signed ping", remedy)]
 
 
-async def _openai(name: str, base_url: str, key: Secret, http: aiohttp.ClientSession) -> list[Finding]:
+async def _openai(name: str, base_url: str, key: Secret, http: httpx.AsyncClient) -> list[Finding]:
     """Ask for the model's description: that costs nothing, and needs the key."""
     url = f"{base_url.rstrip('/')}/models/{MODEL_GPT_5_2}"
     try:
         status, date = await _get(http, url, {"Authorization": f"Bearer {key.reveal()}"})
-    except aiohttp.ClientConnectorCertificateError:
-        return [
-            Finding(name, "fail", "its certificate is not trusted", "Look at this server's clock and ca-certificates.")
-        ]
-    except (aiohttp.ClientError, TimeoutError) as error:
+    except (httpx.HTTPError, TimeoutError) as error:
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            remedy = "Look at this server's clock and ca-certificates."
+            return [Finding(name, "fail", "its certificate is not trusted", remedy)]
         remedy = "Look at the address and at this server's way out."
         return [Finding(name, "fail", f"not reached: {type(error).__name__}", remedy)]
     difference_seconds = seconds_ahead_of(date, utc_now())
@@ -85,6 +89,7 @@ def _answered(name: str, status: int) -> Finding:
     return Finding(name, "fail", f"it answered {status}", "Look at its status page.")
 
 
-async def _get(http: aiohttp.ClientSession, url: str, headers: Mapping[str, str]) -> tuple[int, str | None]:
-    async with http.get(url, headers=headers, allow_redirects=False) as response:
-        return response.status, response.headers.get("Date")
+async def _get(http: httpx.AsyncClient, url: str, headers: Mapping[str, str]) -> tuple[int, str | None]:
+    async with asyncio.timeout(http.timeout.read):  # httpx limits each read alone
+        response = await http.get(url, headers=headers)
+    return response.status_code, response.headers.get("Date")

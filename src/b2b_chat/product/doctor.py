@@ -1,13 +1,14 @@
 """Is this server able to do product_api's work? Looks at everything that it needs, and changes nothing."""
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Iterable
 from http import HTTPStatus
 from importlib.metadata import version
 from typing import Final
 
-import aiohttp
 import asyncpg
+import httpx
 import msgspec
 
 from b2b_chat.contract.errors import ErrorBody
@@ -16,8 +17,7 @@ from b2b_chat.contract.signing import sign
 from b2b_chat.kit.checkup import Finding, check_certificate, check_clock, check_valkey, seconds_ahead_of
 from b2b_chat.kit.clock import utc_now
 from b2b_chat.kit.database import dsn_of
-from b2b_chat.product.mail.smtp import MailNotSent, Smtp
-from b2b_chat.product.people import smtp_options
+from b2b_chat.product.mail.smtp import MailNotSent, Smtp, smtp_options
 from b2b_chat.product.schema import head
 from b2b_chat.product.settings import ProductSettings
 
@@ -114,19 +114,16 @@ async def _gateway(settings: ProductSettings) -> list[Finding]:
     )
     url = settings.gateway_url.rstrip("/") + PING_PATH
     try:
-        async with (
-            aiohttp.ClientSession() as http,
-            http.get(url, headers=headers, allow_redirects=False) as response,
-        ):
-            body, status, date = await response.read(), response.status, response.headers.get("Date")
-    except aiohttp.ClientError as error:
+        async with _http() as http:
+            response = await http.get(url, headers=headers)
+    except httpx.HTTPError as error:
         remedy = "Look whether the gateway runs, whether GATEWAY_URL is right, and at its certificate below."
         return [Finding("gateway", "fail", f"not reached: {type(error).__name__}", remedy)]
-    if status == HTTPStatus.OK:
-        return _pong(body)
-    difference_seconds = seconds_ahead_of(date, utc_now())
+    if response.status_code == HTTPStatus.OK:
+        return _pong(response.content)
+    difference_seconds = seconds_ahead_of(response.headers.get("Date"), utc_now())
     clock = [] if difference_seconds is None else [check_clock("the gateway", difference_seconds)]
-    return [_refused(status, body), *clock]
+    return [_refused(response.status_code, response.content), *clock]
 
 
 def _pong(body: bytes) -> list[Finding]:
@@ -173,11 +170,16 @@ async def _mail(settings: ProductSettings) -> list[Finding]:
 async def _public_url(settings: ProductSettings) -> list[Finding]:
     url = settings.public_url.rstrip("/") + "/health"
     try:
-        async with aiohttp.ClientSession() as http, http.get(url, allow_redirects=False) as response:
-            status = response.status
-    except aiohttp.ClientError as error:
+        async with _http() as http:
+            status = (await http.get(url)).status_code
+    except httpx.HTTPError as error:
         remedy = "Look whether product_api and nginx run; where this server cannot call itself, try from outside."
         return [Finding("PUBLIC_URL", "warn", f"not reached from here: {type(error).__name__}", remedy)]
     if status == HTTPStatus.OK:
         return [Finding("PUBLIC_URL", "ok", "product_api answers there")]
     return [Finding("PUBLIC_URL", "fail", f"/health answers {status} there", "Look at nginx and at product_api's log.")]
+
+
+def _http() -> httpx.AsyncClient:
+    """Return a client that trusts what product_api trusts, and uses no proxy, as it does. `examine` limits its time."""
+    return httpx.AsyncClient(verify=ssl.create_default_context(), timeout=None, trust_env=False)  # noqa: S113

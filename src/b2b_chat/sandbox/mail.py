@@ -9,26 +9,31 @@ import signal
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
 from typing import Any, Final
 
-from aiohttp import web
 from aiosmtpd.smtp import SMTP, Envelope, Session
+from granian.constants import HTTPModes, Interfaces
+from granian.server.embed import Server
+from litestar import Litestar, get
+from litestar.params import FromQuery
 
+from b2b_chat.kit.serving import ensure_port_is_free
 from b2b_chat.sandbox.plan import LOCAL_HOST, MAILS_PATH
 
 _KEPT: Final = 1000
+_POLL_SECONDS: Final = 0.01
 _LINK: Final = re.compile(r"^https?://\S+$", re.MULTILINE)
 _CODE: Final = re.compile(r"^[0-9]{6}$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class CaughtMail:
-    """A mail, and what in it is of use."""
+    """A mail, and what a reader looks for in it."""
 
     id: int
     """1, 2, 3 … in the order of arrival."""
@@ -44,7 +49,7 @@ class CaughtMail:
 
 
 def read_mail(number: int, recipient: str, content: bytes) -> CaughtMail:
-    """What a mail says."""
+    """Return what a mail says."""
     message = message_from_bytes(content, EmailMessage, policy=default)
     text, html = _part(message, "plain"), _part(message, "html")
     link, code = _LINK.search(text), _CODE.search(text)
@@ -63,7 +68,7 @@ def read_mail(number: int, recipient: str, content: bytes) -> CaughtMail:
 
 
 def describe(mail: CaughtMail) -> str:
-    """A mail in a few lines, for a person at the terminal."""
+    """Describe a mail in a few lines, for a person at the terminal."""
     lines = [f"Mail to {mail.to}: {mail.subject}"]
     lines += [f"  {name} {value}" for name, value in (("link", mail.link), ("code", mail.code)) if value]
     return "\n".join(lines)
@@ -73,7 +78,7 @@ class MailCatcher:
     """Keeps the latest mails.
 
     Args:
-        show: Told of each mail in words, as it comes.
+        show: Called with a description of each mail as it arrives.
     """
 
     def __init__(self, show: Callable[[str], None] = lambda _: None) -> None:
@@ -90,33 +95,65 @@ class MailCatcher:
             self._show(describe(mail))
         return "250 OK"
 
-    async def list_mails(self, request: web.Request) -> web.Response:
-        """`GET /mails`."""
-        wanted = request.query.get("to", "").lower()
-        mails = [asdict(mail) for mail in reversed(self.mails) if not wanted or mail.to.lower() == wanted]
-        return web.json_response({"items": mails})
+    def list_mails(self, recipient: str = "") -> list[CaughtMail]:
+        """Return the mails, the newest first; those to one recipient where it is named."""
+        wanted = recipient.lower()
+        return [mail for mail in reversed(self.mails) if not wanted or mail.to.lower() == wanted]
 
 
 @asynccontextmanager
 async def catching(
     catcher: MailCatcher, *, smtp_port: int, http_port: int, host: str = LOCAL_HOST, **options: Any
 ) -> AsyncIterator[None]:
-    """Listen for mails and for questions about them. `options` are those of aiosmtpd's `SMTP`."""
+    """Take mails by SMTP and list them over HTTP. `options` are those of aiosmtpd's `SMTP`."""
     loop = asyncio.get_running_loop()
-    app = web.Application()
-    app.router.add_get("/health", _health)
-    app.router.add_get(MAILS_PATH, catcher.list_mails)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, host, http_port).start()
-    server = await loop.create_server(
+    smtp = await loop.create_server(
         lambda: SMTP(catcher, hostname="localhost", loop=loop, enable_SMTPUTF8=True, **options), host, smtp_port
     )
     try:
-        yield
+        ensure_port_is_free(host, http_port)
+        http: Any = Server(
+            _app(catcher),
+            address=host,
+            port=http_port,
+            interface=Interfaces.ASGI,
+            http=HTTPModes.http1,
+            log_enabled=False,
+        )
+        serving = asyncio.create_task(http.serve())
+        try:
+            await _until_listening(host, http_port, serving)
+            yield
+        finally:
+            http.stop()
+            await serving
     finally:
-        server.close()
-        await runner.cleanup()
+        smtp.close()
+
+
+async def _until_listening(host: str, port: int, serving: asyncio.Task[None]) -> None:
+    """Return once the HTTP server takes connections, which it tells nobody."""
+    while not serving.done():
+        try:
+            _, writer = await asyncio.open_connection(host, port)
+        except OSError:
+            await asyncio.sleep(_POLL_SECONDS)
+        else:
+            writer.close()
+            return
+    await serving
+
+
+def _app(catcher: MailCatcher) -> Litestar:
+    @get("/health", sync_to_thread=False)
+    def health() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @get(MAILS_PATH, sync_to_thread=False)
+    def mails(to: FromQuery[str] = "") -> dict[str, list[CaughtMail]]:
+        return {"items": catcher.list_mails(to)}
+
+    return Litestar([health, mails], openapi_config=None, logging_config=None)
 
 
 def run(environ: Mapping[str, str]) -> None:
@@ -131,10 +168,6 @@ async def _run(host: str, *, smtp_port: int, http_port: int) -> None:
         asyncio.get_running_loop().add_signal_handler(wish, stopped.set)
     async with catching(MailCatcher(_print), host=host, smtp_port=smtp_port, http_port=http_port):
         await stopped.wait()
-
-
-async def _health(_request: web.Request) -> web.Response:
-    return web.json_response({"status": "ok"})
 
 
 def _print(text: str) -> None:

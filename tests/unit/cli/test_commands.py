@@ -64,7 +64,6 @@ def test_the_command_line_itself_imports_nothing_heavy() -> None:
         ("sqlalchemy", ["product"], "product"),
         ("alembic", ["migrate"], "product"),
         ("psutil", ["demo"], "sandbox"),
-        ("httpx", ["up"], "sandbox"),
         ("platformdirs", ["up"], "sandbox"),
     ],
 )
