@@ -215,7 +215,7 @@ async def test_titles_names_and_errors_are_as_harmless(
     titles = [
         hostile,
         f"</title><script>{_RUN}</script>",
-        "\u202e" * 40 + "x",
+        "x" + "\u202e" * 40 + "x",
         f"'\"><svg onload={_RUN}>",
         "{{ 7 * 7 }}",
     ]
