@@ -25,6 +25,7 @@ from b2b_chat.kit.draining import drained_on_sigterm
 from b2b_chat.kit.garbage import spare_collector
 from b2b_chat.kit.health import Readiness, draining_check, health, health_head, ready_route
 from b2b_chat.kit.logging import configure_logging
+from b2b_chat.kit.request_body import UnreadBodies
 from b2b_chat.kit.request_id import RequestId
 from b2b_chat.kit.security_headers import SecurityHeaders
 from b2b_chat.kit.strict_json import StrictJsonRequest
@@ -64,7 +65,8 @@ def create_app(settings: GatewaySettings | None = None, *, clock: Clock = utc_no
         timeout_seconds=settings.readiness_timeout_seconds,
     )
     app = _litestar(gateway, readiness, openapi_config=None, lifespan=[lifespan])
-    return RequestId(SecurityHeaders(Verification(app, settings=settings, nonces=stores.nonces, clock=clock)))
+    verification = Verification(app, settings=settings, nonces=stores.nonces, clock=clock)
+    return RequestId(SecurityHeaders(UnreadBodies(verification)))
 
 
 def openapi_schema() -> dict[str, Any]:
