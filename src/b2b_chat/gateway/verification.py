@@ -7,7 +7,6 @@ Everything but `GET /health` and `GET /ready` is signed: a path that nobody thou
 from http import HTTPStatus
 from typing import Final
 
-import msgspec
 import structlog
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Receive, ReceiveMessage, Scope, Send
@@ -22,6 +21,7 @@ from b2b_chat.contract.signing import (
     read_signature,
     verify,
 )
+from b2b_chat.gateway.errors import send_failure
 from b2b_chat.gateway.nonces import NonceStore, NonceStoreUnavailable
 from b2b_chat.gateway.settings import GatewaySettings
 from b2b_chat.kit.clock import Clock
@@ -122,9 +122,5 @@ async def _refuse(code: Code, send: Send) -> None:
     failure = FAILURES[code]
     _REFUSALS.labels(code).inc()
     log.warning("call_refused", code=code)
-    body = msgspec.json.encode(failure.body)
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    if failure.status == HTTPStatus.UNAUTHORIZED:
-        headers.append((b"www-authenticate", b"HMAC-SHA256"))
-    await send({"type": "http.response.start", "status": failure.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body, "more_body": False})
+    is_unauthorized = failure.status == HTTPStatus.UNAUTHORIZED
+    await send_failure(send, failure, {"WWW-Authenticate": "HMAC-SHA256"} if is_unauthorized else {})
