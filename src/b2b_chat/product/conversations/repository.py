@@ -1,16 +1,18 @@
 """SQL of conversations and messages as they are read; the statements of a message's life are in `chat`."""
 
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, exists, or_, select, update
+from sqlalchemy import ColumnElement, Numeric, Select, Uuid, column, exists, or_, select, table, update
 
 from b2b_chat.kit.clock import utc_now
 from b2b_chat.kit.database import Session
 from b2b_chat.product.conversations.models import ConversationRow, MessageRow
 from b2b_chat.product.conversations.status import MessageStatus
-from b2b_chat.product.credits.models import LedgerEntryRow
+
+# A table of another domain, as far as it is read here.
+_LEDGER: Final = table("ledger", column("message_id", Uuid), column("amount_credits", Numeric))
 
 
 class PricedMessage(NamedTuple):
@@ -90,8 +92,8 @@ class ConversationRepository:
 
 def _priced(company_id: UUID, conversation_id: UUID) -> Select[MessageRow, Decimal]:
     return (
-        select(MessageRow, -LedgerEntryRow.amount_credits)
-        .outerjoin(LedgerEntryRow, LedgerEntryRow.message_id == MessageRow.reply_to)
+        select(MessageRow, -_LEDGER.c.amount_credits)
+        .outerjoin(_LEDGER, _LEDGER.c.message_id == MessageRow.reply_to)
         .where(MessageRow.company_id == company_id, MessageRow.conversation_id == conversation_id)
     )
 
