@@ -1,4 +1,4 @@
-"""product_api on a socket, and a client that speaks to it as a person's program would."""
+"""product_api on a socket, and a client that speaks to it as a person's program does."""
 
 import asyncio
 import json

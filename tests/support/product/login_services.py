@@ -1,4 +1,4 @@
-"""The services that let people in, with a clock that a test moves, and a database of the test's own."""
+"""The services that sign people in, with a clock that the test moves and the test's own database."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

@@ -10,6 +10,7 @@ from uuid import UUID
 from b2b_chat.contract.schemas import ChatMessage
 from b2b_chat.kit.database import new_id
 from b2b_chat.kit.errors import Refusal
+from b2b_chat.kit.visible import from_first_visible, is_blank
 from b2b_chat.product.chat.answer_log import AnswerLog, MessageInProgress
 from b2b_chat.product.chat.failures import AnswerFailed
 from b2b_chat.product.chat.locate import Elsewhere, Failed, Here, Locator, Stored, empty_log
@@ -214,7 +215,7 @@ class Chat:
             company_id=viewer.company_id,
             user_id=viewer.user_id,
             conversation_id=log.conversation_id,
-            title=" ".join(message.text.split())[:TITLE_CHARACTERS],
+            title=" ".join(from_first_visible(message.text).split())[:TITLE_CHARACTERS],
             user_message_id=log.user_message_id,
             assistant_message_id=log.assistant_message_id,
             text=message.text,
@@ -289,7 +290,7 @@ class Chat:
             raise
 
     def _check_text(self, text: str) -> None:
-        if not text.strip():
+        if is_blank(text):
             raise EmptyText
         if len(text) > self._max_message_chars:
             raise TextTooLong(f"The text is longer than {self._max_message_chars} characters.")

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
+from b2b_chat.kit.visible import require_visible
 from b2b_chat.product.identity.schemas import Email
 from b2b_chat.product.vocabulary import Language, Role, Scope
 
@@ -17,6 +18,9 @@ class CompanyCreate(Struct, frozen=True, forbid_unknown_fields=True):
     name: Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+\Z")]
     owner_email: Email
     """Whose company it is. The person can sign in with this address at once, known before or not."""
+
+    def __post_init__(self) -> None:
+        require_visible("name", self.name)
 
 
 class Company(Struct, frozen=True):
@@ -103,3 +107,6 @@ class ApiKeyCreate(Struct, frozen=True, forbid_unknown_fields=True):
     scopes: Annotated[list[Scope], Meta(min_length=1, max_length=len(Scope))]
     expires_in_days: Annotated[int, Meta(ge=1, le=3650)] | None = None
     """A key without it lasts until it is revoked."""
+
+    def __post_init__(self) -> None:
+        require_visible("name", self.name)
