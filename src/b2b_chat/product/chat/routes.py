@@ -8,7 +8,7 @@ from uuid import UUID
 from litestar import Controller, Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.openapi.spec import OpenAPIType
-from litestar.params import FromPath, HeaderParameter, JSONBody
+from litestar.params import FromPath, HeaderParameter, JSONBody, SkipValidation
 from msgspec import Struct
 
 from b2b_chat.kit.disconnects import ClientLeft, WhileClientStays
@@ -80,7 +80,7 @@ class ChatRoutes(Controller):
         self,
         request: Request[Viewer, Any, Any],
         data: JSONBody[ChatSend],
-        entrance: NamedDependency[Entrance],
+        entrance: NamedDependency[SkipValidation[Entrance]],
     ) -> Response[ChatAnswer]:
         """Send a message and get the answer, whole as JSON or as it is written as server-sent events."""
         stream = data.stream or "text/event-stream" in request.headers.get("accept", "")
@@ -113,7 +113,7 @@ class ChatRoutes(Controller):
         viewer: NamedDependency[Viewer],
         assistant_message_id: FromPath[UUID],
         chat: NamedDependency[Chat],
-        settings: NamedDependency[ProductSettings],
+        settings: NamedDependency[SkipValidation[ProductSettings]],
         last_event_id: Annotated[
             str | None,
             HeaderParameter(

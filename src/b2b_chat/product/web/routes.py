@@ -6,7 +6,7 @@ from uuid import UUID
 
 from litestar import Controller, Request, Response, get
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, QueryParameter
+from litestar.params import FromPath, FromQuery, QueryParameter, SkipValidation
 from litestar.response import Redirect
 
 from b2b_chat.kit.pagination import Page
@@ -50,7 +50,7 @@ class WebRoutes(Controller):
         sessions: NamedDependency[Sessions],
         conversations: NamedDependency[Conversations],
         credit: NamedDependency[Credits],
-        settings: NamedDependency[ProductSettings],
+        settings: NamedDependency[SkipValidation[ProductSettings]],
     ) -> Response[bytes] | Redirect:
         """A new conversation, or one of the viewer's."""
         # Of the two paths only one has it, so that as an argument it could be in the query too.
