@@ -78,6 +78,23 @@ def test_commands_to_paste_have_their_test(document: Path) -> None:
     assert [test for test in PASTED_BY.get(name, {}).values() if not (ROOT / test).exists()] == []
 
 
+def test_every_decision_has_its_row() -> None:
+    text = (ROOT / "DECISIONS.md").read_text(encoding="utf-8")
+    titles = dict(re.findall(r"^## (\d+)\. (.+)$", text, re.MULTILINE))
+    rows = re.findall(r"^\| (\d+) \| (.+) \| [a-z]+ \| (.+) \| (\d{4}-\d\d-\d\d) \|$", text, re.MULTILINE)
+    assert [int(number) for number, *_ in rows] == list(range(1, len(rows) + 1))
+    in_force = {number: row for number, row, status, _ in rows if status == "in force"}
+    assert {number: row.partition("](")[0].removeprefix("[") for number, row in in_force.items()} == titles
+    merged = [status for *_, status, _ in rows if status != "in force"]
+    into = [re.fullmatch(r"merged into \[(\d+)\]\(#.+\)", status) for status in merged]
+    assert [status for status, found in zip(merged, into, strict=True) if not found or found[1] not in in_force] == []
+
+
+def test_the_first_test_is_the_one_that_runs() -> None:
+    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert block == (ROOT / "tests/integration/product/chat/test_your_first.py").read_text(encoding="utf-8")
+
+
 def test_every_recipe_and_command_that_is_named_exists() -> None:
     recipes = set(re.findall(r"^([a-z][a-z-]*)(?: [^:=\n]*)?:(?!=)", (ROOT / "justfile").read_text(), re.MULTILINE))
     named = set()
