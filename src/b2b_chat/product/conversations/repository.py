@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Numeric, Select, Uuid, column, exists, or_
 
 from b2b_chat.kit.clock import utc_now
 from b2b_chat.kit.database import Session
-from b2b_chat.kit.search import contains
+from b2b_chat.kit.search import pattern_of
 from b2b_chat.product.conversations.models import ConversationRow, MessageRow
 from b2b_chat.product.conversations.status import MessageStatus
 
@@ -39,9 +39,9 @@ class ConversationRepository:
         if containing is not None:
             said = exists().where(
                 MessageRow.conversation_id == ConversationRow.id,
-                contains(MessageRow.text, containing),
+                MessageRow.text.regexp_match(pattern_of(containing)),
             )
-            query = query.where(or_(contains(ConversationRow.title, containing), said))
+            query = query.where(or_(ConversationRow.title.regexp_match(pattern_of(containing)), said))
         return list(await self._session.scalars(query.order_by(ConversationRow.id.desc()).limit(limit)))
 
     async def find(self, company_id: UUID, user_id: UUID, conversation_id: UUID) -> ConversationRow | None:
