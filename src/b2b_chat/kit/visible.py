@@ -4,22 +4,29 @@ The page's scripts have the same rule in `web/assets/visible.js`; a test compare
 """
 
 import re
-import unicodedata
 from typing import Final
 
-_INVISIBLE_CATEGORIES: Final = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp"})
-_FURTHER_INVISIBLE: Final = re.compile(
-    # Fillers, joiners and selectors, which Unicode calls letters and marks but lets nobody show; the space of Braille;
-    # a note that is none; and what Unicode has set aside for more of the same.
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u2800\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufff8"
-    # Marks that order hieroglyphs, which this Python may not know yet.
-    "\U00013430-\U0001343f\U0001d159\U000e0000-\U000e0fff]"
+# Controls, formats and separators (Cc, Cf, Z*), what Unicode lets nobody show (fillers, joiners, selectors, and what
+# it has set aside for more of them), and the space of Braille. Written out, so that no version of Python changes it.
+_INVISIBLE: Final = (
+    r"\x00-\x20\x7f-\xa0\xad\u034f\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u115f\u1160\u1680\u17b4\u17b5"
+    r"\u180b-\u180f\u2000-\u200f\u2028-\u202f\u205f-\u206f\u2800\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
 )
+_INVISIBLE_ABOVE: Final = (
+    r"\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d159\U0001d173-\U0001d17a"
+    r"\U000e0000-\U000e0fff"
+)
+_BLANK: Final = re.compile(f"[{_INVISIBLE}{_INVISIBLE_ABOVE}]*")
+
+VISIBLE: Final = f"[^{_INVISIBLE}]"
+"""A visible character, for patterns that programs in other languages read too: they know no ranges above U+FFFF."""
+VISIBLE_LINE: Final = rf"^[^\x00-\x1f\x7f]*{VISIBLE}[^\x00-\x1f\x7f]*\Z"
+"""The pattern of a line in which something can be seen."""
 
 
 def is_blank(text: str) -> bool:
     """Whether nothing of a text can be seen."""
-    return all(map(_is_invisible, text))
+    return _BLANK.fullmatch(text) is not None
 
 
 def require_visible(name: str, text: str) -> None:
@@ -33,12 +40,6 @@ def require_visible(name: str, text: str) -> None:
 
 
 def from_first_visible(text: str) -> str:
-    """A text without the invisible characters that it begins with."""
-    for position, character in enumerate(text):
-        if not _is_invisible(character):
-            return text[position:]
-    return ""
-
-
-def _is_invisible(character: str) -> bool:
-    return unicodedata.category(character) in _INVISIBLE_CATEGORIES or bool(_FURTHER_INVISIBLE.match(character))
+    """Return a text without the invisible characters that it begins with."""
+    blank = _BLANK.match(text)
+    return text if blank is None else text[blank.end() :]
