@@ -128,7 +128,7 @@ def create_litestar(settings: ProductSettings) -> Litestar:
 def _dependencies(services: Services) -> dict[str, Provide]:
     """What handlers may ask for by name: the caller, and each of the services."""
     given = {name: _given(getattr(services, name)) for name in services.__struct_fields__}
-    entrance = Entrance(services.chat, services.limits, services.client_ip, services.stream_options)
+    entrance = Entrance(services.chat, services.limits, services.client_ip, services.settings)
     return {**given, "viewer": Provide(provide_viewer), "entrance": _given(entrance)}
 
 
