@@ -235,7 +235,7 @@ async def test_titles_names_and_errors_are_as_harmless(
         body = json.dumps({"detail": {"code": code, "message": hostile}})
         await page.route("**/v1/chat", answering(body), times=1)
         await say(page, "Hello")
-        await expect(page.locator("li.assistant .failure").last).to_contain_text("The answer failed")
+        await expect(page.locator("#refused")).to_contain_text("The answer failed")
     refused = await page.goto("/c/01a217fa-2fdd-752b-b4db-387206776ccf")
     assert refused is not None
     assert refused.status == 404

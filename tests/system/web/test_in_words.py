@@ -37,13 +37,18 @@ async def test_402_is_explained_and_what_was_typed_survives_a_reload(
     async with chat_page(browser, stack.url, world, person, language=LANGUAGES[language]) as page:
         await page.goto("/")
         await say(page, "What I typed at length")
-        await expect(page.locator("li.assistant .failure")).to_contain_text(NO_CREDITS[language])
-        await page.reload()
-        await expect(page.locator("li.user")).to_contain_text("What I typed at length")
-        await expect(page.locator("li.assistant .failure")).to_contain_text(NO_CREDITS[language])
+        for edited in ("What I typed at length", "What I typed at greater length"):
+            await expect(page.locator("#refused")).to_contain_text(NO_CREDITS[language])
+            await expect(page.locator("#text")).to_have_value("What I typed at length")
+            await expect(page.locator("li.message")).to_have_count(0)
+            await page.fill("#text", edited)
+            await page.reload()
+            await expect(page.locator("#text")).to_have_value(edited)
+            await page.fill("#text", "What I typed at length")
+        await expect(page.locator("#refused")).to_contain_text(NO_CREDITS[language])
         assert await stored(world, person) == [], "it is not sent again by itself"
         await world.top_up(person.company_id, "1000")
-        await page.click("[data-retry]")
+        await page.press("#text", "Enter")
         await shown_answer(page)
         assert await stored(world, person) != []
         await expect(page.locator("li.user")).to_have_count(1)
@@ -96,6 +101,108 @@ async def test_whoever_stops_waiting_is_told_what_is_known_and_may_try_again(
         await page.context.set_offline(False)
         await page.click("[data-retry]")
         await check_once(page, world, person)
+
+
+TOO_LONG: Final = {"en": "8,001 of 8,000 characters", "ru": "8\u00a0001 из 8\u00a0000 знаков"}
+
+
+@IN_BOTH
+async def test_a_text_over_the_limit_is_told_before_it_is_sent_and_stays(
+    browser: Browser, stack: FaultStack, world: World, person: Person, language: str
+) -> None:
+    async with chat_page(browser, stack.url, world, person, language=LANGUAGES[language]) as page:
+        await page.goto("/")
+        await page.fill("#text", "😀" * 7199)
+        await expect(page.locator("#length")).to_be_hidden()
+        await page.fill("#text", "😀" * 8001)
+        await expect(page.locator("#length")).to_contain_text(TOO_LONG[language])
+        await page.press("#text", "Enter")
+        await expect(page.locator("#text")).to_have_value("😀" * 8001)
+        assert await page.locator("li.message").count() == 0
+        await page.fill("#text", "😀" * 8000)
+        await page.press("#text", "Enter")
+        await expect(page.locator("li.user")).to_have_count(1)
+        await shown_answer(page)
+        assert len((await stored(world, person))[0][1]) == 8000
+
+
+CUT: Final = {
+    "model": {"en": "cut at the model's limit", "ru": "достигнут предел модели"},
+    "limit": {"en": "cut at this installation's limit", "ru": "предел, заданный для этой установки"},
+    "balance": {"en": "credits cover no more", "ru": "кредитов компании не хватает"},
+}
+
+
+@IN_BOTH
+@pytest.mark.parametrize("cut_by", CUT)
+async def test_a_cut_answer_says_so_and_is_gone_on_with(
+    browser: Browser, stack: FaultStack, world: World, person: Person, language: str, cut_by: str
+) -> None:
+    async with chat_page(browser, stack.url, world, person, language=LANGUAGES[language]) as page:
+        await page.goto("/")
+        await say(page, "Hello [[simulate: tokens=3]]")
+        await shown_answer(page)
+        await expect(page.locator(".cut")).to_have_count(0)
+        await world.rows(
+            "UPDATE messages SET finish_reason = 'length', cut_by = $2 WHERE user_id = $1 AND role = 'assistant'",
+            person.user_id,
+            cut_by,
+        )
+        await page.reload()
+        await expect(page.locator(".cut")).to_contain_text(CUT[cut_by][language])
+        if cut_by == "balance":
+            await expect(page.locator("[data-continue]")).to_have_count(0)
+            return
+        await page.click("[data-continue]")
+        await shown_answer(page, 2)
+        await expect(page.locator("[data-continue]:visible")).to_have_count(0)
+        assert len(await stored(world, person)) == 4
+
+
+async def test_what_the_filter_ended_is_told(page: Page, world: World, person: Person) -> None:
+    await page.goto("/")
+    await say(page, "Hello [[simulate: tokens=3]]")
+    await shown_answer(page)
+    await world.rows("UPDATE messages SET finish_reason = 'content_filter' WHERE user_id = $1", person.user_id)
+    await page.reload()
+    await expect(page.locator(".cut")).to_contain_text("content filter")
+    await expect(page.locator("[data-continue]")).to_have_count(0)
+
+
+@pytest.mark.parametrize(
+    ("code", "button"),
+    [
+        ("content_filtered", "edit"),
+        ("context_length_exceeded", "edit"),
+        ("message_rejected", "edit"),
+        ("gateway_refused", "edit"),
+        ("gateway_timeout", "retry"),
+        ("answer_empty", "retry"),
+        ("model_unavailable", "retry"),
+        ("interrupted", "retry"),
+    ],
+)
+async def test_again_is_offered_only_where_it_can_help(
+    page: Page, world: World, person: Person, code: str, button: str
+) -> None:
+    await page.goto("/")
+    await say(page, "Hello [[simulate: tokens=3]]")
+    await shown_answer(page)
+    await world.rows(
+        "UPDATE messages SET status = 'error', text = '', usage_json = NULL, error_code = $2, finish_reason = NULL "
+        "WHERE user_id = $1 AND role = 'assistant'",
+        person.user_id,
+        code,
+    )
+    await page.reload()
+    await expect(page.locator(".failure button")).to_have_count(1)
+    await page.fill("#text", "typed meanwhile")
+    if button == "edit":
+        await page.click("[data-edit]")
+        await expect(page.locator("#text")).to_have_value("Hello [[simulate: tokens=3]]\n\ntyped meanwhile")
+        await expect(page.locator("#text")).to_be_focused()
+    else:
+        await expect(page.locator("[data-retry]")).to_be_visible()
 
 
 async def test_stop_before_the_server_has_told_that_it_has_the_message_stops_the_answer(

@@ -15,6 +15,7 @@ from litestar.middleware import DefineMiddleware
 from litestar.middleware.compression import CompressionMiddleware
 
 from b2b_chat.kit.errors import Refusal
+from b2b_chat.product.chat.failures import stored_failure
 from b2b_chat.product.vocabulary import Language
 from b2b_chat.product.web import markdown
 from b2b_chat.product.web.words import WORDS
@@ -62,6 +63,7 @@ _templates: Final = Environment(
 _templates.filters["markdown"] = markdown.render
 _templates.filters["credits"] = _credits
 _templates.filters["moment"] = _moment
+_templates.tests["retryable"] = lambda code: stored_failure(code).retryable
 _templates.globals["assets"] = f"/assets/{ASSETS_VERSION}"
 
 

@@ -88,6 +88,7 @@ class WebRoutes(Controller):
             earlier=said.next_cursor,
             balance=balance,
             keep_alive_seconds=settings.sse_keep_alive_seconds,
+            max_characters=settings.max_message_chars,
         )
 
     @get("/parts/conversations", guards=[by_session], opt={"scope": Scope.READ})

@@ -3,25 +3,63 @@ import { refresh } from "./conversations.js";
 import { copy, decorate } from "./decorations.js";
 import { draftHere, forgetUnsent, keepDraft, keepRefused, keepUnsent, unsentHere } from "./drafts.js";
 import { loadEarlier } from "./earlier.js";
-import { element, heard, sendJson } from "./page.js";
+import { element, heard, sendJson, tell, words } from "./page.js";
 import { follow } from "./run.js";
 import { toEnd } from "./scroller.js";
-import { AnswerView } from "./view.js";
-import { isBlank } from "./visible.js";
+import { AnswerView, reasonOf } from "./view.js";
+import { isBlank, lengthOf } from "./visible.js";
 
+const numbers = new Intl.NumberFormat(document.documentElement.lang);
 let live;
 
 element("compose").addEventListener("submit", (event) => {
   event.preventDefault();
   const text = element("text").value;
   if (live || isBlank(text)) return;
+  if (isTooLong(text)) return tell(element("length").textContent);
+  write("");
+  send(text);
+});
+
+function send(text) {
   // Its name is made before the first try: every later one is the same message.
   const message = { client_message_id: newId(), text, stream: true };
   if (document.body.dataset.conversation) message.conversation_id = document.body.dataset.conversation;
-  element("text").value = "";
-  keepDraft("");
+  element("refused").textContent = "";
   run(message, show(message));
-});
+}
+
+// What stands in the composer, and is kept as a draft.
+function write(text) {
+  element("text").value = text;
+  keepDraft(text);
+  count();
+}
+
+// A text back into the composer, before what has been typed there meanwhile.
+function takeBack(text) {
+  const typed = element("text").value;
+  write(isBlank(typed) || typed === text ? text : `${text}\n\n${typed}`);
+  element("text").focus();
+}
+
+// The limit is told before it is reached, and a longer text is not sent.
+function count() {
+  const text = element("text").value;
+  const limit = Number(document.body.dataset.maxCharacters);
+  const length = element("length");
+  length.hidden = lengthOf(text) < limit * 0.9;
+  length.textContent = (isTooLong(text) ? words.too_long_by : words.length)
+    .replace("{number}", numbers.format(lengthOf(text)))
+    .replace("{excess}", numbers.format(lengthOf(text) - limit))
+    .replace("{limit}", numbers.format(limit));
+  length.classList.toggle("over", isTooLong(text));
+  element("text").setAttribute("aria-invalid", String(isTooLong(text)));
+}
+
+function isTooLong(text) {
+  return lengthOf(text) > Number(document.body.dataset.maxCharacters);
+}
 
 // A message and its answer to come, at the end of the page.
 function show(message) {
@@ -38,7 +76,14 @@ async function run(message, view) {
   live = view;
   busy(true);
   if (message) keepUnsent(message);
-  view.onRefused = (code, seconds) => keepRefused(message, code, seconds);
+  view.onRefused = (code, seconds, mayRepeat) => {
+    keepRefused(message, code, seconds, mayRepeat);
+    if (mayRepeat) return;
+    view.item.previousElementSibling.remove();
+    view.item.remove();
+    element("hint").hidden = element("messages").childElementCount > 0;
+    giveBack(message.text, { code, seconds });
+  };
   view.onStart = (ids) => {
     forgetUnsent();
     if (view.isGivenUp) stop();
@@ -55,6 +100,12 @@ async function run(message, view) {
     live = undefined;
     busy(false);
   }
+}
+
+// Nothing of a message is stored, and sending it again as it is would not help: it is its writer's again.
+function giveBack(text, { code, seconds }) {
+  takeBack(text);
+  element("refused").textContent = reasonOf(code, seconds);
 }
 
 function busy(yes) {
@@ -101,12 +152,17 @@ element("messages").addEventListener("click", (event) => {
   const button = event.target.closest("button");
   if (!button) return;
   if (button.matches("[data-retry]") && !live) retry(item);
+  if (button.matches("[data-edit]")) takeBack(item.previousElementSibling.querySelector(".text").textContent);
+  if (button.matches("[data-continue]") && !live) send(words.continue_from_there);
   if (button.matches("[data-copy]")) copy(item.querySelector(".text").innerText, button);
   if (button.matches(".copy-code")) copy(button.nextElementSibling.textContent, button);
   if (button.matches("[data-earlier]")) loadEarlier(button);
 });
 
-element("text").addEventListener("input", () => keepDraft(element("text").value));
+element("text").addEventListener("input", () => {
+  keepDraft(element("text").value);
+  count();
+});
 
 element("text").addEventListener("keydown", (event) => {
   if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
@@ -159,6 +215,7 @@ function newId() {
 function begin() {
   decorate(document);
   element("text").value ||= draftHere();
+  count();
   const unfinished = document.querySelector("li.assistant:is([data-status=pending], [data-status=streaming])");
   const unsent = unsentHere();
   if (unfinished) {
@@ -166,9 +223,12 @@ function begin() {
     return run(undefined, new AnswerView(unfinished));
   }
   if (!unsent) return;
-  const view = show(unsent.message);
-  if (unsent.refused) view.refuse(unsent.refused.code, unsent.refused.seconds);
-  else run(unsent.message, view);
+  const { message, refused } = unsent;
+  // What has been made of it meanwhile is the draft.
+  if (refused && !refused.mayRepeat) return giveBack(draftHere() || message.text, refused);
+  const view = show(message);
+  if (refused) view.refuse(refused.code, refused.seconds, true);
+  else run(message, view);
 }
 
 element("text").focus();

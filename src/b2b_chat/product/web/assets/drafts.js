@@ -7,9 +7,9 @@ export function keepUnsent(message) {
   write(UNSENT, { message });
 }
 
-// Refused, it is shown again with a button to try again, and not sent by itself.
-export function keepRefused(message, code, seconds) {
-  write(UNSENT, { message, refused: { code, seconds } });
+// Refused, it is shown again: with a button to try again, or in the composer. It is not sent by itself.
+export function keepRefused(message, code, seconds, mayRepeat) {
+  write(UNSENT, { message, refused: { code, seconds, mayRepeat } });
 }
 
 export function forgetUnsent() {

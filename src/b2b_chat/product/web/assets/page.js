@@ -59,13 +59,17 @@ export async function heard(request) {
   }
 }
 
-// The code of a refusal of ours; none where something on the way answered instead.
-export async function codeOf(response) {
+// What a refusal of ours says; nothing where something on the way answered instead.
+export async function detailOf(response) {
   try {
-    return (await response.json()).detail.code;
+    return (await response.json()).detail ?? {};
   } catch {
-    return undefined;
+    return {};
   }
+}
+
+export async function codeOf(response) {
+  return (await detailOf(response)).code;
 }
 
 document.addEventListener("change", (event) => {

@@ -1,8 +1,10 @@
 // Follows one answer to its end, over as many connections as that takes, without losing or repeating a word.
 import { beforeSilence, eventsOf } from "./events.js";
-import { codeOf, say, sendJson, signInAgain, words } from "./page.js";
+import { detailOf, say, sendJson, signInAgain, words } from "./page.js";
 
 const MAX_PAUSE_SECONDS = 5;
+// Statuses after which the same request may be taken, where nothing of ours tells.
+const MAY_PASS = new Set([408, 409, 425, 429, 500, 502, 503, 504]);
 
 // `message` is what to send, where it has not been acknowledged; `view` shows what comes, and knows the answer's id.
 export async function follow(message, view) {
@@ -16,10 +18,10 @@ export async function follow(message, view) {
         : sendJson("POST", "/v1/chat", message, connection.signal);
       const response = await beforeSilence(asked);
       if (!response.ok) {
-        const code = await codeOf(response);
+        const { code, retryable } = await detailOf(response);
         const retryAfter = Number(response.headers.get("Retry-After")) || 0;
         if (response.status === 401) return signInAgain();
-        if (!passes(response.status, code)) return view.refuse(code, retryAfter);
+        if (!passes(response.status, code)) return view.refuse(code, retryAfter, retryable ?? MAY_PASS.has(response.status));
         pauseSeconds = retryAfter || pauseSeconds;
         say(words.waiting);
       } else {
@@ -28,7 +30,7 @@ export async function follow(message, view) {
           failures = 0;
           place = event.id;
           if (event.name === "final") return await view.finish(event.data);
-          if (event.name === "error") return view.fail(event.data.detail.code);
+          if (event.name === "error") return view.fail(event.data.detail.code, 0, event.data.detail.retryable ?? true);
           view[event.name](event.data);
         }
       }
@@ -39,7 +41,7 @@ export async function follow(message, view) {
       connection.abort();
     }
     if (!isGivenUp(view)) await pause(pauseSeconds, view);
-    if (isGivenUp(view)) return view.refuse("unacknowledged", 0);
+    if (isGivenUp(view)) return view.refuse("unacknowledged", 0, true);
   }
 }
 

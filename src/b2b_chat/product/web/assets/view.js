@@ -53,17 +53,20 @@ export class AnswerView {
   }
 
   // The message was not taken, or nobody knows whether it was.
-  refuse(code, retryAfterSeconds) {
+  refuse(code, retryAfterSeconds, mayRepeat) {
     this.item.wasRefused = code !== "unacknowledged";
-    this.onRefused(code, retryAfterSeconds);
-    this.fail(code, retryAfterSeconds);
+    this.onRefused(code, retryAfterSeconds, mayRepeat);
+    if (mayRepeat) this.fail(code, retryAfterSeconds, mayRepeat);
+    else this.#end();
   }
 
-  fail(code, retryAfterSeconds) {
+  // With a button that asks again where that can help, and else one that takes the question into the composer.
+  fail(code, retryAfterSeconds, mayRepeat) {
     this.#end();
     this.#empty();
     const failure = element("failure").content.cloneNode(true);
-    failure.querySelector("span").textContent = worded(code, words.failed).replace("{seconds}", String(retryAfterSeconds));
+    failure.querySelector("span").textContent = reasonOf(code, retryAfterSeconds);
+    failure.querySelector(mayRepeat ? "[data-edit]" : "[data-retry]").remove();
     this.item.append(failure);
     this.item.dataset.status = "error";
     this.item.message = this.message;
@@ -97,6 +100,10 @@ export class AnswerView {
     this.item.classList.remove("live");
     this.item.removeAttribute("aria-busy");
   }
+}
+
+export function reasonOf(code, retryAfterSeconds) {
+  return worded(code, words.failed).replace("{seconds}", String(retryAfterSeconds));
 }
 
 function withoutZeros(amount) {
