@@ -81,19 +81,12 @@ def create_litestar(settings: ProductSettings) -> Litestar:
     gateway = GatewayClient(gateway_options(settings))
     prices = Prices(settings.price_prompt_credits_per_1k_tokens, settings.price_completion_credits_per_1k_tokens)
     repository = RunRepository(database, lease_seconds=settings.chat_lease_seconds)
-    runs = Runs(
-        repository, gateway, prices, RunOptions(settings.chat_lease_seconds, settings.chat_resume_window_seconds)
-    )
+    runs = Runs(repository, gateway, prices, run_options(settings))
     transaction = transaction_factory(database)
     valkey = valkey_of(settings)
     people = People(settings, database, transaction, windows=WindowsInValkey(valkey) if valkey else None)
     administration = Administration(settings, transaction, people.outbox, people.limits)
-    limits = ChatLimits(
-        context_messages=settings.chat_context_limit,
-        message_chars=settings.max_message_chars,
-        max_completion_tokens=settings.chat_max_completion_tokens,
-        min_completion_tokens=settings.chat_min_completion_tokens,
-    )
+    limits = chat_limits(settings)
     relay = None if valkey is None else Relay(valkey, runs, relay_options(settings))
     chat = Chat(repository, runs, prices, limits, None if relay is None else relay.following)
     readiness = readiness_of(settings, database, valkey, gateway, chat)
@@ -181,6 +174,27 @@ def open_database(settings: ProductSettings) -> Database:
         acquire_seconds=settings.database_acquire_timeout_seconds,
         statement_seconds=settings.database_statement_timeout_seconds,
         pgbouncer=settings.database_pgbouncer,
+    )
+
+
+def run_options(settings: ProductSettings) -> RunOptions:
+    """How runs are kept."""
+    return RunOptions(
+        lease_seconds=settings.chat_lease_seconds,
+        resume_window_seconds=settings.chat_resume_window_seconds,
+        max_completion_tokens=settings.chat_max_completion_tokens,
+    )
+
+
+def chat_limits(settings: ProductSettings) -> ChatLimits:
+    """How much may be said at once."""
+    return ChatLimits(
+        context_messages=settings.chat_context_limit,
+        context_tokens=settings.chat_context_max_tokens,
+        request_bytes=settings.chat_request_max_bytes,
+        message_chars=settings.max_message_chars,
+        max_completion_tokens=settings.chat_max_completion_tokens,
+        min_completion_tokens=settings.chat_min_completion_tokens,
     )
 
 

@@ -13,7 +13,7 @@ from b2b_chat.contract.schemas import ChatRequest, ChatResult
 from b2b_chat.kit.metrics import ANSWER_BUCKETS_SECONDS
 from b2b_chat.kit.tracing import Attributes, span
 from b2b_chat.product.chat.answer_log import AnswerLog
-from b2b_chat.product.chat.failures import AnswerDefect, AnswerFailed, ClientDisconnected, Interrupted
+from b2b_chat.product.chat.failures import AnswerDefect, AnswerEmpty, AnswerFailed, ClientDisconnected, Interrupted
 from b2b_chat.product.chat.gateway_client import GatewayClient
 from b2b_chat.product.chat.repository import RunRepository
 from b2b_chat.product.chat.schemas import ChatAnswer
@@ -34,7 +34,9 @@ class RunOptions(Struct, frozen=True):
     """How runs are kept."""
 
     lease_seconds: float
-    resume_window_seconds: float
+    resume_window_seconds: float | None
+    """How long a run goes on without a reader; None for as long as it takes."""
+    max_completion_tokens: int
 
 
 class AlreadyRunning(Exception):
@@ -100,7 +102,12 @@ class Runs:
     """Starts runs, sees them through, and has it stored how they end."""
 
     def __init__(self, repository: RunRepository, gateway: GatewayClient, prices: Prices, options: RunOptions) -> None:
-        self._settlement = Settlement(repository, prices, lease_seconds=options.lease_seconds)
+        self._settlement = Settlement(
+            repository,
+            prices,
+            lease_seconds=options.lease_seconds,
+            max_completion_tokens=options.max_completion_tokens,
+        )
         self._gateway = gateway
         self._resume_window_seconds = options.resume_window_seconds
         self._runs: dict[UUID, Run] = {}
@@ -155,7 +162,9 @@ class Runs:
         run.log.finish(outcome)
 
     def _leave_unread(self, run: Run) -> None:
-        """End the run, unless a reader comes back within the resume window."""
+        """End the run, unless a reader comes back within the resume window, where there is one."""
+        if self._resume_window_seconds is None:
+            return
         departure = run.log.departures
 
         def give_up_if_unread() -> None:
@@ -184,9 +193,11 @@ class Runs:
         except Exception as error:  # noqa: BLE001 - a failure to be stored, whatever it was
             return await self._settlement.fail(run.log, _as_failure(error))
         if result is not None:
-            return await self._settlement.settle(run.log, request, result.usage, "completed")
-        if run.is_stopped and run.failure is None:
-            return await self._settlement.settle(run.log, request, None, "stopped")
+            return await self._settlement.complete(run.log, request, result)
+        if run.failure is None and run.is_stopped:
+            return await self._settlement.stop(run.log, request)
+        if isinstance(run.failure, ClientDisconnected):
+            return await self._settlement.abandon(run.log, request, run.failure)
         return await self._settlement.fail(run.log, run.failure or Interrupted())
 
     async def _traced(self, log: AnswerLog, request: ChatRequest) -> ChatResult:
@@ -198,7 +209,10 @@ class Runs:
             }
 
         with span("POST /v1/chat", "client", attributes):
-            return await self._talk(log, request)
+            result = await self._talk(log, request)
+        if not log.text.strip():
+            raise AnswerEmpty
+        return result
 
     async def _talk(self, log: AnswerLog, request: ChatRequest) -> ChatResult:
         if not request.stream:

@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, exists, or_, select, update
+from sqlalchemy import ColumnElement, Select, exists, func, or_, select, update
 
 from b2b_chat.kit.clock import utc_now
 from b2b_chat.kit.database import Session
@@ -90,7 +90,7 @@ class ConversationRepository:
 
 def _priced(company_id: UUID, conversation_id: UUID) -> Select[MessageRow, Decimal]:
     return (
-        select(MessageRow, -LedgerEntryRow.amount_credits)
+        select(MessageRow, func.coalesce(MessageRow.charged_credits, -LedgerEntryRow.amount_credits))
         .outerjoin(LedgerEntryRow, LedgerEntryRow.message_id == MessageRow.reply_to)
         .where(MessageRow.company_id == company_id, MessageRow.conversation_id == conversation_id)
     )
