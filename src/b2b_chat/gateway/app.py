@@ -6,15 +6,16 @@ from importlib.metadata import version
 from typing import Any
 
 from litestar import Litestar
-from litestar.datastructures import State
 from litestar.di import Provide
+from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
 from b2b_chat.contract.schemas import ChatMessage, ChatMetadata, ChatRequest
 from b2b_chat.gateway.answers import Answers
+from b2b_chat.gateway.chat_endpoint import ChatEndpoint
 from b2b_chat.gateway.errors import on_exception
-from b2b_chat.gateway.openapi import documented, openapi_config
-from b2b_chat.gateway.routes import Gateway, chat, ping
+from b2b_chat.gateway.openapi import chat, documented, openapi_config
+from b2b_chat.gateway.routes import ping
 from b2b_chat.gateway.settings import GatewaySettings, load_settings
 from b2b_chat.gateway.stores import Stores
 from b2b_chat.gateway.upstream import open_upstreams
@@ -25,6 +26,7 @@ from b2b_chat.kit.draining import drained_on_sigterm
 from b2b_chat.kit.garbage import spare_collector
 from b2b_chat.kit.health import Readiness, draining_check, health, health_head, ready_route
 from b2b_chat.kit.logging import configure_logging
+from b2b_chat.kit.request_body import UnreadBodies
 from b2b_chat.kit.request_id import RequestId
 from b2b_chat.kit.security_headers import SecurityHeaders
 from b2b_chat.kit.strict_json import StrictJsonRequest
@@ -57,41 +59,45 @@ def create_app(settings: GatewaySettings | None = None, *, clock: Clock = utc_no
             spare_collector()
             yield
 
-    gateway = Gateway(answers, clock, settings.sse_keep_alive_seconds, settings.stream_start_seconds)
     readiness = Readiness(
         {"draining": draining_check(lambda: answers.is_draining), **stores.checks},
         cache_seconds=settings.readiness_cache_seconds,
         timeout_seconds=settings.readiness_timeout_seconds,
     )
-    app = _litestar(gateway, readiness, openapi_config=None, lifespan=[lifespan])
-    return RequestId(SecurityHeaders(Verification(app, settings=settings, nonces=stores.nonces, clock=clock)))
+    app: ASGIApp = _litestar(clock, readiness, openapi_config=None, lifespan=[lifespan])
+    app = ChatEndpoint(app, answers.answer, settings)
+    app = Verification(app, settings=settings, nonces=stores.nonces, clock=clock)
+    return RequestId(SecurityHeaders(UnreadBodies(app)))
 
 
 def openapi_schema() -> dict[str, Any]:
-    """The OpenAPI document. It is not served: whoever calls this app has it from here."""
-    document = _litestar(None, None, openapi_config=openapi_config(version("b2b-chat"))).openapi_schema.to_schema()
+    """Return the OpenAPI document. It is not served; the command line prints it."""
+    config = openapi_config(version("b2b-chat"))
+    described = _litestar(None, None, chat, openapi_config=config)
+    document = described.openapi_schema.to_schema()
     for closed in (ChatRequest, ChatMessage, ChatMetadata):  # what forbids unknown fields; Litestar does not say so
         document["components"]["schemas"][closed.__name__]["additionalProperties"] = False
     return document
 
 
-def _litestar(gateway: Gateway | None, readiness: Readiness | None, **options: Any) -> Litestar:
+def _litestar(
+    clock: Clock | None, readiness: Readiness | None, *described: HTTPRouteHandler, **options: Any
+) -> Litestar:
     return Litestar(
         route_handlers=[
             health,
             health_head,
             *ready_route(documented(("not_ready", "internal_error"))),
             ping,
-            chat,
+            *described,
         ],
         exception_handlers={Exception: on_exception},
         request_class=StrictJsonRequest,
         request_max_body_size=None,  # Verification has its own limit, and has read the body
         dependencies={
-            "gateway": Provide(lambda: gateway, use_cache=True, sync_to_thread=False),
+            "clock": Provide(lambda: clock, use_cache=True, sync_to_thread=False),
             "readiness": Provide(lambda: readiness, use_cache=True, sync_to_thread=False),
         },
-        state=State({"gateway": gateway}),
         logging_config=None,
         **options,
     )

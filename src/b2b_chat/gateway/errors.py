@@ -4,10 +4,13 @@ The vocabulary itself is `contract.errors`. What OpenAI says in words never leav
 """
 
 import math
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
 
+import msgspec
 import structlog
 from litestar import Request, Response
+from litestar.types import Send
 
 from b2b_chat.contract.errors import FAILURES, Code, ErrorBody, ErrorDetail, Failure, failure_named
 from b2b_chat.kit.disconnects import ClientLeft
@@ -48,7 +51,7 @@ _BY_CODE: Final[dict[str, Code]] = {
 
 
 CLIENT_LEFT_STATUS: Final = 499
-"""Nobody receives it; the access log tells by it, as nginx's does, why there was no answer."""
+"""Nobody receives it; it shows in the access log, as in nginx's, why there was no answer."""
 
 
 class UpstreamFailure(Exception):
@@ -80,12 +83,20 @@ def code_of_rejection(status: int | None, codes: tuple[str | None, ...]) -> Code
     return _BY_STATUS.get(status) or _BY_CLASS[status // 100]
 
 
-def on_exception(_request: Request[Any, Any, Any], error: Exception) -> Response[ErrorBody | None]:
-    """Answer for what a handler, or Litestar itself, raised."""
+class ErrorAnswer(NamedTuple):
+    """How an exception is answered."""
+
+    status: int
+    body: ErrorBody | None
+    headers: Mapping[str, str]
+
+
+def error_answer(error: Exception) -> ErrorAnswer:
+    """Return the answer for what a handler, or Litestar itself, raised. Defects are logged here."""
     if isinstance(error, ClientLeft):
-        return Response(None, status_code=CLIENT_LEFT_STATUS)
+        return ErrorAnswer(CLIENT_LEFT_STATUS, None, {})
     if isinstance(error, UpstreamFailure):
-        return Response(error.failure.body, status_code=error.failure.status, headers=_retry_after(error))
+        return ErrorAnswer(error.failure.status, error.failure.body, _retry_after(error))
     refusal = as_refusal(error)
     if isinstance(refusal, InternalError):
         log.error("internal_error", exc_info=error)
@@ -93,7 +104,32 @@ def on_exception(_request: Request[Any, Any, Any], error: Exception) -> Response
     failure = failure_named("invalid_body" if is_invalid else refusal.code) or FAILURES["internal_error"]
     message = refusal.message if is_invalid or isinstance(refusal, NotReady) else failure.message
     body = ErrorBody(ErrorDetail(failure.type, failure.code, message, failure.retryable))
-    return Response(body, status_code=failure.status, headers=refusal.headers)
+    return ErrorAnswer(failure.status, body, refusal.headers)
+
+
+def on_exception(_request: Request[Any, Any, Any], error: Exception) -> Response[ErrorBody | None]:
+    """Answer an exception within Litestar."""
+    status, body, headers = error_answer(error)
+    return Response(body, status_code=status, headers=headers)
+
+
+async def send_error(send: Send, error: Exception) -> None:
+    """Answer an exception outside of Litestar."""
+    status, body, headers = error_answer(error)
+    await send_json(send, status, b"" if body is None else msgspec.json.encode(body), headers)
+
+
+async def send_failure(send: Send, failure: Failure, headers: Mapping[str, str]) -> None:
+    """Answer with a row of the vocabulary."""
+    await send_json(send, failure.status, msgspec.json.encode(failure.body), headers)
+
+
+async def send_json(send: Send, status: int, body: bytes, headers: Mapping[str, str] | None = None) -> None:
+    """Send a whole response."""
+    lines = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    lines += [(name.lower().encode(), value.encode()) for name, value in (headers or {}).items()]
+    await send({"type": "http.response.start", "status": status, "headers": lines})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
 def _retry_after(failure: UpstreamFailure) -> dict[str, str]:

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
+from litestar import post
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import (
@@ -17,9 +18,10 @@ from litestar.openapi.spec import (
     Schema,
     SecurityScheme,
 )
+from litestar.params import Body
 
 from b2b_chat.contract.errors import FAILURES, Code, ErrorBody, Failure
-from b2b_chat.contract.schemas import MODEL_GPT_5_2
+from b2b_chat.contract.schemas import CHAT_PATH, MODEL_GPT_5_2, ChatRequest, ChatResult
 from b2b_chat.contract.signing import NONCE_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER
 from b2b_chat.kit.openapi import KeyedExample
 
@@ -141,3 +143,21 @@ def openapi_config(version: str) -> OpenAPIConfig:
         ),
         security=[{name: [] for name in _SCHEMES}],
     )
+
+
+@post(
+    CHAT_PATH,
+    status_code=200,
+    operation_id="createChat",
+    operation_class=StreamingOperation,
+    response_description="The answer: JSON, or a stream of events where `stream` is true.",
+    tags=["chat"],
+    responses=documented(CHAT_CODES),
+)
+async def chat(data: Annotated[ChatRequest, Body(examples=[REQUEST_EXAMPLE])]) -> ChatResult:
+    """Answer a conversation's last message.
+
+    A call that fails soon and before the first text of its answer is answered with the error's own status, streamed or
+    not; once a stream has begun, it reports the error as an event.
+    """
+    raise NotImplementedError("described for the document only; ChatEndpoint serves it")

@@ -16,7 +16,6 @@ from urllib.request import getproxies, proxy_bypass
 
 import httpx2
 import openai
-from prometheus_client import Gauge
 
 from b2b_chat.contract.errors import Code
 from b2b_chat.contract.schemas import ChatResult
@@ -34,8 +33,6 @@ from b2b_chat.kit.tracing import outgoing_headers
 
 REQUEST_ID_HEADER: Final = "X-Client-Request-Id"
 """OpenAI's name for an id of ours, to be found in its logs."""
-
-_BREAKER_OPEN = Gauge("gateway_breaker_open", "1 while a place is left alone since it failed.", ["upstream"])
 
 _TIMEOUT: Final[Code] = "upstream_timeout"
 _STALLED: Final[Code] = "upstream_stalled"
@@ -64,7 +61,6 @@ class Upstream:
         self.breaker = Breaker(
             failures=settings.upstream_breaker_failures, open_seconds=settings.upstream_breaker_open_seconds
         )
-        _BREAKER_OPEN.labels(name).set_function(lambda: not self.breaker.is_closed)
         self._first_token_seconds = settings.upstream_first_token_timeout_seconds
         self._silence_seconds = settings.upstream_silence_timeout_seconds
         self._flush_seconds = settings.stream_flush_interval_ms / 1000

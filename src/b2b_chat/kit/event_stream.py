@@ -1,14 +1,14 @@
-"""A server-sent event stream as a response.
+"""A server-sent event stream as a response: begun soon, never silent for long, ended exactly.
 
-Litestar's own `Stream` costs several tasks and wrappers a chunk and says nothing while the source is silent; this one
-sends a comment at once and whenever the stream has been silent for a while, and closes its source as soon as the
-client is gone.
+Litestar's own `Stream` costs several tasks and wrappers a chunk and sends nothing while the source is silent. Here one
+`EventSender` sends what it is given, whoever produces it: `send_events` lets a coroutine push events into it, and
+`EventStream` pulls them from an async generator.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from contextlib import aclosing
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from litestar import Response
 from litestar.response.base import ASGIResponse
@@ -26,12 +26,127 @@ STREAM_HEADERS: Final = (
 )
 """Of every stream of events."""
 
+FailureEvent: TypeAlias = Callable[[Exception], bytes]
+"""Makes the event that reports a failure once the stream has begun."""
+
+
+class EventSender:
+    """Sends the events of one stream, and a comment whenever there was none for a while.
+
+    The response begins with the first event, or with a comment when `begin_within_seconds` have passed without one.
+    Until then a failure can still become an HTTP status. Must be closed.
+    """
+
+    def __init__(
+        self,
+        send: Send,
+        *,
+        keep_alive_seconds: float,
+        begin_within_seconds: float = 0.0,
+        retry_ms: int | None = None,
+        headers: Iterable[tuple[bytes, bytes]] = (),
+    ) -> None:
+        """Prepare a stream, and start the time that it may be silent.
+
+        Args:
+            send: Takes the messages of the response.
+            keep_alive_seconds: How long the stream may be silent.
+            begin_within_seconds: How long it may wait for its first event before it begins with a comment.
+            retry_ms: After how long a client shall reconnect; None leaves that to the client.
+            headers: Sent beside those of every stream.
+        """
+        self._send = send
+        self._keep_alive_seconds = keep_alive_seconds
+        self._first_line = b"" if retry_ms is None else b"retry: %d\n\n" % retry_ms
+        self._headers = headers
+        self._loop = asyncio.get_running_loop()
+        self._commenting: asyncio.Future[None] | None = None
+        self._comment_at = self._loop.time() + begin_within_seconds
+        self._timer = self._loop.call_at(self._comment_at, self._keep_alive)
+        self.has_begun = False
+        """Whether the client has a status."""
+
+    async def send(self, events: bytes, *, more: bool = True) -> None:
+        """Send prepared events.
+
+        Args:
+            events: One or several; may be empty for the end.
+            more: Whether others follow; if not, the stream is complete.
+        """
+        if self._commenting is not None and not self._commenting.done():
+            await asyncio.wait({self._commenting})
+        self._comment_at = self._loop.time() + self._keep_alive_seconds
+        if self.has_begun:
+            await self._send(_body_part(events, more=more))
+        else:
+            self.has_begun = True
+            self._timer.cancel()
+            self._timer = self._loop.call_at(self._comment_at, self._keep_alive)
+            await self._begin(events, more=more)
+
+    def close(self) -> None:
+        """Send nothing more."""
+        self._timer.cancel()
+        if self._commenting is not None:
+            self._commenting.cancel()
+
+    def _keep_alive(self) -> None:
+        """Send a comment if one is due. An event only moves that time, which is cheaper than moving the timer."""
+        now = self._loop.time()
+        if now >= self._comment_at:
+            self._comment_at = now + self._keep_alive_seconds
+            comment = self._send(_body_part(KEEP_ALIVE)) if self.has_begun else self._begin(KEEP_ALIVE)
+            self.has_begun = True
+            self._commenting = asyncio.ensure_future(comment)
+        self._timer = self._loop.call_at(self._comment_at, self._keep_alive)
+
+    async def _begin(self, events: bytes, *, more: bool = True) -> None:
+        headers = [*STREAM_HEADERS, *self._headers]
+        await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+        await self._send(_body_part(self._first_line + events, more=more))
+
+
+async def send_events(
+    produce: Callable[[EventSender], Awaitable[None]],
+    sender: EventSender,
+    receive: Receive,
+    failure_event: FailureEvent | None = None,
+) -> None:
+    """Send what a coroutine produces. It is cancelled when the client leaves.
+
+    Args:
+        produce: Sends its events by the sender, the last one with `more=False`.
+        sender: Of this response; it is closed at the end.
+        receive: Reports that the client has left.
+        failure_event: Reports what `produce` raises once the stream has begun. Without it, that cuts the stream.
+
+    Raises:
+        ClientLeft: The client has left before the stream had begun.
+        Exception: `produce` failed before the stream had begun, so that a status can report it; or there is no
+            `failure_event`.
+    """
+    OPEN_STREAMS.inc()
+    try:
+        with WhileClientStays(receive):
+            try:
+                await produce(sender)
+            except Exception as error:
+                if failure_event is None or not sender.has_begun:
+                    raise
+                await sender.send(failure_event(error), more=False)
+    except ClientLeft:
+        if not sender.has_begun:
+            raise
+    finally:
+        OPEN_STREAMS.dec()
+        sender.close()
+
 
 class EventStream(Response[Any]):
     """Answers 200 with the events that an async generator yields as prepared bytes.
 
-    The generator must turn its own failures into an event; what it raises all the same cuts the stream. It is closed
-    when the client leaves.
+    The generator is closed when the client leaves. What it raises becomes a status as long as the stream has not
+    begun, then the `failure_event`; without one it cuts the stream.
     """
 
     def __init__(
@@ -39,98 +154,66 @@ class EventStream(Response[Any]):
         events: AsyncGenerator[bytes, None],
         *,
         keep_alive_seconds: float,
+        begin_within_seconds: float = 0.0,
+        retry_ms: int | None = None,
+        failure_event: FailureEvent | None = None,
         on_close: Callable[[], None] = lambda: None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        """Args are the events, how long the stream may be silent, what to call once when it is over, and headers."""
+        """Prepare the response.
+
+        Args:
+            events: The source.
+            keep_alive_seconds: As `EventSender` takes it, like the two that follow.
+            begin_within_seconds: 0 begins at once.
+            retry_ms: Sent as the stream's `retry`.
+            failure_event: As `send_events` takes it.
+            on_close: Called once, when the stream is over.
+            headers: Sent beside those of every stream.
+        """
         super().__init__(content=None, status_code=200)
-        self._sender = _Sender(events, keep_alive_seconds, on_close, headers or {})
+        options = {
+            "keep_alive_seconds": keep_alive_seconds,
+            "begin_within_seconds": begin_within_seconds,
+            "retry_ms": retry_ms,
+            "headers": [(name.lower().encode(), value.encode()) for name, value in (headers or {}).items()],
+        }
+        self._response = _PulledStream(events, options, failure_event, on_close)
 
     def to_asgi_response(self, *_args: Any, **_options: Any) -> ASGIResponse:
-        """This response as Litestar wants it: an ASGI app that sends it."""
-        return self._sender
+        """Return this response as Litestar wants it: an ASGI app that sends it."""
+        return self._response
 
 
-class _Sender(ASGIResponse):
+class _PulledStream(ASGIResponse):
     def __init__(
         self,
         events: AsyncGenerator[bytes, None],
-        keep_alive_seconds: float,
+        options: Mapping[str, Any],
+        failure_event: FailureEvent | None,
         on_close: Callable[[], None],
-        headers: Mapping[str, str],
     ) -> None:
         super().__init__(status_code=200)
-        self._headers = [*STREAM_HEADERS, *((name.lower().encode(), value.encode()) for name, value in headers.items())]
         self._events = events
-        self._keep_alive_seconds = keep_alive_seconds
+        self._options = options
+        self._failure_event = failure_event
         self._on_close = on_close
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
-        comments = _Comments(send, self._keep_alive_seconds)
-        OPEN_STREAMS.inc()
         try:
-            await send({"type": "http.response.start", "status": 200, "headers": self._headers})
-            comments.begin()
-            with WhileClientStays(receive):
-                async with aclosing(self._events) as events:
-                    async for event in events:
-                        comments.put_off()
-                        await send(body_part(event))
-                await comments.end()
-                await send(body_part(b"", more=False))
+            await send_events(self._pull, EventSender(send, **self._options), receive, self._failure_event)
         except ClientLeft:
-            comments.drop()
+            pass  # there was no status yet, and nobody needs one now
         finally:
-            OPEN_STREAMS.dec()
-            comments.cancel()
             self._on_close()
 
-
-class _Comments:
-    """Sends a comment at once and whenever there was no event for a while. Until then it is a timer and no task."""
-
-    def __init__(self, send: Send, keep_alive_seconds: float) -> None:
-        self._send = send
-        self._keep_alive_seconds = keep_alive_seconds
-        self._is_silent = True
-        self._loop = asyncio.get_running_loop()
-        self._timer: asyncio.Handle | None = None
-        self._sending: asyncio.Task[None] | None = None
-
-    def begin(self) -> None:
-        """Look for silence from now on."""
-        self._timer = self._loop.call_soon(self._look)
-
-    def put_off(self) -> None:
-        """Say that an event is sent now."""
-        self._is_silent = False
-
-    async def end(self) -> None:
-        """Send no more, and return when none is under way."""
-        self.cancel()
-        if self._sending is not None:
-            await asyncio.wait({self._sending})
-
-    def cancel(self) -> None:
-        """Send no more."""
-        if self._timer is not None:
-            self._timer.cancel()
-
-    def drop(self) -> None:
-        """Nobody is left to send one to."""
-        if self._sending is not None:
-            self._sending.cancel()
-
-    def _look(self) -> None:
-        if self._is_silent and (self._sending is None or self._sending.done()):
-            self._sending = self._loop.create_task(self._comment())
-        self._is_silent = True
-        self._timer = self._loop.call_later(self._keep_alive_seconds, self._look)
-
-    async def _comment(self) -> None:
-        await self._send(body_part(KEEP_ALIVE))
+    async def _pull(self, sender: EventSender) -> None:
+        async with aclosing(self._events) as events:
+            async for event in events:
+                await sender.send(event)
+        await sender.send(b"", more=False)
 
 
-def body_part(body: bytes, *, more: bool = True) -> HTTPResponseBodyEvent:
-    """A part of a response's body as ASGI wants it."""
+def _body_part(body: bytes, *, more: bool = True) -> HTTPResponseBodyEvent:
+    """Return a part of a response's body as ASGI wants it."""
     return {"type": "http.response.body", "body": body, "more_body": more}

@@ -128,8 +128,57 @@ class TestStream:
         assert b"one" in client.body
         assert not client.has_all
 
+    async def test_a_source_that_fails_may_report_it_as_an_event(self, client: Client) -> None:
+        def fail() -> None:
+            raise LookupError("why")
+
+        source = Source(b"one\n\n", then=fail)
+        source.goes_on.set()
+        await client.take(stream_of(source, failure_event=lambda error: f"{type(error).__name__}\n\n".encode()))
+        assert client.body == b"one\n\nLookupError\n\n"
+        assert client.has_all
+
+    async def test_a_failure_before_the_stream_has_begun_is_left_to_a_status(self, client: Client) -> None:
+        def fail() -> None:
+            raise LookupError
+
+        source = Source(then=fail)
+        stream = stream_of(source, begin_within_seconds=60, failure_event=lambda _error: b"never\n\n")
+        source.goes_on.set()
+        with pytest.raises(LookupError):
+            await client.take(stream)
+        assert client.received == []
+        assert source.is_closed
+
+    async def test_a_stream_may_begin_late(self, client: Client) -> None:
+        source = Source()
+        taking = asyncio.create_task(client.take(stream_of(source, begin_within_seconds=0.02)))
+        await until_seen(client, KEEP_ALIVE)
+        source.goes_on.set()
+        await asyncio.wait_for(taking, 5)
+        assert client.body == KEEP_ALIVE + b"last\n\n"
+
+    async def test_a_client_that_leaves_before_the_stream_has_begun_gets_nothing(self, client: Client) -> None:
+        source = Source()
+        taking = asyncio.create_task(client.take(stream_of(source, begin_within_seconds=60)))
+        await asyncio.sleep(0)
+        client.has_left.set()
+        await asyncio.wait_for(taking, 5)
+        assert client.received == []
+        assert source.is_closed
+
+    @pytest.mark.parametrize("is_silent", [False, True])
+    async def test_when_to_reconnect_is_the_first_that_is_sent(self, client: Client, *, is_silent: bool) -> None:
+        source = Source(*([] if is_silent else [b"one\n\n"]))
+        taking = asyncio.create_task(client.take(stream_of(source, retry_ms=1500)))
+        await until_seen(client, KEEP_ALIVE if is_silent else b"one")
+        source.goes_on.set()
+        await asyncio.wait_for(taking, 5)
+        assert client.body.startswith(b"retry: 1500\n\n")
+        assert client.body.count(b"retry") == 1
+
     @pytest.mark.parametrize("leaves", [False, True])
-    async def test_its_end_is_told_once(self, client: Client, *, leaves: bool) -> None:
+    async def test_its_end_is_reported_once(self, client: Client, *, leaves: bool) -> None:
         ends: list[str] = []
         source = Source(b"one\n\n")
         stream = stream_of(source, on_close=lambda: ends.append("closed"))

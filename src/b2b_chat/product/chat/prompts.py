@@ -6,7 +6,6 @@ from typing import Final
 from uuid import UUID
 
 import msgspec
-from msgspec import Struct
 
 from b2b_chat.contract.schemas import MODEL_GPT_5_2, ChatMessage, ChatMetadata, ChatRequest, Usage
 from b2b_chat.kit.errors import Refusal
@@ -14,6 +13,7 @@ from b2b_chat.product.chat.answer_log import AnswerLog
 from b2b_chat.product.chat.repository import Bounds, Exchange, RunRepository
 from b2b_chat.product.conversations.service import ConversationNotFound
 from b2b_chat.product.credits.pricing import Prices, likely_prompt_tokens, max_prompt_tokens
+from b2b_chat.product.settings import ProductSettings
 from b2b_chat.product.viewer import Viewer
 
 _MAX_ESCAPED_BYTES: Final = 6
@@ -33,24 +33,13 @@ class TextTooLong(Refusal):
     message = "The text is too long."
 
 
-class ChatLimits(Struct, frozen=True):
-    """How much may be said at once."""
-
-    context_messages: int
-    context_tokens: int
-    request_bytes: int
-    message_chars: int
-    max_completion_tokens: int
-    min_completion_tokens: int
-
-
 class Prompts:
     """Makes requests of messages."""
 
-    def __init__(self, repository: RunRepository, prices: Prices, limits: ChatLimits) -> None:
+    def __init__(self, repository: RunRepository, prices: Prices, settings: ProductSettings) -> None:
         self._repository = repository
         self._prices = prices
-        self._limits = limits
+        self._settings = settings
 
     async def messages(
         self, viewer: Viewer, conversation_id: UUID | None, text: str, *, before: UUID | None = None
@@ -69,7 +58,7 @@ class Prompts:
         """
         context: Iterable[Exchange] = ()
         if conversation_id is not None:
-            limit = self._limits.context_messages // 2
+            limit = self._settings.chat_context_limit // 2
             found = await self._repository.find_context(
                 viewer.company_id, viewer.user_id, conversation_id, before=before, limit=limit
             )
@@ -80,8 +69,8 @@ class Prompts:
 
     def bounds(self, messages: list[ChatMessage]) -> Bounds:
         """Return how much is held for an answer to these messages."""
-        longest = self._limits.max_completion_tokens
-        shortest = min(self._limits.min_completion_tokens, longest)
+        longest = self._settings.chat_max_completion_tokens
+        shortest = min(self._settings.chat_min_completion_tokens, longest)
         return Bounds(
             max_credits=self._prices.cost(_usage(max_prompt_tokens(messages), longest)),
             min_credits=self._prices.cost(_usage(likely_prompt_tokens(messages), shortest)),
@@ -96,18 +85,18 @@ class Prompts:
             model=MODEL_GPT_5_2,
             messages=messages,
             stream=stream,
-            max_completion_tokens=min(affordable, self._limits.max_completion_tokens),
+            max_completion_tokens=min(affordable, self._settings.chat_max_completion_tokens),
             metadata=ChatMetadata(viewer.company_id, viewer.user_id, log.conversation_id, log.user_message_id),
         )
 
     def _within_limits(self, messages: list[ChatMessage]) -> list[ChatMessage]:
         """Leave out the oldest exchanges, until the rest fits."""
-        left_bytes = self._limits.request_bytes - REQUEST_OVERHEAD_BYTES
+        left_bytes = self._settings.chat_request_max_bytes - REQUEST_OVERHEAD_BYTES
         sizes = [len(message.content.encode()) for message in messages]
         if sum(sizes) * _MAX_ESCAPED_BYTES > left_bytes:  # else there is no need to know more exactly
             sizes = [len(msgspec.json.encode(message.content)) for message in messages]
         left_bytes -= sizes[-1]
-        left_tokens = self._limits.context_tokens - sizes[-1] // _BYTES_PER_TOKEN
+        left_tokens = self._settings.chat_context_max_tokens - sizes[-1] // _BYTES_PER_TOKEN
         if left_bytes < 0:
             raise TextTooLong("The text is too long to be sent to the model.")
         first = len(messages) - 1

@@ -6,12 +6,12 @@ from typing import Any, Final
 from uuid import UUID
 
 import structlog
-from msgspec import Struct
 from prometheus_client import Gauge, Histogram
 
 from b2b_chat.contract.schemas import ChatRequest, ChatResult
 from b2b_chat.kit.metrics import ANSWER_BUCKETS_SECONDS
 from b2b_chat.kit.tracing import Attributes, span
+from b2b_chat.kit.visible import is_blank
 from b2b_chat.product.chat.answer_log import AnswerLog
 from b2b_chat.product.chat.failures import AnswerDefect, AnswerEmpty, AnswerFailed, ClientDisconnected, Interrupted
 from b2b_chat.product.chat.gateway_client import GatewayClient
@@ -19,6 +19,7 @@ from b2b_chat.product.chat.repository import RunRepository
 from b2b_chat.product.chat.schemas import ChatAnswer
 from b2b_chat.product.chat.settlement import Settlement
 from b2b_chat.product.credits.pricing import Prices
+from b2b_chat.product.settings import ProductSettings
 
 _DRAIN_POLL_SECONDS: Final = 0.02
 
@@ -28,15 +29,6 @@ _FIRST_DELTA_SECONDS = Histogram(
 )
 
 structured_log = structlog.get_logger(__name__)
-
-
-class RunOptions(Struct, frozen=True):
-    """How runs are kept."""
-
-    lease_seconds: float
-    resume_window_seconds: float | None
-    """How long a run goes on without a reader; None for as long as it takes."""
-    max_completion_tokens: int
 
 
 class AlreadyRunning(Exception):
@@ -101,15 +93,12 @@ class Run:
 class Runs:
     """Starts runs, sees them through, and has it stored how they end."""
 
-    def __init__(self, repository: RunRepository, gateway: GatewayClient, prices: Prices, options: RunOptions) -> None:
-        self._settlement = Settlement(
-            repository,
-            prices,
-            lease_seconds=options.lease_seconds,
-            max_completion_tokens=options.max_completion_tokens,
-        )
+    def __init__(
+        self, repository: RunRepository, gateway: GatewayClient, prices: Prices, settings: ProductSettings
+    ) -> None:
+        self._settlement = Settlement(repository, prices, settings)
         self._gateway = gateway
-        self._resume_window_seconds = options.resume_window_seconds
+        self._resume_window_seconds = settings.chat_resume_window_seconds
         self._runs: dict[UUID, Run] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         _RUNS.set_function(lambda: len(self.live))
@@ -210,7 +199,7 @@ class Runs:
 
         with span("POST /v1/chat", "client", attributes):
             result = await self._talk(log, request)
-        if not log.text.strip():
+        if is_blank(log.text):
             raise AnswerEmpty
         return result
 

@@ -20,6 +20,7 @@ from b2b_chat.product.chat.schemas import ChatAnswer
 from b2b_chat.product.conversations.schemas import AnswerUsage
 from b2b_chat.product.conversations.status import CutBy
 from b2b_chat.product.credits.pricing import Prices, estimate_usage
+from b2b_chat.product.settings import ProductSettings
 
 _PERSIST_RETRY_SECONDS: Final = 0.25
 
@@ -37,22 +38,13 @@ log = structlog.get_logger(__name__)
 
 
 class Settlement:
-    """Stores how attempts end.
+    """Stores how attempts end."""
 
-    Args:
-        repository: The statements.
-        prices: What tokens cost.
-        lease_seconds: How long a write is repeated while the database is away.
-        max_completion_tokens: The longest answer that is asked for where the balance allows it.
-    """
-
-    def __init__(
-        self, repository: RunRepository, prices: Prices, *, lease_seconds: float, max_completion_tokens: int
-    ) -> None:
+    def __init__(self, repository: RunRepository, prices: Prices, settings: ProductSettings) -> None:
         self._repository = repository
         self._prices = prices
-        self._lease_seconds = lease_seconds
-        self._max_completion_tokens = max_completion_tokens
+        self._lease_seconds = settings.chat_lease_seconds
+        self._max_completion_tokens = settings.chat_max_completion_tokens
         for failure in ANSWER_FAILURES:
             _ANSWERS.labels("error", failure.code)  # a first failure must be a rise, no new series
 

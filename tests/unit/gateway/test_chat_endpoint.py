@@ -1,15 +1,18 @@
+"""What the endpoint sends. The door and the way to OpenAI have tests of their own, on sockets."""
+
 import asyncio
 import json
 from typing import Any
 
 import pytest
 
-from b2b_chat.contract.schemas import ChatResult
+from b2b_chat.contract.schemas import ChatRequest, ChatResult
 from b2b_chat.contract.sse import KEEP_ALIVE, Decoder, Event
+from b2b_chat.gateway.chat_endpoint import ChatEndpoint
 from b2b_chat.gateway.errors import UpstreamFailure
-from b2b_chat.gateway.streaming import send_stream
 from b2b_chat.gateway.upstream import OnText
-from b2b_chat.kit.disconnects import ClientLeft
+from support.gateway.app import gateway_settings
+from support.gateway.chat_bodies import chat_request
 
 END = ChatResult("ab", None)
 
@@ -23,7 +26,7 @@ class Pieces:
         self.goes_on.set()
         self._pieces = pieces
 
-    async def answer(self, on_text: OnText) -> ChatResult:
+    async def answer(self, _request: ChatRequest, _request_id: str, on_text: OnText) -> ChatResult:
         try:
             for piece in self._pieces:
                 await self.goes_on.wait()
@@ -39,22 +42,35 @@ class Pieces:
         raise AssertionError("an answer has an end")
 
 
+async def no_app(*_asgi: Any) -> None:
+    raise AssertionError("a chat goes no further")
+
+
 class Client:
     """The other end of a request, as ASGI shows it."""
 
     def __init__(self) -> None:
+        self._asked = False
         self.received: list[dict[str, Any]] = []
         self.has_left = asyncio.Event()
         self.reads = asyncio.Event()
         self.reads.set()
 
     async def receive(self) -> Any:
+        if not self._asked:
+            self._asked = True
+            return {"type": "http.request", "body": json.dumps(chat_request(stream=True)).encode(), "more_body": False}
         await self.has_left.wait()
         return {"type": "http.disconnect"}
 
     async def send(self, message: Any) -> None:
         self.received.append(message)
         await self.reads.wait()
+
+    @property
+    def status(self) -> int:
+        status: int = self.received[0]["status"]
+        return status
 
     @property
     def body(self) -> bytes:
@@ -70,13 +86,9 @@ class Client:
 
     async def take(self, pieces: Pieces, *, start_seconds: float = 60, keep_alive_seconds: float = 60) -> None:
         """Read the stream to its end, or until leaving."""
-        await send_stream(
-            pieces.answer,
-            self.receive,
-            self.send,
-            start_seconds=start_seconds,
-            keep_alive_seconds=keep_alive_seconds,
-        )
+        settings = gateway_settings(stream_start_seconds=start_seconds, sse_keep_alive_seconds=keep_alive_seconds)
+        scope: Any = {"type": "http", "path": "/v1/chat", "method": "POST", "headers": []}
+        await ChatEndpoint(no_app, pieces.answer, settings)(scope, self.receive, self.send)
 
     async def until_seen(self, text: bytes) -> None:
         async with asyncio.timeout(5):
@@ -108,19 +120,33 @@ async def test_pieces_become_deltas_and_the_result_the_final(client: Client) -> 
     }
 
 
-@pytest.mark.parametrize("heard", ["", "a"])
-async def test_what_was_not_heard_comes_with_the_final(client: Client, heard: str) -> None:
-    await client.take(Pieces(*filter(None, [heard]), END))
+@pytest.mark.parametrize("sent", ["", "a"])
+async def test_what_was_not_sent_comes_with_the_final(client: Client, sent: str) -> None:
+    await client.take(Pieces(*filter(None, [sent]), END))
     texts = [json.loads(event.data)["text"] for event in client.events]
     assert [event.name for event in client.events][-2:] == ["delta", "final"]
     assert "".join(texts[:-1]) == texts[-1] == "ab"
     assert client.received[-1]["body"].count(b"event:") == 2
 
 
-async def test_a_failure_before_the_stream_has_begun_is_raised(client: Client) -> None:
-    with pytest.raises(UpstreamFailure):
-        await client.take(Pieces(UpstreamFailure("upstream_stalled")))
-    assert client.received == []
+async def test_a_failure_before_the_stream_has_begun_has_its_status(client: Client) -> None:
+    await client.take(Pieces(UpstreamFailure("upstream_stalled")))
+    assert client.status == 504
+    assert json.loads(client.body)["error"]["code"] == "upstream_stalled"
+    assert client.has_all
+
+
+async def test_a_client_that_cannot_be_sent_to_breaks_the_stream(client: Client) -> None:
+    async def broken(message: Any) -> None:
+        await Client.send(client, message)
+        if b"event:" in message.get("body", b""):
+            raise ConnectionError
+
+    client.send = broken  # type: ignore[method-assign]
+    pieces = Pieces("a", END)
+    with pytest.raises(ConnectionError):
+        await client.take(pieces)
+    assert pieces.is_closed
 
 
 async def test_a_failure_of_openai_becomes_an_error(client: Client) -> None:
@@ -181,7 +207,7 @@ async def test_an_event_waits_for_the_comment_that_is_being_sent(client: Client)
 
 
 @pytest.mark.parametrize("has_begun", [False, True])
-async def test_who_leaves_closes_the_answer(client: Client, *, has_begun: bool) -> None:
+async def test_a_client_that_leaves_closes_the_answer(client: Client, *, has_begun: bool) -> None:
     pieces = Pieces("pause", END)
     if not has_begun:
         pieces.goes_on.clear()
@@ -190,13 +216,13 @@ async def test_who_leaves_closes_the_answer(client: Client, *, has_begun: bool) 
         await client.until_seen(b"pause")
     await asyncio.sleep(0)
     client.has_left.set()
-    (left,) = await asyncio.gather(taking, return_exceptions=True)
-    assert isinstance(left, ClientLeft) is not has_begun
-    assert not client.received or not client.has_all
+    await asyncio.wait_for(taking, 5)
+    assert client.status == (200 if has_begun else 499)
+    assert client.has_all is not has_begun
     assert pieces.is_closed
 
 
-async def test_who_leaves_gets_no_comment_any_more(client: Client) -> None:
+async def test_a_client_that_left_gets_no_more_comments(client: Client) -> None:
     taking = asyncio.create_task(client.take(Pieces("pause", END), keep_alive_seconds=0.01))
     await client.until_seen(KEEP_ALIVE)
     client.reads.clear()
