@@ -8,8 +8,8 @@ down_revision = "0005"
 branch_labels = None
 depends_on = None
 
-_NAMES_A_MESSAGE = op.f("ck_ledger_charges_name_a_message")
-_POINT_BACK = op.f("ck_ledger_supplements_point_back")
+_NAMES_A_MESSAGE = "ck_ledger_charges_name_a_message"
+_POINT_BACK = "ck_ledger_supplements_point_back"
 
 
 def upgrade() -> None:
@@ -17,15 +17,15 @@ def upgrade() -> None:
     op.add_column("messages", sa.Column("cut_by", sa.String(length=16), nullable=True))
     op.add_column("messages", sa.Column("charged_credits", sa.Numeric(precision=20, scale=6), nullable=True))
     op.add_column("ledger", sa.Column("supplements_position", sa.BigInteger(), nullable=True))
-    op.drop_constraint(_NAMES_A_MESSAGE, "ledger")
+    op.drop_constraint(op.f(_NAMES_A_MESSAGE), "ledger")
     op.create_check_constraint(
-        _NAMES_A_MESSAGE,
+        op.f(_NAMES_A_MESSAGE),
         "ledger",
         "(kind = 'charge') = (message_id IS NOT NULL OR supplements_position IS NOT NULL)",
         postgresql_not_valid=True,
     )
     op.create_check_constraint(
-        _POINT_BACK,
+        op.f(_POINT_BACK),
         "ledger",
         "supplements_position IS NULL OR (message_id IS NULL AND supplements_position < position)",
         postgresql_not_valid=True,
@@ -37,10 +37,10 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.drop_constraint(_POINT_BACK, "ledger")
-    op.drop_constraint(_NAMES_A_MESSAGE, "ledger")
+    op.drop_constraint(op.f(_POINT_BACK), "ledger")
+    op.drop_constraint(op.f(_NAMES_A_MESSAGE), "ledger")
     op.create_check_constraint(
-        _NAMES_A_MESSAGE, "ledger", "(kind = 'charge') = (message_id IS NOT NULL)", postgresql_not_valid=True
+        op.f(_NAMES_A_MESSAGE), "ledger", "(kind = 'charge') = (message_id IS NOT NULL)", postgresql_not_valid=True
     )
     op.drop_column("ledger", "supplements_position")
     op.drop_column("messages", "charged_credits")
