@@ -53,7 +53,7 @@ async def test_one_that_finds_too_little_left_is_refused(product_url: str, world
     await set_account(world, person, "10", "0")
     async with client_of(product_url, person) as client:
         async with world.database.connection() as other, other.transaction():
-            await other.execute(SET, person.company_id, Decimal("10"), Decimal("9.9"))
+            await other.execute(SET, person.company_id, Decimal(10), Decimal("9.9"))
             asking = asyncio.create_task(client.send())
             await until_waiting(world)
         assert error_of(await asking) == (402, "credits_held")
