@@ -11,6 +11,12 @@ MODEL_GPT_5_2: Final = "gpt-5.2"
 CONTRACT_VERSION: Final = 2
 """The form of these bodies. 1 had no `finish_reason`; a gateway that tells no version has form 1."""
 
+MODEL_CONTEXT_TOKENS: Final = 400_000
+"""What the model reads and writes at once.
+
+Source: https://platform.openai.com/docs/models/gpt-5.2
+"""
+
 CHAT_PATH: Final = "/v1/chat"
 PING_PATH: Final = "/internal/ping"
 

@@ -7,13 +7,16 @@ from collections.abc import Iterator, Mapping
 from email.utils import parseaddr
 from typing import Final
 
+from b2b_chat.contract.schemas import MODEL_CONTEXT_TOKENS
 from b2b_chat.kit.database import is_postgresql_url
 from b2b_chat.kit.settings import listen_address_problem, load, url_problems
 from b2b_chat.kit.valkey import valkey_problems
+from b2b_chat.product.chat.prompts import REQUEST_OVERHEAD_BYTES
 from b2b_chat.product.limits.client_ip import parse_networks
 from b2b_chat.product.production import unsafe_in_production
 from b2b_chat.product.settings import ProductSettings
 
+_MAX_BYTES_PER_CHARACTER: Final = 4
 _ADDRESS: Final = re.compile(r"[!-~]+@[!-~]+")
 
 
@@ -39,8 +42,31 @@ def check(settings: ProductSettings) -> Iterator[str]:
         parse_networks(settings.trusted_proxies)
     except ValueError:
         yield "TRUSTED_PROXIES must be networks with commas between, as 10.0.0.0/8, 127.0.0.1."
+    yield from _limit_problems(settings)
     if settings.app_env == "prod":
         yield from unsafe_in_production(settings)
+
+
+def _limit_problems(settings: ProductSettings) -> Iterator[str]:
+    """What is wrong with limits that depend on each other."""
+    longest_text_bytes = settings.max_message_chars * _MAX_BYTES_PER_CHARACTER
+    if settings.chat_min_completion_tokens > settings.chat_max_completion_tokens:
+        yield "CHAT_MIN_COMPLETION_TOKENS must be at most CHAT_MAX_COMPLETION_TOKENS."
+    if longest_text_bytes + REQUEST_OVERHEAD_BYTES > settings.chat_request_max_bytes:
+        yield (
+            "CHAT_REQUEST_MAX_BYTES must be at least four times MAX_MESSAGE_CHARS and "
+            f"{REQUEST_OVERHEAD_BYTES} more: a message of that length would not pass the border."
+        )
+    if longest_text_bytes + REQUEST_OVERHEAD_BYTES > settings.max_body_bytes:
+        yield (
+            "MAX_BODY_BYTES must be at least four times MAX_MESSAGE_CHARS and "
+            f"{REQUEST_OVERHEAD_BYTES} more: a message of that length could not be sent."
+        )
+    if settings.chat_context_max_tokens + settings.chat_max_completion_tokens > MODEL_CONTEXT_TOKENS:
+        yield (
+            "CHAT_CONTEXT_MAX_TOKENS and CHAT_MAX_COMPLETION_TOKENS must be at most "
+            f"{MODEL_CONTEXT_TOKENS} together: the model reads and writes no more."
+        )
 
 
 def _address_problems(settings: ProductSettings) -> Iterator[str]:

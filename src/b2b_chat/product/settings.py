@@ -190,16 +190,47 @@ class ProductSettings(Struct, frozen=True):
     ] = 4096
 
     chat_context_limit: Annotated[
-        int, Meta(ge=0, le=500, description="Completed messages sent along with a new one")
+        int,
+        Meta(
+            ge=0,
+            le=500,
+            description="Earlier messages sent along with a new one: questions with their answers, the last ones",
+        ),
     ] = 20
+    chat_context_max_tokens: Annotated[
+        int,
+        Meta(
+            ge=1000,
+            le=1_000_000,
+            description="Longest message with its context, about, tokens; the oldest exchanges are left out first",
+        ),
+    ] = 200_000
+    chat_request_max_bytes: Annotated[
+        int,
+        Meta(
+            ge=4096,
+            le=67_108_864,
+            description="Largest request to the gateway, bytes; no more than its GATEWAY_MAX_BODY_BYTES",
+        ),
+    ] = 1_048_576
     max_message_chars: Annotated[int, Meta(ge=1, le=1_000_000, description="Longest message, characters")] = 8000
     chat_max_completion_tokens: Annotated[int, Meta(ge=1, le=1_000_000, description="Longest answer, tokens")] = 4096
     chat_min_completion_tokens: Annotated[
-        int, Meta(ge=1, le=10_000, description="Answer length granted even on the last credits, tokens")
-    ] = 16
+        int,
+        Meta(
+            ge=1,
+            le=10_000,
+            description="Shortest answer of use, tokens; a balance that does not cover it is refused",
+        ),
+    ] = 256
     chat_resume_window_seconds: Annotated[
-        float, Meta(ge=0, le=3600, description="How long a run goes on without a reader; 0 ends it at once, seconds")
-    ] = 30.0
+        float | None,
+        Meta(
+            ge=0,
+            le=3600,
+            description="How long an answer goes on without a reader, seconds; 0 ends it at once; unset, never",
+        ),
+    ] = None
     chat_lease_seconds: Annotated[
         float, Meta(ge=1, le=600, description="A run whose process is silent so long is given up, seconds")
     ] = 30.0

@@ -46,7 +46,8 @@ _ANSWERS_NOT_CHARGED_ONCE = """
     FROM messages AS answer LEFT JOIN ledger ON ledger.message_id = answer.reply_to AND ledger.kind = 'charge'
     WHERE answer.role = 'assistant'
     GROUP BY answer.id
-    HAVING count(ledger) <> (answer.status IN ('completed', 'stopped'))::int
+    HAVING count(ledger) <> 1 AND answer.status IN ('completed', 'stopped')
+           OR count(ledger) > (answer.status IN ('completed', 'stopped') OR answer.text <> '')::int
 """
 _HOLDS_THAT_DIFFER_FROM_THEIR_ANSWER = """
     SELECT answer.id, answer.status, count(holds)
@@ -55,10 +56,32 @@ _HOLDS_THAT_DIFFER_FROM_THEIR_ANSWER = """
     GROUP BY answer.id
     HAVING count(holds) <> (answer.status IN ('pending', 'streaming'))::int
 """
-_CHARGES_ABOVE_THEIR_HOLD = """
-    SELECT * FROM ledger JOIN holds ON holds.message_id = ledger.message_id AND holds.state = 'posted'
-    WHERE -ledger.amount_credits > holds.amount_credits
+_CHARGES_OF_MESSAGES = """
+    WITH charged AS (
+        SELECT first.message_id, -first.amount_credits - coalesce(sum(more.amount_credits), 0) AS credits
+        FROM ledger AS first
+        LEFT JOIN ledger AS more ON (more.company_id, more.supplements_position) = (first.company_id, first.position)
+        WHERE first.message_id IS NOT NULL
+        GROUP BY first.message_id, first.amount_credits
+    )
 """
+_CHARGES_ABOVE_THEIR_HOLD = (
+    _CHARGES_OF_MESSAGES  # noqa: S608 - nothing of it comes from outside
+    + """
+    SELECT charged.message_id, credits, max(amount_credits)
+    FROM charged LEFT JOIN holds ON holds.message_id = charged.message_id AND holds.state = 'posted'
+    GROUP BY charged.message_id, credits
+    HAVING credits > coalesce(max(amount_credits), 0)
+"""
+)
+_CHARGES_THAT_THEIR_ANSWER_DOES_NOT_TELL = (
+    _CHARGES_OF_MESSAGES  # noqa: S608 - nothing of it comes from outside
+    + """
+    SELECT answer.id, credits, charged_credits
+    FROM charged FULL JOIN messages AS answer ON answer.reply_to = charged.message_id
+    WHERE charged_credits IS NOT NULL AND credits IS DISTINCT FROM charged_credits
+"""
+)
 
 
 class Person(NamedTuple):
@@ -154,6 +177,7 @@ class World:
             _ANSWERS_NOT_CHARGED_ONCE,
             _HOLDS_THAT_DIFFER_FROM_THEIR_ANSWER,
             _CHARGES_ABOVE_THEIR_HOLD,
+            _CHARGES_THAT_THEIR_ANSWER_DOES_NOT_TELL,
         ):
             assert await self.rows(query) == [], query
 

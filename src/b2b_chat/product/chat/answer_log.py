@@ -6,13 +6,15 @@ A slow reader costs only its position in the log: it gets everything that has co
 import asyncio
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, NamedTuple
 from uuid import UUID
 
+from b2b_chat.contract.schemas import FinishReason
 from b2b_chat.kit.errors import Refusal
 from b2b_chat.product.chat.failures import AnswerFailed
 from b2b_chat.product.chat.schemas import ChatAnswer
 from b2b_chat.product.conversations.schemas import AnswerUsage
+from b2b_chat.product.conversations.status import CutBy
 
 _UNSTORABLE = {0: "\N{REPLACEMENT CHARACTER}"}
 """PostgreSQL cannot store NUL in a text."""
@@ -26,6 +28,14 @@ class MessageInProgress(Refusal):
 
     def __init__(self) -> None:
         super().__init__(headers={"Retry-After": "2"})
+
+
+class Ended(NamedTuple):
+    """How an answer ended that is kept: who ended it, and why."""
+
+    status: Literal["completed", "stopped"]
+    finish_reason: FinishReason | None = None
+    cut_by: CutBy | None = None
 
 
 class AnswerLog:
@@ -65,19 +75,19 @@ class AnswerLog:
         """Whether the log has no reader now."""
         return self._readers == 0
 
-    def answer(
-        self, status: Literal["completed", "stopped"], usage: AnswerUsage, charge: Decimal, balance: Decimal
-    ) -> ChatAnswer:
+    def answer(self, ended: Ended, usage: AnswerUsage, charge: Decimal, balance: Decimal) -> ChatAnswer:
         """Return the answer that this log's text is."""
         return ChatAnswer(
             conversation_id=self.conversation_id,
             user_message_id=self.user_message_id,
             assistant_message_id=self.assistant_message_id,
-            status=status,
+            status=ended.status,
             text=self.text,
             usage=usage,
             charge_credits=charge,
             balance_credits=balance,
+            finish_reason=ended.finish_reason,
+            cut_by=ended.cut_by,
         )
 
     def publish(self, piece: str) -> None:

@@ -77,7 +77,15 @@ def _last_event(log: AnswerLog, offset: int) -> bytes:
     outcome = log.outcome
     event_id = _event_id(log, offset) + b"-end"
     if isinstance(outcome, ChatAnswer):
-        final = ChatFinal(outcome.status, outcome.text, outcome.usage, outcome.charge_credits, outcome.balance_credits)
+        final = ChatFinal(
+            outcome.status,
+            outcome.text,
+            outcome.usage,
+            outcome.charge_credits,
+            outcome.balance_credits,
+            outcome.finish_reason,
+            outcome.cut_by,
+        )
         return encode(b"final", _encoder.encode(final), event_id=event_id)
     if outcome is None:
         raise RuntimeError("the answer has not ended")

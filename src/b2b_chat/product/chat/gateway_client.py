@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Final
@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from b2b_chat.contract.errors import ErrorBody
+from b2b_chat.contract.errors import ACCOUNT_FAULTS, Code, ErrorBody, failure_named
 from b2b_chat.contract.schemas import CHAT_PATH, PING_PATH, ChatDelta, ChatRequest, ChatResult, Ping
 from b2b_chat.contract.signing import sign
 from b2b_chat.contract.sse import Decoder, Event, EventTooLarge
@@ -22,18 +22,41 @@ from b2b_chat.kit.request_id import REQUEST_ID_HEADER, current_request_id
 from b2b_chat.kit.tracing import outgoing_headers
 from b2b_chat.product.chat.failures import (
     AnswerCut,
+    AnswerDefect,
+    AnswerEmpty,
     AnswerFailed,
     ContentFiltered,
     ContextLengthExceeded,
     GatewayRefused,
     GatewayTimeout,
     GatewayUnavailable,
+    MessageRejected,
+    ModelUnavailable,
 )
 from b2b_chat.product.settings import ProductSettings
 
 _MAX_EVENT_BYTES: Final = 8 * 1024 * 1024
 _SILENT: Final = "gateway_silent"
 _IN_FLIGHT_PAUSE_SECONDS: Final = 0.2
+
+
+_FAILURES: Final[Mapping[Code, type[AnswerFailed]]] = {
+    "context_length_exceeded": ContextLengthExceeded,
+    "body_too_large": ContextLengthExceeded,
+    "upstream_payload_too_large": ContextLengthExceeded,
+    "content_filtered": ContentFiltered,
+    "upstream_rejected": MessageRejected,
+    "upstream_unprocessable": MessageRejected,
+    "idempotency_mismatch": MessageRejected,
+    "upstream_timeout": GatewayTimeout,
+    "upstream_stalled": GatewayTimeout,
+    "upstream_truncated": AnswerCut,
+    "upstream_malformed": AnswerCut,
+    "upstream_empty": AnswerEmpty,
+    "internal_error": AnswerDefect,
+    **dict.fromkeys(ACCOUNT_FAULTS, ModelUnavailable),
+}
+"""What the gateway's codes mean where they say more than whether a call may succeed later."""
 
 
 class PingRefused(Exception):
@@ -197,21 +220,16 @@ class GatewayClient:
         return await self._opened.send(method, target, headers, body)
 
     def _failure(self, response: Response, body: bytes) -> AnswerFailed:
-        """What an error of the gateway means to a client."""
+        """Return what an error of the gateway means to a client."""
         try:
             detail = self._errors.decode(body).error
         except (msgspec.DecodeError, UnicodeDecodeError):
             # Not the gateway's own words: a proxy in between, or not a gateway at all.
-            return GatewayUnavailable()
-        match detail.code:
-            case "context_length_exceeded":
-                return ContextLengthExceeded()
-            case "content_filtered":
-                return ContentFiltered()
-            case "upstream_timeout" | "upstream_stalled":
-                return GatewayTimeout()
-            case "upstream_truncated" | "upstream_malformed":
-                return AnswerCut()
+            too_large = response.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+            return ContextLengthExceeded() if too_large else GatewayUnavailable()
+        known = failure_named(detail.code)
+        if known is not None and known.code in _FAILURES:
+            return _FAILURES[known.code]()
         if detail.retryable:
             retry_after = response.headers.get("retry-after")
             return GatewayUnavailable(retry_after) if retry_after else GatewayUnavailable()

@@ -6,8 +6,8 @@ from typing import Literal, NamedTuple, TypeAlias
 
 import msgspec
 
-from b2b_chat.product.chat.answer_log import AnswerLog, MessageInProgress
-from b2b_chat.product.chat.failures import stored_failure
+from b2b_chat.product.chat.answer_log import AnswerLog, Ended, MessageInProgress
+from b2b_chat.product.chat.failures import ClientDisconnected, stored_failure
 from b2b_chat.product.chat.relay.following import Following
 from b2b_chat.product.chat.repository import Sent
 from b2b_chat.product.chat.runs import Run, Runs
@@ -106,12 +106,14 @@ def log_of(sent: Sent) -> AnswerLog:
     log = empty_log(sent, attempt=sent.attempt)
     if sent.status in {MessageStatus.PENDING, MessageStatus.STREAMING}:
         return log
-    if sent.text:
+    # What a failed attempt leaves is its own only where it was paid for; else it may be an earlier attempt's.
+    if sent.text and (sent.status != MessageStatus.ERROR or sent.error_code == ClientDisconnected.code):
         log.publish(sent.text)
     if sent.status == MessageStatus.ERROR:
         log.finish(stored_failure(sent.error_code))
     else:
-        usage = msgspec.json.decode(sent.usage_json or b"{}", type=AnswerUsage)
         status: Literal["completed", "stopped"] = "stopped" if sent.status == MessageStatus.STOPPED else "completed"
-        log.finish(log.answer(status, usage, sent.charge_credits or Decimal(0), sent.balance_credits))
+        ended = Ended(status, sent.finish_reason, sent.cut_by)
+        usage = msgspec.json.decode(sent.usage_json or b"{}", type=AnswerUsage)
+        log.finish(log.answer(ended, usage, sent.charge_credits or Decimal(0), sent.balance_credits))
     return log

@@ -8,10 +8,12 @@ from uuid import UUID
 
 import asyncpg
 
-from b2b_chat.contract.schemas import ChatMessage
+from b2b_chat.contract.schemas import FinishReason
 from b2b_chat.kit.connections import Connection
 from b2b_chat.kit.database import Database, new_id
 from b2b_chat.product.chat import statements
+from b2b_chat.product.conversations.status import CutBy
+from b2b_chat.product.credits.service import CreditsHeld, InsufficientCredits
 
 
 class AlreadySent(Exception):
@@ -42,9 +44,18 @@ class Sent(NamedTuple):
     text: str
     usage_json: str | None
     error_code: str | None
+    finish_reason: FinishReason | None
+    cut_by: CutBy | None
     attempt: int
-    charge_credits: Decimal | None
     balance_credits: Decimal
+    charge_credits: Decimal | None
+
+
+class Exchange(NamedTuple):
+    """A question and its answer."""
+
+    question: str
+    answer: str
 
 
 class Question(NamedTuple):
@@ -69,6 +80,25 @@ class Attempt(NamedTuple):
     number: int
 
 
+class Ending(NamedTuple):
+    """How an attempt ended that is paid for: what is stored of it, and its price."""
+
+    status: Literal["completed", "stopped", "error"]
+    text: str
+    usage_json: bytes
+    cost_credits: Decimal
+    finish_reason: FinishReason | None = None
+    cut_by: CutBy | None = None
+    error_code: str | None = None
+
+
+class Bounds(NamedTuple):
+    """What is held for an answer: at most the highest price it can have, at least that of a useful one."""
+
+    max_credits: Decimal
+    min_credits: Decimal
+
+
 class RunRepository:
     """The statements of a message's life."""
 
@@ -90,30 +120,31 @@ class RunRepository:
 
     async def find_context(
         self, company_id: UUID, user_id: UUID, conversation_id: UUID, *, before: UUID | None, limit: int
-    ) -> list[ChatMessage] | None:
-        """The last completed messages of a user's conversation, oldest first; None where it is not the user's.
+    ) -> list[Exchange] | None:
+        """The last exchanges of a user's conversation, oldest first; None where it is not the user's.
 
-        With `before`, the ones that were completed when that message was sent: a retry asks what the first try asked,
-        so that the gateway knows it again.
+        With `before`, those that were over when that message was sent: a retry asks what the first try asked, so that
+        the gateway knows it again.
         """
         rows = await self._database.run(
             lambda db: db.fetch(statements.CONTEXT, conversation_id, company_id, user_id, before, limit)
         )
         if not rows:
             return None
-        return [ChatMessage(row["role"], row["text"]) for row in rows if row["role"] is not None]
+        return [Exchange(row["question"], row["answer"]) for row in rows if row["question"] is not None]
 
-    async def admit(self, question: Question, max_cost_credits: Decimal) -> Decimal | None:
-        """Hold credits and store the question with its pending answer; return what is held, or None without credit.
+    async def admit(self, question: Question, bounds: Bounds) -> Decimal:
+        """Hold credits and store the question with its pending answer; return what is held.
 
         Raises:
+            InsufficientCredits, CreditsHeld: Too little is left, or is available now.
             AlreadySent: The client message id is taken.
             RunInProgress: The conversation has a live run.
             ConversationErased: The conversation is gone.
         """
         arguments = (
             question.company_id,
-            max_cost_credits,
+            bounds.max_credits,
             question.conversation_id,
             question.user_id,
             question.title,
@@ -124,49 +155,50 @@ class RunRepository:
             question.assistant_message_id,
             self._lease_seconds,
             new_id(),
+            bounds.min_credits,
         )
         with _collisions_named():
             row = await self._database.run(lambda db: db.fetchrow(statements.ADMIT, *arguments))
-        if row is None:
-            raise RuntimeError("a SELECT without FROM returns one row")
-        if row["is_erased"]:
+        if row is not None and row["is_erased"]:
             raise ConversationErased
-        held: Decimal | None = row["amount"]
-        return held
+        return _held(row)
 
-    async def readmit(self, company_id: UUID, sent: Sent, max_cost_credits: Decimal) -> tuple[int, Decimal | None]:
-        """Open a failed answer for another attempt: its number, and what is held for it, None without credit.
+    async def readmit(self, company_id: UUID, sent: Sent, bounds: Bounds) -> tuple[int, Decimal]:
+        """Open a failed answer for another attempt: its number, and what is held for it.
 
         Raises:
-            AttemptTaken: The answer is no longer a failed one, or erased; nothing was changed.
+            InsufficientCredits, CreditsHeld: Too little is left, or is available now.
+            AttemptTaken: The answer is no longer a failed one, or erased.
             RunInProgress: The conversation has a live run.
         """
 
-        async def reopen_and_hold(db: Connection) -> tuple[int, Decimal | None]:
-            async with db.transaction():
+        async def reopen_and_hold(db: Connection) -> tuple[int, Decimal]:
+            async with db.transaction():  # what is raised undoes the reopening
                 await db.execute(statements.LOCK_ACCOUNT, company_id)
                 attempt = await db.fetchval(statements.REOPEN, sent.assistant_message_id, self._lease_seconds)
                 if attempt is None:
                     raise AttemptTaken
-                held = await db.fetchval(statements.HOLD, company_id, max_cost_credits, new_id(), sent.user_message_id)
-                if held is None:  # then the reopening must not stand either
-                    await db.execute(statements.CLOSE_AGAIN, sent.assistant_message_id, sent.error_code)
-                return attempt, held
+                arguments = (company_id, bounds.max_credits, new_id(), sent.user_message_id, bounds.min_credits)
+                return attempt, _held(await db.fetchrow(statements.HOLD, *arguments))
 
         with _collisions_named():
             return await self._database.run(reopen_and_hold)
 
-    async def settle(
-        self,
-        attempt: Attempt,
-        text: str,
-        usage_json: bytes,
-        cost_credits: Decimal,
-        *,
-        status: Literal["completed", "stopped"],
-    ) -> tuple[Decimal, Decimal] | None:
-        """Store the answer and charge for it: the charge and the balance after; None where the attempt is not live."""
-        arguments = (*attempt, text, usage_json.decode(), cost_credits, status)
+    async def settle(self, attempt: Attempt, ending: Ending) -> tuple[Decimal, Decimal] | None:
+        """Store how an attempt ended, and charge for it.
+
+        Returns the charge of all attempts together and the balance after it; None where the attempt is not live.
+        """
+        arguments = (
+            *attempt,
+            ending.text,
+            ending.usage_json.decode(),
+            ending.cost_credits,
+            ending.status,
+            ending.finish_reason,
+            ending.cut_by,
+            ending.error_code,
+        )
         row = await self._database.run(lambda db: db.fetchrow(statements.SETTLE, *arguments))
         if row is None:  # an earlier try may have been committed though its connection broke
             row = await self._database.run(lambda db: db.fetchrow(statements.FIND_CHARGE, *attempt))
@@ -186,6 +218,16 @@ class RunRepository:
     async def list_expired(self) -> list[Attempt]:
         """Live attempts whose process has not renewed their lease."""
         return [Attempt(*row) for row in await self._database.run(lambda db: db.fetch(statements.LIST_EXPIRED))]
+
+
+def _held(row: asyncpg.Record | None) -> Decimal:
+    """Return what a statement has held."""
+    if row is not None and row["amount"] is not None:
+        held: Decimal = row["amount"]
+        return held
+    if row is not None and row["is_covered"]:
+        raise CreditsHeld
+    raise InsufficientCredits
 
 
 @contextmanager

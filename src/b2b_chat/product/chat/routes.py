@@ -17,6 +17,7 @@ from b2b_chat.product.chat.answer_log import AnswerLog, MessageInProgress
 from b2b_chat.product.chat.events import EVENT_ID, Position, events_of, read_event_id
 from b2b_chat.product.chat.failures import ANSWER_FAILURES, ClientDisconnected
 from b2b_chat.product.chat.openapi import AnsweringOperation, FollowingOperation
+from b2b_chat.product.chat.prompts import TextTooLong
 from b2b_chat.product.chat.schemas import ChatAnswer, ChatSend
 from b2b_chat.product.chat.service import (
     AnswerNotFound,
@@ -26,10 +27,9 @@ from b2b_chat.product.chat.service import (
     IdempotencyConflict,
     NothingToStop,
     ShuttingDown,
-    TextTooLong,
 )
 from b2b_chat.product.conversations.service import ConversationBusy, ConversationNotFound
-from b2b_chat.product.credits.service import InsufficientCredits
+from b2b_chat.product.credits.service import CreditsHeld, InsufficientCredits
 from b2b_chat.product.errors import documents
 from b2b_chat.product.guards import ACTING_REFUSALS, READING_REFUSALS, signed_in
 from b2b_chat.product.limits.client_ip import ClientIp
@@ -65,6 +65,7 @@ class ChatRoutes(Controller):
             *ACTING_REFUSALS,
             RateLimited,
             InsufficientCredits,
+            CreditsHeld,
             ConversationNotFound,
             IdempotencyConflict,
             ConversationBusy,

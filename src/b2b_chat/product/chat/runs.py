@@ -11,8 +11,9 @@ from prometheus_client import Gauge, Histogram
 from b2b_chat.contract.schemas import ChatRequest, ChatResult
 from b2b_chat.kit.metrics import ANSWER_BUCKETS_SECONDS
 from b2b_chat.kit.tracing import Attributes, span
+from b2b_chat.kit.visible import is_blank
 from b2b_chat.product.chat.answer_log import AnswerLog
-from b2b_chat.product.chat.failures import AnswerDefect, AnswerFailed, ClientDisconnected, Interrupted
+from b2b_chat.product.chat.failures import AnswerDefect, AnswerEmpty, AnswerFailed, ClientDisconnected, Interrupted
 from b2b_chat.product.chat.gateway_client import GatewayClient
 from b2b_chat.product.chat.repository import RunRepository
 from b2b_chat.product.chat.schemas import ChatAnswer
@@ -95,7 +96,7 @@ class Runs:
     def __init__(
         self, repository: RunRepository, gateway: GatewayClient, prices: Prices, settings: ProductSettings
     ) -> None:
-        self._settlement = Settlement(repository, prices, lease_seconds=settings.chat_lease_seconds)
+        self._settlement = Settlement(repository, prices, settings)
         self._gateway = gateway
         self._resume_window_seconds = settings.chat_resume_window_seconds
         self._runs: dict[UUID, Run] = {}
@@ -150,7 +151,9 @@ class Runs:
         run.log.finish(outcome)
 
     def _leave_unread(self, run: Run) -> None:
-        """End the run, unless a reader comes back within the resume window."""
+        """End the run, unless a reader comes back within the resume window, where there is one."""
+        if self._resume_window_seconds is None:
+            return
         departure = run.log.departures
 
         def give_up_if_unread() -> None:
@@ -179,9 +182,11 @@ class Runs:
         except Exception as error:  # noqa: BLE001 - a failure to be stored, whatever it was
             return await self._settlement.fail(run.log, _as_failure(error))
         if result is not None:
-            return await self._settlement.settle(run.log, request, result.usage, "completed")
-        if run.is_stopped and run.failure is None:
-            return await self._settlement.settle(run.log, request, None, "stopped")
+            return await self._settlement.complete(run.log, request, result)
+        if run.failure is None and run.is_stopped:
+            return await self._settlement.stop(run.log, request)
+        if isinstance(run.failure, ClientDisconnected):
+            return await self._settlement.abandon(run.log, request, run.failure)
         return await self._settlement.fail(run.log, run.failure or Interrupted())
 
     async def _traced(self, log: AnswerLog, request: ChatRequest) -> ChatResult:
@@ -193,7 +198,10 @@ class Runs:
             }
 
         with span("POST /v1/chat", "client", attributes):
-            return await self._talk(log, request)
+            result = await self._talk(log, request)
+        if is_blank(log.text):
+            raise AnswerEmpty
+        return result
 
     async def _talk(self, log: AnswerLog, request: ChatRequest) -> ChatResult:
         if not request.stream:

@@ -6,9 +6,10 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
+from b2b_chat.contract.schemas import FinishReason
 from b2b_chat.kit.visible import VISIBLE
 from b2b_chat.product.conversations.schemas import AnswerUsage
-from b2b_chat.product.conversations.status import Status
+from b2b_chat.product.conversations.status import CutBy, Status
 
 
 class ChatSend(Struct, frozen=True, forbid_unknown_fields=True):
@@ -43,6 +44,10 @@ class ChatAnswer(Struct, frozen=True):
     usage: AnswerUsage
     charge_credits: Decimal
     balance_credits: Decimal
+    finish_reason: FinishReason | None = None
+    """Why the model ended the answer: `length` means that it was cut at a limit. Null for a stopped answer."""
+    cut_by: CutBy | None = None
+    """For `length`: whose limit it was, the model's, CHAT_MAX_COMPLETION_TOKENS (`limit`), or the balance's."""
 
 
 class ChatStart(Struct, frozen=True):
@@ -61,3 +66,7 @@ class ChatFinal(Struct, frozen=True):
     usage: AnswerUsage
     charge_credits: Decimal
     balance_credits: Decimal
+    finish_reason: FinishReason | None = None
+    """Why the model ended the answer: `length` means that it was cut at a limit. Null for a stopped answer."""
+    cut_by: CutBy | None = None
+    """For `length`: whose limit it was, the model's, CHAT_MAX_COMPLETION_TOKENS (`limit`), or the balance's."""

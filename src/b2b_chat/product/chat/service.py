@@ -7,14 +7,13 @@ from contextlib import contextmanager, suppress
 from typing import Final, NamedTuple, TypeAlias
 from uuid import UUID
 
-from b2b_chat.contract.schemas import ChatMessage
 from b2b_chat.kit.database import new_id
 from b2b_chat.kit.errors import Refusal
 from b2b_chat.kit.visible import from_first_visible, is_blank
 from b2b_chat.product.chat.answer_log import AnswerLog, MessageInProgress
 from b2b_chat.product.chat.failures import AnswerFailed
 from b2b_chat.product.chat.locate import Elsewhere, Failed, Here, Locator, Stored, empty_log
-from b2b_chat.product.chat.prompts import Prompts
+from b2b_chat.product.chat.prompts import Prompts, TextTooLong
 from b2b_chat.product.chat.relay.following import Following
 from b2b_chat.product.chat.repository import (
     AlreadySent,
@@ -29,7 +28,6 @@ from b2b_chat.product.chat.runs import AlreadyRunning, Run, Runs
 from b2b_chat.product.chat.schemas import ChatAnswer, ChatSend
 from b2b_chat.product.conversations.service import ConversationBusy, ConversationNotFound
 from b2b_chat.product.credits.pricing import Prices
-from b2b_chat.product.credits.service import InsufficientCredits
 from b2b_chat.product.settings import ProductSettings
 from b2b_chat.product.viewer import Viewer
 
@@ -74,13 +72,6 @@ class EmptyText(Refusal):
 
     code, status = "empty_text", 422
     message = "The text is empty."
-
-
-class TextTooLong(Refusal):
-    """More characters than a message may have."""
-
-    code, status = "text_too_long", 422
-    message = "The text is too long."
 
 
 Headers: TypeAlias = Mapping[str, str]
@@ -130,7 +121,7 @@ class Chat:
             ConversationNotFound: The conversation is not the viewer's.
             ConversationBusy: Its last message is still being answered.
             MessageInProgress: The same message is being answered by another process, which cannot be followed.
-            InsufficientCredits: Nothing is left to pay with.
+            InsufficientCredits, CreditsHeld: Too little is left to pay with, or is available now.
         """
         if self._is_draining:
             raise ShuttingDown
@@ -202,9 +193,7 @@ class Chat:
         await asyncio.gather(*draining)
 
     async def _send_new(self, viewer: Viewer, message: ChatSend, fingerprint: bytes, *, stream: bool) -> AnswerLog:
-        context: list[ChatMessage] = []
-        if message.conversation_id is not None:
-            context = await self._prompts.context(viewer, message.conversation_id, before=None)
+        messages = await self._prompts.messages(viewer, message.conversation_id, message.text)
         log = AnswerLog(
             company_id=viewer.company_id,
             conversation_id=message.conversation_id or new_id(),
@@ -222,11 +211,8 @@ class Chat:
             client_message_id=message.client_message_id,
             fingerprint=fingerprint,
         )
-        messages = [*context, ChatMessage("user", message.text)]
         with self._reserved(log) as run:
-            held = await self._repository.admit(question, self._prompts.max_cost(messages))
-            if held is None:
-                raise InsufficientCredits
+            held = await self._repository.admit(question, self._prompts.bounds(messages))
         self._runs.start(run, self._prompts.request(viewer, log, messages, held, stream=stream))
         return log
 
@@ -263,13 +249,11 @@ class Chat:
         """
         log = empty_log(sent, attempt=sent.attempt + 1)
         with self._reserved(log) as run:
-            context = await self._prompts.context(viewer, sent.conversation_id, before=sent.user_message_id)
-            messages = [*context, ChatMessage("user", message.text)]
-            log.attempt, held = await self._repository.readmit(
-                viewer.company_id, sent, self._prompts.max_cost(messages)
+            messages = await self._prompts.messages(
+                viewer, sent.conversation_id, message.text, before=sent.user_message_id
             )
-            if held is None:
-                raise InsufficientCredits
+            bounds = self._prompts.bounds(messages)
+            log.attempt, held = await self._repository.readmit(viewer.company_id, sent, bounds)
         self._runs.start(run, self._prompts.request(viewer, log, messages, held, stream=stream))
         return log
 

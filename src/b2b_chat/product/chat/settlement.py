@@ -3,21 +3,24 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from decimal import Decimal
 from functools import cache
-from typing import Final, Literal, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 import msgspec
 import structlog
 from prometheus_client import Counter
 
-from b2b_chat.contract.schemas import ChatRequest, Usage
+from b2b_chat.contract.schemas import ChatRequest, ChatResult, Usage
 from b2b_chat.kit.database import is_outage
-from b2b_chat.product.chat.answer_log import AnswerLog
+from b2b_chat.product.chat.answer_log import AnswerLog, Ended
 from b2b_chat.product.chat.failures import ANSWER_FAILURES, AnswerFailed, Interrupted
-from b2b_chat.product.chat.repository import Attempt, RunRepository
+from b2b_chat.product.chat.repository import Attempt, Ending, RunRepository
 from b2b_chat.product.chat.schemas import ChatAnswer
 from b2b_chat.product.conversations.schemas import AnswerUsage
+from b2b_chat.product.conversations.status import CutBy
 from b2b_chat.product.credits.pricing import Prices, estimate_usage
+from b2b_chat.product.settings import ProductSettings
 
 _PERSIST_RETRY_SECONDS: Final = 0.25
 
@@ -26,58 +29,80 @@ _ANSWERS = Counter(
 )
 _TOKENS = Counter("product_tokens", "Tokens that were charged for.", ["kind"])
 _CREDITS = Counter("product_charged_credits", "Credits that were charged.")
+_ABANDONED = Counter("product_abandoned_credits", "Credits that were charged for answers given up without a reader.")
 _answers, _tokens = cache(_ANSWERS.labels), cache(_TOKENS.labels)  # looking one up costs more than counting
 
 ResultT = TypeVar("ResultT")
+Outcome: TypeAlias = ChatAnswer | AnswerFailed
 log = structlog.get_logger(__name__)
 
 
 class Settlement:
-    """Stores how attempts end.
+    """Stores how attempts end."""
 
-    Args:
-        repository: The statements.
-        prices: What tokens cost.
-        lease_seconds: How long a write is repeated while the database is away.
-    """
-
-    def __init__(self, repository: RunRepository, prices: Prices, *, lease_seconds: float) -> None:
+    def __init__(self, repository: RunRepository, prices: Prices, settings: ProductSettings) -> None:
         self._repository = repository
         self._prices = prices
-        self._lease_seconds = lease_seconds
+        self._lease_seconds = settings.chat_lease_seconds
+        self._max_completion_tokens = settings.chat_max_completion_tokens
         for failure in ANSWER_FAILURES:
             _ANSWERS.labels("error", failure.code)  # a first failure must be a rise, no new series
 
-    async def settle(
-        self, answer: AnswerLog, request: ChatRequest, counted: Usage | None, status: Literal["completed", "stopped"]
-    ) -> ChatAnswer | AnswerFailed:
+    async def complete(self, answer: AnswerLog, request: ChatRequest, result: ChatResult) -> Outcome:
         """Store the answer and charge for it; where the upstream did not count, by a flagged estimate."""
-        text = answer.text
-        usage = counted or estimate_usage(request.messages, text)
-        answer_usage = AnswerUsage(
-            usage.prompt_tokens, usage.completion_tokens, usage.total_tokens, estimated=counted is None
-        )
-        cost = self._prices.cost(usage)
-        usage_json = msgspec.json.encode(answer_usage)
-        settled = await self._persist(
-            lambda: self._repository.settle(_attempt(answer), text, usage_json, cost, status=status)
-        )
-        if settled is None:  # the lease had run out, and the sweeper was here first
-            return Interrupted()
-        charge, balance = settled
-        _answers(status, "").inc()
-        _tokens("prompt").inc(usage.prompt_tokens)
-        _tokens("completion").inc(usage.completion_tokens)
-        _CREDITS.inc(float(charge))
-        return answer.answer(status, answer_usage, charge, balance)
+        ended = Ended("completed", result.finish_reason, self._cut_by(request, result))
+        return await self._keep(answer, ended, request, result.usage)
+
+    async def stop(self, answer: AnswerLog, request: ChatRequest) -> Outcome:
+        """Store an answer that its user stopped, and charge for it by a flagged estimate."""
+        return await self._keep(answer, Ended("stopped"), request, None)
+
+    async def abandon(self, answer: AnswerLog, request: ChatRequest, failure: AnswerFailed) -> AnswerFailed:
+        """Store an answer that lost its last reader: it has failed, and what was delivered is kept and charged for."""
+        if not answer.text:
+            return await self.fail(answer, failure)
+        _note(answer, failure)
+        usage = estimate_usage(request.messages, answer.text)
+        usage_json = msgspec.json.encode(_shown(usage, estimated=True))
+        ending = Ending("error", answer.text, usage_json, self._prices.cost(usage), error_code=failure.code)
+        if (settled := await self._settle(answer, ending, usage)) is not None:
+            _ABANDONED.inc(float(settled[0]))
+        return failure
 
     async def fail(self, answer: AnswerLog, failure: AnswerFailed) -> AnswerFailed:
         """Store why there is no answer, and free the hold."""
-        _ANSWERS.labels("error", failure.code).inc()
-        log.warning("answer_failed", assistant_message_id=answer.assistant_message_id, code=failure.code)
+        _note(answer, failure)
         with suppress(Interrupted):
             await self._persist(lambda: self._repository.fail(_attempt(answer), failure.code))
         return failure
+
+    async def _keep(self, answer: AnswerLog, ended: Ended, request: ChatRequest, counted: Usage | None) -> Outcome:
+        text = answer.text
+        usage = counted or estimate_usage(request.messages, text)
+        shown = _shown(usage, estimated=counted is None)
+        cost = self._prices.cost(usage)
+        ending = Ending(ended.status, text, msgspec.json.encode(shown), cost, ended.finish_reason, ended.cut_by)
+        settled = await self._settle(answer, ending, usage)
+        if settled is None:  # the lease had run out, and the sweeper was here first
+            return Interrupted()
+        _answers(ended.status, "").inc()
+        return answer.answer(ended, shown, *settled)
+
+    async def _settle(self, answer: AnswerLog, ending: Ending, usage: Usage) -> tuple[Decimal, Decimal] | None:
+        settled = await self._persist(lambda: self._repository.settle(_attempt(answer), ending))
+        if settled is not None:
+            _tokens("prompt").inc(usage.prompt_tokens)
+            _tokens("completion").inc(usage.completion_tokens)
+            _CREDITS.inc(float(settled[0]))
+        return settled
+
+    def _cut_by(self, request: ChatRequest, result: ChatResult) -> CutBy | None:
+        """Name the limit that ended an answer."""
+        if result.finish_reason != "length":
+            return None
+        if result.usage is not None and result.usage.completion_tokens < request.max_completion_tokens:
+            return "model"
+        return "balance" if request.max_completion_tokens < self._max_completion_tokens else "limit"
 
     async def _persist(self, write: Callable[[], Awaitable[ResultT]]) -> ResultT:
         """Repeat a write while the database is away, for as long as the lease may hold.
@@ -95,6 +120,15 @@ class Settlement:
                 if asyncio.get_running_loop().time() > deadline:
                     raise Interrupted from error
             await asyncio.sleep(_PERSIST_RETRY_SECONDS)
+
+
+def _note(answer: AnswerLog, failure: AnswerFailed) -> None:
+    _ANSWERS.labels("error", failure.code).inc()
+    log.warning("answer_failed", assistant_message_id=answer.assistant_message_id, code=failure.code)
+
+
+def _shown(usage: Usage, *, estimated: bool) -> AnswerUsage:
+    return AnswerUsage(usage.prompt_tokens, usage.completion_tokens, usage.total_tokens, estimated=estimated)
 
 
 def _attempt(answer: AnswerLog) -> Attempt:

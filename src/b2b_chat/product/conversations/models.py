@@ -1,6 +1,7 @@
 """Tables of conversations and messages."""
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
+    Numeric,
     String,
     Text,
     UniqueConstraint,
@@ -71,6 +73,12 @@ class MessageRow(Row):
     attempt: Mapped[int] = mapped_column(Integer, server_default="1")
     usage_json: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
     error_code: Mapped[str | None] = mapped_column(String(64))
+    finish_reason: Mapped[str | None] = mapped_column(String(16))
+    """Why the model ended the answer; None where it did not, and for answers of releases before this column."""
+    cut_by: Mapped[str | None] = mapped_column(String(16))
+    """For the reason `length`: whose limit it was."""
+    charged_credits: Mapped[Decimal | None] = mapped_column(Numeric(20, 6))
+    """What all attempts at an answer have cost; answers of releases before this column have it in the ledger alone."""
     lease_expires_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     completed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))

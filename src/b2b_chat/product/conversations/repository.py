@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Numeric, Select, Uuid, column, exists, or_, select, table, update
+from sqlalchemy import ColumnElement, Numeric, Select, Uuid, column, exists, func, or_, select, table, update
 
 from b2b_chat.kit.clock import utc_now
 from b2b_chat.kit.database import Session
@@ -93,7 +93,7 @@ class ConversationRepository:
 
 def _priced(company_id: UUID, conversation_id: UUID) -> Select[MessageRow, Decimal]:
     return (
-        select(MessageRow, -_LEDGER.c.amount_credits)
+        select(MessageRow, func.coalesce(MessageRow.charged_credits, -_LEDGER.c.amount_credits))
         .outerjoin(_LEDGER, _LEDGER.c.message_id == MessageRow.reply_to)
         .where(MessageRow.company_id == company_id, MessageRow.conversation_id == conversation_id)
     )

@@ -7,8 +7,9 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
+from b2b_chat.contract.schemas import FinishReason
 from b2b_chat.kit.visible import VISIBLE_LINE, require_visible
-from b2b_chat.product.conversations.status import Status
+from b2b_chat.product.conversations.status import CutBy, Status
 
 
 class AnswerUsage(Struct, frozen=True):
@@ -49,6 +50,10 @@ class Message(Struct, frozen=True):
     usage: AnswerUsage | None
     charge_credits: Decimal | None
     """What an answer cost."""
+    finish_reason: FinishReason | None
+    """Why the model ended an answer: `length` means that it was cut at a limit."""
+    cut_by: CutBy | None
+    """For `length`: whose limit it was, the model's, CHAT_MAX_COMPLETION_TOKENS (`limit`), or the balance's."""
     error_code: str | None
     """Why there is no answer, for an assistant's message in `error`."""
     created_at: datetime

@@ -149,6 +149,8 @@ def _message(row: MessageRow, charge_credits: Decimal | None) -> Message:
             "client_message_id": row.client_message_id,
             "usage": row.usage_json,
             "charge_credits": charge_credits,
+            "finish_reason": row.finish_reason,
+            "cut_by": row.cut_by,
             "error_code": row.error_code,
             "created_at": row.created_at,
         },

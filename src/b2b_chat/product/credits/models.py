@@ -76,7 +76,14 @@ class LedgerEntryRow(DefaultBase):
     __table_args__ = (
         CheckConstraint("kind IN ('top_up', 'charge', 'adjustment')", name="kind_is_known"),
         CheckConstraint("balance_after_credits >= 0", name="balance_after_is_not_negative"),
-        CheckConstraint("(kind = 'charge') = (message_id IS NOT NULL)", name="charges_name_a_message"),
+        CheckConstraint(
+            "(kind = 'charge') = (message_id IS NOT NULL OR supplements_position IS NOT NULL)",
+            name="charges_name_a_message",
+        ),
+        CheckConstraint(
+            "supplements_position IS NULL OR (message_id IS NULL AND supplements_position < position)",
+            name="supplements_point_back",
+        ),
         CheckConstraint(
             "corrects_position IS NULL OR (kind = 'adjustment' AND corrects_position < position)",
             name="corrections_point_back",
@@ -95,4 +102,6 @@ class LedgerEntryRow(DefaultBase):
     """What the movement is called outside, an invoice's number say; one movement of any company has it."""
     corrects_position: Mapped[int | None] = mapped_column(BigInteger)
     """The entry of the same company that an adjustment corrects."""
+    supplements_position: Mapped[int | None] = mapped_column(BigInteger)
+    """For a charge without a message: the charge of an earlier attempt at the same message, which cost less."""
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())

@@ -13,6 +13,7 @@ _PER: Final = 1000
 # A token of any byte-level tokenizer covers at least one byte; the chat format adds a few tokens a message.
 _FORMAT_TOKENS_PER_MESSAGE: Final = 16
 _BYTES_PER_TOKEN_ESTIMATE: Final = 4
+_LIKELY_BYTES_PER_TOKEN: Final = 3
 
 
 class Prices(Struct, frozen=True):
@@ -38,6 +39,11 @@ class Prices(Struct, frozen=True):
 def max_prompt_tokens(messages: Iterable[ChatMessage]) -> int:
     """An upper bound of the tokens that these messages are counted as."""
     return sum(len(message.content.encode()) + _FORMAT_TOKENS_PER_MESSAGE for message in messages)
+
+
+def likely_prompt_tokens(messages: Iterable[ChatMessage]) -> int:
+    """An estimate of the tokens that these messages are counted as: high for nearly all texts, yet no upper bound."""
+    return sum(len(message.content.encode()) // _LIKELY_BYTES_PER_TOKEN + 8 for message in messages)
 
 
 def estimate_usage(messages: Iterable[ChatMessage], answer: str) -> Usage:

@@ -22,6 +22,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import aliased
 
 from b2b_chat.kit.database import Session
 from b2b_chat.product.credits.models import AccountRow, EntryKind, LedgerEntryRow
@@ -35,6 +36,15 @@ class ExternalIdTaken(Exception):
 # Tables of other domains, as far as they are read here.
 _MESSAGES: Final = table("messages", column("id", Uuid), column("user_id", Uuid))
 _USERS: Final = table("users", column("id", Uuid), column("email", String))
+
+_FIRST = aliased(LedgerEntryRow)
+_CHARGED_MESSAGE: Final = func.coalesce(
+    LedgerEntryRow.message_id,
+    select(_FIRST.message_id)
+    .where(_FIRST.company_id == LedgerEntryRow.company_id, _FIRST.position == LedgerEntryRow.supplements_position)
+    .scalar_subquery(),
+)
+"""The message that a charge is for, or that the charge is for which it supplements."""
 
 _OUT_OF_ORDER: Final = timedelta(hours=1)
 """Far more than entries may lie beside the order of their times: these are when their transactions began."""
@@ -161,10 +171,10 @@ class UsageRepository:
         """What a company, or one user in it, has used on each day of UTC, days without use left out."""
         day = cast(func.timezone("UTC", LedgerEntryRow.created_at), Date)
         charges = await self._charges(company_id, span)
-        query = select(day, func.count(), -func.sum(LedgerEntryRow.amount_credits)).where(*charges)
+        answers = func.count(LedgerEntryRow.message_id)  # a supplement is of an answer that is counted already
+        query = select(day, answers, -func.sum(LedgerEntryRow.amount_credits)).where(*charges)
         if user_id is not None:
-            asked = _MESSAGES.c.id == LedgerEntryRow.message_id
-            query = query.join(_MESSAGES, asked).where(_MESSAGES.c.user_id == user_id)
+            query = query.join(_MESSAGES, _MESSAGES.c.id == _CHARGED_MESSAGE).where(_MESSAGES.c.user_id == user_id)
         rows = await self._session.execute(query.group_by(day))
         return [UsedOn(*row) for row in rows]
 
@@ -172,8 +182,8 @@ class UsageRepository:
         """What each user has used in a company, the most first, below a place; a user may have left it since."""
         used = -func.sum(LedgerEntryRow.amount_credits)
         query = (
-            select(_USERS.c.id, _USERS.c.email, func.count(), used)
-            .join_from(LedgerEntryRow, _MESSAGES, _MESSAGES.c.id == LedgerEntryRow.message_id)
+            select(_USERS.c.id, _USERS.c.email, func.count(LedgerEntryRow.message_id), used)
+            .join_from(LedgerEntryRow, _MESSAGES, _MESSAGES.c.id == _CHARGED_MESSAGE)
             .join(_USERS, _USERS.c.id == _MESSAGES.c.user_id)
             .where(*await self._charges(company_id, span))
             .group_by(_USERS.c.id)

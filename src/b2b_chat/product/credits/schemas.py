@@ -43,6 +43,8 @@ class LedgerEntry(Struct, frozen=True):
     corrects_position: int | None
     """The position of the entry that an adjustment corrects."""
     created_at: datetime
+    supplements_position: int | None
+    """The position of an earlier charge for the same message that this charge adds to."""
 
 
 class DayUsage(Struct, frozen=True):

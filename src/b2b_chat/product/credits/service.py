@@ -35,10 +35,20 @@ class CompanyNotFound(Refusal):
 
 
 class InsufficientCredits(Refusal):
-    """The company has nothing left to pay an answer with."""
+    """The company's balance does not pay for the message and a useful answer."""
 
     code, status = "insufficient_credits", 402
-    message = "Insufficient credits: the company's balance is used up. Ask your admin to add credits."
+    message = "Insufficient credits: the balance does not cover an answer to this. Ask your admin to add credits."
+
+
+class CreditsHeld(Refusal):
+    """The company has credits, but answers that are being written hold them."""
+
+    code, status = "credits_held", 402
+    message = "The company's credits are held for answers that are being written. Try again when one has ended."
+
+    def __init__(self) -> None:
+        super().__init__(headers={"Retry-After": "5"})
 
 
 class BalanceOutOfRange(Refusal):
@@ -249,5 +259,6 @@ def _entry(row: LedgerEntryRow) -> LedgerEntry:
         message_id=row.message_id,
         external_id=row.external_id,
         corrects_position=row.corrects_position,
+        supplements_position=row.supplements_position,
         created_at=row.created_at,
     )

@@ -45,14 +45,45 @@ INVARIANTS: Final = {
         FROM messages AS answer LEFT JOIN ledger ON ledger.message_id = answer.reply_to
         WHERE answer.role = 'assistant'
         GROUP BY answer.id, answer.status
-        HAVING COUNT(ledger.message_id) <> CASE WHEN answer.status IN ('completed', 'stopped') THEN 1 ELSE 0 END
+        HAVING COUNT(ledger.message_id) <> 1 AND answer.status IN ('completed', 'stopped')
+               OR COUNT(ledger.message_id) > 1
     """,
-    "each_charge_is_within_its_hold": """
-        SELECT ledger.message_id::text, 'charge ' || -amount_credits || ', held ' || COALESCE(held, 0)
-        FROM ledger LEFT JOIN (
-            SELECT message_id, amount_credits AS held FROM holds WHERE state = 'posted'
-        ) AS posted ON posted.message_id = ledger.message_id
-        WHERE kind = 'charge' AND -amount_credits > COALESCE(held, 0)
+    "each_failed_answer_is_charged_for_what_was_delivered_alone": """
+        SELECT answer.id::text, answer.status || ', charged without a text'
+        FROM messages AS answer JOIN ledger ON ledger.message_id = answer.reply_to
+             JOIN conversations ON conversations.id = answer.conversation_id
+        WHERE answer.status NOT IN ('completed', 'stopped') AND answer.text = '' AND conversations.deleted_at IS NULL
+    """,
+    "all_charges_of_a_message_are_within_its_largest_hold": """
+        SELECT first.message_id::text, 'charges ' || charged || ', held ' || COALESCE(held, 0)
+        FROM (
+            SELECT charge.message_id,
+                   -charge.amount_credits - COALESCE(SUM(more.amount_credits), 0) AS charged
+            FROM ledger AS charge LEFT JOIN ledger AS more
+                 ON more.company_id = charge.company_id AND more.supplements_position = charge.position
+            WHERE charge.kind = 'charge' AND charge.message_id IS NOT NULL
+            GROUP BY charge.message_id, charge.amount_credits
+        ) AS first LEFT JOIN (
+            SELECT message_id, MAX(amount_credits) AS held FROM holds WHERE state = 'posted' GROUP BY message_id
+        ) AS posted ON posted.message_id = first.message_id
+        WHERE charged > COALESCE(held, 0)
+    """,
+    "each_message_tells_what_it_was_charged": """
+        SELECT answer.id::text, 'tells ' || answer.charged_credits || ', entries ' || COALESCE(charges.charged, 0)
+        FROM messages AS answer LEFT JOIN (
+            SELECT charge.message_id, -charge.amount_credits - COALESCE(SUM(more.amount_credits), 0) AS charged
+            FROM ledger AS charge LEFT JOIN ledger AS more
+                 ON more.company_id = charge.company_id AND more.supplements_position = charge.position
+            WHERE charge.message_id IS NOT NULL
+            GROUP BY charge.message_id, charge.amount_credits
+        ) AS charges ON charges.message_id = answer.reply_to
+        WHERE answer.charged_credits <> COALESCE(charges.charged, 0)
+    """,
+    "each_supplement_points_at_a_charge": """
+        SELECT more.company_id::text, 'entry ' || more.position || ', supplements ' || more.supplements_position
+        FROM ledger AS more LEFT JOIN ledger AS charge
+             ON charge.company_id = more.company_id AND charge.position = more.supplements_position
+        WHERE more.supplements_position IS NOT NULL AND (charge.message_id IS NULL OR more.amount_credits >= 0)
     """,
     "each_correction_points_at_an_earlier_entry": """
         SELECT correction.company_id::text,

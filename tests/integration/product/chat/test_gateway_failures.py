@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 import pytest
 import pytest_asyncio
 
-from b2b_chat.contract.errors import FAILURES, Code
+from b2b_chat.contract.errors import ACCOUNT_FAULTS, FAILURES, Code
+from b2b_chat.contract.schemas import Usage
 from support.database.world import Person, World
 from support.gateway.fake import (
     EVENTS_HEAD,
@@ -33,6 +34,10 @@ CUT = (502, "answer_cut")
 REFUSED = (502, "gateway_refused")
 FILTERED = (422, "content_filtered")
 TOO_LONG = (422, "context_length_exceeded")
+REJECTED = (422, "message_rejected")
+EMPTY = (502, "answer_empty")
+NO_MODEL = (503, "model_unavailable")
+DEFECT = (500, "internal_error")
 
 BY_CODE = {
     "context_length_exceeded": TOO_LONG,
@@ -41,6 +46,14 @@ BY_CODE = {
     "upstream_stalled": TIMEOUT,
     "upstream_truncated": CUT,
     "upstream_malformed": CUT,
+    "upstream_empty": EMPTY,
+    "body_too_large": TOO_LONG,
+    "upstream_payload_too_large": TOO_LONG,
+    "upstream_rejected": REJECTED,
+    "upstream_unprocessable": REJECTED,
+    "idempotency_mismatch": REJECTED,
+    "internal_error": DEFECT,
+    **dict.fromkeys(ACCOUNT_FAULTS, NO_MODEL),
 }
 """What the product makes of a failure of the gateway; for all others it counts whether they may pass."""
 
@@ -57,6 +70,9 @@ WHOLE: dict[str, tuple[Reply, tuple[int, str]]] = {
     "a page with status 200": (sending(whole(200, PROXY_PAGE, content_type="text/html")), CUT),
     "JSON of another kind": (sending(whole(200, b'{"answer": 42}')), CUT),
     "JSON that is not UTF-8": (sending(whole(200, b'{"text": "\xff\xfe", "usage": null}')), CUT),
+    "an answer without a word": (answering("", usage=Usage(50, 4096, 4146)), EMPTY),
+    "an answer of white space": (answering(" \n\t\u00a0", usage=Usage(50, 3, 53)), EMPTY),
+    "a proxy that takes no such body": (sending(whole(413, PROXY_PAGE, content_type="text/html")), TOO_LONG),
     "half an answer": (sending(b'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"text": "On'), CUT),
     "negative usage": (
         sending(whole(200, b'{"text": "", "usage": {"prompt_tokens": -1, "completion_tokens": 1, "total_tokens": 0}}')),
@@ -78,8 +94,12 @@ STREAMED: dict[str, tuple[Reply, tuple[int, str]]] = {
     "a delta that is not UTF-8": (events(b'event: delta\ndata: {"text": "\xff"}\n\n'), CUT),
     "an event without end": (events(*[LONG_EVENT]), CUT),
     "an error": (events(delta("Once "), error_event("upstream_failed")), UNAVAILABLE),
-    "an error that is for good": (events(error_event("upstream_permission")), REFUSED),
+    "an error that is for good": (events(error_event("invalid_body")), REFUSED),
     "an error of the filter": (events(delta("Once "), error_event("content_filtered")), FILTERED),
+    "an end without a word": (events(final("")), EMPTY),
+    "an end without a word but white space": (events(delta(" "), final(" \n")), EMPTY),
+    "no money at the upstream": (events(error_event("upstream_quota_exhausted")), NO_MODEL),
+    "a proxy that takes no such body": (sending(whole(413, PROXY_PAGE, content_type="text/html")), TOO_LONG),
     "an error of another kind": (events(b"event: error\ndata: {}\n\n"), UNAVAILABLE),
     "a page with status 200": (sending(whole(200, PROXY_PAGE, content_type="text/html")), CUT),
 }

@@ -81,6 +81,7 @@ async def test_the_window_closes(world: World, database_url: str, gateway: FakeG
     ):
         async with client.streaming() as events:
             answer_id = (await anext(events)).data["assistant_message_id"]
+            await anext(events)
 
         async def is_given_up() -> bool:
             return bool((await world.answer(person))["status"] == "error")
@@ -89,7 +90,8 @@ async def test_the_window_closes(world: World, database_url: str, gateway: FakeG
         assert (await world.answer(person))["error_code"] == "client_disconnected"
         await asyncio.wait_for(gateway.calls[0].left.wait(), 5)
         stored = await follow(client, answer_id)
-    assert [event.name for event in stored] == ["start", "error"]
+    assert [event.name for event in stored] == ["start", "delta", "error"]
+    assert text_of(stored) == "Once upon"
     assert stored[-1].data["detail"]["code"] == "client_disconnected"
     await world.check_books()
 

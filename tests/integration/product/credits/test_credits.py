@@ -36,14 +36,36 @@ async def test_a_refused_message_may_be_sent_again_once_there_are_credits(
     assert len(gateway.calls) == 1
 
 
-@pytest.mark.parametrize("balance", ["0.000001", "0.01", "0.0133", "0.0134"])
-async def test_the_last_credits_pay_for_one_more_answer(
-    product_url: str, gateway: FakeGateway, world: World, balance: str
+# The shortest answer of use has 256 tokens, at 1.6 credits for a thousand; "Hello" has 9 prompt tokens, about, at 0.2.
+LEAST = Decimal("0.4096") + Decimal("0.0018")
+
+
+@pytest.mark.parametrize("balance", ["0.000001", "0.01", "0.4096", "0.411399"])
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_balance_that_pays_for_no_useful_answer_is_refused(
+    product_url: str, gateway: FakeGateway, world: World, balance: str, stream: bool
 ) -> None:
     person = await world.person(balance=balance)
     async with client_of(product_url, person) as client:
+        assert error_of(await client.send(stream=stream)) == (402, "insufficient_credits")
+    assert gateway.calls == []
+    assert await world.messages(person) == []
+    await world.check_books()
+
+
+async def test_a_longer_message_needs_a_higher_balance(product_url: str, gateway: FakeGateway, world: World) -> None:
+    async with client_of(product_url, await world.person(balance=str(LEAST))) as client:
+        assert error_of(await client.send("Hello " * 100)) == (402, "insufficient_credits")
+        await client.ask("Hello")
+    assert len(gateway.calls) == 1
+
+
+async def test_the_last_credits_pay_for_one_more_answer(product_url: str, gateway: FakeGateway, world: World) -> None:
+    person = await world.person(balance=str(LEAST))
+    gateway.reply = answering(usage=Usage(100, 256, 356))
+    async with client_of(product_url, person) as client:
         answer = await client.ask()
-        assert Decimal(answer["charge_credits"]) == Decimal(balance)
+        assert Decimal(answer["charge_credits"]) == LEAST
         assert Decimal(answer["balance_credits"]) == 0
         assert error_of(await client.send()) == (402, "insufficient_credits")
     assert len(gateway.calls) == 1
@@ -52,15 +74,25 @@ async def test_the_last_credits_pay_for_one_more_answer(
 
 async def test_a_low_balance_buys_a_shorter_answer(product_url: str, gateway: FakeGateway, world: World) -> None:
     lengths = []
-    for balance in ("0.000001", "0.1", "1", "1000"):
+    for balance in (str(LEAST), "1", "5", "1000"):
         async with client_of(product_url, await world.person(balance=balance)) as client:
             await client.ask("Hello")
         lengths.append(gateway.calls[-1].request.max_completion_tokens)
-    assert lengths == sorted(lengths)
-    assert lengths[0] == 16
-    # 1 credit, less 21 prompt tokens at the most for "Hello", at 1.6 credits for a thousand.
-    assert lengths[2] == int((1 - Decimal("0.2") * 21 / 1000) * 1000 / Decimal("1.6"))
-    assert lengths[3] == 4096
+    assert lengths == [256, int((1 - Decimal("0.0018")) * 1000 / Decimal("1.6")), 3123, 4096]
+
+
+async def test_a_retry_needs_the_same_balance(product_url: str, gateway: FakeGateway, world: World) -> None:
+    person = await world.person(balance="1")
+    gateway.reply = refusing("upstream_failed")
+    async with client_of(product_url, person) as client:
+        await client.send(client_message_id="same")
+        await world.top_up(person.company_id, "-0.6")
+        assert error_of(await client.send(client_message_id="same")) == (402, "insufficient_credits")
+        assert (await world.answer(person))["attempt"] == 1
+        await world.top_up(person.company_id, "0.6")
+        gateway.reply = answering()
+        assert (await client.ask(client_message_id="same"))["status"] == "completed"
+    await world.check_books()
 
 
 async def test_an_answer_longer_than_was_asked_for_costs_what_was_held(
@@ -86,7 +118,9 @@ async def test_what_is_held_cannot_be_spent_twice(product_url: str, gateway: Fak
             "held_credits": "5.000000",
             "available_credits": "0.000000",
         }
-        assert error_of(await client.send()) == (402, "insufficient_credits")
+        refused = await client.send()
+        assert error_of(refused) == (402, "credits_held")
+        assert int(refused.headers["retry-after"]) > 0
         await world.check_books()
         gate.open()
         answer = await running
