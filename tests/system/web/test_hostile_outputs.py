@@ -224,7 +224,7 @@ async def test_titles_names_and_errors_are_as_harmless(
         await page.goto("/")
         await say(page, f"{title} [[simulate: tokens=3]]")
         await shown_answer(page)
-        assert await page.locator("#title").text_content() == f"{title} [[simulate: tokens=3]]"
+        await expect(page.locator("#title")).to_have_text(f"{title} [[simulate: tokens=3]]")
         await page.reload()
         assert await page.locator("#title").text_content() == f"{title} [[simulate: tokens=3]]"
     assert await page.locator("#conversations a").all_text_contents() == [

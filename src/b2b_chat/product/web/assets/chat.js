@@ -82,6 +82,7 @@ async function run(message, view) {
     view.item.previousElementSibling.remove();
     view.item.remove();
     element("hint").hidden = element("messages").childElementCount > 0;
+    element("refused").setAttribute("role", "alert"); // one of long ago, on a page that is loaded, alarms nobody
     giveBack(message.text, { code, seconds });
   };
   view.onStart = (ids) => {
