@@ -18,13 +18,13 @@ from b2b_chat.sandbox.postgres import EmbeddedPostgres, run_sql
 from b2b_chat.sandbox.valkey import EmbeddedValkey
 
 # These folders share one stack of processes, which takes seconds to start: so all their tests share one event loop.
-_FOLDERS_WITH_ONE_LOOP: Final = (Path(__file__).parent / "system/faults", Path(__file__).parent / "system/web")
+_FOLDERS_WITH_ONE_LOOP: Final = {Path(__file__).parent / "system/faults", Path(__file__).parent / "system/web"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give the tests of some folders the session's event loop; all others have their file's (see pyproject.toml)."""
     for item in items:
-        if item.path.parent in _FOLDERS_WITH_ONE_LOOP and pytest_asyncio.is_async_test(item):
+        if _FOLDERS_WITH_ONE_LOOP.intersection(item.path.parents) and pytest_asyncio.is_async_test(item):
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
 
 

@@ -1,4 +1,4 @@
-"""`docker compose` for real: README's "Local run", and the release, backup and watching of deploy/README.md."""
+"""`docker compose` for real: CONTAINERS.md, and the release, backup and watching of deploy/README.md."""
 
 import json
 import re
@@ -53,7 +53,7 @@ class Composed:
             time.sleep(0.5)
 
     def post(self, path: str, body: dict[str, Any], *options: str) -> str:
-        """POST to product_api, as README's lines do."""
+        """POST to product_api, as the lines of WALKTHROUGH.md do."""
         return self.engine.curl(f"{PRODUCT}{path}", *JSON, "--data", json.dumps(body), *options)
 
 

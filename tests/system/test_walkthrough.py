@@ -1,81 +1,25 @@
-"""The README's way from an empty database to a colleague's first chat: every command, pasted as it stands there."""
+"""The way from an empty database to a colleague's first chat, and what else WALKTHROUGH.md has to paste."""
 
 import json
 import re
 import signal
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import httpx
 
-from support.processes.commands import addresses_of, clean_environ, started, until
+from support.processes.commands import addresses_of, clean_environ, started
+from support.processes.pasting import ROOT, Mails, Terminal, blocks_of
 
-README: Final = Path(__file__).parents[2] / "README.md"
-SECTION: Final = "From an empty database to a colleague's first chat"
-
-
-def blocks_of(section: str) -> list[str]:
-    """The shell commands of a section."""
-    text = README.read_text(encoding="utf-8").partition(f"\n## {section}\n")[2].partition("\n## ")[0]
-    return re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
-
-
-class Terminal:
-    """A shell that keeps its variables from one pasted block to the next."""
-
-    def __init__(self, folder: Path, environ: dict[str, str], product_url: str) -> None:
-        self._folder = folder
-        self._product_url = product_url
-        self.environ = environ
-
-    def paste(self, block: str) -> str:
-        """Run a block as a newcomer would, at the port and with the Python that this test has."""
-        block = block.replace("http://127.0.0.1:8000", self._product_url)
-        block = block.replace("uv run b2b-chat", f"{sys.executable} -m b2b_chat.cli")
-        kept = self._folder / "environ"
-        done = subprocess.run(
-            ["/bin/bash", "-ec", f'{block}\nenv -0 > "{kept}"'],
-            env=self.environ,
-            cwd=self._folder,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
-        assert done.returncode == 0, (block, done.stdout, done.stderr)
-        self.environ = dict(pair.split("=", 1) for pair in kept.read_text().rstrip("\0").split("\0"))
-        return done.stdout
-
-
-class Mails:
-    """What the mail catcher has caught."""
-
-    def __init__(self, mail_url: str) -> None:
-        self._url = mail_url
-        self._read = 0
-
-    def next_to(self, address: str) -> dict[str, Any]:
-        """The next mail to an address, once it has come."""
-        found: list[dict[str, Any]] = []
-
-        def has_come() -> bool:
-            items = httpx.get(self._url, params={"to": address}, trust_env=False).json()["items"]
-            found[:] = [mail for mail in items if mail["id"] > self._read]
-            return bool(found)
-
-        until(has_come)
-        self._read = found[0]["id"]
-        return found[0]
+DOCUMENT: Final = "deploy/WALKTHROUGH.md"
 
 
 def test_the_walkthrough_works_when_pasted(tmp_path: Path) -> None:
-    blocks = iter(blocks_of(SECTION))
+    blocks = iter(blocks_of(DOCUMENT, "From an empty database to a colleague's first chat"))
     with started("up", "--json", "--data-dir", tmp_path / "data", environ=clean_environ(tmp_path)) as process:
         stack = addresses_of(process)
         mails = Mails(stack["mail_url"])
-        terminal = Terminal(tmp_path, clean_environ(tmp_path), stack["product_url"])
+        terminal = Terminal(tmp_path, clean_environ(tmp_path), stack)
 
         assert next(blocks) == "export DATABASE_URL=postgresql://...\n"
         terminal.environ["DATABASE_URL"] = stack["database_url"]
@@ -114,3 +58,33 @@ def test_the_walkthrough_works_when_pasted(tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=60)
     assert process.returncode == 0
+
+
+def test_signing_in_works_when_pasted(tmp_path: Path) -> None:
+    request_link, list_mails, export_code, verify = blocks_of(DOCUMENT, "Sign in")
+    (mail_test,) = blocks_of(DOCUMENT, "Mail")
+    with started("up", "--json", "--data-dir", tmp_path / "data", environ=clean_environ(tmp_path)) as process:
+        stack = addresses_of(process)
+        terminal = Terminal(tmp_path, clean_environ(tmp_path), stack)
+        mails = Mails(stack["mail_url"])
+        mails.next_to("demo@example.test")  # the one whose link `up` printed
+
+        assert json.loads(terminal.paste(request_link)) == {"status": "accepted"}
+        code = mails.next_to("demo@example.test")["code"]
+        assert json.loads(terminal.paste(list_mails))["items"][0]["code"] == code
+        assert export_code == "export CODE=123456\n"
+        terminal.environ["CODE"] = code
+        told = terminal.paste(verify)
+        assert '"email":"demo@example.test"' in told
+        assert '"status":"completed"' in told
+        cookies = (tmp_path / "cookies").read_text()
+        assert "session" in cookies
+        session = cookies.split()[-1]
+        refused = httpx.get(f"{stack['product_url']}/v1/me", cookies={"session": session}, trust_env=False)
+        assert refused.status_code == httpx.codes.UNAUTHORIZED  # the last line signed out
+
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert mail_test == "uv run just mail-test you@example.com\n"
+    assert "uv run b2b-chat mail-test" in (ROOT / "justfile").read_text(encoding="utf-8")

@@ -9,7 +9,6 @@ import click
 from b2b_chat.cli.failures import fail, needs, outages_explained, settings_explained
 
 _STATEMENT_SECONDS: Final = 600
-_ACQUIRE_SECONDS: Final = 10
 
 
 @click.group()
@@ -21,27 +20,16 @@ def ledger() -> None:
 def verify() -> None:
     """Check every invariant of balances, holds and charges, on a live database; exit 1 and name what is broken."""
     with needs("product"), settings_explained():
-        from b2b_chat.kit.database import Database
         from b2b_chat.kit.settings import load
         from b2b_chat.product.credits.verification import Violation, verify_ledger
+        from b2b_chat.product.services import database_services
         from b2b_chat.product.settings import DatabaseSettings
 
         settings = load(DatabaseSettings, os.environ)
 
         async def check() -> list[Violation]:
-            database = Database(
-                settings.database_url.reveal(),
-                pool_size=1,
-                session_pool_size=1,
-                acquire_seconds=_ACQUIRE_SECONDS,
-                statement_seconds=_STATEMENT_SECONDS,
-                pgbouncer=settings.database_pgbouncer,
-            )
-            await database.open()
-            try:
-                return await verify_ledger(database)
-            finally:
-                await database.close()
+            async with database_services(settings, statement_seconds=_STATEMENT_SECONDS) as services:
+                return await verify_ledger(services.database)
 
         with outages_explained():
             violations = asyncio.run(check())

@@ -25,7 +25,7 @@ def mail_test(address: str) -> None:
         import asyncio
 
         from b2b_chat.product.configuration import load_settings
-        from b2b_chat.product.people import smtp_options
+        from b2b_chat.product.mail.smtp import smtp_options
 
         settings = load_settings()
         options = smtp_options(settings)

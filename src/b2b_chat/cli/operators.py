@@ -20,16 +20,11 @@ import msgspec
 from b2b_chat.cli.failures import fail, needs, outages_explained, settings_explained
 
 if TYPE_CHECKING:
-    from b2b_chat.kit.database import Database
     from b2b_chat.product.audit.actors import Actor
-    from b2b_chat.product.audit.service import Audit
-    from b2b_chat.product.companies.service import Companies
-    from b2b_chat.product.credits.service import Credits
-    from b2b_chat.product.operators.service import Operators, Users
+    from b2b_chat.product.services import DatabaseServices
 
 ResultT = TypeVar("ResultT")
 
-_ACQUIRE_SECONDS: Final = 10
 _STATEMENT_SECONDS: Final = 600
 """The audit log may be long."""
 
@@ -46,11 +41,7 @@ class Shell:
 
     runner: asyncio.Runner
     actor: "Actor"
-    companies: "Companies"
-    credits: "Credits"
-    users: "Users"
-    operators: "Operators"
-    audit: "Audit"
+    services: "DatabaseServices"
 
     def run(self, work: Coroutine[Any, Any, ResultT]) -> ResultT:
         """Do a use case and return what it returns."""
@@ -58,7 +49,7 @@ class Shell:
 
     def user_id(self, name: str) -> UUID:
         """The id of a user who is named by an id or by an address."""
-        return self.run(self.users.find_id(name)) if "@" in name else _convert(name, UUID)
+        return self.run(self.services.users.find_id(name)) if "@" in name else _convert(name, UUID)
 
 
 @click.command("operator-create")
@@ -72,7 +63,7 @@ def operator_create(email: str) -> None:
     with _shell() as shell:
         from b2b_chat.product.identity.schemas import Email
 
-        operator = shell.run(shell.operators.create(shell.actor, _convert(email, Email)))
+        operator = shell.run(shell.services.operators.create(shell.actor, _convert(email, Email)))
         click.echo(operator.key)
 
 
@@ -84,7 +75,7 @@ def operator_remove(email: str) -> None:
     It revokes the person's operator keys and ends the sessions.
     """
     with _shell() as shell:
-        shell.run(shell.operators.remove(shell.actor, email))
+        shell.run(shell.services.operators.remove(shell.actor, email))
         click.echo(f"{email} is an operator no longer.")
 
 
@@ -97,7 +88,7 @@ def company_create(name: str, owner_email: str) -> None:
         from b2b_chat.product.companies.schemas import CompanyCreate
 
         wanted = _convert({"name": name, "owner_email": owner_email}, CompanyCreate)
-        click.echo(shell.run(shell.companies.create(shell.actor, wanted)).id)
+        click.echo(shell.run(shell.services.companies.create(shell.actor, wanted)).id)
 
 
 @click.command("company-block")
@@ -105,7 +96,7 @@ def company_create(name: str, owner_email: str) -> None:
 def company_block(company: UUID) -> None:
     """Let nobody act in a company."""
     with _shell() as shell:
-        blocked = shell.run(shell.companies.block(shell.actor, company))
+        blocked = shell.run(shell.services.companies.block(shell.actor, company))
         click.echo(f"{blocked.name} is blocked.")
 
 
@@ -114,7 +105,7 @@ def company_block(company: UUID) -> None:
 def company_unblock(company: UUID) -> None:
     """Let people act in a company again."""
     with _shell() as shell:
-        unblocked = shell.run(shell.companies.unblock(shell.actor, company))
+        unblocked = shell.run(shell.services.companies.unblock(shell.actor, company))
         click.echo(f"{unblocked.name} is not blocked.")
 
 
@@ -128,7 +119,7 @@ def credits_add(company: UUID, amount: str, external_id: str) -> None:
         from b2b_chat.product.credits.schemas import CreditsAdd
 
         addition = _convert({"amount_credits": amount, "external_id": external_id}, CreditsAdd)
-        entry = shell.run(shell.credits.add(shell.actor, company, addition))
+        entry = shell.run(shell.services.credit.add(shell.actor, company, addition))
         click.echo(f"The balance is {entry.balance_after_credits} credits after entry {entry.position}.")
 
 
@@ -149,7 +140,7 @@ def credits_adjust(company: UUID, amount: str, external_id: str, corrects: int, 
             "external_id": external_id,
             "reason": reason,
         }
-        entry = shell.run(shell.credits.adjust(shell.actor, company, _convert(fields, CreditsAdjust)))
+        entry = shell.run(shell.services.credit.adjust(shell.actor, company, _convert(fields, CreditsAdjust)))
         click.echo(f"The balance is {entry.balance_after_credits} credits after entry {entry.position}.")
 
 
@@ -161,7 +152,7 @@ def user_block(user: str) -> None:
     USER is an id or an address. It ends the person's sessions and stops the keys.
     """
     with _shell() as shell:
-        shell.run(shell.users.block(shell.actor, shell.user_id(user)))
+        shell.run(shell.services.users.block(shell.actor, shell.user_id(user)))
         click.echo(f"{user} is blocked.")
 
 
@@ -173,7 +164,7 @@ def user_unblock(user: str) -> None:
     USER is an id or an address. The person's keys can be used again too.
     """
     with _shell() as shell:
-        shell.run(shell.users.unblock(shell.actor, shell.user_id(user)))
+        shell.run(shell.services.users.unblock(shell.actor, shell.user_id(user)))
         click.echo(f"{user} is not blocked.")
 
 
@@ -203,7 +194,9 @@ def audit(form: str, since: datetime | None, until: datetime | None, user: str |
         }
 
         async def show() -> None:
-            async for piece in await shell.audit.export(shell.actor, _convert(fields, AuditFilter), ExportFormat(form)):
+            async for piece in await shell.services.audit.export(
+                shell.actor, _convert(fields, AuditFilter), ExportFormat(form)
+            ):
                 sys.stdout.buffer.write(piece)
 
         shell.run(show())
@@ -213,51 +206,25 @@ def audit(form: str, since: datetime | None, until: datetime | None, user: str |
 def _shell() -> Iterator[Shell]:
     """Around a command: the services, and every expected failure told in a line."""
     with needs("product"), settings_explained():
-        from b2b_chat.kit.database import Database
         from b2b_chat.kit.errors import Refusal
         from b2b_chat.kit.request_id import current_request_id
         from b2b_chat.kit.settings import load
+        from b2b_chat.product.audit.actors import command_line_actor
+        from b2b_chat.product.services import database_services
         from b2b_chat.product.settings import DatabaseSettings
 
         # What one command does belongs together in the audit log, as what one request does.
         current_request_id.set(f"cli-{uuid4().hex}")
-        settings = load(DatabaseSettings, os.environ)
-        database = Database(
-            settings.database_url.reveal(),
-            pool_size=1,
-            session_pool_size=1,
-            acquire_seconds=_ACQUIRE_SECONDS,
-            statement_seconds=_STATEMENT_SECONDS,
-            pgbouncer=settings.database_pgbouncer,
-        )
+        opening = database_services(load(DatabaseSettings, os.environ), statement_seconds=_STATEMENT_SECONDS)
         with asyncio.Runner() as runner:
+            services = runner.run(opening.__aenter__())
             try:
                 with outages_explained():
-                    yield _shell_on(database, runner)
+                    yield Shell(runner, command_line_actor(), services)
             except Refusal as refusal:
                 fail(refusal.message)
             finally:
-                runner.run(database.close())
-
-
-def _shell_on(database: "Database", runner: asyncio.Runner) -> Shell:
-    from b2b_chat.product.audit.actors import command_line_actor
-    from b2b_chat.product.audit.service import Audit
-    from b2b_chat.product.companies.service import Companies
-    from b2b_chat.product.credits.service import Credits
-    from b2b_chat.product.operators.service import Operators, Users
-    from b2b_chat.product.transactions import transaction_factory
-
-    transaction = transaction_factory(database)
-    return Shell(
-        runner=runner,
-        actor=command_line_actor(),
-        companies=Companies(transaction),
-        credits=Credits(transaction),
-        users=Users(transaction),
-        operators=Operators(transaction),
-        audit=Audit(transaction),
-    )
+                runner.run(opening.__aexit__(None, None, None))
 
 
 def _convert(value: Any, kind: Any) -> Any:

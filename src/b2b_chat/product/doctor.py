@@ -17,8 +17,7 @@ from b2b_chat.contract.signing import sign
 from b2b_chat.kit.checkup import Finding, check_certificate, check_clock, check_valkey, seconds_ahead_of
 from b2b_chat.kit.clock import utc_now
 from b2b_chat.kit.database import dsn_of
-from b2b_chat.product.mail.smtp import MailNotSent, Smtp
-from b2b_chat.product.people import smtp_options
+from b2b_chat.product.mail.smtp import MailNotSent, Smtp, smtp_options
 from b2b_chat.product.schema import head
 from b2b_chat.product.settings import ProductSettings
 

@@ -71,6 +71,11 @@ FIELDS: dict[str, dict[str, Any]] = {
 TEXTS: dict[str, tuple[str, str]] = {
     "nothing": ("", "empty_text"),
     "white space": (" \t\r\n\N{NO-BREAK SPACE}\N{IDEOGRAPHIC SPACE}", "empty_text"),
+    "a space without width": ("\u200b", "empty_text"),
+    "joiners and marks of order": ("\u200c\u2060\ufeff\u202e\u2066", "empty_text"),
+    "a soft hyphen": ("\u00ad", "empty_text"),
+    "the space of Braille": ("\u2800", "empty_text"),
+    "fillers of Hangul": ("\u3164\u115f\uffa0", "empty_text"),
     "a NUL": ("a\0b", "nul_character"),
     "one character too many": ("x" * 8001, "text_too_long"),
     "one wide character too many": ("😀" * 8001, "text_too_long"),
@@ -119,7 +124,7 @@ async def test_a_text_that_cannot_be_a_message(
 
 
 @pytest.mark.parametrize(
-    "text", ["\\u0000", "x" * 8000, "😀" * 8000, "\N{ZERO WIDTH JOINER}", "a\x01\x7f\N{RIGHT-TO-LEFT OVERRIDE}b"]
+    "text", ["\\u0000", "x" * 8000, "😀" * 8000, "👨\N{ZERO WIDTH JOINER}👩", "a\x01\x7f\N{RIGHT-TO-LEFT OVERRIDE}b"]
 )
 async def test_a_text_that_can(client: Client, world: World, person: Person, text: str) -> None:
     await client.ask(text)

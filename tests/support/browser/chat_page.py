@@ -1,4 +1,4 @@
-"""The chat page as a person uses it, and what must be true of it in the end."""
+"""The chat page as a person uses it, and what must be true of it at the end."""
 
 import re
 from collections.abc import AsyncIterator

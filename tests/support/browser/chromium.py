@@ -1,4 +1,4 @@
-"""A real Chromium, driven by Playwright. The browser is the system's own: no wheel brings one."""
+"""A real Chromium, driven by Playwright; the system provides the browser."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -1,4 +1,4 @@
-"""How pages are looked at: sizes, themes, the rules of axe."""
+"""The sizes, themes and accessibility rules (axe) by which pages are checked."""
 
 from typing import Final, Literal
 

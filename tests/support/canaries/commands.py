@@ -1,4 +1,4 @@
-"""Every command of `b2b-chat`, well used and badly, with the secrets of an installation in its environment."""
+"""Every command of `b2b-chat`, used well and badly, with an installation's secrets in its environment."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Both apps as processes at DEBUG, with everything that they write kept apart by where it goes."""
+"""Both apps as processes at DEBUG, with everything that they write, sorted by destination."""
 
 import asyncio
 import shutil

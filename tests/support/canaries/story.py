@@ -1,4 +1,4 @@
-"""What people do with the software, well and badly, with a canary in every place that holds something to keep."""
+"""What people do with the software, well and badly, with a canary in every place that holds a secret or a text."""
 
 import asyncio
 import json

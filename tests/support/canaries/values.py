@@ -1,4 +1,4 @@
-"""Values that must not get out, and the search for them in whatever a process has written."""
+"""Values that must not leak, and the search for them in everything that a process writes."""
 
 import base64
 import re

@@ -1,4 +1,4 @@
-"""Debian's PgBouncer in front of a test's database: fewer connections to PostgreSQL than there are clients."""
+"""Debian's PgBouncer before a test's database, with fewer connections to PostgreSQL than clients."""
 
 import subprocess
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Companies, people and keys in a test's database, a way to look into its tables, and an audit of its books."""
+"""Companies, people and keys in a test's database, a view into its tables, and an audit of its books."""
 
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager

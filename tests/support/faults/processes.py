@@ -1,4 +1,4 @@
-"""The processes of the fault suite: each can be killed, stopped, held still and started again alone."""
+"""The processes of the fault suite: each can be killed, paused and started again alone."""
 
 import asyncio
 import signal

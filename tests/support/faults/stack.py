@@ -1,4 +1,4 @@
-"""The whole software as separate processes, with a proxy between any two of them, to be harmed and healed.
+"""The whole software as separate processes with a proxy between any two, to be harmed and healed.
 
     client -> product_api -> gateway_api -> simulated OpenAI
                     \\-> PostgreSQL

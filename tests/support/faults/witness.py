@@ -1,4 +1,4 @@
-"""Clients under faults, and a witness of all that they were told: what was acknowledged must come true.
+"""Clients under faults, and a witness of every acknowledgement they got: each must come true.
 
 `Witness.check` holds the invariants of the fault suite.
 """

@@ -1,4 +1,4 @@
-"""gateway_api on a socket, and a client that signs what it sends."""
+"""gateway_api on a socket, and a client that signs its requests."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""Bodies of `POST /v1/chat` on the gateway."""
+"""Bodies for the gateway's `POST /v1/chat`."""
 
 from typing import Any, Final
 from uuid import uuid4

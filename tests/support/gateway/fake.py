@@ -1,4 +1,4 @@
-"""A gateway on a raw socket that says exactly what a test tells it to, broken HTTP included.
+"""A gateway on a raw socket that sends exactly the bytes that a test dictates, broken HTTP included.
 
 The real gateway is tested against the product elsewhere; this one shows what a real one cannot be made to show.
 """

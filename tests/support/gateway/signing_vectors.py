@@ -1,4 +1,4 @@
-"""The signature's test vectors, made independently of this code."""
+"""Test vectors of the signature, made independently of this code."""
 
 import json
 from pathlib import Path

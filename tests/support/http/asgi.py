@@ -1,4 +1,4 @@
-"""Calling an ASGI app without a server: for what no client can be made to send, or a server hides."""
+"""Call an ASGI app without a server, for requests that no client can send or that a server hides."""
 
 from collections.abc import Iterable
 from typing import Any

@@ -1,4 +1,4 @@
-"""A server that gives every request one answer, with TLS or without."""
+"""A server that gives every request the same answer, with or without TLS."""
 
 import asyncio
 import ssl

@@ -1,4 +1,4 @@
-"""An app for a proxy to stand before: it keeps what reaches it, and answers no faster than it is told to."""
+"""An app behind a proxy: it records the requests that reach it and answers when the test lets it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator

@@ -1,4 +1,4 @@
-"""Serve an ASGI app on a real socket inside the test's own loop, by Granian's embedded server."""
+"""Serve an ASGI app on a real socket in the test's event loop, by Granian's embedded server."""
 
 import asyncio
 import socket

@@ -1,4 +1,4 @@
-"""Images built and run without a Docker engine: buildah builds them, bubblewrap runs what they hold.
+"""Images built and run without a Docker engine: buildah builds them, bubblewrap runs their contents.
 
 The Python base cannot be had without a registry, so Debian's own Python of the same release stands in under its name.
 """

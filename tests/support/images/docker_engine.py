@@ -1,4 +1,4 @@
-"""A Docker engine of the test's own, in namespaces of its own, so that `compose.yaml` runs as it is.
+"""The test's own Docker engine in its own namespaces, so that `compose.yaml` runs unchanged.
 
 The engine and Compose are Debian's, in a root that debootstrap makes. Its network is not this machine's: it gets out by
 slirp4netns, and ports that are published are reached by `Engine.curl`. When its first process ends, all of it ends.

@@ -1,4 +1,4 @@
-"""nginx before several servers, as in production: found on PATH, with a configuration of the test's own."""
+"""nginx as a load balancer before several servers, with the test's own configuration."""
 
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Real nginx on loopback addresses, with the very files of `deploy/nginx`.
+"""A real nginx on loopback addresses with the very files of `deploy/nginx`.
 
 Only what a server's owner replaces is replaced: names, ports, where certificates and logs are, and the allowlist.
 """

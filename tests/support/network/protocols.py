@@ -1,4 +1,4 @@
-"""What a proxy can understand of what passes it: HTTP requests, and the statements that PostgreSQL is given."""
+"""What a proxy understands of its traffic: HTTP requests, and the statements sent to PostgreSQL."""
 
 import asyncio
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""A proxy between any two processes that harms what passes it, as it is told while it runs.
+"""A proxy between any two processes that harms the traffic as a test orders while it runs.
 
 It listens on a TCP port or a unix socket and connects to either. `Proxy.requests` is the way from the client to the
 server, `Proxy.replies` the way back; each has toxics of its own, which hold for connections old and new.

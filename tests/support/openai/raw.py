@@ -1,4 +1,4 @@
-"""An OpenAI on a raw socket that sends exactly what a test tells it to, broken HTTP included."""
+"""An OpenAI on a raw socket that sends exactly the bytes that a test dictates, broken HTTP included."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable

@@ -1,4 +1,4 @@
-"""The simulated OpenAI on a socket, and a plain HTTP client that sees what it does."""
+"""The simulated OpenAI on a socket, and a plain HTTP client that shows its bytes."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

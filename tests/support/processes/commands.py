@@ -1,4 +1,4 @@
-"""Run `b2b-chat` as a person would: as a process of its own, with a clean environment and free ports."""
+"""Run `b2b-chat` as a person does: in its own process, with a clean environment and free ports."""
 
 import json
 import os

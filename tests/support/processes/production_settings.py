@@ -1,4 +1,4 @@
-"""Good production settings of both apps, and the ways in which one of them can be bad."""
+"""Good production settings of both apps, and every way in which one of them can be bad."""
 
 from pathlib import Path
 from typing import Final, NamedTuple

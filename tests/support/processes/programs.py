@@ -1,4 +1,4 @@
-"""Programs that no wheel brings: nginx, buildah and their like."""
+"""Programs that no wheel brings, such as nginx and buildah, found on PATH."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""The project's own files, as a clone would hold them."""
+"""The project's own files, as a clone holds them."""
 
 import shutil
 import subprocess

@@ -1,4 +1,4 @@
-"""Other states of this software's own tree, to run its commands from: a copy with a change, or the release before."""
+"""Other states of this project's tree to run commands from: a copy with a change, or the previous release."""
 
 import io
 import os

@@ -1,4 +1,4 @@
-"""Waiting for what happens behind a test's back."""
+"""Wait until something that happens outside the test has happened."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""product_api on a socket, and a client that speaks to it as a person's program would."""
+"""product_api on a socket, and a client that speaks to it as a person's program does."""
 
 import asyncio
 import json
@@ -106,9 +106,16 @@ def text_of(events: list[Event]) -> str:
 @asynccontextmanager
 async def served_product(database_url: str, gateway_url: str, **changes: object) -> AsyncIterator[str]:
     """The base URL of a product_api; `changes` are settings by field, which may go below what is sensible."""
-    settings = load(ProductSettings, environ(database_url, gateway_url), check=check)
-    async with serve(create_app(structs.replace(settings, **changes))) as url:
+    async with serve(create_app(product_settings(database_url, gateway_url, **changes))) as url:
         yield url
+
+
+def product_settings(
+    database_url: str = "postgresql://unused", gateway_url: str = "http://127.0.0.1:1", **changes: object
+) -> ProductSettings:
+    """The settings of a product_api; `changes` are by field, and may go below what is sensible."""
+    settings = load(ProductSettings, environ(database_url, gateway_url), check=check)
+    return structs.replace(settings, **changes)
 
 
 @asynccontextmanager

@@ -1,17 +1,12 @@
-"""The services that let people in, with a clock that a test moves, and a database of the test's own."""
+"""The services that sign people in, with a clock that the test moves and the test's own database."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from msgspec import structs
-
-from b2b_chat.kit.settings import load
-from b2b_chat.product.configuration import check
 from b2b_chat.product.identity.sessions import Browser
-from b2b_chat.product.people import People
-from b2b_chat.product.settings import ProductSettings
-from b2b_chat.product.transactions import transaction_factory
+from b2b_chat.product.services import Services, services_of
 from support.database.world import World
-from support.product.app import environ
+from support.product.app import product_settings
 
 BROWSER = Browser(client_ip="192.0.2.1", user_agent="Test/1.0")
 
@@ -30,17 +25,11 @@ class MovableClock:
         self.now += timedelta(**duration)
 
 
-def make_people(world: World, clock: MovableClock, **changes: object) -> People:
+def make_people(world: World, clock: MovableClock, **changes: object) -> Services:
     """The services, on a world's database; `changes` are settings by field."""
-    settings = load(ProductSettings, environ("postgresql://unused", "http://127.0.0.1:1"), check=check)
-    generous = {
+    generous: dict[str, Any] = {
         "login_rpm_per_ip": 1_000_000,
         "login_mails_per_email_ip_hour": 1_000_000,
         "login_mails_per_email_hour": 1_000_000,
     }
-    return People(
-        structs.replace(settings, **generous | changes),
-        world.database,
-        transaction_factory(world.database),
-        clock=clock,
-    )
+    return services_of(product_settings(**generous | changes), clock=clock, database=world.database)

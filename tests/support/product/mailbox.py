@@ -1,4 +1,4 @@
-"""A mail server on a socket whose mails can be read, and that can be told to fail."""
+"""A mail server on a socket that a test can read from and order to fail."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""The operations of product_api, listed from the app itself, so that a test over all of them forgets none."""
+"""The operations of product_api, listed from the app itself, so that a test over all of them misses none."""
 
 from typing import Any, Final, NamedTuple
 

@@ -1,4 +1,4 @@
-"""Two product_apis on one database and one Valkey, an answer that a test dictates, and a look at what passes Valkey."""
+"""Two product_apis on one database and one Valkey, an answer that a test dictates, and a view of Valkey's traffic."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator

@@ -1,4 +1,4 @@
-"""People signed in without a mail server, operators, and what their letters say."""
+"""People signed in without a mail server, operators, and the text of their mails."""
 
 import ssl
 from collections.abc import AsyncIterator

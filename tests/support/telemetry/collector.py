@@ -1,4 +1,4 @@
-"""An OpenTelemetry collector on a socket: takes spans by OTLP over HTTP, as protobuf."""
+"""An OpenTelemetry collector on a socket: it takes spans by OTLP over HTTP, as protobuf."""
 
 import gzip
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""What the metrics of this process say, before and after."""
+"""The metrics of this process, before and after an action."""
 
 from prometheus_client import REGISTRY
 

@@ -3,11 +3,14 @@
 import asyncio
 import re
 import signal
+import sys
+import unicodedata
 from typing import Final
 
 import pytest
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, Page, expect
 
+from b2b_chat.kit.visible import is_blank
 from support.browser.chat_page import chat_page, check_once, say, shown_answer, stored
 from support.database.world import Person, World
 from support.faults.stack import FaultStack
@@ -193,3 +196,24 @@ async def test_somebody_else_who_signs_in_in_the_same_tab_sends_nothing_of_it(
         assert await page.input_value("#text") == ""
         assert await page.locator("li.message").count() == 0
         assert await stored(world, other) == []
+
+
+async def test_the_page_sees_as_the_server_does_what_is_blank_and_how_long_a_text_is(page: Page) -> None:
+    await page.goto("/")
+    source = await page.locator("script[type=module]").get_attribute("src")
+    assert source is not None
+    address = source.replace("chat.js", "visible.js")
+    characters = [
+        chr(code) for code in range(sys.maxunicode + 1) if unicodedata.category(chr(code)) not in {"Cs", "Cn"}
+    ]
+    blank = await page.evaluate(
+        "async ([address, texts]) => { const { isBlank } = await import(address); return texts.filter(isBlank); }",
+        [address, characters],
+    )
+    assert set(blank) == {character for character in characters if is_blank(character)}
+    texts = ["", "abc", "Привет", "😀", "👨\u200d👩", "e\u0301", "😀" * 5000]
+    lengths = await page.evaluate(
+        "async ([address, texts]) => { const { lengthOf } = await import(address); return texts.map(lengthOf); }",
+        [address, texts],
+    )
+    assert lengths == [len(text) for text in texts]

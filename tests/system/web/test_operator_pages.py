@@ -10,6 +10,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
 from support.browser.chromium import opened_page
+from support.browser.console import status_says
 from support.database.world import Person, World
 from support.faults.stack import FaultStack
 from support.product.app import client_of
@@ -31,10 +32,6 @@ async def desk(browser: Browser, stack: FaultStack, world: World, operator_id: U
         yield page
 
 
-async def told(page: Page, text: str) -> None:
-    await expect(page.locator("#status")).to_contain_text(text, timeout=10_000)
-
-
 async def actions(world: World, operator_id: UUID) -> list[tuple[str, str]]:
     rows = await world.rows(
         "SELECT actor_kind, action FROM audit_log WHERE actor_user_id = $1 ORDER BY at", operator_id
@@ -51,7 +48,7 @@ async def test_a_company_is_set_up_found_paid_for_corrected_and_blocked(
     await desk.get_by_label("Name of the company").fill(name)
     await desk.get_by_label("Mail address of the owner").fill(f"owner-{operator_id}@example.test")
     await desk.get_by_role("button", name="Set up a company").click()
-    await told(desk, "set up")
+    await status_says(desk, "set up")
     await expect(desk.locator("h1")).to_have_text(name)
     await desk.goto("/operator/companies")
     await desk.get_by_label("Part of the name").fill(str(operator_id)[:13].upper())
@@ -65,7 +62,7 @@ async def test_a_company_is_set_up_found_paid_for_corrected_and_blocked(
         await add.get_by_label("Amount").fill(amount)
         await add.get_by_label("Reference outside").fill(f"invoice-{operator_id}")
         await add.get_by_role("button").click()
-        await told(desk, "were added")
+        await status_says(desk, "were added")
         await expect(balance).to_have_text("100.5")
     await add.get_by_label("Amount").fill("7")
     await add.get_by_label("Reference outside").fill(f"invoice-{operator_id}")
@@ -80,7 +77,7 @@ async def test_a_company_is_set_up_found_paid_for_corrected_and_blocked(
     await correct.get_by_label("Reason").fill("Half a credit too much")
     await correct.get_by_role("button").click()
     await desk.locator("#confirm [value=yes]").click()
-    await told(desk, "corrected")
+    await status_says(desk, "corrected")
     await expect(balance).to_have_text("100")
     company = await world.row("SELECT id FROM companies WHERE name = $1", name)
     account = await world.row("SELECT balance_credits FROM accounts WHERE company_id = $1", company["id"])
@@ -88,10 +85,10 @@ async def test_a_company_is_set_up_found_paid_for_corrected_and_blocked(
 
     await desk.get_by_role("button", name="Block the company").click()
     await desk.locator("#confirm [value=yes]").click()
-    await told(desk, "Blocked.")
+    await status_says(desk, "Blocked.")
     assert (await world.row("SELECT blocked_at FROM companies WHERE id = $1", company["id"]))["blocked_at"]
     await desk.get_by_role("button", name="Unblock the company").click()
-    await told(desk, "Unblocked.")
+    await status_says(desk, "Unblocked.")
     assert await actions(world, operator_id) == [
         ("operator", action)
         for action in (
@@ -119,7 +116,7 @@ async def test_a_person_is_found_and_blocked_with_all_sessions(
     await expect(row).to_contain_text("Active")
     await row.get_by_role("button", name="Block").click()
     await desk.locator("#confirm [value=yes]").click()
-    await told(desk, "Blocked.")
+    await status_says(desk, "Blocked.")
     await expect(row).to_contain_text("Blocked")
     async with opened_page(browser, stack.url, session) as theirs:
         await theirs.goto("/company")
@@ -127,7 +124,7 @@ async def test_a_person_is_found_and_blocked_with_all_sessions(
     async with client_of(stack.url, person) as client:
         assert (await client.send()).status_code == 403
         await row.get_by_role("button", name="Unblock").click()
-        await told(desk, "Unblocked.")
+        await status_says(desk, "Unblocked.")
         assert (await client.send("Hello [[simulate: tokens=3]]")).status_code == 200
     assert await actions(world, operator_id) == [("operator", "user.block"), ("operator", "user.unblock")]
 
@@ -157,18 +154,18 @@ async def test_the_audit_log_is_searched_and_downloaded(desk: Page, stack: Fault
 
 async def test_health_is_live(desk: Page, stack: FaultStack) -> None:
     await desk.goto("/operator/health")
-    await told(desk, "Both services are ready.")
+    await status_says(desk, "Both services are ready.")
     gateway = desk.get_by_role("region", name="gateway_api")
     await expect(gateway).to_contain_text("gpt-5.2")
     await expect(gateway).to_contain_text("0 s")
     stack.gateway.kill()
-    await told(desk, "Something is not ready.")
+    await status_says(desk, "Something is not ready.")
     await expect(gateway).to_contain_text("Not reached")
     await expect(desk.get_by_role("region", name="product_api")).to_contain_text("Not ready")
     await stack.gateway.start(GATEWAY_SHARED_SECRET="another-secret-5bd41c93e7f04c1f8aa6")
     await expect(gateway).to_contain_text("invalid_signature", timeout=10_000)
     await stack.gateway.start()
-    await told(desk, "Both services are ready.")
+    await status_says(desk, "Both services are ready.")
 
 
 async def test_who_is_no_operator_is_told_so(page: Page) -> None:

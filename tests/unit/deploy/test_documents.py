@@ -1,4 +1,4 @@
-"""What operators read leads to what is there: links, recipes, commands, tests, alerts."""
+"""Documents name only what exists: links, recipes, commands, tests, alerts; and their commands are pasted by tests."""
 
 import re
 from configparser import ConfigParser
@@ -12,7 +12,30 @@ from b2b_chat.kit.settings import variables
 from b2b_chat.product.settings import ProductSettings
 
 ROOT = Path(__file__).parents[3]
-DOCUMENTS = [ROOT / name for name in ("README.md", "SECURITY.md", "deploy/README.md", "CONTRIBUTING.md")]
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("deploy/**/*.md"))]
+LINES_OF_README = 200
+BYTES_OF_A_PICTURE = 150 * 1024
+PASTED_BY = {
+    "README.md": {
+        "Try it": "tests/system/test_readme.py",
+        "Use it": "tests/system/test_readme.py",
+        "Local run (Docker)": "tests/images/test_compose.py",
+    },
+    "deploy/WALKTHROUGH.md": {
+        "From an empty database to a colleague's first chat": "tests/system/test_walkthrough.py",
+        "Sign in": "tests/system/test_walkthrough.py",
+        "Mail": "tests/system/test_walkthrough.py",
+    },
+    "deploy/CONTAINERS.md": {
+        "Containers": "tests/images/test_compose.py",
+        "OpenAI": "tests/images/test_compose.py",
+        "The first company": "tests/images/test_compose.py",
+    },
+    "deploy/WORKERS.md": {"More than one worker": "tests/system/test_up_workers.py"},
+    "deploy/WATCHING.md": {"What a host needs": "tests/integration/cli/test_doctor.py"},
+    "CONTRIBUTING.md": {"Working on b2b-chat": ".ci/run"},
+}
+"""By document and section, the test that runs its commands. deploy/README.md needs two servers, or a release."""
 DEPLOY = (ROOT / "deploy/README.md").read_text(encoding="utf-8")
 
 
@@ -32,6 +55,44 @@ def test_links_lead_somewhere(document: Path) -> None:
         target = (document.parent / file).resolve() if file else document
         assert target.exists(), link
         assert not place or place in anchors(target), link
+
+
+def test_the_readme_ends() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= LINES_OF_README
+
+
+def test_pictures_are_small() -> None:
+    pictures = list((ROOT / "deploy/pictures").iterdir())
+    assert len(pictures) >= 2
+    assert [picture for picture in pictures if picture.stat().st_size > BYTES_OF_A_PICTURE] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: str(document.relative_to(ROOT)))
+def test_commands_to_paste_have_their_test(document: Path) -> None:
+    sections = re.split(r"^#+ (?=.+$)", document.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
+    with_commands = {section.partition("\n")[0] for section in sections if "\n```sh\n" in section}
+    name = str(document.relative_to(ROOT))
+    if name == "deploy/README.md":
+        return
+    assert with_commands == set(PASTED_BY.get(name, {}))
+    assert [test for test in PASTED_BY.get(name, {}).values() if not (ROOT / test).exists()] == []
+
+
+def test_every_decision_has_its_row() -> None:
+    text = (ROOT / "DECISIONS.md").read_text(encoding="utf-8")
+    titles = dict(re.findall(r"^## (\d+)\. (.+)$", text, re.MULTILINE))
+    rows = re.findall(r"^\| (\d+) \| (.+) \| [a-z]+ \| (.+) \| (\d{4}-\d\d-\d\d) \|$", text, re.MULTILINE)
+    assert [int(number) for number, *_ in rows] == list(range(1, len(rows) + 1))
+    in_force = {number: row for number, row, status, _ in rows if status == "in force"}
+    assert {number: row.partition("](")[0].removeprefix("[") for number, row in in_force.items()} == titles
+    merged = [status for *_, status, _ in rows if status != "in force"]
+    into = [re.fullmatch(r"merged into \[(\d+)\]\(#.+\)", status) for status in merged]
+    assert [status for status, found in zip(merged, into, strict=True) if not found or found[1] not in in_force] == []
+
+
+def test_the_first_test_is_the_one_that_runs() -> None:
+    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert block == (ROOT / "tests/integration/product/chat/test_your_first.py").read_text(encoding="utf-8")
 
 
 def test_every_recipe_and_command_that_is_named_exists() -> None:

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
-from b2b_chat.kit.exports import ExportFormat, csv_lines, text_cell
+from b2b_chat.kit.exports import CsvDialect, ExportFormat, csv_lines
 from b2b_chat.product.audit.schemas import AuditRecord
 
 CSV_COLUMNS: Final = (
@@ -26,22 +26,24 @@ CSV_COLUMNS: Final = (
 _encoder = msgspec.json.Encoder()
 
 
-def export_head(form: ExportFormat) -> bytes:
+def export_head(form: ExportFormat, dialect: CsvDialect = CsvDialect.STANDARD) -> bytes:
     """What comes before the first record."""
-    return csv_lines([CSV_COLUMNS]) if form is ExportFormat.CSV else b""
+    return csv_lines([CSV_COLUMNS], dialect) if form is ExportFormat.CSV else b""
 
 
-def export_records(records: Sequence[AuditRecord], form: ExportFormat) -> bytes:
+def export_records(
+    records: Sequence[AuditRecord], form: ExportFormat, dialect: CsvDialect = CsvDialect.STANDARD
+) -> bytes:
     """Some records as text."""
     if form is ExportFormat.CSV:
-        return csv_lines([_cells(record) for record in records])
+        return csv_lines([_cells(record) for record in records], dialect)
     return _encoder.encode_lines(records)
 
 
-def _cells(record: AuditRecord) -> list[str]:
-    values = (
+def _cells(record: AuditRecord) -> list[object]:
+    return [
         record.id,
-        record.at.isoformat(),
+        record.at,
         record.company_id,
         record.actor.kind,
         record.actor.id,
@@ -50,14 +52,11 @@ def _cells(record: AuditRecord) -> list[str]:
         record.outcome,
         record.reason,
         record.request_id,
-        record.targets,
-        record.before,
-        record.after,
-    )
-    return [_cell(value) for value in values]
+        _as_json(record.targets),
+        _as_json(record.before),
+        _as_json(record.after),
+    ]
 
 
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    return text_cell(_encoder.encode(value).decode() if isinstance(value, dict) else str(value))
+def _as_json(facts: dict[str, Any] | None) -> str | None:
+    return None if facts is None else _encoder.encode(facts).decode()

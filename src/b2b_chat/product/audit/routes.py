@@ -13,7 +13,7 @@ from msgspec import Meta
 from msgspec.structs import replace
 
 from b2b_chat.kit.errors import InvalidRequest
-from b2b_chat.kit.exports import ExportFormat, ExportingOperation, download
+from b2b_chat.kit.exports import CsvDialect, Dialect, ExportFormat, ExportingOperation, download
 from b2b_chat.kit.openapi import named
 from b2b_chat.kit.pagination import IdCursor, Limit, Page
 from b2b_chat.product.audit.actions import Action
@@ -130,7 +130,9 @@ class OperatorAuditRoutes(Controller):
         audit: NamedDependency[Audit],
         company_id: FromQuery[UUID | None] = None,
         export_format: Annotated[ExportFormat, QueryParameter(name="format")] = ExportFormat.NDJSON,
+        dialect: Dialect = CsvDialect.STANDARD,
     ) -> Stream:
         """Download the whole log, or what matches of it, newest first. That it was done is recorded too."""
-        pieces = await audit.export(operator_of(viewer), replace(wanted, company_id=company_id), export_format)
+        wanted = replace(wanted, company_id=company_id)
+        pieces = await audit.export(operator_of(viewer), wanted, export_format, dialect)
         return download(pieces, export_format, "audit")

@@ -8,7 +8,7 @@ import msgspec
 import structlog
 
 from b2b_chat.kit.database import new_id
-from b2b_chat.kit.exports import ExportFormat
+from b2b_chat.kit.exports import CsvDialect, ExportFormat
 from b2b_chat.kit.pagination import Page, id_from_cursor
 from b2b_chat.kit.request_id import current_request_id
 from b2b_chat.product.audit.actions import Action
@@ -80,20 +80,24 @@ class Audit:
         records = [_record(row) for row in rows[:limit]]
         return Page(records, str(records[-1].id) if len(rows) > limit else None)
 
-    async def export(self, actor: Actor, wanted: AuditFilter, form: ExportFormat) -> AsyncGenerator[bytes, None]:
+    async def export(
+        self, actor: Actor, wanted: AuditFilter, form: ExportFormat, dialect: CsvDialect = CsvDialect.STANDARD
+    ) -> AsyncGenerator[bytes, None]:
         """The records that match as text, piece by piece, however many there are. That it was done is recorded."""
         asked = {name: value for name, value in msgspec.structs.asdict(wanted).items() if value is not None}
         async with self._transaction() as tx:
             targets = {} if wanted.company_id is None else {"company_id": wanted.company_id}
             await record_action(tx, actor, Action.AUDIT_EXPORT, targets=targets, after={"wanted": asked})
-        return self._pieces(wanted, form)
+        return self._pieces(wanted, form, dialect)
 
-    async def _pieces(self, wanted: AuditFilter, form: ExportFormat) -> AsyncGenerator[bytes, None]:
+    async def _pieces(
+        self, wanted: AuditFilter, form: ExportFormat, dialect: CsvDialect
+    ) -> AsyncGenerator[bytes, None]:
         """Each piece has a transaction of its own: none stays open while a slow reader takes it in."""
-        yield export_head(form)
+        yield export_head(form, dialect)
         before = None
         while rows := await self._batch(wanted, before):
-            yield export_records([_record(row) for row in rows], form)
+            yield export_records([_record(row) for row in rows], form, dialect)
             before = rows[-1].id
 
     async def _batch(self, wanted: AuditFilter, before: UUID | None) -> list[AuditRow]:

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
+from b2b_chat.kit.visible import VISIBLE
 from b2b_chat.product.conversations.schemas import AnswerUsage
 from b2b_chat.product.conversations.status import Status
 
@@ -23,8 +24,8 @@ class ChatSend(Struct, frozen=True, forbid_unknown_fields=True):
         str,
         # For the document only: each of these is refused by a code of its own, which a constraint would hide.
         Meta(
-            description="At most MAX_MESSAGE_CHARS characters; not only white space; no NUL.",
-            extra_json_schema={"extra": {"pattern": r"^[^\u0000]*[^\u0000\s][^\u0000]*$"}},
+            description="At most MAX_MESSAGE_CHARS characters; at least one that can be seen; no NUL.",
+            extra_json_schema={"extra": {"pattern": rf"^[^\u0000]*{VISIBLE}[^\u0000]*$"}},
         ),
     ]
     conversation_id: UUID | None = None

@@ -4,8 +4,6 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from msgspec import Struct
-
 from b2b_chat.kit.clock import Clock, utc_now
 from b2b_chat.kit.database import new_id
 from b2b_chat.kit.errors import Refusal
@@ -22,6 +20,7 @@ from b2b_chat.product.identity import sessions, users
 from b2b_chat.product.limits.service import Limits
 from b2b_chat.product.mail.letters import Letter
 from b2b_chat.product.mail.service import Outbox
+from b2b_chat.product.settings import ProductSettings
 from b2b_chat.product.transactions import Transaction, TransactionFactory
 from b2b_chat.product.viewer import CompanyBlocked, Viewer
 from b2b_chat.product.vocabulary import Language, Role
@@ -65,16 +64,6 @@ class TooManyInvites(Refusal):
     message = "Your company has as many open invites as it may. Revoke some, or wait until they are accepted."
 
 
-class InviteOptions(Struct, frozen=True):
-    """What an installation wants of its invites."""
-
-    lifetime_seconds: int
-    max_open: int
-    """In one company."""
-    public_url: str
-    """Where people reach this installation."""
-
-
 class Invites:
     """Asking people into a company, and letting them in.
 
@@ -85,18 +74,19 @@ class Invites:
     def __init__(
         self,
         transaction: TransactionFactory,
-        hashes: KeyedHash,
         outbox: Outbox,
         limits: Limits,
-        options: InviteOptions,
+        settings: ProductSettings,
         *,
         clock: Clock = utc_now,
     ) -> None:
         self._transaction = transaction
-        self._hashes = hashes
+        self._hashes = KeyedHash(
+            settings.invite_token_secret, settings.invite_token_secret_previous, purpose="invite link"
+        )
         self._outbox = outbox
         self._limits = limits
-        self._options = options
+        self._settings = settings
         self._clock = clock
 
     async def create(self, viewer: Viewer, wanted: InviteCreate, language: Language) -> Invite:
@@ -214,7 +204,7 @@ class Invites:
         open_to = await tx[InviteRepository].list_open_emails(company_id, self._clock())
         if email in open_to:
             raise AlreadyInvited
-        if len(open_to) >= self._options.max_open:
+        if len(open_to) >= self._settings.max_open_invites:
             raise TooManyInvites
 
     async def _send(self, tx: Transaction, viewer: Viewer, company: CompanyRow, invite: InviteRow) -> None:
@@ -222,12 +212,12 @@ class Invites:
         token, now = new_token(), self._clock()
         invite.token_hash = self._hashes.hash(token)
         invite.sent_at = now
-        invite.expires_at = now + timedelta(seconds=self._options.lifetime_seconds)
+        invite.expires_at = now + timedelta(seconds=self._settings.invite_lifetime_seconds)
         fields = {
             "inviter": await users.address_of(tx, viewer.user_id),
             "company": company.name,
             # A fragment is not sent to any server, and so stands in no log.
-            "link": f"{self._options.public_url}{ACCEPT_PATH}#{token}",
+            "link": f"{self._settings.public_url.rstrip('/')}{ACCEPT_PATH}#{token}",
             "until": f"{invite.expires_at:%Y-%m-%d %H:%M} UTC",
         }
         letter = Letter("invite", invite.language, invite.email, fields)

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
+from b2b_chat.kit.visible import VISIBLE, VISIBLE_LINE, require_visible
 from b2b_chat.product.identity.schemas import Email
 from b2b_chat.product.vocabulary import Language, Role, Scope
 
@@ -14,9 +15,12 @@ from b2b_chat.product.vocabulary import Language, Role, Scope
 class CompanyCreate(Struct, frozen=True, forbid_unknown_fields=True):
     """A company to be set up."""
 
-    name: Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+\Z")]
+    name: Annotated[str, Meta(min_length=1, max_length=200, pattern=VISIBLE_LINE)]
     owner_email: Email
     """Whose company it is. The person can sign in with this address at once, known before or not."""
+
+    def __post_init__(self) -> None:
+        require_visible("name", self.name)
 
 
 class Company(Struct, frozen=True):
@@ -99,7 +103,10 @@ class Membership(Struct, frozen=True):
 class ApiKeyCreate(Struct, frozen=True, forbid_unknown_fields=True):
     """A key to be made; it acts in your name, within your rights."""
 
-    name: Annotated[str, Meta(min_length=1, max_length=100)]
+    name: Annotated[str, Meta(min_length=1, max_length=100, pattern=VISIBLE)]
     scopes: Annotated[list[Scope], Meta(min_length=1, max_length=len(Scope))]
     expires_in_days: Annotated[int, Meta(ge=1, le=3650)] | None = None
     """A key without it lasts until it is revoked."""
+
+    def __post_init__(self) -> None:
+        require_visible("name", self.name)

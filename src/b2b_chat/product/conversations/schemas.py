@@ -7,6 +7,7 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
+from b2b_chat.kit.visible import VISIBLE_LINE, require_visible
 from b2b_chat.product.conversations.status import Status
 
 
@@ -30,9 +31,10 @@ class Conversation(Struct, frozen=True):
 class ConversationRename(Struct, frozen=True, forbid_unknown_fields=True):
     """Another title for a conversation."""
 
-    title: Annotated[
-        str, Meta(min_length=1, max_length=80, pattern=r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*\Z")
-    ]
+    title: Annotated[str, Meta(min_length=1, max_length=80, pattern=VISIBLE_LINE)]
+
+    def __post_init__(self) -> None:
+        require_visible("title", self.title)
 
 
 class Message(Struct, frozen=True):

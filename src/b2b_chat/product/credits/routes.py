@@ -9,7 +9,7 @@ from litestar.params import FromQuery, QueryParameter
 from litestar.response import Stream
 
 from b2b_chat.kit.days import day_parameter, end_of, read_day, start_of
-from b2b_chat.kit.exports import ExportFormat, ExportingOperation, download
+from b2b_chat.kit.exports import CsvDialect, Dialect, ExportFormat, ExportingOperation, download
 from b2b_chat.kit.openapi import named
 from b2b_chat.kit.pagination import Limit, Page, PositionCursor
 from b2b_chat.product.credits.schemas import Balance, LedgerEntry, MemberUsage, Span, Usage
@@ -55,11 +55,12 @@ class CreditRoutes(Controller):
         first_day: Annotated[str | None, day_parameter("From this day of UTC on.")] = None,
         last_day: Annotated[str | None, day_parameter("Up to and with this day of UTC.")] = None,
         export_format: Annotated[ExportFormat, QueryParameter(name="format")] = ExportFormat.NDJSON,
+        dialect: Dialect = CsvDialect.STANDARD,
     ) -> Stream:
         """Download the movements of the company's balance, all or those of some days, newest first."""
         first, last = read_day("first_day", first_day), read_day("last_day", last_day)
         span = Span(None if first is None else start_of(first), None if last is None else end_of(last))
-        return download(await credit.export(viewer, export_format, span), export_format, "ledger")
+        return download(await credit.export(viewer, export_format, span, dialect), export_format, "ledger")
 
 
 async def provide_period(

@@ -7,6 +7,8 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
+from b2b_chat.kit.visible import VISIBLE, require_visible
+
 ExternalId = Annotated[
     str,
     Meta(
@@ -102,8 +104,11 @@ class CreditsAdjust(Struct, frozen=True, forbid_unknown_fields=True):
         ),
     ]
     external_id: ExternalId
-    reason: Annotated[str, Meta(min_length=1, max_length=500)]
+    reason: Annotated[str, Meta(min_length=1, max_length=500, pattern=VISIBLE)]
     """Kept in the audit log."""
+
+    def __post_init__(self) -> None:
+        require_visible("reason", self.reason)
 
 
 class Span(NamedTuple):

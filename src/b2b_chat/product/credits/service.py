@@ -9,7 +9,7 @@ import structlog
 from msgspec import Struct
 
 from b2b_chat.kit.errors import InvalidRequest, Refusal
-from b2b_chat.kit.exports import ExportFormat
+from b2b_chat.kit.exports import CsvDialect, ExportFormat
 from b2b_chat.kit.pagination import Page
 from b2b_chat.product.audit.actions import Action
 from b2b_chat.product.audit.actors import Actor
@@ -178,17 +178,21 @@ class Credits:
                 raise CompanyNotFound
             return await _page(tx, company_id, cursor, limit)
 
-    async def export(self, viewer: Viewer, form: ExportFormat, span: Span = ALL_TIME) -> AsyncGenerator[bytes, None]:
+    async def export(
+        self, viewer: Viewer, form: ExportFormat, span: Span = ALL_TIME, dialect: CsvDialect = CsvDialect.STANDARD
+    ) -> AsyncGenerator[bytes, None]:
         """The ledger of the viewer's company as text, newest first, piece by piece, however long it is."""
         # Here, since nothing can be refused any more once the pieces are being sent.
-        return self._pieces(viewer.company_id, form, span)
+        return self._pieces(viewer.company_id, form, span, dialect)
 
-    async def _pieces(self, company_id: UUID, form: ExportFormat, span: Span) -> AsyncGenerator[bytes, None]:
+    async def _pieces(
+        self, company_id: UUID, form: ExportFormat, span: Span, dialect: CsvDialect
+    ) -> AsyncGenerator[bytes, None]:
         """Each piece has a transaction of its own: none stays open while a slow reader takes it in."""
-        yield export_head(form)
+        yield export_head(form, dialect)
         before = None
         while rows := await self._batch(company_id, span, before):
-            yield export_entries([_entry(row) for row in rows], form)
+            yield export_entries([_entry(row) for row in rows], form, dialect)
             before = rows[-1].position
 
     async def _batch(self, company_id: UUID, span: Span, before: int | None) -> list[LedgerEntryRow]:

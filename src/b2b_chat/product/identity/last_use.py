@@ -6,10 +6,14 @@ Writing at every request would cost each a commit. What is lost when a process i
 from datetime import datetime
 from uuid import UUID
 
+import structlog
+
 from b2b_chat.kit.clock import Clock
-from b2b_chat.kit.database import Database
+from b2b_chat.kit.database import DATABASE_OUTAGES, Database
 from b2b_chat.product.identity.repository.credentials import note_uses
 from b2b_chat.product.viewer import Viewer
+
+log = structlog.get_logger(__name__)
 
 
 class LastUse:
@@ -33,3 +37,10 @@ class LastUse:
         if sessions or api_keys:
             async with self._database.connection() as connection:
                 await note_uses(connection, sessions=sessions, api_keys=api_keys)
+
+    async def finish(self) -> None:
+        """Do so a last time, if the database is there."""
+        try:
+            await self.write()
+        except DATABASE_OUTAGES as error:
+            log.warning("database_unavailable", exc_info=error)

@@ -4,8 +4,6 @@ import secrets
 from datetime import timedelta
 from typing import Final
 
-from msgspec import Struct
-
 from b2b_chat.kit.clock import Clock
 from b2b_chat.kit.database import Database
 from b2b_chat.kit.errors import Refusal
@@ -18,6 +16,7 @@ from b2b_chat.product.identity.sessions import Browser, Sessions
 from b2b_chat.product.limits.service import Limits
 from b2b_chat.product.mail.letters import Letter
 from b2b_chat.product.mail.service import Outbox
+from b2b_chat.product.settings import ProductSettings
 from b2b_chat.product.transactions import Transaction, TransactionFactory
 from b2b_chat.product.vocabulary import Language
 
@@ -28,6 +27,8 @@ MAX_WRONG_CODES: Final = 5
 VERIFY_PATH: Final = "/auth/verify"
 
 _CODES: Final = 1_000_000
+_KEEP: Final = timedelta(days=1)
+"""How long a challenge is kept after its end."""
 
 
 class InvalidProof(Refusal):
@@ -41,22 +42,6 @@ class InvalidProof(Refusal):
         super().__init__(headers={"WWW-Authenticate": "Bearer"})
 
 
-class LoginOptions(Struct, frozen=True):
-    """How signing in works in this installation."""
-
-    public_url: str
-    """Where browsers find product_api, without a slash at the end."""
-    lifetime_seconds: int
-    """How long a link and a code work."""
-
-
-class LoginSecrets(Struct, frozen=True):
-    """The hashes under which the two proofs are kept."""
-
-    tokens: KeyedHash
-    codes: KeyedHash
-
-
 class Logins:
     """Asking for a link, and presenting what it brought."""
 
@@ -67,8 +52,7 @@ class Logins:
         sessions: Sessions,
         outbox: Outbox,
         limits: Limits,
-        hashes: LoginSecrets,
-        options: LoginOptions,
+        settings: ProductSettings,
         clock: Clock,
     ) -> None:
         self._transaction = transaction
@@ -76,9 +60,11 @@ class Logins:
         self._sessions = sessions
         self._outbox = outbox
         self._limits = limits
-        self._hashes = hashes
-        self._options = options
-        self._lifetime = timedelta(seconds=options.lifetime_seconds)
+        secret, previous = settings.auth_token_secret, settings.auth_token_secret_previous
+        self._tokens = KeyedHash(secret, previous, purpose="login link")
+        self._codes = KeyedHash(secret, previous, purpose="login code")
+        self._public_url = settings.public_url.rstrip("/")
+        self._lifetime = timedelta(seconds=settings.login_lifetime_seconds)
         self._clock = clock
 
     async def request_link(self, email: str, language: Language, client_ip: str) -> None:
@@ -127,8 +113,8 @@ class Logins:
         """Give a challenge its proofs, and mail them if the address is that of a user who may sign in."""
         token, code = new_token(), f"{secrets.randbelow(_CODES):06d}"
         challenge.state = ChallengeState.OPEN
-        challenge.token_hash = self._hashes.tokens.hash(token)
-        challenge.code_hash = self._hashes.codes.hash(_code_of(challenge.email, code))
+        challenge.token_hash = self._tokens.hash(token)
+        challenge.code_hash = self._codes.hash(_code_of(challenge.email, code))
         challenge.expires_at = self._clock() + self._lifetime
         challenge.user_id = await tx[UserRepository].find_unblocked_id_by_email(challenge.email)
         if challenge.user_id is not None:
@@ -138,11 +124,16 @@ class Logins:
     def _letter(self, challenge: LoginChallengeRow, token: str, code: str) -> Letter:
         fields = {
             # Behind a `#` it stays in the browser: no server's log and no Referer header ever has it.
-            "link": f"{self._options.public_url}{VERIFY_PATH}#{token}",
+            "link": f"{self._public_url}{VERIFY_PATH}#{token}",
             "code": code,
-            "minutes": str(self._options.lifetime_seconds // 60),
+            "minutes": str(self._lifetime // timedelta(minutes=1)),
         }
         return Letter("login", "ru" if challenge.language == "ru" else "en", challenge.email, fields)
+
+    async def forget_old(self) -> None:
+        """Delete challenges that ended long ago: strangers' addresses are among them."""
+        async with self._transaction() as tx:
+            await tx[ChallengeRepository].forget(expired_before=self._clock() - _KEEP)
 
     async def redeem(self, proof: LoginProof, browser: Browser) -> str:
         """Sign a browser in, and return its session's token. A challenge is redeemed once, however many try at once.
@@ -164,7 +155,7 @@ class Logins:
         return session_token
 
     async def _redeem_token(self, tx: Transaction, token: str, browser: Browser) -> str | None:
-        user_id = await tx[ChallengeRepository].redeem_token(self._hashes.tokens.candidates(token), self._clock())
+        user_id = await tx[ChallengeRepository].redeem_token(self._tokens.candidates(token), self._clock())
         if user_id is None or not await tx[UserRepository].lock_unblocked(user_id):
             return None
         return await self._sessions.start(tx, user_id, browser)
@@ -175,8 +166,7 @@ class Logins:
         right = [
             challenge
             for challenge in still_open
-            if challenge.code_hash is not None
-            and self._hashes.codes.matches(_code_of(email, code), challenge.code_hash)
+            if challenge.code_hash is not None and self._codes.matches(_code_of(email, code), challenge.code_hash)
         ]
         user_id = right[0].user_id if right else None
         if user_id is not None and await tx[UserRepository].lock_unblocked(user_id):

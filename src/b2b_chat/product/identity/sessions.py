@@ -1,6 +1,7 @@
 """Sessions: browsers that have signed in, known by an opaque token in a cookie."""
 
 from datetime import datetime, timedelta
+from typing import Final
 from uuid import UUID
 
 from msgspec import Struct
@@ -15,10 +16,13 @@ from b2b_chat.product.identity.models import SessionRow
 from b2b_chat.product.identity.repository.credentials import find_session
 from b2b_chat.product.identity.repository.sessions import SessionRepository, UsersCompany
 from b2b_chat.product.identity.schemas import CompanyChoice, Me, MyCompany, SessionShown
+from b2b_chat.product.settings import ProductSettings
 from b2b_chat.product.transactions import Transaction, TransactionFactory
 from b2b_chat.product.viewer import Unauthenticated, Viewer
 from b2b_chat.product.vocabulary import Role
 
+_KEEP: Final = timedelta(days=30)
+"""How long a session is kept after its end."""
 _MAX_TOKEN_CHARACTERS = 100
 _MAX_USER_AGENT_CHARACTERS = 200
 
@@ -47,15 +51,6 @@ async def act_in(tx: Transaction, session_id: UUID, company_id: UUID) -> None:
     await tx[SessionRepository].choose_company(session_id, company_id)
 
 
-class Lifetime(Struct, frozen=True):
-    """How long a session lives."""
-
-    idle_seconds: int
-    """Without being used."""
-    absolute_seconds: int
-    """In all."""
-
-
 class Browser(Struct, frozen=True):
     """What a browser tells of itself when it signs in."""
 
@@ -72,16 +67,15 @@ class Sessions:
         self,
         transaction: TransactionFactory,
         database: Database,
-        hashes: KeyedHash,
-        lifetime: Lifetime,
+        settings: ProductSettings,
         last_use: LastUse,
         clock: Clock,
     ) -> None:
         self._transaction = transaction
         self._database = database
-        self._hashes = hashes
-        self._idle = timedelta(seconds=lifetime.idle_seconds)
-        self._absolute = timedelta(seconds=lifetime.absolute_seconds)
+        self._hashes = KeyedHash(settings.session_secret, settings.session_secret_previous, purpose="session")
+        self._idle = timedelta(seconds=settings.session_idle_seconds)
+        self._absolute = timedelta(seconds=settings.session_absolute_seconds)
         self._last_use = last_use
         self._clock = clock
 
@@ -153,6 +147,11 @@ class Sessions:
         """End the session with this token, if there is one."""
         async with self._transaction() as tx:
             await tx[SessionRepository].revoke_by_token(self._hashes.candidates(token), self._clock())
+
+    async def forget_old(self) -> None:
+        """Delete sessions that ended long ago."""
+        async with self._transaction() as tx:
+            await tx[SessionRepository].forget(expired_before=self._clock() - _KEEP)
 
     async def me(self, viewer: Viewer) -> Me:
         """The viewer, and where he belongs."""

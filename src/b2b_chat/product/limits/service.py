@@ -6,13 +6,14 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from limits import RateLimitItemPerHour, RateLimitItemPerMinute
-from msgspec import Struct, structs
+from msgspec import structs
 from prometheus_client import Counter
 
 from b2b_chat.kit.errors import Refusal
 from b2b_chat.product.limits.client_ip import limited_as
 from b2b_chat.product.limits.memory import WindowsInMemory
 from b2b_chat.product.limits.windows import Window, Windows, WindowsUnavailable
+from b2b_chat.product.settings import ProductSettings
 from b2b_chat.product.viewer import Viewer
 
 Headers = dict[str, str]
@@ -42,20 +43,6 @@ class LimitsUnavailable(Refusal):
         super().__init__(headers={"Retry-After": "2"})
 
 
-class Rates(Struct, frozen=True):
-    """How many requests there may be."""
-
-    chat_per_company_and_minute: int
-    chat_per_user_and_minute: int
-    chat_per_ip_and_minute: int
-    login_per_ip_and_minute: int
-    link_per_email_and_ip_and_hour: int
-    link_per_email_and_hour: int
-    invite_per_company_and_hour: int
-    chat_local_percent: int
-    """The share of the chat limits that a process admits by its own count while the shared one is away."""
-
-
 class _Quota(Window, frozen=True):
     label: str
     """What it is called in the answer's headers."""
@@ -69,22 +56,24 @@ class Limits:
 
     Args:
         windows: Where hits are counted.
-        rates: How many requests there may be.
+        settings: How many requests there may be.
         time_source: Seconds since the epoch.
     """
 
-    def __init__(self, windows: Windows, rates: Rates, time_source: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, windows: Windows, settings: ProductSettings, time_source: Callable[[], float] = time.time
+    ) -> None:
         self._windows = windows
         self._own_windows = WindowsInMemory()
         self._now = time_source
-        self._local_percent = rates.chat_local_percent
-        self._chat_company = RateLimitItemPerMinute(rates.chat_per_company_and_minute, namespace="chat-company")
-        self._chat_user = RateLimitItemPerMinute(rates.chat_per_user_and_minute, namespace="chat-user")
-        self._chat_ip = RateLimitItemPerMinute(rates.chat_per_ip_and_minute, namespace="chat-ip")
-        self._login_ip = RateLimitItemPerMinute(rates.login_per_ip_and_minute, namespace="login-ip")
-        self._link_pair = RateLimitItemPerHour(rates.link_per_email_and_ip_and_hour, namespace="link-pair")
-        self._link_email = RateLimitItemPerHour(rates.link_per_email_and_hour, namespace="link-email")
-        self._invite_company = RateLimitItemPerHour(rates.invite_per_company_and_hour, namespace="invite-company")
+        self._local_percent = settings.chat_local_limit_percent
+        self._chat_company = RateLimitItemPerMinute(settings.chat_rpm_per_company, namespace="chat-company")
+        self._chat_user = RateLimitItemPerMinute(settings.chat_rpm_per_user, namespace="chat-user")
+        self._chat_ip = RateLimitItemPerMinute(settings.chat_rpm_per_ip, namespace="chat-ip")
+        self._login_ip = RateLimitItemPerMinute(settings.login_rpm_per_ip, namespace="login-ip")
+        self._link_pair = RateLimitItemPerHour(settings.login_mails_per_email_ip_hour, namespace="link-pair")
+        self._link_email = RateLimitItemPerHour(settings.login_mails_per_email_hour, namespace="link-email")
+        self._invite_company = RateLimitItemPerHour(settings.invite_mails_per_company_hour, namespace="invite-company")
         self._guess_email = RateLimitItemPerHour(_GUESSES_PER_EMAIL_AND_HOUR, namespace="guess-email")
 
     async def admit_chat(self, viewer: Viewer, client_ip: str) -> Headers:

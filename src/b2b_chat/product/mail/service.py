@@ -3,7 +3,8 @@
 import base64
 import hashlib
 import hmac
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 from uuid import UUID
 
 import msgspec
@@ -18,6 +19,8 @@ from b2b_chat.product.mail.models import MailRow
 from b2b_chat.product.mail.repository import MailRepository
 from b2b_chat.product.transactions import Transaction, TransactionFactory
 
+_KEEP: Final = timedelta(days=30)
+"""How long a mail is kept after it was resolved."""
 _WAITING = Gauge("product_outbox_mails", "Mails that wait to be sent, in the whole installation.")
 _OLDEST_SECONDS = Gauge("product_outbox_oldest_seconds", "Age of the oldest mail that waits; 0 where none does.")
 
@@ -71,6 +74,11 @@ class Outbox:
         )
         await tx[MailRepository].add(row)
         return mail_id
+
+    async def forget_old(self, transaction: TransactionFactory) -> None:
+        """Delete mails that were resolved long ago."""
+        async with transaction() as tx:
+            await tx[MailRepository].forget(resolved_before=self._clock() - _KEEP)
 
     async def measure(self, transaction: TransactionFactory) -> None:
         """Let the metrics tell how much waits."""

@@ -16,9 +16,11 @@ import aiosmtplib
 from msgspec import Struct
 
 from b2b_chat.kit.settings import Secret
+from b2b_chat.product.settings import ProductSettings
 
 TlsMode = Literal["none", "starttls", "implicit"]
 
+_IMPLICIT_TLS_PORT: Final = 465
 _PERMANENT: Final = 500
 """From this code on, RFC 5321 says, the same mail will be refused again."""
 _GOODBYE_SECONDS: Final = 2
@@ -53,6 +55,22 @@ class SmtpOptions(Struct, frozen=True):
     """Certificates that are trusted beside the system's."""
     timeout_seconds: float
     """The longest that one mail may take."""
+
+
+def smtp_options(settings: ProductSettings) -> SmtpOptions | None:
+    """Return the mail server of the settings, if they name one."""
+    if settings.smtp_host is None:
+        return None
+    implicit = settings.smtp_implicit_tls or settings.smtp_port == _IMPLICIT_TLS_PORT
+    return SmtpOptions(
+        host=settings.smtp_host,
+        port=settings.smtp_port,
+        user=settings.smtp_user,
+        password=settings.smtp_password,
+        tls=("implicit" if implicit else "starttls") if settings.smtp_use_tls else "none",
+        ca_file=settings.smtp_ca_file,
+        timeout_seconds=settings.smtp_timeout_seconds,
+    )
 
 
 class Smtp:

@@ -5,6 +5,7 @@ import csv
 import io
 import json
 import tracemalloc
+from codecs import BOM_UTF8
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta, timezone
@@ -223,7 +224,8 @@ async def test_an_export_as_csv_has_the_same_in_columns(world: World, http: http
     await record(world, actor, Action.INVITE_CREATE, note='=HYPERLINK("x"), "quoted"\nnew line')
     answer = await exported(http, actor=actor.id, format="csv")
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
-    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    assert answer.content.startswith(BOM_UTF8)
+    rows = list(csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"))))
     (told,) = await found(http, actor=actor.id)
     assert list(rows[0]) == list(CSV_COLUMNS)
     assert rows[0]["id"] == told["id"]

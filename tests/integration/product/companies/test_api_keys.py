@@ -117,6 +117,8 @@ async def test_a_company_lists_its_keys_by_pages(http: httpx.AsyncClient) -> Non
     "body",
     [
         {"name": "", "scopes": ["read"]},
+        {"name": " ", "scopes": ["read"]},
+        {"name": "\u200b\u3164", "scopes": ["read"]},
         {"name": "x" * 101, "scopes": ["read"]},
         {"name": "x", "scopes": []},
         {"name": "x", "scopes": ["everything"]},

@@ -13,24 +13,25 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 
 from b2b_chat.kit.database import Database
 from b2b_chat.kit.errors import Refusal
-from b2b_chat.kit.keyed_hash import KeyedHash
-from b2b_chat.kit.settings import Secret
-from b2b_chat.product.companies.invites import InviteOptions, Invites
+from b2b_chat.product.companies.invites import Invites
 from b2b_chat.product.companies.schemas import Invite, InviteAcceptance, InviteCreate
 from b2b_chat.product.limits.memory import WindowsInMemory
-from b2b_chat.product.limits.service import Limits, Rates
+from b2b_chat.product.limits.service import Limits
 from b2b_chat.product.mail.letters import Letter
 from b2b_chat.product.transactions import transaction_factory
 from b2b_chat.product.viewer import Viewer
 from b2b_chat.product.vocabulary import Role, Scope
 from support.database.world import World
+from support.product.app import product_settings
 from support.product.sessions import add_user
 
 ResultT = TypeVar("ResultT")
 
 LIFETIME_SECONDS = 100
-RATES = Rates(*[1_000_000] * len(Rates.__struct_fields__))
 MAX_OPEN = 2
+SETTINGS = product_settings(
+    invite_lifetime_seconds=LIFETIME_SECONDS, max_open_invites=MAX_OPEN, invite_mails_per_company_hour=1_000_000
+)
 ADDRESSES = 4
 
 
@@ -70,10 +71,9 @@ class InviteMachine(RuleBasedStateMachine):
         self.letters = Letters()
         self.service = Invites(
             transaction_factory(world.database),
-            KeyedHash(Secret("s" * 32), None, purpose="invite link"),
             self.letters,  # type: ignore[arg-type] # takes what the outbox takes
-            Limits(WindowsInMemory(), RATES),
-            InviteOptions(LIFETIME_SECONDS, MAX_OPEN, "http://127.0.0.1"),
+            Limits(WindowsInMemory(), SETTINGS),
+            SETTINGS,
             clock=lambda: self.now,
         )
         self.told: dict[UUID, Told] = {}

@@ -1,6 +1,9 @@
 """Conversations are found, renamed and erased by their own user."""
 
+# ruff: noqa: RUF001 - Russian looks like that
+
 import asyncio
+import unicodedata
 from collections.abc import AsyncIterator
 from uuid import uuid4
 
@@ -37,7 +40,7 @@ async def test_a_conversation_gets_another_title(client: Client) -> None:
     assert await titles(client) == ["Отпуск 🌴"]
 
 
-@pytest.mark.parametrize("title", ["", "   ", "x" * 81, "a\nb", "a\0b", None, 5], ids=repr)
+@pytest.mark.parametrize("title", ["", "   ", "\u200b\u2060", "\u2800", "x" * 81, "a\nb", "a\0b", None, 5], ids=repr)
 async def test_what_is_no_title_is_refused(client: Client, title: object) -> None:
     path = f"/v1/conversations/{(await client.ask('Hello'))['conversation_id']}"
     refused = await client.http.put(f"{path}/title", json={"title": title})
@@ -57,6 +60,33 @@ async def test_a_conversation_is_found_by_title_question_and_answer(client: Clie
     assert await titles(client, search="0% sure_") == ["Other"]
     assert await titles(client, search="_") == ["Other"]
     assert await titles(client, search="nowhere") == []
+    for pattern in (".", "x*", "[a-z]+", "(", "\\", "^Other$", "***=Other", "a" * 200):
+        assert await titles(client, search=pattern) == []
+
+
+@pytest.mark.parametrize(
+    "search",
+    [
+        "черный",
+        "ЧЁРНЫЙ",
+        "ежик",
+        "Че\u0308рный е\u0308жик",
+        "андрей",
+        "андреи\u0306",
+        "cafe\u0301",
+        "CAFÉ",
+        "договор с ООО",
+    ],
+    ids=ascii,
+)
+async def test_a_search_finds_what_people_take_for_the_same(client: Client, search: str) -> None:
+    said = "Договор с\u00a0ООО «Чёрный ёжик», под\u00adписал Андрей\nв Café"
+    for form in ("NFC", "NFD"):
+        text = unicodedata.normalize(form, said)
+        conversation_id = (await client.ask(text))["conversation_id"]
+        listed = await client.http.get(f"/v1/conversations/{conversation_id}/messages")
+        assert listed.json()["items"][0]["text"] == text
+    assert len(await titles(client, search=search)) == 2
 
 
 async def test_an_erased_conversation_is_gone_with_all_its_texts(

@@ -4,6 +4,7 @@ import asyncio
 import csv
 import io
 import json
+from codecs import BOM_UTF8
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -208,7 +209,8 @@ async def test_an_export_is_the_ledger(admin: Client, world: World, owner: Perso
     assert len(ledger) == 604
     table = await admin.http.get("/v1/ledger/export", params={"format": "csv"})
     assert table.headers["content-type"].startswith("text/csv")
-    rows = list(csv.DictReader(io.StringIO(table.text)))
+    assert table.content.startswith(BOM_UTF8)
+    rows = list(csv.DictReader(io.StringIO(table.content.decode("utf-8-sig"))))
     assert rows == [{name: "" if value is None else str(value) for name, value in entry.items()} for entry in ledger]
 
 
@@ -237,8 +239,23 @@ async def test_an_external_id_is_no_formula(admin: Client, world: World, owner: 
         "=1+1",
     )
     table = await admin.http.get("/v1/ledger/export", params={"format": "csv"})
-    first = next(csv.DictReader(io.StringIO(table.text)))
+    first = next(csv.DictReader(io.StringIO(table.content.decode("utf-8-sig"))))
     assert (first["external_id"], first["amount_credits"]) == ("'=1+1", "1.000000")
+
+
+async def test_an_export_for_excel_has_its_commas(admin: Client, owner: Person, world: World) -> None:
+    await world.top_up(owner.company_id, "1234.5")
+    asked = {"format": "csv", "dialect": "excel"}
+    table = await admin.http.get("/v1/ledger/export", params=asked)
+    assert table.content.startswith(BOM_UTF8)
+    first = next(csv.DictReader(io.StringIO(table.content.decode("utf-8-sig")), delimiter=";"))
+    entry = (await get(admin, "/v1/ledger"))["items"][0]
+    assert first["amount_credits"] == "1234,500000"
+    assert first["balance_after_credits"] == entry["balance_after_credits"].replace(".", ",")
+    assert first["created_at"] == entry["created_at"].replace("T", " ")[:19]
+    assert error_of(await admin.http.get("/v1/ledger/export", params={**asked, "dialect": "lotus"}))[0] == 400
+    lines = await admin.http.get("/v1/ledger/export", params={"dialect": "excel"})
+    assert json.loads(lines.text.splitlines()[0])["amount_credits"] == "1234.500000"
 
 
 async def test_entries_are_found_though_not_quite_in_the_order_of_their_times(

@@ -30,7 +30,7 @@ from b2b_chat.product.identity.logins import InvalidProof
 from b2b_chat.product.identity.schemas import LoginProof
 from b2b_chat.product.identity.sessions import end_all
 from b2b_chat.product.limits.service import RateLimited
-from b2b_chat.product.people import People
+from b2b_chat.product.services import Services
 from b2b_chat.product.transactions import transaction_factory
 from b2b_chat.product.viewer import Unauthenticated, UserBlocked
 from support.database.world import World, open_world
@@ -102,7 +102,7 @@ class LoginMachine(RuleBasedStateMachine):
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return self.runner.run(work)
 
-    def make_people(self) -> People:
+    def make_people(self) -> Services:
         return make_people(
             self.world,
             self.clock,
@@ -123,7 +123,7 @@ class LoginMachine(RuleBasedStateMachine):
 
     async def letters(self) -> list[dict[str, str]]:
         rows = await self.world.rows("SELECT sealed_fields FROM mails WHERE recipient = $1 ORDER BY id", self.email)
-        opened = [self.people._seal.open(row["sealed_fields"]) for row in rows]
+        opened = [self.people.seal.open(row["sealed_fields"]) for row in rows]
         return [fields for fields in opened if fields is not None]
 
     @rule(target=proofs)
@@ -201,7 +201,7 @@ class LoginMachine(RuleBasedStateMachine):
                 assert session.is_live(self.clock())
                 assert viewer.user_id == self.user_id
                 session.used_at = self.clock()
-        self.run(self.people.finish())
+        self.run(self.people.last_use.write())
 
     @precondition(lambda self: self.model.sessions)
     @rule(which=st.integers(0, 5))

@@ -12,7 +12,7 @@ from b2b_chat.kit.settings import Secret
 from b2b_chat.product.identity.logins import MAX_OPEN, MAX_WRONG_CODES, InvalidProof
 from b2b_chat.product.identity.schemas import LoginProof
 from b2b_chat.product.limits.service import RateLimited
-from b2b_chat.product.people import People
+from b2b_chat.product.services import Services, forget_old
 from support.database.world import World
 from support.product.login_services import BROWSER, MovableClock, make_people
 from support.product.sessions import add_user, letters_to
@@ -26,11 +26,11 @@ def clock() -> MovableClock:
 
 
 @pytest.fixture
-def people(world: World, clock: MovableClock) -> People:
+def people(world: World, clock: MovableClock) -> Services:
     return make_people(world, clock)
 
 
-async def ask(people: People, email: str, times: int = 1) -> None:
+async def ask(people: Services, email: str, times: int = 1) -> None:
     """Ask for links, and have it decided."""
     for _ in range(times):
         await people.logins.request_link(email, "en", IP)
@@ -53,7 +53,7 @@ def another_code(*proofs: LoginProof) -> LoginProof:
     )
 
 
-async def signs_in(people: People, proof: LoginProof) -> bool:
+async def signs_in(people: Services, proof: LoginProof) -> bool:
     try:
         token = await people.logins.redeem(proof, BROWSER)
     except InvalidProof:
@@ -75,7 +75,7 @@ async def outcomes(*attempts: Awaitable[Any]) -> list[bool]:
 
 
 @pytest.mark.parametrize("by", [0, 1], ids=["link", "code"])
-async def test_each_proof_signs_in_once_and_for_both(world: World, people: People, by: int) -> None:
+async def test_each_proof_signs_in_once_and_for_both(world: World, people: Services, by: int) -> None:
     user_id, email = await add_user(world)
     await ask(people, email)
     (proofs,) = await letters(world, email)
@@ -86,7 +86,7 @@ async def test_each_proof_signs_in_once_and_for_both(world: World, people: Peopl
 
 
 @pytest.mark.parametrize("by", [0, 1], ids=["link", "code"])
-async def test_a_hundred_at_once_make_one_session(world: World, people: People, by: int) -> None:
+async def test_a_hundred_at_once_make_one_session(world: World, people: Services, by: int) -> None:
     _, email = await add_user(world)
     await ask(people, email)
     (proofs,) = await letters(world, email)
@@ -95,7 +95,7 @@ async def test_a_hundred_at_once_make_one_session(world: World, people: People, 
     assert await sessions_of(world, email) == 1
 
 
-async def test_link_and_code_at_once_make_one_session(world: World, people: People) -> None:
+async def test_link_and_code_at_once_make_one_session(world: World, people: Services) -> None:
     _, email = await add_user(world)
     await ask(people, email)
     (proofs,) = await letters(world, email)
@@ -103,14 +103,14 @@ async def test_link_and_code_at_once_make_one_session(world: World, people: Peop
     assert await sessions_of(world, email) == 1
 
 
-async def test_the_address_is_known_in_any_case(world: World, people: People) -> None:
+async def test_the_address_is_known_in_any_case(world: World, people: Services) -> None:
     _, email = await add_user(world)
     await ask(people, email.upper())
     ((_, by_code),) = await letters(world, email)
     assert await signs_in(people, LoginProof(email=email.upper(), code=by_code.code))
 
 
-async def test_only_known_unblocked_addresses_get_letters(world: World, people: People) -> None:
+async def test_only_known_unblocked_addresses_get_letters(world: World, people: Services) -> None:
     _, blocked = await add_user(world)
     await world.rows("UPDATE users SET blocked_at = now() WHERE email = $1", blocked)
     unknown = f"{uuid4()}@example.test"
@@ -121,7 +121,7 @@ async def test_only_known_unblocked_addresses_get_letters(world: World, people: 
         assert (challenge["state"], challenge["user_id"]) == ("open", None)
 
 
-async def test_one_who_is_blocked_meanwhile_does_not_come_in(world: World, people: People) -> None:
+async def test_one_who_is_blocked_meanwhile_does_not_come_in(world: World, people: Services) -> None:
     _, email = await add_user(world)
     await ask(people, email, times=2)
     (by_link, _), (_, by_code) = await letters(world, email)
@@ -143,7 +143,7 @@ async def test_the_letter_says_what_is_needed(world: World, clock: MovableClock)
     assert mail["useful_until"] - mail["created_at"] == timedelta(minutes=5)
 
 
-async def test_resending_keeps_earlier_links_and_three_are_live_at_most(world: World, people: People) -> None:
+async def test_resending_keeps_earlier_links_and_three_are_live_at_most(world: World, people: Services) -> None:
     _, email = await add_user(world)
     await ask(people, email, times=MAX_OPEN + 2)
     proofs = await letters(world, email)
@@ -151,7 +151,7 @@ async def test_resending_keeps_earlier_links_and_three_are_live_at_most(world: W
     assert [await signs_in(people, by_link) for by_link, _ in proofs] == [True] * MAX_OPEN
 
 
-async def test_deciding_at_once_lets_three_live_at_most(world: World, people: People) -> None:
+async def test_deciding_at_once_lets_three_live_at_most(world: World, people: Services) -> None:
     _, email = await add_user(world)
     for _ in range(10):
         await people.logins.request_link(email, "ru", IP)
@@ -159,7 +159,7 @@ async def test_deciding_at_once_lets_three_live_at_most(world: World, people: Pe
     assert len(await letters(world, email)) == MAX_OPEN
 
 
-async def test_one_that_is_over_makes_room(world: World, people: People, clock: MovableClock) -> None:
+async def test_one_that_is_over_makes_room(world: World, people: Services, clock: MovableClock) -> None:
     _, email = await add_user(world)
     await ask(people, email, times=MAX_OPEN)
     first, *_ = await letters(world, email)
@@ -172,7 +172,7 @@ async def test_one_that_is_over_makes_room(world: World, people: People, clock: 
 
 
 @pytest.mark.parametrize("by", [0, 1], ids=["link", "code"])
-async def test_it_works_for_ten_minutes(world: World, people: People, clock: MovableClock, by: int) -> None:
+async def test_it_works_for_ten_minutes(world: World, people: Services, clock: MovableClock, by: int) -> None:
     _, email = await add_user(world)
     await ask(people, email, times=2)
     early, late = await letters(world, email)
@@ -182,7 +182,7 @@ async def test_it_works_for_ten_minutes(world: World, people: People, clock: Mov
     assert not await signs_in(people, late[by])
 
 
-async def test_the_ten_minutes_begin_when_it_is_decided(world: World, people: People, clock: MovableClock) -> None:
+async def test_the_ten_minutes_begin_when_it_is_decided(world: World, people: Services, clock: MovableClock) -> None:
     _, email = await add_user(world)
     await people.logins.request_link(email, "en", IP)
     clock.pass_time(minutes=30)
@@ -192,7 +192,7 @@ async def test_the_ten_minutes_begin_when_it_is_decided(world: World, people: Pe
     assert await signs_in(people, by_link)
 
 
-async def test_five_wrong_codes_end_it_with_its_link(world: World, people: People) -> None:
+async def test_five_wrong_codes_end_it_with_its_link(world: World, people: Services) -> None:
     _, email = await add_user(world)
     await ask(people, email)
     ((by_link, by_code),) = await letters(world, email)
@@ -202,7 +202,7 @@ async def test_five_wrong_codes_end_it_with_its_link(world: World, people: Peopl
     assert not await signs_in(people, by_link)
 
 
-async def test_four_wrong_codes_do_not(world: World, people: People) -> None:
+async def test_four_wrong_codes_do_not(world: World, people: Services) -> None:
     _, email = await add_user(world)
     await ask(people, email)
     ((_, by_code),) = await letters(world, email)
@@ -211,7 +211,7 @@ async def test_four_wrong_codes_do_not(world: World, people: People) -> None:
     assert await signs_in(people, by_code)
 
 
-async def test_a_wrong_code_counts_against_all_that_are_live(world: World, people: People) -> None:
+async def test_a_wrong_code_counts_against_all_that_are_live(world: World, people: Services) -> None:
     _, email = await add_user(world)
     await ask(people, email, times=2)
     proofs = await letters(world, email)
@@ -223,7 +223,7 @@ async def test_a_wrong_code_counts_against_all_that_are_live(world: World, peopl
     assert await signs_in(people, (await letters(world, email))[-1][0])
 
 
-async def test_wrong_codes_at_once_are_all_counted(world: World, people: People) -> None:
+async def test_wrong_codes_at_once_are_all_counted(world: World, people: Services) -> None:
     _, email = await add_user(world)
     await ask(people, email)
     ((_, by_code),) = await letters(world, email)
@@ -233,7 +233,7 @@ async def test_wrong_codes_at_once_are_all_counted(world: World, people: People)
     assert (challenge["state"], challenge["wrong_codes"]) == ("burnt", MAX_WRONG_CODES)
 
 
-async def test_a_code_is_of_its_address_alone(world: World, people: People) -> None:
+async def test_a_code_is_of_its_address_alone(world: World, people: Services) -> None:
     _, email = await add_user(world)
     _, other = await add_user(world)
     await ask(people, email)
@@ -245,16 +245,16 @@ async def test_a_code_is_of_its_address_alone(world: World, people: People) -> N
     assert await signs_in(people, by_code)
 
 
-async def test_the_code_of_an_unknown_address_lets_nobody_in(world: World, people: People) -> None:
+async def test_the_code_of_an_unknown_address_lets_nobody_in(world: World, people: Services) -> None:
     """Even one that is guessed right: there is no user behind it."""
     unknown = f"{uuid4()}@example.test"
     await ask(people, unknown)
-    known_hash = people.logins._hashes.codes.hash(f"{unknown}\n123456")
+    known_hash = people.logins._codes.hash(f"{unknown}\n123456")
     await world.rows("UPDATE login_challenges SET code_hash = $2 WHERE email = $1", unknown, known_hash)
     assert not await signs_in(people, LoginProof(email=unknown, code="123456"))
 
 
-async def test_guesses_for_an_address_are_limited_known_or_not(world: World, people: People) -> None:
+async def test_guesses_for_an_address_are_limited_known_or_not(world: World, people: Services) -> None:
     _, email = await add_user(world)
     for address in (email, f"{uuid4()}@example.test"):
         for _ in range(20):
@@ -285,7 +285,7 @@ async def test_requests_from_one_place_are_limited(world: World, clock: MovableC
     await people.logins.request_link(f"{uuid4()}@example.test", "en", "192.0.2.9")
 
 
-async def test_proofs_are_nowhere_in_the_database(world: World, people: People) -> None:
+async def test_proofs_are_nowhere_in_the_database(world: World, people: Services) -> None:
     _, email = await add_user(world)
     await ask(people, email)
     ((by_link, by_code),) = await letters(world, email)
@@ -306,14 +306,14 @@ async def test_links_survive_the_rotation_of_their_secret_once(world: World, clo
     await ask(make_people(world, clock, auth_token_secret=first), email, times=2)
     mails = await world.rows("SELECT sealed_fields FROM mails WHERE recipient = $1 ORDER BY id", email)
     rotated = make_people(world, clock, auth_token_secret=second, auth_token_secret_previous=first)
-    opened = [rotated._seal.open(row["sealed_fields"]) for row in mails]
+    opened = [rotated.seal.open(row["sealed_fields"]) for row in mails]
     proofs = [LoginProof(token=fields["link"].partition("#")[2]) for fields in opened if fields]
     assert await signs_in(rotated, proofs[0])
     rotated_twice = make_people(world, clock, auth_token_secret=third, auth_token_secret_previous=second)
     assert not await signs_in(rotated_twice, proofs[1])
 
 
-async def test_what_is_long_over_is_forgotten(world: World, people: People, clock: MovableClock) -> None:
+async def test_what_is_long_over_is_forgotten(world: World, people: Services, clock: MovableClock) -> None:
     _, email = await add_user(world)
     await ask(people, email)
     ((by_link, _),) = await letters(world, email)
@@ -321,7 +321,7 @@ async def test_what_is_long_over_is_forgotten(world: World, people: People, cloc
     await world.rows("UPDATE mails SET state = 'sent', resolved_at = $1, sealed_fields = NULL", clock())
     for days, left in ((0, (1, 1, 1)), (2, (0, 1, 1)), (29, (0, 1, 0)), (60, (0, 0, 0))):
         clock.pass_time(days=days)
-        await people._forget_old()
+        await forget_old(people)
         challenges = await world.rows("SELECT 1 FROM login_challenges WHERE email = $1", email)
         mails = await world.rows("SELECT 1 FROM mails WHERE recipient = $1", email)
         assert (len(challenges), await sessions_of(world, email), len(mails)) == left

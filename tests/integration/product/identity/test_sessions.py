@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from b2b_chat.kit.settings import Secret
 from b2b_chat.product.identity.sessions import Browser, end_all
-from b2b_chat.product.people import People
+from b2b_chat.product.services import Services
 from b2b_chat.product.transactions import transaction_factory
 from b2b_chat.product.viewer import NoCompany, Unauthenticated, UserBlocked
 from support.database.world import Person, World
@@ -28,16 +28,16 @@ def clock() -> MovableClock:
 
 
 @pytest.fixture
-def people(world: World, clock: MovableClock) -> People:
+def people(world: World, clock: MovableClock) -> Services:
     return make_people(world, clock)
 
 
-async def sign_in(world: World, people: People, user_id: UUID, browser: Browser = BROWSER) -> str:
+async def sign_in(world: World, people: Services, user_id: UUID, browser: Browser = BROWSER) -> str:
     async with transaction_factory(world.database)() as tx:
         return await people.sessions.start(tx, user_id, browser)
 
 
-async def is_live(people: People, token: str) -> bool:
+async def is_live(people: Services, token: str) -> bool:
     try:
         await people.sessions.authenticate(token)
     except Unauthenticated:
@@ -53,7 +53,7 @@ async def http(world: World, product_url: str, person: Person) -> AsyncIterator[
         yield http
 
 
-async def test_one_that_is_not_used_for_a_week_is_over(world: World, people: People, clock: MovableClock) -> None:
+async def test_one_that_is_not_used_for_a_week_is_over(world: World, people: Services, clock: MovableClock) -> None:
     user_id, _ = await add_user(world)
     token = await sign_in(world, people, user_id)
     clock.pass_time(days=IDLE_DAYS, seconds=-1)
@@ -63,22 +63,22 @@ async def test_one_that_is_not_used_for_a_week_is_over(world: World, people: Peo
 
 
 async def test_use_keeps_it_alive_but_not_longer_than_a_month(
-    world: World, people: People, clock: MovableClock
+    world: World, people: Services, clock: MovableClock
 ) -> None:
     user_id, _ = await add_user(world)
     token = await sign_in(world, people, user_id)
     for _ in range(ABSOLUTE_DAYS // 6 - 1):
         clock.pass_time(days=6)
         assert await is_live(people, token)
-        await people._last_use.write()
+        await people.last_use.write()
     clock.pass_time(days=5, hours=23)
     assert await is_live(people, token)
-    await people._last_use.write()
+    await people.last_use.write()
     clock.pass_time(hours=1)
     assert not await is_live(people, token)
 
 
-async def test_every_login_makes_a_new_token_and_ends_the_browsers_old_one(world: World, people: People) -> None:
+async def test_every_login_makes_a_new_token_and_ends_the_browsers_old_one(world: World, people: Services) -> None:
     user_id, _ = await add_user(world)
     first = await sign_in(world, people, user_id)
     elsewhere = await sign_in(world, people, user_id)
@@ -87,7 +87,7 @@ async def test_every_login_makes_a_new_token_and_ends_the_browsers_old_one(world
     assert [await is_live(people, token) for token in (first, elsewhere, second)] == [False, True, True]
 
 
-async def test_all_are_revoked_together_and_only_that_users(world: World, people: People, clock: MovableClock) -> None:
+async def test_all_of_a_user_are_revoked_together(world: World, people: Services, clock: MovableClock) -> None:
     user_id, _ = await add_user(world)
     other_id, _ = await add_user(world)
     tokens = [await sign_in(world, people, user_id) for _ in range(3)]
@@ -97,7 +97,7 @@ async def test_all_are_revoked_together_and_only_that_users(world: World, people
     assert [await is_live(people, token) for token in (*tokens, others)] == [False, False, False, True]
 
 
-async def test_a_blocked_user_is_told_so(world: World, people: People) -> None:
+async def test_a_blocked_user_is_told_so(world: World, people: Services) -> None:
     user_id, _ = await add_user(world)
     token = await sign_in(world, people, user_id)
     await world.rows("UPDATE users SET blocked_at = now() WHERE id = $1", user_id)
@@ -106,7 +106,7 @@ async def test_a_blocked_user_is_told_so(world: World, people: People) -> None:
 
 
 @pytest.mark.parametrize("token", ["", "x", "x" * 43, "x" * 101, "é"])
-async def test_what_is_no_token_is_refused(people: People, token: str) -> None:
+async def test_what_is_no_token_is_refused(people: Services, token: str) -> None:
     assert not await is_live(people, token)
 
 
@@ -120,7 +120,7 @@ async def test_it_survives_the_rotation_of_its_secret_once(world: World, clock: 
 
 
 async def test_it_acts_in_the_company_joined_last_that_lets_it(
-    world: World, people: People, clock: MovableClock
+    world: World, people: Services, clock: MovableClock
 ) -> None:
     person = await world.person()
     companies = [person.company_id, *[(await world.person()).company_id for _ in range(3)]]
@@ -248,7 +248,7 @@ async def test_a_key_that_is_wrong_is_not_made_good_by_a_cookie(http: httpx.Asyn
     assert (await http.get("/v1/me", headers={"Authorization": "Basic dTpw"})).status_code == 200
 
 
-async def test_a_viewer_without_a_company_has_none(world: World, people: People) -> None:
+async def test_a_viewer_without_a_company_has_none(world: World, people: Services) -> None:
     user_id, _ = await add_user(world)
     viewer = await people.sessions.authenticate(await sign_in(world, people, user_id))
     with pytest.raises(NoCompany):

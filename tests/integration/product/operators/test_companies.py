@@ -65,7 +65,9 @@ async def test_companies_are_found_by_a_part_of_the_name(http: httpx.AsyncClient
     assert [company["id"] for company in shown] == [company["id"] for company in made[::-1]]
     assert Decimal(shown[0]["balance_credits"]) == 0
     assert (await http.get(f"/admin/companies/{shown[0]['id']}")).json() == shown[0]
-    for pattern in ("%", "_", "\\"):
+    for search in (f"пекарня\u00a0{mark}", f"ПЕКАРНЯ {mark}"):
+        assert len((await http.get("/admin/companies", params={"search": search})).json()["items"]) == 5
+    for pattern in ("%", "_", "\\", ".", "[", "(.*)"):
         assert (await http.get("/admin/companies", params={"search": pattern})).json()["items"] == []
 
 

@@ -1,9 +1,11 @@
+import csv
+import io
 from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
 
-from b2b_chat.kit.exports import ExportFormat
+from b2b_chat.kit.exports import CsvDialect, ExportFormat
 from b2b_chat.product.audit.actions import Action
 from b2b_chat.product.audit.export import CSV_COLUMNS, export_head, export_records
 from b2b_chat.product.audit.schemas import AuditActor, AuditRecord
@@ -29,9 +31,17 @@ def a_record(actor_id: str = "root@host", **fields: object) -> AuditRecord:
 def test_csv_has_a_head_and_a_line_a_record() -> None:
     assert export_head(ExportFormat.CSV) == ",".join(CSV_COLUMNS).encode() + b"\r\n"
     assert export_records([a_record()], ExportFormat.CSV).decode() == (
-        "00000000-0000-0000-0000-000000000001,2026-01-02T03:04:05+00:00,,command_line,root@host,,credits.add,ok,,,"
+        "00000000-0000-0000-0000-000000000001,2026-01-02T03:04:05Z,,command_line,root@host,,credits.add,ok,,,"
         '"{""external_id"":""invoice, 1""}",,"{""balance_credits"":""1.5""}"\r\n'
     )
+
+
+def test_excel_gets_semicolons_and_times_that_it_reads() -> None:
+    head = export_head(ExportFormat.CSV, CsvDialect.EXCEL).decode()
+    assert head == ";".join(CSV_COLUMNS) + "\r\n"
+    line = export_records([a_record(reason="a;b")], ExportFormat.CSV, CsvDialect.EXCEL).decode()
+    (row,) = csv.DictReader(io.StringIO(head + line), delimiter=";")
+    assert (row["at"], row["reason"], row["after"]) == ("2026-01-02 03:04:05", "a;b", '{"balance_credits":"1.5"}')
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])

@@ -9,20 +9,21 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from b2b_chat.product.limits.memory import WindowsInMemory
-from b2b_chat.product.limits.service import Limits, LimitsUnavailable, RateLimited, Rates
+from b2b_chat.product.limits.service import Limits, LimitsUnavailable, RateLimited
 from b2b_chat.product.limits.windows import Fill, Window, WindowsUnavailable
 from b2b_chat.product.viewer import Viewer
 from b2b_chat.product.vocabulary import SCOPES_OF_ROLES, Role
+from support.product.app import product_settings
 
-RATES = Rates(
-    chat_per_company_and_minute=5,
-    chat_per_user_and_minute=3,
-    chat_per_ip_and_minute=4,
-    login_per_ip_and_minute=3,
-    link_per_email_and_ip_and_hour=2,
-    link_per_email_and_hour=3,
-    invite_per_company_and_hour=2,
-    chat_local_percent=34,
+SETTINGS = product_settings(
+    chat_rpm_per_company=5,
+    chat_rpm_per_user=3,
+    chat_rpm_per_ip=4,
+    login_rpm_per_ip=3,
+    login_mails_per_email_ip_hour=2,
+    login_mails_per_email_hour=3,
+    invite_mails_per_company_hour=2,
+    chat_local_limit_percent=34,
 )
 STATE = re.compile(r'"(\w+)";r=(\d+);t=(\d+)')
 
@@ -38,7 +39,7 @@ class Time:
 
 
 def make(time: Callable[[], float], **changes: int) -> Limits:
-    return Limits(WindowsInMemory(), structs.replace(RATES, **changes), time)
+    return Limits(WindowsInMemory(), structs.replace(SETTINGS, **changes), time)
 
 
 def a_viewer(company_id: UUID | None = None) -> Viewer:
@@ -93,7 +94,7 @@ async def test_the_refusal_says_which_limit_is_used_up() -> None:
 
 
 async def test_what_is_refused_uses_nothing_up() -> None:
-    limits, company_id = make(Time(), chat_per_user_and_minute=1), uuid4()
+    limits, company_id = make(Time(), chat_rpm_per_user=1), uuid4()
     eager = a_viewer(company_id)
     await limits.admit_chat(eager, "192.0.2.1")
     for _ in range(20):
@@ -110,7 +111,7 @@ async def test_what_is_refused_uses_nothing_up() -> None:
 )
 async def test_waiting_as_long_as_told_is_never_too_short(gaps: list[float], user: int, ip: int, company: int) -> None:
     time, viewer = Time(), a_viewer()
-    limits = make(time, chat_per_user_and_minute=user, chat_per_ip_and_minute=ip, chat_per_company_and_minute=company)
+    limits = make(time, chat_rpm_per_user=user, chat_rpm_per_ip=ip, chat_rpm_per_company=company)
     admitted: list[float] = []
     for gap in gaps:
         time.now += gap
@@ -151,7 +152,7 @@ async def test_links_are_limited_by_address_and_by_both() -> None:
 
 
 async def test_codes_are_limited_by_address() -> None:
-    limits = make(Time(), login_per_ip_and_minute=1000)
+    limits = make(Time(), login_rpm_per_ip=1000)
     for number in range(20):
         await limits.admit_login(f"192.0.2.{number}", "ann@example.test")
     await wait_of(limits.admit_login("192.0.2.99", "ann@example.test"))
@@ -173,7 +174,7 @@ class WindowsThatGoAway(WindowsInMemory):
 async def test_while_the_shared_count_is_away_each_process_admits_a_share_of_its_own() -> None:
     """34 % of 3, 4 and 5 chats is 1 of each; then the whole of the shared limits again."""
     time, windows = Time(), WindowsThatGoAway()
-    limits = Limits(windows, RATES, time)
+    limits = Limits(windows, SETTINGS, time)
     viewer = a_viewer()
     await limits.admit_chat(viewer, "192.0.2.1")
     windows.is_away = True
@@ -190,7 +191,7 @@ async def test_while_the_shared_count_is_away_each_process_admits_a_share_of_its
 
 async def test_nobody_signs_in_or_invites_while_the_shared_count_is_away() -> None:
     windows = WindowsThatGoAway()
-    limits = Limits(windows, RATES, Time())
+    limits = Limits(windows, SETTINGS, Time())
     windows.is_away = True
     for refused in (
         limits.admit_link_request("192.0.2.1"),

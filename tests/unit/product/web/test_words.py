@@ -6,6 +6,7 @@ from importlib import import_module
 from importlib.resources import files
 
 from b2b_chat.kit.errors import Refusal
+from b2b_chat.kit.exports import CsvDialect
 from b2b_chat.product.audit.actions import Action
 from b2b_chat.product.companies.models import InviteState
 from b2b_chat.product.credits.models import EntryKind
@@ -68,6 +69,7 @@ def put_together() -> list[str]:
     names = [f"action_{action}" for action in Action]
     names += [f"role_{role}" for role in Role] + [f"scope_{scope}" for scope in Scope]
     names += [f"kind_{kind}" for kind in EntryKind] + [f"invite_{state}" for state in (*InviteState, "expired")]
+    names += [f"csv_{dialect}" for dialect in CsvDialect]
     names += [f"company_{section}" for section in COMPANY_SECTIONS]
     names += [f"operator_{section}" for section in OPERATOR_SECTIONS]
     names += [f"gateway_{status}" for status in ("ready", "refused", "unreachable")]

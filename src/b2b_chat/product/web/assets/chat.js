@@ -7,13 +7,14 @@ import { element, heard, sendJson } from "./page.js";
 import { follow } from "./run.js";
 import { toEnd } from "./scroller.js";
 import { AnswerView } from "./view.js";
+import { isBlank } from "./visible.js";
 
 let live;
 
 element("compose").addEventListener("submit", (event) => {
   event.preventDefault();
   const text = element("text").value;
-  if (live || !text.trim()) return;
+  if (live || isBlank(text)) return;
   // Its name is made before the first try: every later one is the same message.
   const message = { client_message_id: newId(), text, stream: true };
   if (document.body.dataset.conversation) message.conversation_id = document.body.dataset.conversation;

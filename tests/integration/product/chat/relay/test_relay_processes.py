@@ -37,12 +37,6 @@ SAME = {"client_message_id": "same"}
 UNHEARD_CHARS = 4096
 
 
-@pytest.fixture(scope="module")
-def valkey(valkey_server: EmbeddedValkey) -> EmbeddedValkey:
-    """The server that the products share."""
-    return valkey_server
-
-
 class Stage:
     """What the products of a test share, and ways to run one."""
 

@@ -1,0 +1,247 @@
+"""The composition root of product_api: everything that a process opens, made, opened and closed in one place.
+
+`services_of` makes what a serving process has, `database_services` what one command or script has. Litestar's
+dependencies are the fields of `Services` by their names.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from typing import Any, Final
+
+import structlog
+from msgspec import Struct
+
+from b2b_chat.kit.background import repeat, running
+from b2b_chat.kit.clock import Clock, utc_now
+from b2b_chat.kit.database import Database, is_outage
+from b2b_chat.kit.health import Readiness
+from b2b_chat.kit.valkey import Valkey, valkey_of
+from b2b_chat.product.audit.service import Audit
+from b2b_chat.product.chat.gateway_client import GatewayClient
+from b2b_chat.product.chat.relay.service import Relay
+from b2b_chat.product.chat.repository import RunRepository
+from b2b_chat.product.chat.runs import Runs
+from b2b_chat.product.chat.service import Chat
+from b2b_chat.product.chat.sweeper import keep_leases
+from b2b_chat.product.companies.invites import Invites
+from b2b_chat.product.companies.keys import CompanyKeys
+from b2b_chat.product.companies.members import Members
+from b2b_chat.product.companies.service import Companies
+from b2b_chat.product.conversations.service import Conversations
+from b2b_chat.product.credits.pricing import Prices
+from b2b_chat.product.credits.service import Credits
+from b2b_chat.product.credits.usage import UsageReports
+from b2b_chat.product.identity.cookies import SessionCookie
+from b2b_chat.product.identity.gatekeeper import Gatekeeper
+from b2b_chat.product.identity.last_use import LastUse
+from b2b_chat.product.identity.logins import Logins
+from b2b_chat.product.identity.service import ApiKeys
+from b2b_chat.product.identity.sessions import Sessions
+from b2b_chat.product.limits.client_ip import ClientIp, parse_networks
+from b2b_chat.product.limits.memory import WindowsInMemory
+from b2b_chat.product.limits.service import Limits
+from b2b_chat.product.limits.valkey import WindowsInValkey
+from b2b_chat.product.mail.sender import Sender
+from b2b_chat.product.mail.service import Outbox, Seal
+from b2b_chat.product.mail.smtp import Smtp, smtp_options
+from b2b_chat.product.operators.health import LiveHealth
+from b2b_chat.product.operators.service import Operators, Users
+from b2b_chat.product.readiness import readiness_of
+from b2b_chat.product.settings import DatabaseSettings, ProductSettings
+from b2b_chat.product.transactions import TransactionFactory, transaction_factory
+
+log = structlog.get_logger(__name__)
+
+_NOTE_USES_EVERY_SECONDS: Final = 60
+_FORGET_EVERY_SECONDS: Final = 3600
+_MEASURE_EVERY_SECONDS: Final = 15
+_ACQUIRE_SECONDS: Final = 10
+"""Longest wait of a command for its one connection."""
+
+
+class DatabaseServices(Struct, frozen=True, eq=False):
+    """The services that need nothing but the database."""
+
+    database: Database
+    transaction: TransactionFactory
+    last_use: LastUse
+    api_keys: ApiKeys
+    audit: Audit
+    companies: Companies
+    members: Members
+    company_keys: CompanyKeys
+    credit: Credits
+    usage: UsageReports
+    users: Users
+    operators: Operators
+    conversations: Conversations
+
+
+class Services(DatabaseServices, frozen=True, eq=False):
+    """Everything that a serving process has."""
+
+    settings: ProductSettings
+    valkey: Valkey | None
+    gateway: GatewayClient
+    seal: Seal
+    outbox: Outbox
+    limits: Limits
+    client_ip: ClientIp
+    session_cookie: SessionCookie
+    sessions: Sessions
+    logins: Logins
+    invites: Invites
+    gatekeeper: Gatekeeper
+    run_repository: RunRepository
+    runs: Runs
+    relay: Relay | None
+    chat: Chat
+    readiness: Readiness
+    live_health: LiveHealth
+
+
+def services_of(settings: ProductSettings, *, clock: Clock = utc_now, database: Database | None = None) -> Services:
+    """Make the services of a process; nothing is opened yet, see `opened`.
+
+    Args:
+        settings: Those of product_api.
+        clock: The current time.
+        database: Made from the settings unless given.
+    """
+    database = database or _database(settings)
+    quiet = _database_services(database, clock)
+    transaction, last_use = quiet.transaction, quiet.last_use
+    valkey = valkey_of(settings)
+    gateway = GatewayClient(settings)
+    seal = Seal(settings.auth_token_secret, settings.auth_token_secret_previous)
+    outbox = Outbox(seal, clock)
+    limits = Limits(WindowsInMemory() if valkey is None else WindowsInValkey(valkey), settings)
+    cookie = SessionCookie(settings.cookie_secure, settings.cookie_samesite, settings.session_absolute_seconds)
+    sessions = Sessions(transaction, database, settings, last_use, clock)
+    prices = Prices(settings.price_prompt_credits_per_1k_tokens, settings.price_completion_credits_per_1k_tokens)
+    run_repository = RunRepository(database, lease_seconds=settings.chat_lease_seconds)
+    runs = Runs(run_repository, gateway, prices, settings)
+    relay = None if valkey is None else Relay(valkey, runs, settings)
+    chat = Chat(run_repository, runs, prices, settings, None if relay is None else relay.following)
+    readiness = readiness_of(settings, database, valkey, gateway, chat)
+    return Services(
+        **{name: getattr(quiet, name) for name in DatabaseServices.__struct_fields__},
+        settings=settings,
+        valkey=valkey,
+        gateway=gateway,
+        seal=seal,
+        outbox=outbox,
+        limits=limits,
+        client_ip=ClientIp(parse_networks(settings.trusted_proxies)),
+        session_cookie=cookie,
+        sessions=sessions,
+        logins=Logins(transaction, database, sessions, outbox, limits, settings, clock),
+        invites=Invites(transaction, outbox, limits, settings, clock=clock),
+        gatekeeper=Gatekeeper(quiet.api_keys, sessions, cookie, settings.public_url),
+        run_repository=run_repository,
+        runs=runs,
+        relay=relay,
+        chat=chat,
+        readiness=readiness,
+        live_health=LiveHealth(readiness, gateway, settings.readiness_timeout_seconds, clock=clock),
+    )
+
+
+@asynccontextmanager
+async def opened(services: Services) -> AsyncIterator[None]:
+    """Within the block the services work; at its end what they open is closed, in the opposite order."""
+    async with AsyncExitStack() as stack:
+        if services.valkey is not None:
+            stack.push_async_callback(services.valkey.close)
+        await services.database.open()
+        stack.push_async_callback(services.database.close)
+        stack.push_async_callback(services.last_use.finish)
+        await services.gateway.open()
+        stack.push_async_callback(services.gateway.close)
+        lease_seconds = services.settings.chat_lease_seconds
+        # Until the last answer has ended: other processes would give up one whose lease is not renewed.
+        keeping = keep_leases(services.runs, services.run_repository, lease_seconds=lease_seconds)
+        await stack.enter_async_context(running(keeping))
+        if services.relay is not None:
+            await stack.enter_async_context(services.relay.open())
+        await stack.enter_async_context(running(*_background(services)))
+        yield
+
+
+@asynccontextmanager
+async def database_services(
+    settings: DatabaseSettings | ProductSettings, *, statement_seconds: float
+) -> AsyncIterator[DatabaseServices]:
+    """Open the services of a command or a script, which does one thing after the other."""
+    database = Database(
+        settings.database_url.reveal(),
+        pool_size=1,
+        session_pool_size=1,
+        acquire_seconds=_ACQUIRE_SECONDS,
+        statement_seconds=statement_seconds,
+        pgbouncer=settings.database_pgbouncer,
+    )
+    await database.open()
+    try:
+        yield _database_services(database, utc_now)
+    finally:
+        await database.close()
+
+
+async def forget_old(services: Services) -> None:
+    """Delete logins, sessions and mails that ended long ago."""
+    await services.logins.forget_old()
+    await services.sessions.forget_old()
+    await services.outbox.forget_old(services.transaction)
+
+
+def _database(settings: ProductSettings) -> Database:
+    return Database(
+        settings.database_url.reveal(),
+        pool_size=settings.database_pool_size,
+        session_pool_size=settings.database_session_pool_size,
+        acquire_seconds=settings.database_acquire_timeout_seconds,
+        statement_seconds=settings.database_statement_timeout_seconds,
+        pgbouncer=settings.database_pgbouncer,
+    )
+
+
+def _database_services(database: Database, clock: Clock) -> DatabaseServices:
+    transaction = transaction_factory(database)
+    last_use = LastUse(database, clock)
+    return DatabaseServices(
+        database=database,
+        transaction=transaction,
+        last_use=last_use,
+        api_keys=ApiKeys(database, last_use),
+        audit=Audit(transaction),
+        companies=Companies(transaction, clock=clock),
+        members=Members(transaction, clock=clock),
+        company_keys=CompanyKeys(transaction, clock=clock),
+        credit=Credits(transaction),
+        usage=UsageReports(transaction, clock=clock),
+        users=Users(transaction, clock=clock),
+        operators=Operators(transaction, clock=clock),
+        conversations=Conversations(transaction),
+    )
+
+
+def _background(services: Services) -> Iterator[Coroutine[Any, Any, None]]:
+    """The work that goes on beside the requests."""
+    settings = services.settings
+    yield _repeat(services.logins.decide_requested, every_seconds=settings.mail_poll_seconds)
+    yield _repeat(services.last_use.write, every_seconds=_NOTE_USES_EVERY_SECONDS)
+    yield _repeat(partial(forget_old, services), every_seconds=_FORGET_EVERY_SECONDS)
+    if settings.product_metrics_port:
+        yield repeat(partial(services.outbox.measure, services.transaction), every_seconds=_MEASURE_EVERY_SECONDS)
+    smtp = smtp_options(settings)
+    if smtp is None or settings.email_from is None:
+        log.warning("mail_not_configured")
+    else:
+        sender = Sender(services.transaction, services.seal, Smtp(smtp), settings.email_from, utc_now)
+        yield _repeat(sender.send_due, every_seconds=settings.mail_poll_seconds)
+
+
+def _repeat(work: Callable[[], Awaitable[object]], *, every_seconds: float) -> Coroutine[Any, Any, None]:
+    return repeat(work, every_seconds=every_seconds, is_outage=is_outage)
