@@ -41,6 +41,7 @@ DEFECT = (500, "internal_error")
 
 BY_CODE = {
     "context_length_exceeded": TOO_LONG,
+    "upstream_payload_too_large": TOO_LONG,
     "content_filtered": FILTERED,
     "upstream_timeout": TIMEOUT,
     "upstream_stalled": TIMEOUT,
