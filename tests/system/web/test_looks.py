@@ -82,7 +82,7 @@ async def show_failure(page: Page) -> None:
     await page.goto("/")
     await page.route("**/v1/chat", lambda route: route.fulfill(status=402, body=NO_CREDITS), times=1)
     await say(page, "Hello")
-    await expect(page.locator(".failure")).to_be_visible()
+    await expect(page.locator("#refused")).to_be_visible()
 
 
 async def show_offline(page: Page) -> None:
