@@ -49,7 +49,6 @@ BY_CODE = {
     "upstream_malformed": CUT,
     "upstream_empty": EMPTY,
     "body_too_large": TOO_LONG,
-    "upstream_payload_too_large": TOO_LONG,
     "upstream_rejected": REJECTED,
     "upstream_unprocessable": REJECTED,
     "idempotency_mismatch": REJECTED,
