@@ -77,7 +77,7 @@ def database_url(postgres_url: str, template_database: str) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def valkey_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedValkey]:
-    """A Valkey that tests share, one after the other. It stays up: who wants to stop one starts one of its own."""
+    """A Valkey that tests share, one after the other. It stays up: a test that stops Valkey uses `own_valkey`."""
     server = EmbeddedValkey(tmp_path_factory.mktemp("valkey"))
     try:
         server.start()

@@ -86,9 +86,7 @@ async def test_an_event_that_only_looks_wrong_is_survived(patient: Gateway, kind
 
 
 @both_modes
-async def test_half_an_emoji_is_told_as_a_replacement_character_and_a_nul_as_it_is(
-    patient: Gateway, *, stream: bool
-) -> None:
+async def test_half_an_emoji_becomes_a_replacement_character_and_a_nul_stays(patient: Gateway, *, stream: bool) -> None:
     result = await ask(patient, "[[simulate: text=a%00b%ED%A0%80c%EF%BF%BF]]", stream=stream)
     assert result["text"] == "a\0b�c\uffff"
 
@@ -111,7 +109,7 @@ async def test_deltas_that_come_together_are_one_event(patient: Gateway) -> None
     assert [event.name for event in events_of(response)].count("delta") <= 10
 
 
-async def test_deltas_that_come_apart_are_told_apart(patient: Gateway) -> None:
+async def test_separate_deltas_stay_separate(patient: Gateway) -> None:
     async with patient.opened("[[simulate: tokens=10;tps=20]]") as response:
         chunks = [chunk async for chunk in response.aiter_raw()]
     assert len([chunk for chunk in chunks if b"event: delta" in chunk]) >= 5

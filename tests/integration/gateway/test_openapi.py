@@ -119,7 +119,7 @@ def test_a_chat_is_answered_in_two_ways(document: dict[str, Any]) -> None:
     assert "event: final" in content["text/event-stream"]["examples"]["stream"]["value"]
 
 
-def test_every_failure_of_a_chat_is_told_with_an_example(document: dict[str, Any]) -> None:
+def test_every_failure_of_a_chat_is_documented_with_an_example(document: dict[str, Any]) -> None:
     responses = operations(document)["createChat"]["responses"]
     told = {
         code: (int(status), example["value"])

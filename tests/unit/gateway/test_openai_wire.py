@@ -57,7 +57,7 @@ class TestRequest:
         assert encoded["stream"] is True
         assert encoded["stream_options"] == {"include_usage": True}
 
-    def test_nothing_tells_whom_it_is_for(self) -> None:
+    def test_nothing_identifies_the_person(self) -> None:
         ids = chat_request()["metadata"].values()
         assert not any(value in json.dumps(self.encoded(stream=True)) for value in ids)
 
@@ -66,7 +66,7 @@ class TestWhole:
     def test_is_read(self) -> None:
         assert read_whole(whole()) == ChatResult("Hello", FIGURES)
 
-    def test_no_usage_is_none_and_zero_is_zero(self) -> None:
+    def test_missing_usage_is_none_and_zero_is_zero(self) -> None:
         assert read_whole(whole(usage=None)).usage is None
         zero = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
         assert read_whole(whole(usage=zero)).usage == Usage(0, 0, 0)
@@ -100,7 +100,7 @@ class TestWhole:
             (b'{"error":"x"}', "upstream_malformed"),
         ],
     )
-    def test_what_is_no_answer_is_a_failure(self, body: bytes, code: str) -> None:
+    def test_an_invalid_answer_is_a_failure(self, body: bytes, code: str) -> None:
         with pytest.raises(UpstreamFailure) as error:
             read_whole(body)
         assert code_of(error) == code
@@ -116,7 +116,7 @@ class TestStream:
     def test_what_comes_together_is_one_piece(self) -> None:
         assert read_stream(delta("Hel") + delta("lo"), FINISH + USAGE + DONE)[0] == ["Hello"]
 
-    def test_what_completes_no_event_is_nothing(self) -> None:
+    def test_bytes_that_complete_no_event_give_nothing(self) -> None:
         reader = StreamReader()
         assert reader.feed(delta("a")[:-1]) is None
         assert reader.feed(b"\n") == "a"
@@ -128,7 +128,7 @@ class TestStream:
     def test_an_empty_answer_is_an_answer(self) -> None:
         assert read_stream(FINISH, USAGE, DONE) == ([], ChatResult("", FIGURES))
 
-    def test_usage_may_be_missing_or_late_or_early_or_told_twice(self) -> None:
+    def test_usage_may_be_missing_late_early_or_repeated(self) -> None:
         twice = data({"choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 9, "total_tokens": 18}})
         assert read_stream(FINISH, DONE)[1].usage is None
         assert read_stream(FINISH, DONE + USAGE)[1].usage == FIGURES
@@ -227,7 +227,7 @@ class TestSurrogates:
         assert read_stream(event, FINISH, DONE)[1].text == text
 
     @given(text=st.text(st.characters(codec=None), max_size=40))
-    def test_whatever_the_model_says_can_be_told_in_utf_8(self, text: str) -> None:
+    def test_any_text_of_the_model_can_be_encoded_in_utf_8(self, text: str) -> None:
         event = b"data: %b\n\n" % json.dumps({"choices": [{"delta": {"content": text}}]}).encode()
         told = read_stream(event, FINISH, DONE)[1].text
         told.encode()

@@ -1,4 +1,4 @@
-"""One connection, over a pair of sockets whose other end sends exactly what a test tells it to."""
+"""One connection over a pair of sockets; its other end sends exactly the bytes that a test dictates."""
 
 import asyncio
 import socket
@@ -24,14 +24,14 @@ MORE_THAN_IS_READ_AHEAD: Final = 4_000_000
 
 
 async def turn() -> None:
-    """Let the loop take what is ready, and whoever waited for that go on."""
+    """Let the loop process what is ready, and wake its waiters."""
     for _ in range(5):
         await asyncio.sleep(0)
 
 
 async def becomes(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(WAIT_SECONDS):
-        while not condition():  # noqa: ASYNC110 - the transport tells nobody
+        while not condition():  # noqa: ASYNC110 - the transport sends no signal
             await asyncio.sleep(0)
 
 
@@ -42,7 +42,7 @@ class Line:
         self.connection = Connection()
         self.other = other
         self.closed = 0
-        """How many answers nobody needs any more."""
+        """How many answers are abandoned."""
 
     async def sends(self, *parts: bytes) -> None:
         loop = asyncio.get_running_loop()
@@ -386,7 +386,7 @@ class TestNextCall:
             assert not line.connection.is_usable
 
     @pytest.mark.parametrize("unasked", [EVIL, b"garbage", b"\r\n", b"H"])
-    async def test_what_nobody_asked_for_ends_the_connection(self, unasked: bytes) -> None:
+    async def test_unrequested_bytes_end_the_connection(self, unasked: bytes) -> None:
         async with connected() as line:
             (await line.ask_and_get(SHORT)).close()
             assert line.connection.is_usable
@@ -479,7 +479,7 @@ class TestNextCall:
 
 class TestClosing:
     @pytest.mark.parametrize("head", [OK + b"\r\n", CHUNKED])
-    async def test_a_connection_closed_in_mid_answer_breaks_it(self, head: bytes) -> None:
+    async def test_a_connection_closed_mid_answer_breaks_it(self, head: bytes) -> None:
         async with connected() as line:
             with await line.ask_and_get(head) as response:
                 reading = asyncio.create_task(response.read())
@@ -515,7 +515,7 @@ class TestClosing:
 
 class TestFlow:
     @pytest.mark.parametrize("head", [OK + b"Content-Length: %d\r\n\r\n" % MORE_THAN_IS_READ_AHEAD, CHUNKED])
-    async def test_who_reads_slowly_lets_the_other_end_wait(self, head: bytes) -> None:
+    async def test_a_slow_reader_makes_the_sender_wait(self, head: bytes) -> None:
         body = bytes(range(250)) * (MORE_THAN_IS_READ_AHEAD // 250)
         end = b""
         async with connected() as line:
@@ -576,7 +576,7 @@ class TestFlow:
                 await sending
             assert line.connection.is_usable
 
-    async def test_gathering_that_is_cancelled_hinders_nobody(self) -> None:
+    async def test_cancelled_gathering_blocks_no_one(self) -> None:
         async with connected() as line:
             with await line.ask_and_get(CHUNKED) as response:
                 await line.sends(b"1\r\na\r\n0\r\n\r\n")

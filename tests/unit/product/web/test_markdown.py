@@ -22,7 +22,7 @@ from b2b_chat.product.web.markdown import render
         ),
     ],
 )
-def test_what_becomes_of_it(text: str, html: str) -> None:
+def test_markdown_becomes_clean_html(text: str, html: str) -> None:
     assert render(text) == html
 
 
