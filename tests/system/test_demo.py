@@ -97,3 +97,51 @@ def test_a_busy_port_is_told_before_anything_starts(tmp_path: Path, variable: st
     assert done.stderr == f"b2b-chat: 127.0.0.1:{port} is in use by another program. Stop it or choose another port.\n"
     assert list((data_dir / "logs").iterdir()) == []
     assert running_in(data_dir) == []
+
+
+def test_the_tour_shows_each_failure_and_leaves_the_books_right(data_dir: Path, tmp_path: Path) -> None:
+    done = run("demo", "--tour", "--data-dir", data_dir, environ=clean_environ(tmp_path))
+    assert done.returncode == 0, done.stderr
+    chapters = re.split(r"^\d\. ", done.stdout, flags=re.MULTILINE)[1:]
+    assert [chapter.partition(":")[0] for chapter in chapters] == [
+        "A retry",
+        "A cut answer",
+        "An outage",
+        "A stop",
+        "An empty balance",
+    ]
+    retry, cut, outage, stop, poverty = ([line for line in text.splitlines() if "←" in line] for text in chapters)
+    assert retry[0] == retry[1]
+    names = re.findall(r"← event: (\w+)", "\n".join(cut))
+    assert names == ["start", "delta", "error", "start", "delta", "final"]
+    assert '"code": "answer_cut"' in cut[2]
+    assert re.findall(r"← (\d+)", "".join(outage)) == ["503", "200"]
+    assert ['"status": "stopped"' in line for line in stop] == [True, True]
+    assert re.findall(r'← (\d+) .*"code": "(\w+)"', poverty[0]) == [("402", "insufficient_credits")]
+    balances = [float(told) for told in re.findall(r'"balance_credits": "([\d.]+)"', done.stdout)]
+    assert balances == sorted(balances, reverse=True)
+    assert running_in(data_dir) == []
+
+
+def test_ctrl_c_in_the_middle_of_the_tour_stops_everything(data_dir: Path, tmp_path: Path) -> None:
+    with started("demo", "--tour", "--data-dir", data_dir, environ=clean_environ(tmp_path)) as process:
+        until(lambda: output_of(process).readline().startswith("4. "))
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors.endswith("b2b-chat: stopped, and with it all that was started.\n")
+    assert running_in(data_dir) == []
+
+
+@pytest.mark.parametrize("variable", ["OPENAI_API_KEY", "OPENAI_BASE_URL", "GATEWAY_URL"])
+def test_the_tour_refuses_to_play_with_a_real_model(tmp_path: Path, variable: str) -> None:
+    done = run("demo", "--tour", "--data-dir", tmp_path / "new", environ=clean_environ(tmp_path, **{variable: "x"}))
+    assert done.returncode == 1
+    assert done.stderr == f"b2b-chat: The tour needs the simulated OpenAI. Unset {variable}.\n"
+    assert not (tmp_path / "new").exists()
+
+
+def test_the_tour_takes_no_text(tmp_path: Path) -> None:
+    done = run("demo", "--tour", "Hello", environ=clean_environ(tmp_path))
+    assert done.returncode == 2
+    assert "--tour has texts of its own." in done.stderr

@@ -29,15 +29,21 @@ _data_dir_option = click.option(
 
 @click.command()
 @click.argument("text", required=False, callback=lambda _context, _argument, text: _encodable(text))
+@click.option(
+    "--tour", "is_tour", is_flag=True, help="Show a retry, a cut answer, an outage, a stop, an empty balance."
+)
 @_data_dir_option
-def demo(text: str | None, data_dir: Path | None) -> None:
-    """Start all, send one chat, stop all.
+def demo(*, text: str | None, is_tour: bool, data_dir: Path | None) -> None:
+    """Start everything, send one chat, stop everything.
 
-    Sends TEXT through product_api and gateway_api, shows the answer as it arrives, what it used and cost, and that
-    sending it again costs nothing.
+    Sends TEXT through product_api and gateway_api. Shows the answer as it arrives, its usage and its cost, and that
+    a repeat of the message costs nothing.
 
-    PostgreSQL and a simulated OpenAI are embedded. Set DATABASE_URL, OPENAI_API_KEY or GATEWAY_URL to use yours.
+    PostgreSQL and a simulated OpenAI are embedded. Set DATABASE_URL, OPENAI_API_KEY or GATEWAY_URL to use your own.
     """
+    if is_tour:
+        _tour(text, data_dir)
+        return
     with _sandbox():
         from b2b_chat.sandbox import demo as show
         from b2b_chat.sandbox.stack import Stack
@@ -50,6 +56,24 @@ def demo(text: str | None, data_dir: Path | None) -> None:
                 sys.stdout.reconfigure(errors="replace")  # a model may answer what this terminal cannot show
             show.run_demo(addresses.product_url, addresses.api_key, show.DEFAULT_TEXT if text is None else text, _write)
             _tell("\nStopping what was started")
+
+
+def _tour(text: str | None, data_dir: Path | None) -> None:
+    """Start everything, show what failures look like to a client, stop everything."""
+    if text is not None:
+        raise click.UsageError("--tour has texts of its own.")
+    with _sandbox():
+        from b2b_chat.sandbox import tour
+        from b2b_chat.sandbox.errors import SandboxError
+        from b2b_chat.sandbox.plan import is_given
+        from b2b_chat.sandbox.stack import Stack
+
+        if given := [name for name in tour.NEEDS_THE_SIMULATOR if is_given(os.environ, name)]:
+            raise SandboxError(f"The tour needs the simulated OpenAI. Unset {', '.join(given)}.")
+        with Stack(_data_dir(data_dir), {**os.environ, **tour.SETTINGS}, _tell) as stack:
+            addresses = stack.start()
+            tour.run_tour(addresses.product_url, addresses.api_key, stack.poor_api_key(), _write)
+            _tell("\nStopping everything that was started")
 
 
 @click.command()

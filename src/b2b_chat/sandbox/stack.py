@@ -65,6 +65,7 @@ class Stack:
         self._apps: list[Child] = []
         self._caught_mail: FollowedFile | None = None
         self._product_url = ""
+        self._product_environ: Mapping[str, str] = {}
         self._mail_url: str | None = None
 
     def __enter__(self) -> Self:
@@ -116,7 +117,14 @@ class Stack:
         if not _can_chat(plan.product.url, api_key):
             api_key = self._seed(plan, api_key)
         self._product_url, self._mail_url = plan.product.url, plan.mail_url
+        self._product_environ = plan.product_environ
         return Addresses(plan.product.url, plan.gateway_url, plan.openai_url, plan.database_url, api_key, plan.mail_url)
+
+    def poor_api_key(self) -> str:
+        """The API key of a new company without credits."""
+        from b2b_chat.sandbox import world  # noqa: PLC0415 - as in `_seed`
+
+        return world.make_poor_company(self._product_environ)
 
     def sign_in_url(self) -> str | None:
         """A new address that signs the demo person in; None where mail is not caught here, or no more is sent now."""
