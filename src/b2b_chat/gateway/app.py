@@ -26,6 +26,7 @@ from b2b_chat.kit.draining import drained_on_sigterm
 from b2b_chat.kit.garbage import spare_collector
 from b2b_chat.kit.health import Readiness, draining_check, health, health_head, ready_route
 from b2b_chat.kit.logging import configure_logging
+from b2b_chat.kit.request_body import UnreadBodies
 from b2b_chat.kit.request_id import RequestId
 from b2b_chat.kit.security_headers import SecurityHeaders
 from b2b_chat.kit.strict_json import StrictJsonRequest
@@ -65,7 +66,8 @@ def create_app(settings: GatewaySettings | None = None, *, clock: Clock = utc_no
     )
     app: ASGIApp = _litestar(clock, readiness, openapi_config=None, lifespan=[lifespan])
     app = ChatEndpoint(app, answers.answer, settings)
-    return RequestId(SecurityHeaders(Verification(app, settings=settings, nonces=stores.nonces, clock=clock)))
+    app = Verification(app, settings=settings, nonces=stores.nonces, clock=clock)
+    return RequestId(SecurityHeaders(UnreadBodies(app)))
 
 
 def openapi_schema() -> dict[str, Any]:

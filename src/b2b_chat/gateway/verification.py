@@ -25,6 +25,8 @@ from b2b_chat.gateway.errors import send_failure
 from b2b_chat.gateway.nonces import NonceStore, NonceStoreUnavailable
 from b2b_chat.gateway.settings import GatewaySettings
 from b2b_chat.kit.clock import Clock
+from b2b_chat.kit.errors import BodyTooLarge
+from b2b_chat.kit.request_body import BrokenBody, read_body
 
 _OPEN_PATHS: Final = {b"/health", b"/ready"}
 _OPEN_METHODS: Final = {"GET", "HEAD"}
@@ -32,14 +34,6 @@ _OPEN_METHODS: Final = {"GET", "HEAD"}
 _REFUSALS = Counter("gateway_refusals", "Calls that were not let in, by code.", ["code"])
 
 log = structlog.get_logger(__name__)
-
-
-class _BodyTooLarge(Exception):
-    """The body has more bytes than the settings allow."""
-
-
-class _ClientLeft(Exception):
-    """The client closed its connection before its body was here."""
 
 
 class Verification:
@@ -66,11 +60,12 @@ class Verification:
             await self._app(scope, receive, send)
             return
         try:
-            body = await self._read_body(scope, receive)
+            announced = next((int(value) for name, value in scope["headers"] if name == b"content-length"), None)
+            body = await read_body(receive, announced_bytes=announced, max_bytes=self._max_body_bytes)
             await self._check(scope, body)
-        except _ClientLeft:
-            return
-        except _BodyTooLarge:
+        except BrokenBody:
+            await _refuse("invalid_body", send)
+        except BodyTooLarge:
             await _refuse("body_too_large", send)
         except SignatureError as error:
             await _refuse(error.code, send)
@@ -78,21 +73,6 @@ class Verification:
             await _refuse("nonce_store_unavailable", send)
         else:
             await self._app(scope, _with_body(body, receive), send)
-
-    async def _read_body(self, scope: HTTPScope, receive: Receive) -> bytes:
-        for name, value in scope["headers"]:
-            if name == b"content-length" and int(value) > self._max_body_bytes:
-                raise _BodyTooLarge
-        body = bytearray()
-        while True:
-            message = await receive()
-            if message["type"] != "http.request":
-                raise _ClientLeft
-            body += message["body"]
-            if len(body) > self._max_body_bytes:
-                raise _BodyTooLarge
-            if not message["more_body"]:
-                return bytes(body)
 
     async def _check(self, scope: HTTPScope, body: bytes) -> None:
         signature = read_signature(scope["headers"])

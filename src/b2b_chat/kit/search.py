@@ -11,9 +11,6 @@ import re
 import unicodedata
 from typing import Final
 
-from sqlalchemy import ColumnElement
-from sqlalchemy.orm import InstrumentedAttribute
-
 _INVISIBLE: Final = "\u00ad\u200b\u200c\u200d\u2060\ufeff"
 """Soft hyphens and characters without width, which texts copied from documents have within words."""
 _SPACES: Final = "\t\n\v\f\r \u00a0\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
@@ -22,11 +19,6 @@ _WORD_BREAKS: Final = re.compile(f"[{_SPACES}]+")
 _ALIKE: Final = {"ё": "её", "е": "её", "ς": "σς", "σ": "σς"}
 """Letters that stand for each other."""
 _OPTIONAL_MARK: Final = {"ё": "\u0308", "е": "\u0308"}
-
-
-def contains(column: ColumnElement[str] | InstrumentedAttribute[str], text: str) -> ColumnElement[bool]:
-    """Whether a column holds a text."""
-    return column.regexp_match(pattern_of(text))
 
 
 def pattern_of(text: str) -> str:

@@ -21,6 +21,7 @@ from b2b_chat.kit.garbage import spare_collector
 from b2b_chat.kit.health import NotReady, health, health_head, ready_route
 from b2b_chat.kit.logging import configure_logging
 from b2b_chat.kit.openapi import ExactStructs
+from b2b_chat.kit.request_body import UnreadBodies
 from b2b_chat.kit.request_id import RequestId
 from b2b_chat.kit.security_headers import SecurityHeaders
 from b2b_chat.product.audit.refusals import refusal_recorder
@@ -90,7 +91,7 @@ def create_app(settings: ProductSettings | None = None) -> ASGIApp:
     """The ASGI app that Granian serves; settings come from the environment unless given."""
     settings = settings or load_settings()
     configure_logging("product_api", level="DEBUG" if settings.debug else settings.log_level)
-    return RequestId(SecurityHeaders(create_litestar(settings)))
+    return RequestId(SecurityHeaders(UnreadBodies(create_litestar(settings))))
 
 
 def create_litestar(settings: ProductSettings) -> Litestar:
@@ -127,7 +128,7 @@ def create_litestar(settings: ProductSettings) -> Litestar:
 def _dependencies(services: Services) -> dict[str, Provide]:
     """What handlers may ask for by name: the caller, and each of the services."""
     given = {name: _given(getattr(services, name)) for name in services.__struct_fields__}
-    entrance = Entrance(services.chat, services.limits, services.client_ip, services.stream_options)
+    entrance = Entrance(services.chat, services.limits, services.client_ip, services.settings)
     return {**given, "viewer": Provide(provide_viewer), "entrance": _given(entrance)}
 
 

@@ -18,13 +18,10 @@ from b2b_chat.kit.database import Database, is_outage
 from b2b_chat.kit.health import Readiness
 from b2b_chat.kit.valkey import Valkey, valkey_of
 from b2b_chat.product.audit.service import Audit
-from b2b_chat.product.chat.gateway_client import GatewayClient, GatewayOptions
-from b2b_chat.product.chat.prompts import ChatLimits
-from b2b_chat.product.chat.relay.options import RelayOptions
+from b2b_chat.product.chat.gateway_client import GatewayClient
 from b2b_chat.product.chat.relay.service import Relay
 from b2b_chat.product.chat.repository import RunRepository
-from b2b_chat.product.chat.routes import StreamOptions
-from b2b_chat.product.chat.runs import RunOptions, Runs
+from b2b_chat.product.chat.runs import Runs
 from b2b_chat.product.chat.service import Chat
 from b2b_chat.product.chat.sweeper import keep_leases
 from b2b_chat.product.companies.invites import Invites
@@ -100,7 +97,6 @@ class Services(DatabaseServices, frozen=True, eq=False):
     runs: Runs
     relay: Relay | None
     chat: Chat
-    stream_options: StreamOptions
     readiness: Readiness
     live_health: LiveHealth
 
@@ -117,7 +113,7 @@ def services_of(settings: ProductSettings, *, clock: Clock = utc_now, database: 
     quiet = _database_services(database, clock)
     transaction, last_use = quiet.transaction, quiet.last_use
     valkey = valkey_of(settings)
-    gateway = GatewayClient(_gateway_options(settings))
+    gateway = GatewayClient(settings)
     seal = Seal(settings.auth_token_secret, settings.auth_token_secret_previous)
     outbox = Outbox(seal, clock)
     limits = Limits(WindowsInMemory() if valkey is None else WindowsInValkey(valkey), settings)
@@ -125,9 +121,9 @@ def services_of(settings: ProductSettings, *, clock: Clock = utc_now, database: 
     sessions = Sessions(transaction, database, settings, last_use, clock)
     prices = Prices(settings.price_prompt_credits_per_1k_tokens, settings.price_completion_credits_per_1k_tokens)
     run_repository = RunRepository(database, lease_seconds=settings.chat_lease_seconds)
-    runs = Runs(run_repository, gateway, prices, _run_options(settings))
-    relay = None if valkey is None else Relay(valkey, runs, _relay_options(settings))
-    chat = Chat(run_repository, runs, prices, _chat_limits(settings), None if relay is None else relay.following)
+    runs = Runs(run_repository, gateway, prices, settings)
+    relay = None if valkey is None else Relay(valkey, runs, settings)
+    chat = Chat(run_repository, runs, prices, settings, None if relay is None else relay.following)
     readiness = readiness_of(settings, database, valkey, gateway, chat)
     return Services(
         **{name: getattr(quiet, name) for name in DatabaseServices.__struct_fields__},
@@ -147,7 +143,6 @@ def services_of(settings: ProductSettings, *, clock: Clock = utc_now, database: 
         runs=runs,
         relay=relay,
         chat=chat,
-        stream_options=StreamOptions(settings.sse_keep_alive_seconds),
         readiness=readiness,
         live_health=LiveHealth(readiness, gateway, settings.readiness_timeout_seconds, clock=clock),
     )
@@ -250,36 +245,3 @@ def _background(services: Services) -> Iterator[Coroutine[Any, Any, None]]:
 
 def _repeat(work: Callable[[], Awaitable[object]], *, every_seconds: float) -> Coroutine[Any, Any, None]:
     return repeat(work, every_seconds=every_seconds, is_outage=is_outage)
-
-
-def _run_options(settings: ProductSettings) -> RunOptions:
-    return RunOptions(settings.chat_lease_seconds, settings.chat_resume_window_seconds)
-
-
-def _chat_limits(settings: ProductSettings) -> ChatLimits:
-    return ChatLimits(
-        context_messages=settings.chat_context_limit,
-        message_chars=settings.max_message_chars,
-        max_completion_tokens=settings.chat_max_completion_tokens,
-        min_completion_tokens=settings.chat_min_completion_tokens,
-    )
-
-
-def _relay_options(settings: ProductSettings) -> RelayOptions:
-    return RelayOptions(
-        heartbeat_seconds=settings.relay_heartbeat_seconds,
-        ask_timeout_seconds=settings.relay_ask_timeout_seconds,
-        unheard_chars=settings.relay_unheard_chars,
-    )
-
-
-def _gateway_options(settings: ProductSettings) -> GatewayOptions:
-    return GatewayOptions(
-        url=settings.gateway_url,
-        shared_secret=settings.gateway_shared_secret.reveal().encode(),
-        connect_timeout_seconds=settings.gateway_connect_timeout_seconds,
-        silence_timeout_seconds=settings.gateway_silence_timeout_seconds,
-        total_timeout_seconds=settings.gateway_total_timeout_seconds,
-        in_flight_wait_seconds=settings.gateway_in_flight_wait_seconds,
-        max_connections=settings.gateway_max_connections,
-    )

@@ -13,6 +13,8 @@ from b2b_chat.kit.valkey import (
     ValkeyUrl,
 )
 
+_BEATS_UNTIL_GONE: Final = 4
+
 MigrationLockTimeoutSeconds = Annotated[
     float,
     Meta(
@@ -228,6 +230,11 @@ class ProductSettings(Struct, frozen=True):
     openai_api_key: Annotated[
         Secret | None, Meta(description="Must not be set here in prod: only the gateway holds OpenAI's key")
     ] = None
+
+    @property
+    def relay_gone_seconds(self) -> float:
+        """How long a process must be silent to be presumed dead, seconds."""
+        return _BEATS_UNTIL_GONE * self.relay_heartbeat_seconds
 
 
 class DatabaseSettings(Struct, frozen=True):

@@ -253,12 +253,13 @@ class TestBody:
         exchange = await Exchange("POST", "/v1/chat", signed(), endless).run(door.app)
         assert exchange.status == 413
 
-    async def test_a_body_whose_sender_disconnects_is_dropped(self) -> None:
+    async def test_a_body_that_breaks_off_is_refused(self) -> None:
         door = Door()
         begun: dict[str, Any] = {"type": "http.request", "body": b"{", "more_body": True}
         messages = [begun, {"type": "http.disconnect"}]
         exchange = await self.run(door, messages)
-        assert (exchange.sent, door.inside.bodies) == ([], [])
+        assert (exchange.status, json.loads(exchange.body)["error"]["code"]) == (400, "invalid_body")
+        assert door.inside.bodies == []
 
 
 async def test_a_refusal_has_the_agreed_shape_and_names_the_authentication() -> None:

@@ -9,7 +9,6 @@ from typing import Final
 from urllib.parse import urlsplit
 
 import msgspec
-from msgspec import Struct
 
 from b2b_chat.contract.errors import ErrorBody
 from b2b_chat.contract.schemas import CHAT_PATH, PING_PATH, ChatDelta, ChatRequest, ChatResult, Ping
@@ -30,6 +29,7 @@ from b2b_chat.product.chat.failures import (
     GatewayTimeout,
     GatewayUnavailable,
 )
+from b2b_chat.product.settings import ProductSettings
 
 _MAX_EVENT_BYTES: Final = 8 * 1024 * 1024
 _SILENT: Final = "gateway_silent"
@@ -45,24 +45,13 @@ class PingRefused(Exception):
         self.date = date
 
 
-class GatewayOptions(Struct, frozen=True):
-    """Where the gateway is and how long it may take."""
-
-    url: str
-    shared_secret: bytes
-    connect_timeout_seconds: float
-    silence_timeout_seconds: float
-    total_timeout_seconds: float
-    in_flight_wait_seconds: float
-    max_connections: int
-
-
 class GatewayClient:
     """Calls gateway_api. Open it before use; close it at the end."""
 
-    def __init__(self, options: GatewayOptions) -> None:
-        self._options = options
-        base = urlsplit(options.url.rstrip("/"))
+    def __init__(self, settings: ProductSettings) -> None:
+        self._settings = settings
+        self._shared_secret = settings.gateway_shared_secret.reveal().encode()
+        base = urlsplit(settings.gateway_url.rstrip("/"))
         self._chat_target = base.path + CHAT_PATH
         self._ping_target = base.path + PING_PATH
         self._encoder = msgspec.json.Encoder()
@@ -74,12 +63,12 @@ class GatewayClient:
 
     async def open(self) -> None:
         """Make the connection pool."""
-        options = self._options
+        settings = self._settings
         self._opened = HttpClient(
-            options.url,
+            settings.gateway_url,
             headers={"Content-Type": "application/json"},
-            max_connections=options.max_connections,
-            connect_seconds=options.connect_timeout_seconds,
+            max_connections=settings.gateway_max_connections,
+            connect_seconds=settings.gateway_connect_timeout_seconds,
         )
 
     async def close(self) -> None:
@@ -126,7 +115,7 @@ class GatewayClient:
         decoder = Decoder(max_event_bytes=_MAX_EVENT_BYTES)
         with _translated(), self._deadline() as deadline, await self._post_surely(request, deadline) as response:
             while chunk := await response.read():
-                deadline.move(self._options.silence_timeout_seconds, _SILENT)
+                deadline.move(self._settings.gateway_silence_timeout_seconds, _SILENT)
                 text, result = self._read(response, decoder.feed(chunk))
                 if text:
                     on_text(text)
@@ -150,7 +139,7 @@ class GatewayClient:
 
     def _deadline(self) -> Deadline:
         """For a whole call, connecting included. A whole answer is nothing but silence until it is there."""
-        total_at = asyncio.get_running_loop().time() + self._options.total_timeout_seconds
+        total_at = asyncio.get_running_loop().time() + self._settings.gateway_total_timeout_seconds
         return Deadline(total_at, "gateway_timeout")
 
     async def _post_surely(self, request: ChatRequest, deadline: Deadline) -> Response:
@@ -162,10 +151,10 @@ class GatewayClient:
         And a gateway that is shutting down has a successor, or will have: only connections that we kept still lead to
         it, and it closes them soon.
         """
-        give_up_at = time.monotonic() + self._options.in_flight_wait_seconds
+        give_up_at = time.monotonic() + self._settings.gateway_in_flight_wait_seconds
         while True:
             if request.stream:
-                deadline.move(self._options.silence_timeout_seconds, _SILENT)
+                deadline.move(self._settings.gateway_silence_timeout_seconds, _SILENT)
             response = await self._post_twice(request)
             if response.status == HTTPStatus.OK:
                 return response
@@ -200,7 +189,7 @@ class GatewayClient:
     async def _send(self, method: str, target: str, body: bytes) -> Response:
         if self._opened is None:
             raise RuntimeError("the gateway client was not opened")
-        headers = sign(self._options.shared_secret, method, target, body, unix_seconds=int(time.time()))
+        headers = sign(self._shared_secret, method, target, body, unix_seconds=int(time.time()))
         request_id = current_request_id.get()
         if request_id is not None:
             headers[REQUEST_ID_HEADER] = request_id

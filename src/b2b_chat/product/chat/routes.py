@@ -8,7 +8,7 @@ from uuid import UUID
 from litestar import Controller, Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.openapi.spec import OpenAPIType
-from litestar.params import FromPath, HeaderParameter, JSONBody
+from litestar.params import FromPath, HeaderParameter, JSONBody, SkipValidation
 from msgspec import Struct
 
 from b2b_chat.kit.disconnects import ClientLeft, WhileClientStays
@@ -34,14 +34,9 @@ from b2b_chat.product.errors import documents
 from b2b_chat.product.guards import ACTING_REFUSALS, READING_REFUSALS, signed_in
 from b2b_chat.product.limits.client_ip import ClientIp
 from b2b_chat.product.limits.service import Limits, RateLimited
+from b2b_chat.product.settings import ProductSettings
 from b2b_chat.product.viewer import Viewer
 from b2b_chat.product.vocabulary import Scope
-
-
-class StreamOptions(Struct, frozen=True):
-    """How answers are streamed."""
-
-    keep_alive_seconds: float
 
 
 class Entrance(Struct, frozen=True):
@@ -50,7 +45,7 @@ class Entrance(Struct, frozen=True):
     chat: Chat
     limits: Limits
     client_ip: ClientIp
-    stream_options: StreamOptions
+    settings: ProductSettings
 
 
 class ChatRoutes(Controller):
@@ -85,7 +80,7 @@ class ChatRoutes(Controller):
         self,
         request: Request[Viewer, Any, Any],
         data: JSONBody[ChatSend],
-        entrance: NamedDependency[Entrance],
+        entrance: NamedDependency[SkipValidation[Entrance]],
     ) -> Response[ChatAnswer]:
         """Send a message and get the answer, whole as JSON or as it is written as server-sent events."""
         stream = data.stream or "text/event-stream" in request.headers.get("accept", "")
@@ -96,7 +91,7 @@ class ChatRoutes(Controller):
 
         log, headers = await entrance.chat.send(request.user, data, stream=stream, admit=admit)
         if stream:
-            return _stream(log, entrance.stream_options, headers=headers)
+            return _stream(log, entrance.settings, headers=headers)
         log.attach()
         try:
             with WhileClientStays(request.receive):
@@ -118,7 +113,7 @@ class ChatRoutes(Controller):
         viewer: NamedDependency[Viewer],
         assistant_message_id: FromPath[UUID],
         chat: NamedDependency[Chat],
-        stream_options: NamedDependency[StreamOptions],
+        settings: NamedDependency[SkipValidation[ProductSettings]],
         last_event_id: Annotated[
             str | None,
             HeaderParameter(
@@ -134,7 +129,7 @@ class ChatRoutes(Controller):
         if after is not None and after.at_end and after.attempt == log.attempt:
             # 204 tells an EventSource that there is nothing to come back for.
             return Response(None, status_code=HTTPStatus.NO_CONTENT)
-        return _stream(log, stream_options, after)
+        return _stream(log, settings, after)
 
     @post(
         "/chat/{assistant_message_id:uuid}/stop",
@@ -151,12 +146,16 @@ class ChatRoutes(Controller):
 
 
 def _stream(
-    log: AnswerLog, options: StreamOptions, after: Position | None = None, *, headers: Mapping[str, str] | None = None
+    log: AnswerLog,
+    settings: ProductSettings,
+    after: Position | None = None,
+    *,
+    headers: Mapping[str, str] | None = None,
 ) -> EventStream:
     log.attach()
     return EventStream(
         events_of(log, after),
-        keep_alive_seconds=options.keep_alive_seconds,
+        keep_alive_seconds=settings.sse_keep_alive_seconds,
         on_close=log.detach,
         headers=headers,
     )

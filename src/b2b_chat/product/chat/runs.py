@@ -6,7 +6,6 @@ from typing import Any, Final
 from uuid import UUID
 
 import structlog
-from msgspec import Struct
 from prometheus_client import Gauge, Histogram
 
 from b2b_chat.contract.schemas import ChatRequest, ChatResult
@@ -19,6 +18,7 @@ from b2b_chat.product.chat.repository import RunRepository
 from b2b_chat.product.chat.schemas import ChatAnswer
 from b2b_chat.product.chat.settlement import Settlement
 from b2b_chat.product.credits.pricing import Prices
+from b2b_chat.product.settings import ProductSettings
 
 _DRAIN_POLL_SECONDS: Final = 0.02
 
@@ -28,13 +28,6 @@ _FIRST_DELTA_SECONDS = Histogram(
 )
 
 structured_log = structlog.get_logger(__name__)
-
-
-class RunOptions(Struct, frozen=True):
-    """How runs are kept."""
-
-    lease_seconds: float
-    resume_window_seconds: float
 
 
 class AlreadyRunning(Exception):
@@ -99,10 +92,12 @@ class Run:
 class Runs:
     """Starts runs, sees them through, and has it stored how they end."""
 
-    def __init__(self, repository: RunRepository, gateway: GatewayClient, prices: Prices, options: RunOptions) -> None:
-        self._settlement = Settlement(repository, prices, lease_seconds=options.lease_seconds)
+    def __init__(
+        self, repository: RunRepository, gateway: GatewayClient, prices: Prices, settings: ProductSettings
+    ) -> None:
+        self._settlement = Settlement(repository, prices, lease_seconds=settings.chat_lease_seconds)
         self._gateway = gateway
-        self._resume_window_seconds = options.resume_window_seconds
+        self._resume_window_seconds = settings.chat_resume_window_seconds
         self._runs: dict[UUID, Run] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         _RUNS.set_function(lambda: len(self.live))

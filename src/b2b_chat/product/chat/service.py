@@ -14,7 +14,7 @@ from b2b_chat.kit.visible import from_first_visible, is_blank
 from b2b_chat.product.chat.answer_log import AnswerLog, MessageInProgress
 from b2b_chat.product.chat.failures import AnswerFailed
 from b2b_chat.product.chat.locate import Elsewhere, Failed, Here, Locator, Stored, empty_log
-from b2b_chat.product.chat.prompts import ChatLimits, Prompts
+from b2b_chat.product.chat.prompts import Prompts
 from b2b_chat.product.chat.relay.following import Following
 from b2b_chat.product.chat.repository import (
     AlreadySent,
@@ -30,6 +30,7 @@ from b2b_chat.product.chat.schemas import ChatAnswer, ChatSend
 from b2b_chat.product.conversations.service import ConversationBusy, ConversationNotFound
 from b2b_chat.product.credits.pricing import Prices
 from b2b_chat.product.credits.service import InsufficientCredits
+from b2b_chat.product.settings import ProductSettings
 from b2b_chat.product.viewer import Viewer
 
 TITLE_CHARACTERS: Final = 80
@@ -102,7 +103,7 @@ class Chat:
         repository: RunRepository,
         runs: Runs,
         prices: Prices,
-        limits: ChatLimits,
+        settings: ProductSettings,
         elsewhere: Following | None = None,
     ) -> None:
         self._is_draining = False
@@ -110,8 +111,8 @@ class Chat:
         self._repository = repository
         self._runs = runs
         self._locator = Locator(runs, elsewhere)
-        self._prompts = Prompts(repository, prices, limits)
-        self._limits = limits
+        self._prompts = Prompts(repository, prices, settings)
+        self._max_message_chars = settings.max_message_chars
 
     async def send(self, viewer: Viewer, message: ChatSend, *, stream: bool, admit: Admit) -> Accepted:
         """Have a message answered, and return the log of its answer, whether begun now or before.
@@ -291,8 +292,8 @@ class Chat:
     def _check_text(self, text: str) -> None:
         if is_blank(text):
             raise EmptyText
-        if len(text) > self._limits.message_chars:
-            raise TextTooLong(f"The text is longer than {self._limits.message_chars} characters.")
+        if len(text) > self._max_message_chars:
+            raise TextTooLong(f"The text is longer than {self._max_message_chars} characters.")
 
 
 def _fingerprint(company_id: UUID, message: ChatSend) -> bytes:

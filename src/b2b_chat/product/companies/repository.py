@@ -23,7 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert
 
 from b2b_chat.kit.database import Session, new_id
-from b2b_chat.kit.search import contains
+from b2b_chat.kit.search import pattern_of
 from b2b_chat.product.companies.models import CompanyRow, InviteRow, InviteState, MembershipRow
 from b2b_chat.product.vocabulary import Role
 
@@ -95,7 +95,7 @@ class CompanyRepository:
         """Companies whose name contains a text, whatever its case, newest first, below an id."""
         query = _with_accounts()
         if name_part is not None:
-            query = query.where(contains(CompanyRow.name, name_part))
+            query = query.where(CompanyRow.name.regexp_match(pattern_of(name_part)))
         if before is not None:
             query = query.where(CompanyRow.id < before)
         rows = await self._session.execute(query.order_by(CompanyRow.id.desc()).limit(limit))

@@ -1,17 +1,19 @@
 """SQL of conversations and messages as they are read; the statements of a message's life are in `chat`."""
 
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, exists, or_, select, update
+from sqlalchemy import ColumnElement, Numeric, Select, Uuid, column, exists, or_, select, table, update
 
 from b2b_chat.kit.clock import utc_now
 from b2b_chat.kit.database import Session
-from b2b_chat.kit.search import contains
+from b2b_chat.kit.search import pattern_of
 from b2b_chat.product.conversations.models import ConversationRow, MessageRow
 from b2b_chat.product.conversations.status import MessageStatus
-from b2b_chat.product.credits.models import LedgerEntryRow
+
+# A table of another domain, as far as it is read here.
+_LEDGER: Final = table("ledger", column("message_id", Uuid), column("amount_credits", Numeric))
 
 
 class PricedMessage(NamedTuple):
@@ -37,9 +39,9 @@ class ConversationRepository:
         if containing is not None:
             said = exists().where(
                 MessageRow.conversation_id == ConversationRow.id,
-                contains(MessageRow.text, containing),
+                MessageRow.text.regexp_match(pattern_of(containing)),
             )
-            query = query.where(or_(contains(ConversationRow.title, containing), said))
+            query = query.where(or_(ConversationRow.title.regexp_match(pattern_of(containing)), said))
         return list(await self._session.scalars(query.order_by(ConversationRow.id.desc()).limit(limit)))
 
     async def find(self, company_id: UUID, user_id: UUID, conversation_id: UUID) -> ConversationRow | None:
@@ -91,8 +93,8 @@ class ConversationRepository:
 
 def _priced(company_id: UUID, conversation_id: UUID) -> Select[MessageRow, Decimal]:
     return (
-        select(MessageRow, -LedgerEntryRow.amount_credits)
-        .outerjoin(LedgerEntryRow, LedgerEntryRow.message_id == MessageRow.reply_to)
+        select(MessageRow, -_LEDGER.c.amount_credits)
+        .outerjoin(_LEDGER, _LEDGER.c.message_id == MessageRow.reply_to)
         .where(MessageRow.company_id == company_id, MessageRow.conversation_id == conversation_id)
     )
 

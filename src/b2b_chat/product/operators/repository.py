@@ -8,7 +8,7 @@ from sqlalchemy import DateTime, Select, String, Uuid, column, delete, select, t
 from sqlalchemy.dialects.postgresql import insert
 
 from b2b_chat.kit.database import Session
-from b2b_chat.kit.search import contains
+from b2b_chat.kit.search import pattern_of
 from b2b_chat.product.operators.models import OperatorRow
 
 # Tables of other domains, as far as they are read here.
@@ -59,7 +59,7 @@ class OperatorRepository:
         """Users whose address contains a text, whatever its case, or who belong to a company, newest first."""
         query = _users()
         if email_part is not None:
-            query = query.where(contains(_USERS.c.email, email_part))
+            query = query.where(_USERS.c.email.regexp_match(pattern_of(email_part)))
         if company_id is not None:
             members = select(_MEMBERSHIPS.c.user_id).where(_MEMBERSHIPS.c.company_id == company_id)
             query = query.where(_USERS.c.id.in_(members))

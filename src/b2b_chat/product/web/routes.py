@@ -6,11 +6,10 @@ from uuid import UUID
 
 from litestar import Controller, Request, Response, get
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, QueryParameter
+from litestar.params import FromPath, FromQuery, QueryParameter, SkipValidation
 from litestar.response import Redirect
 
 from b2b_chat.kit.pagination import Page
-from b2b_chat.product.chat.routes import StreamOptions
 from b2b_chat.product.chat.service import AnswerNotFound
 from b2b_chat.product.conversations.schemas import Message
 from b2b_chat.product.conversations.service import Conversations
@@ -20,6 +19,7 @@ from b2b_chat.product.guards import anyone, by_session
 from b2b_chat.product.identity.gatekeeper import Gatekeeper
 from b2b_chat.product.identity.languages import language_of
 from b2b_chat.product.identity.sessions import Sessions
+from b2b_chat.product.settings import ProductSettings
 from b2b_chat.product.viewer import Unauthenticated, Viewer
 from b2b_chat.product.vocabulary import Language, Scope
 from b2b_chat.product.web import pages
@@ -50,7 +50,7 @@ class WebRoutes(Controller):
         sessions: NamedDependency[Sessions],
         conversations: NamedDependency[Conversations],
         credit: NamedDependency[Credits],
-        stream_options: NamedDependency[StreamOptions],
+        settings: NamedDependency[SkipValidation[ProductSettings]],
     ) -> Response[bytes] | Redirect:
         """A new conversation, or one of the viewer's."""
         # Of the two paths only one has it, so that as an argument it could be in the query too.
@@ -87,7 +87,7 @@ class WebRoutes(Controller):
             messages=said.items,
             earlier=said.next_cursor,
             balance=balance,
-            keep_alive_seconds=stream_options.keep_alive_seconds,
+            keep_alive_seconds=settings.sse_keep_alive_seconds,
         )
 
     @get("/parts/conversations", guards=[by_session], opt={"scope": Scope.READ})

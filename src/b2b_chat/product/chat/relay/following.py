@@ -17,8 +17,8 @@ from b2b_chat.product.chat.answer_log import AnswerLog, MessageInProgress
 from b2b_chat.product.chat.failures import AnswerDefect, AnswerFailed, Interrupted, stored_failure
 from b2b_chat.product.chat.relay.bus import EVERYBODY, Bus, BusDown
 from b2b_chat.product.chat.relay.messages import Alive, Ended, Follow, Heard, Left, Message, Piece, Taken
-from b2b_chat.product.chat.relay.options import RelayOptions
 from b2b_chat.product.chat.schemas import ChatAnswer
+from b2b_chat.product.settings import ProductSettings
 
 _LONGEST_PAUSE_SECONDS: Final = 4.0
 """Between two looks into the database for a run that nobody says he writes."""
@@ -77,9 +77,9 @@ class _Mirror:
 class Following:
     """Follows runs of other processes. Each mirror lives as long as somebody here reads it."""
 
-    def __init__(self, bus: Bus, options: RelayOptions) -> None:
+    def __init__(self, bus: Bus, settings: ProductSettings) -> None:
         self._bus = bus
-        self._options = options
+        self._settings = settings
         self._mirrors: dict[tuple[UUID, int], _Mirror] = {}
         self._by_number: dict[int, _Mirror] = {}
         self._numbers = count(1)
@@ -123,7 +123,7 @@ class Following:
         mirror.taken.clear()
         mirror.ask_again.set()
         try:
-            await asyncio.wait_for(mirror.taken.wait(), 2 * self._options.ask_timeout_seconds)
+            await asyncio.wait_for(mirror.taken.wait(), 2 * self._settings.relay_ask_timeout_seconds)
         except TimeoutError:
             raise MessageInProgress from None
 
@@ -132,9 +132,9 @@ class Following:
         now = asyncio.get_running_loop().time()
         heard: defaultdict[str, dict[int, int]] = defaultdict(dict)
         for mirror in list(self._mirrors.values()):
-            if mirror.is_unneeded and now - mirror.born_at > self._options.gone_seconds:
+            if mirror.is_unneeded and now - mirror.born_at > self._settings.relay_gone_seconds:
                 self._drop(mirror)  # whoever wanted it never came to read
-            elif mirror.owner is not None and now - mirror.heard_at > self._options.gone_seconds:
+            elif mirror.owner is not None and now - mirror.heard_at > self._settings.relay_gone_seconds:
                 mirror.ask_again.set()
             elif mirror.owner is not None:
                 heard[mirror.owner][mirror.number] = mirror.told_position = mirror.position
@@ -150,7 +150,7 @@ class Following:
             mirror.log.send_away()
             self._drop(mirror)
         if self._sending:
-            await asyncio.wait(self._sending, timeout=self._options.ask_timeout_seconds)
+            await asyncio.wait(self._sending, timeout=self._settings.relay_ask_timeout_seconds)
 
     def _begin(self, mirror: _Mirror) -> None:
         self._mirrors[mirror.key] = self._by_number[mirror.number] = mirror
@@ -214,7 +214,10 @@ class Following:
         if not mirror.add(position, text):
             _GAPS.inc()
             mirror.ask_again.set()
-        elif mirror.owner is not None and mirror.position - mirror.told_position > self._options.unheard_chars // 4:
+        elif (
+            mirror.owner is not None
+            and mirror.position - mirror.told_position > self._settings.relay_unheard_chars // 4
+        ):
             mirror.told_position = mirror.position
             self._say(mirror.owner, Heard(self._bus.inbox, {mirror.number: mirror.position}))
 
@@ -236,12 +239,12 @@ class Following:
 
     async def _keep(self, mirror: _Mirror) -> None:
         """See a mirror to its end: ask who writes it, wait until something is amiss, and ask again."""
-        pause_seconds = self._options.ask_timeout_seconds / 2
+        pause_seconds = self._settings.relay_ask_timeout_seconds / 2
         try:
             while mirror.log.outcome is None:
                 mirror.ask_again.clear()
                 if await self._ask(mirror):
-                    pause_seconds = self._options.ask_timeout_seconds / 2
+                    pause_seconds = self._settings.relay_ask_timeout_seconds / 2
                     await mirror.ask_again.wait()
                 elif not await self._ask_database(mirror):
                     mirror.sign.set()
@@ -263,7 +266,7 @@ class Following:
         )
         try:
             await self._bus.publish(EVERYBODY, ask)
-            await asyncio.wait_for(mirror.taken.wait(), self._options.ask_timeout_seconds)
+            await asyncio.wait_for(mirror.taken.wait(), self._settings.relay_ask_timeout_seconds)
         except (BusDown, TimeoutError):
             _ASKS.labels("unanswered").inc()
             return False

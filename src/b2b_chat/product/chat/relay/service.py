@@ -8,19 +8,19 @@ from b2b_chat.kit.background import running
 from b2b_chat.kit.valkey import Valkey
 from b2b_chat.product.chat.relay.bus import Bus, BusDown
 from b2b_chat.product.chat.relay.following import Following
-from b2b_chat.product.chat.relay.options import RelayOptions
 from b2b_chat.product.chat.relay.sharing import Sharing
 from b2b_chat.product.chat.runs import Runs
+from b2b_chat.product.settings import ProductSettings
 
 
 class Relay:
     """Both sides, and the bus between them and the other processes."""
 
-    def __init__(self, valkey: Valkey, runs: Runs, options: RelayOptions) -> None:
-        self._bus = Bus(valkey, silence_seconds=options.gone_seconds)
-        self._sharing = Sharing(runs, self._bus, options)
-        self._heartbeat_seconds = options.heartbeat_seconds
-        self.following = Following(self._bus, options)
+    def __init__(self, valkey: Valkey, runs: Runs, settings: ProductSettings) -> None:
+        self._bus = Bus(valkey, silence_seconds=settings.relay_gone_seconds)
+        self._sharing = Sharing(runs, self._bus, settings)
+        self._heartbeat_seconds = settings.relay_heartbeat_seconds
+        self.following = Following(self._bus, settings)
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:

@@ -12,8 +12,8 @@ from b2b_chat.product.chat.answer_log import AnswerLog
 from b2b_chat.product.chat.failures import AnswerFailed
 from b2b_chat.product.chat.relay.bus import Bus, BusDown
 from b2b_chat.product.chat.relay.messages import Alive, Ended, Follow, Heard, Left, Message, Piece, Taken
-from b2b_chat.product.chat.relay.options import RelayOptions
 from b2b_chat.product.chat.runs import Run, Runs
+from b2b_chat.product.settings import ProductSettings
 
 _FOLLOWERS = Gauge("product_relay_followers", "Other processes that follow answers written here.")
 _PIECES = Counter("product_relay_pieces", "Texts that were sent to other processes.")
@@ -48,10 +48,10 @@ class _Follower:
 class Sharing:
     """Serves followers of this process's runs. Each counts as a reader until it leaves or falls silent."""
 
-    def __init__(self, runs: Runs, bus: Bus, options: RelayOptions) -> None:
+    def __init__(self, runs: Runs, bus: Bus, settings: ProductSettings) -> None:
         self._runs = runs
         self._bus = bus
-        self._options = options
+        self._settings = settings
         self._followers: dict[_Key, _Follower] = {}
         bus.on_message.append(self._receive)
         bus.on_change.append(self._excuse_silence)
@@ -61,7 +61,7 @@ class Sharing:
         now = asyncio.get_running_loop().time()
         served: defaultdict[str, list[int]] = defaultdict(list)
         for (inbox, follow), follower in list(self._followers.items()):
-            if self._bus.is_up and now - follower.heard_at > self._options.gone_seconds:
+            if self._bus.is_up and now - follower.heard_at > self._settings.relay_gone_seconds:
                 _SILENT.inc()
                 self._let_go((inbox, follow))
             else:
@@ -72,7 +72,7 @@ class Sharing:
     async def finish(self) -> None:
         """Let what has ended be told, for a moment."""
         if tasks := [follower.task for follower in self._followers.values() if follower.task is not None]:
-            await asyncio.wait(tasks, timeout=self._options.ask_timeout_seconds)
+            await asyncio.wait(tasks, timeout=self._settings.relay_ask_timeout_seconds)
         for key in list(self._followers):
             self._let_go(key)
 
@@ -155,8 +155,8 @@ class Sharing:
                 return
 
     async def _send_text(self, follower: _Follower, position: int, text: str) -> None:
-        """Send text in portions, and never more ahead of what the follower is known to have than the options say."""
-        ahead = self._options.unheard_chars
+        """Send text in portions, and never more ahead of what the follower is known to have than the settings say."""
+        ahead = self._settings.relay_unheard_chars
         portion = max(1, ahead // 2)
         for start in range(0, len(text), portion):
             piece = text[start : start + portion]
