@@ -127,7 +127,7 @@ def test_a_socket_folder_that_someone_else_made_is_refused(tmp_path: Path) -> No
     server.stop()
     socket_folder.symlink_to(tmp_path)
     try:
-        with pytest.raises(SandboxError, match="belongs to someone else"):
+        with pytest.raises(SandboxError, match="belongs to another user"):
             server.start()
     finally:
         socket_folder.unlink()
@@ -149,7 +149,7 @@ def test_the_reason_of_a_failed_start_is_reported(tmp_path: Path, server: Embedd
 
 
 def test_a_full_disk_is_reported_and_leaves_no_half_cluster(small_disk: Path) -> None:
-    with pytest.raises(SandboxError, match=r"(?s)Cannot make the database folder .*No space left on device"):
+    with pytest.raises(SandboxError, match=r"(?s)Cannot create the database folder .*No space left on device"):
         EmbeddedPostgres(small_disk / "pg").start()
     assert list((small_disk / "pg").iterdir()) == []
 
