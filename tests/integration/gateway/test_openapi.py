@@ -85,7 +85,7 @@ def _is_uuid(value: Any) -> bool:
 
 
 @schema.parametrize()
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 def test_the_gateway_does_what_its_document_says(case: Any, url: str) -> None:
     case.body = one_of_its_own(case.body)
     case.call_and_validate(base_url=url)

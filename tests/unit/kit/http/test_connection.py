@@ -208,7 +208,7 @@ class TestAnswer:
 
     @pytest.mark.asyncio(loop_factories=["uvloop"])  # Hypothesis wants one only
     @given(data=st.data())
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     async def test_it_reads_the_same_however_it_is_cut(self, data: st.DataObject) -> None:
         raw, ends, said, is_kept = ANSWERS[data.draw(st.sampled_from(sorted(ANSWERS)))]
         at = sorted(data.draw(st.sets(st.integers(0, len(raw)))))
@@ -324,13 +324,13 @@ class TestNoAnswer:
 
     @pytest.mark.asyncio(loop_factories=["uvloop"])  # Hypothesis wants one only
     @given(raw=st.one_of(st.binary(max_size=80), st.binary(max_size=80).map(OK.__add__)), ends=st.booleans())
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     async def test_garbage_is_never_waited_for_beyond_its_end(self, raw: bytes, ends: bool) -> None:
         await self._hears_out(raw, ends=ends)
 
     @pytest.mark.asyncio(loop_factories=["uvloop"])  # Hypothesis wants one only
     @given(data=st.data())
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     async def test_an_answer_with_a_byte_changed_or_lost_is_another_answer_or_none(self, data: st.DataObject) -> None:
         raw = ANSWERS[data.draw(st.sampled_from(sorted(ANSWERS)))][0]
         at = data.draw(st.integers(0, len(raw) - 1))
@@ -338,7 +338,7 @@ class TestNoAnswer:
 
     @pytest.mark.asyncio(loop_factories=["uvloop"])  # Hypothesis wants one only
     @given(data=st.data())
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     async def test_a_measured_answer_that_breaks_off_is_never_whole(self, data: st.DataObject) -> None:
         raw = data.draw(st.sampled_from([CHUNKED + b"5;x=y\r\nwhole\r\n0\r\nX-Sum: 1\r\n\r\n", SHORT]))
         at = data.draw(st.integers(0, len(raw) - 1))
