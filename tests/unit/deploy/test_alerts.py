@@ -134,7 +134,7 @@ def test_each_has_its_case() -> None:
         assert series.keys() <= WELL.keys()
 
 
-def test_each_fires_at_what_it_is_for_and_is_alone(tmp_path: Path) -> None:
+def test_each_alert_fires_for_its_own_cause_alone(tmp_path: Path) -> None:
     code, said = judged(tmp_path, case(None, WELL), *(case(alert, WELL | series) for alert, series in WRONG.items()))
     assert code == 0, said
 
