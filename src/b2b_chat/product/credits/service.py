@@ -46,7 +46,7 @@ class InsufficientCredits(Refusal):
 class CreditsHeld(Refusal):
     """The company has credits, but answers that are being written hold them."""
 
-    code, status = "credits_held", 402
+    code, status, retryable = "credits_held", 402, True
     message = "The company's credits are held for answers that are being written. Try again when one has ended."
 
     def __init__(self) -> None:
