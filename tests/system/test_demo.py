@@ -88,7 +88,7 @@ def test_an_answer_that_the_terminal_cannot_show_does_not_break_it(data_dir: Pat
 
 
 @pytest.mark.parametrize("variable", ["PRODUCT_PORT", "GATEWAY_PORT", "OPENAI_SIMULATOR_PORT"])
-def test_a_busy_port_is_told_before_anything_starts(tmp_path: Path, variable: str) -> None:
+def test_a_busy_port_is_reported_before_anything_starts(tmp_path: Path, variable: str) -> None:
     data_dir = tmp_path / "new"
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = str(listener.getsockname()[1])
