@@ -15,10 +15,10 @@ from typing import Final
 
 from b2b_chat.product.masking.detection import Detector
 from b2b_chat.product.masking.restoring import Restorer
-from support.hostile_texts import hostile
-from support.masking_mutants import MUTANTS, applied
-from support.masking_score import load
-from support.masking_streams import HOSTS, VALUES, first_fault
+from support.masking.hostile_texts import hostile
+from support.masking.mutants import MUTANTS, applied
+from support.masking.score import load
+from support.masking.streams import HOSTS, VALUES, first_fault
 
 CORPUS: Final = Path(__file__).parents[1] / "data" / "masking" / "corpus.jsonl"
 PLAIN: Final = (

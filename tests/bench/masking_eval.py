@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from b2b_chat.product.masking.detection import Detector
-from support.masking_score import Score, load, score
+from support.masking.score import Score, load, score
 
 ROUNDS: Final = 5
 

@@ -29,6 +29,7 @@ _KINDS_OF_STREET: Final = (
         "пр-кт",
         "пр-т",
         "пр-д",
+        "пр",
         "переулок",
         "переулке",
         "переулка",
@@ -229,7 +230,8 @@ def _loose(text: Text) -> Iterator[Span | None]:
     """Yield addresses without a kind of street: «Ленина 45 кв 12», an index and a row of parts, foreign ones."""
     low = text.low
     if any(piece in low for piece in _FLATS):
-        yield from _spans(_NAMED, text.raw, RANK - 1)
+        for match in _NAMED.finditer(text.raw):
+            yield Span(_begin(low, match.start(), 0), match.end(), Kind.ADDRESS, RANK - 1)
         for match in _NAMED_LOW.finditer(low):
             yield Span(*match.span(1), Kind.ADDRESS, RANK - 1)
         yield from _spans(_HOUSE_ONLY, low, RANK - 2)

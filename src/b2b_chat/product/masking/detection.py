@@ -16,6 +16,7 @@ from b2b_chat.product.masking.known_people import KnownPeople
 from b2b_chat.product.masking.labels import LABELS, labelled
 from b2b_chat.product.masking.names import called, people
 from b2b_chat.product.masking.passwords import PASSWORD_LABELS, passwords
+from b2b_chat.product.masking.people_lists import LISTED, listed
 from b2b_chat.product.masking.quotes import Quotes
 from b2b_chat.product.masking.shape import find
 from b2b_chat.product.masking.shapes_contacts import CONTACTS
@@ -42,6 +43,7 @@ _LANDMARKS: Final = Landmarks(
         *ENGLISH_GATE.pieces,
         *ANCHORS,
         *LABELS,
+        *LISTED,
         *FORMS,
         *PASSWORD_LABELS,
         "values",
@@ -108,7 +110,7 @@ def _persons(text: Text, named: Iterable[str]) -> Iterator[Span | None]:
     for span in people(words, quotes):
         known.learn((text.raw[span.start : span.end],))
         yield span
-    for finder in (called(text, words), labelled(text), tables(text)):
+    for finder in (called(text, words), labelled(text), listed(text), tables(text)):
         for found in finder:
             if found is not None and found.kind in (Kind.PERSON, Kind.NAME):
                 known.learn((text.raw[found.start : found.end],))

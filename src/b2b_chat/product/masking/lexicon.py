@@ -1,11 +1,12 @@
 """The words that name rules look up: given names in every case and script, places, roles, and words that are no names.
 
-The lists in `words/` are our own. A line that begins with `#` is a comment; ё and е are one letter here.
+ё and е are one letter here.
 """
 
 from collections.abc import Iterator
-from importlib.resources import files
 from typing import Final
+
+from b2b_chat.product.masking.word_files import word_list
 
 GIVEN: Final = 1
 """A given name."""
@@ -31,8 +32,7 @@ _CONSONANTS: Final = "бвгджзйклмнпрстфхцчшщ"
 
 
 def _lines(name: str) -> list[str]:
-    text = files(__package__).joinpath("words", name).read_text(encoding="utf-8")
-    return [word for line in text.splitlines() if not line.startswith("#") for word in line.split()]
+    return [word.replace("ё", "е") for word in word_list(name)]
 
 
 def declined(name: str) -> Iterator[str]:
@@ -152,7 +152,7 @@ def romanised(name: str) -> Iterator[str]:
 
 def _names() -> Iterator[tuple[str, int]]:
     for source in ("male.txt", "female.txt", "short.txt"):
-        for entry in _lines(source):
+        for entry in word_list(source):
             written = entry.rstrip("?")
             name = written.replace("ё", "е")
             flags = GIVEN | (DOUBTFUL if entry.endswith("?") else 0) | (0 if source == "short.txt" else FULL)
@@ -164,125 +164,6 @@ def _names() -> Iterator[tuple[str, int]]:
                         yield form, flags
     for entry in _lines("latin.txt"):
         yield entry.rstrip("?"), GIVEN | FULL | (DOUBTFUL if entry.endswith("?") else 0)
-
-
-_ENDINGS: Final = (
-    "",
-    *[
-        "а",
-        "у",
-        "е",
-        "ом",
-        "ой",
-        "ы",
-        "и",
-        "ю",
-        "я",
-        "ем",
-        "ей",
-        "ью",
-        "ь",
-        "ий",
-        "ого",
-        "ому",
-        "им",
-        "ая",
-        "ую",
-        "ое",
-        "ый",
-        "ым",
-        "ых",
-        "их",
-        "ию",
-        "ии",
-        "ов",
-        "ам",
-        "ами",
-        "ах",
-        "о",
-        "ево",
-        "ые",
-        "ие",
-        "ями",
-        "ях",
-        "ка",
-        "ки",
-        "ке",
-        "ку",
-        "кой",
-        "иями",
-        "ица",
-        "ице",
-        "ицу",
-        "ницы",
-        "ница",
-        "нице",
-        "ницу",
-        "ницей",
-        "ника",
-        "нику",
-        "ник",
-        "ником",
-        "ина",
-        "ян",
-        "яну",
-        "ский",
-        "ского",
-        "скому",
-        "ском",
-        "ская",
-        "ской",
-        "скую",
-        "ское",
-        "ские",
-        "ских",
-    ],
-)
-_ROLE_ENDINGS: Final = (
-    "",
-    *[
-        "а",
-        "у",
-        "е",
-        "ом",
-        "ой",
-        "ы",
-        "и",
-        "ю",
-        "я",
-        "ем",
-        "ей",
-        "ью",
-        "ь",
-        "ий",
-        "ого",
-        "ому",
-        "им",
-        "ая",
-        "ую",
-        "ое",
-        "ый",
-        "ым",
-        "ых",
-        "их",
-        "ель",
-        "ица",
-        "ицы",
-        "ице",
-        "ицу",
-        "ицей",
-        "ка",
-        "ки",
-        "ке",
-        "ку",
-        "кой",
-        "ец",
-        "ший",
-        "шая",
-        "ов",
-        "ьем",
-    ],
-)
 
 
 def _build() -> dict[str, int]:
@@ -306,8 +187,8 @@ def _build() -> dict[str, int]:
 def _others() -> Iterator[tuple[str, int]]:
     """Yield the forms of words that are no given names."""
     for flag, source, endings in (
-        (PLACE, "places.txt", _ENDINGS),
-        (ROLE, "roles.txt", _ROLE_ENDINGS),
+        (PLACE, "places.txt", ("", *_lines("place_endings.txt"))),
+        (ROLE, "roles.txt", ("", *_lines("role_endings.txt"))),
         (CALL, "calls.txt", ("",)),
     ):
         for stem in _lines(source):

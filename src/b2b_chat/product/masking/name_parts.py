@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from b2b_chat.product.masking.lexicon import CALL, GIVEN, NEVER, PLACE, ROLE
+from b2b_chat.product.masking.lexicon import CALL, DOUBTFUL, GIVEN, NEVER, PLACE, ROLE
 from b2b_chat.product.masking.surnames import surely_surname, surname_like
 from b2b_chat.product.masking.word_list import INITIAL, PREPOSITION, TITLE, WordList
 
@@ -80,7 +80,8 @@ def surname_right(words: WordList, index: int, *, lower: bool) -> bool:
     """Whether the word at `index`, right after a name, is its surname."""
     if index >= len(words.words) or not words.joined(index - 1):
         return False
-    if words.proper(index, place=surname_like(words.words[index])) and not words.flags[index] & PREPOSITION:
+    place = surname_like(words.words[index]) and not words.has(index - 1, DOUBTFUL)
+    if words.proper(index, place=place) and not words.flags[index] & PREPOSITION:
         return True
     return lower and not words.flags[index] and not words.capital(index) and surname_like(words.words[index])
 

@@ -71,6 +71,10 @@ _GREETINGS: Final = frozenset(
 _ENGLISH_CUES: Final = frozenset(
     "hi hello hey dear contact ask tell call from by with and or thanks regards cc to for name is meet met told".split()  # noqa: SIM905 - reads best as lines
 )
+_PLACES_TOO: Final = ("владимир", "софи", "варн", "виктори", "мир", "рай", "рая", "раю", "свет", "слав")
+_THINGS: Final = frozenset(
+    ("почта", "почту", "телефон", "номер", "адрес", "карта", "карту", "паспорт", "заявление", "подпись", "зовут")
+)
 _SHORT: Final = 3
 _SUFFIXES: Final = frozenset(("оглы", "кызы", "углы", "гызы", "оглу", "улы"))
 
@@ -203,6 +207,13 @@ def _alone(words: WordList, index: int) -> bool:
     return bool(words.flags[index] & FULL) and index > 0 and words.words[index - 1] in _ENGLISH_CUES
 
 
+def _belongs(words: WordList, index: int) -> bool:
+    """«Почта Романа», «для Веры»: whose something is, or whom it is for. Places are excepted."""
+    if words.words[index].startswith(_PLACES_TOO):
+        return False
+    return words.words[index - 1] in _THINGS or (words.has(index - 1, PREPOSITION) and words.capital(index))
+
+
 def _addressed(words: WordList, index: int) -> bool:
     """Whether a doubtful name is one: by a title, a role or a verb beside it, or because it calls somebody."""
     raw, end = words.text.raw, words.ends[index]
@@ -210,6 +221,8 @@ def _addressed(words: WordList, index: int) -> bool:
     if before >= 0 and words.joined(before) and (words.has(before, CALL | TITLE | ROLE) or words.words[before] == "я"):
         return True
     if words.has(index + 1, CALL) and words.joined(index):
+        return True
+    if before >= 0 and words.joined(before) and _belongs(words, index):
         return True
     if before >= 0 and words.words[before] == "это" and raw[end : end + 1] in ("", ".", ",", "!", "\n"):
         return True

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from support.masking_score import LABELS, NAMES, Score, load, score
-from support.masking_texts import items
+from support.masking.score import LABELS, NAMES, Score, load, score
+from support.masking.texts import items
 
 CORPUS = Path(__file__).parents[4] / "tests" / "data" / "masking" / "corpus.jsonl"
 SHAPES = set(LABELS.values()) - NAMES - {"address"}

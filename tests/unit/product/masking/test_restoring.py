@@ -9,8 +9,8 @@ from b2b_chat.product.masking.kinds import Kind
 from b2b_chat.product.masking.masks import Mask, Values
 from b2b_chat.product.masking.restoring import Restorer, restored
 from b2b_chat.product.masking.tokens import LONGEST
-from support.masking_mutants import MUTANTS, applied
-from support.masking_streams import HOSTS, VALUES, first_fault
+from support.masking.mutants import MUTANTS, applied
+from support.masking.streams import HOSTS, VALUES, first_fault
 
 SEED = int(os.environ.get("MASKING_SEED", "20261201"))
 STREAMS = int(os.environ.get("MASKING_STREAMS", "4000"))

@@ -14,7 +14,7 @@ from b2b_chat.product.masking.restoring import restored
 from b2b_chat.product.masking.service import Masking
 from b2b_chat.product.masking.spans import Span
 from b2b_chat.product.masking.terms import AllowList, Terms
-from support.hostile_texts import PIECES, hostile
+from support.masking.hostile_texts import PIECES, hostile
 
 NO_TERMS = Terms(())
 TEXT = "Иванов Пётр Ильич, i@example.com, пароль: Zima725@O8W3"

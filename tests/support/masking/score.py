@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from b2b_chat.product.masking.detection import Detector
 from b2b_chat.product.masking.kinds import Kind
 from b2b_chat.product.masking.spans import Span
-from support.masking_texts import Item
+from support.masking.texts import Item
 
 LABELS: Final = {
     Kind.PERSON: "person",
