@@ -162,8 +162,10 @@ async def test_an_app_that_is_down_is_said_in_its_own_words(tmp_path: Path) -> N
     nginx = Nginx(tmp_path / "nginx", {"product_api": nobody, "gateway_api": nobody})
     with nginx.running():
         async with nginx.client("product_api") as client:
-            down = await client.post("/v1/chat", json={})
+            down = await client.post("/v1/chat", json={}, headers={"X-Request-ID": "asked.1"})
             assert (down.status_code, down.json()["detail"]["code"]) == (503, "unavailable")
+            assert down.json()["detail"]["retryable"]
+            assert down.json()["detail"]["request_id"] == "asked.1"
             assert down.headers["retry-after"]
         async with nginx.client("gateway_api") as client:
             down = await client.post("/v1/chat", json={})
@@ -171,6 +173,14 @@ async def test_an_app_that_is_down_is_said_in_its_own_words(tmp_path: Path) -> N
             expected = FAILURES["shutting_down"]
             assert (down.status_code, down.json()["error"]["code"]) == (expected.status, expected.code)
             assert down.json()["error"]["retryable"]
+
+
+async def test_what_nginx_says_as_product_api_has_all_fields_of_an_error() -> None:
+    text = (Path(__file__).parents[3] / "deploy" / "nginx" / "product_api.conf").read_text()
+    bodies = [line.split("'")[1] for line in text.splitlines() if line.strip().startswith("return ") and "'" in line]
+    assert len(bodies) == 4
+    for body in bodies:
+        assert json.loads(body)["detail"].keys() == {"code", "message", "retryable", "request_id"}
 
 
 async def test_what_nginx_says_as_the_gateway_is_of_its_vocabulary() -> None:
