@@ -78,8 +78,7 @@ _SEPARATOR: Final = r"[ ]?(?::=|=>|[:=]|—|–| - )[ ]{0,2}"
 _QUOTED: Final = re.compile(rf"{_OF_WHAT}[\"']?{_SEPARATOR}[\"'`«]([^\"'`»\n]{{4,200}})[\"'`»]")
 _SEPARATED: Final = re.compile(rf"{_OF_WHAT}{_SEPARATOR}([^\s\"'`«<,;][^\s\"'`»,;<>]{{3,200}})")
 _SPACED: Final = re.compile(
-    r"[ ]+(?:is[ ]+|такой[ ]+|(?:от|to|для"
-    r"|for)[ ]+\S{1,20}[ ]+)?([^\s\"'`«»,;()<>:=]{6,128})"
+    r"[ ]+(?:is[ ]+|такой[ ]+|(?:от|to|для|for|на|к|в|on)[ ]+\S{1,20}[ ]+)?([^\s\"'`«»,;()<>:=]{6,128})"
 )
 _CODE: Final = re.compile(r"[ ]?[:—–-]?[ ]{0,2}(?:карты[ ]|is[ ])?([0-9]{3,8})(?![0-9])")
 _PLACEHOLDERS: Final = re.compile(

@@ -55,8 +55,12 @@ _LETTER: Final = r"[АВЕКМНОРСТУХABEKMHOPCTYXавекмнорстух
 
 
 def _ipv4(value: str) -> bool:
+    return _ipv4_beside_its_name(value) and any(int(part) >= _SMALL for part in value.split("."))
+
+
+def _ipv4_beside_its_name(value: str) -> bool:
     octets = [int(part) for part in value.split(".")]
-    return max(octets) < 256 and octets[0] not in (0, 127, 255) and any(octet >= _SMALL for octet in octets)  # noqa: PLR2004
+    return max(octets) < 256 and octets[0] not in (0, 127, 255)  # noqa: PLR2004
 
 
 def _ipv6(value: str) -> bool:
@@ -93,11 +97,21 @@ CONTACTS: Final = (
             "release",
             "firmware",
             "прошивк",
-            " v",
             "п. ",
             "пункт",
         ),
         rank=57,
+    ),
+    Shape(
+        Kind.IP,
+        re.compile(r"[0-9](?<![\w.][0-9])[0-9]{0,2}(?:\.[0-9]{1,3}){3}(?!\.?[0-9]|/[0-9]|[A-Za-z_-])"),
+        "ping ⟦8.8.8.8⟧",
+        gate=("ping", "ip", "айпи", "dns", "ssh", "host", "хост", "traceroute"),
+        digits=4,
+        check=_ipv4_beside_its_name,
+        near=("ping", "ip ", "ip:", "ip=", "ip-", "айпи", "dns", "ssh", "host", "хост", "traceroute"),
+        reach=16,
+        rank=56,
     ),
     Shape(
         Kind.IP,

@@ -125,7 +125,7 @@ _START: Final = r"[0-9](?<![\w.,+-][0-9])"
 
 def _card(value: str) -> bool:
     digits = only_digits(value)
-    return digits[0] in "23456" and len(set(digits)) > 2 and checksums.luhn(digits)  # noqa: PLR2004 - 4444 4444 …
+    return digits[0] in "23456" and len(set(digits)) > 1 and checksums.luhn(digits)
 
 
 def _account(value: str) -> bool:
@@ -168,11 +168,11 @@ MONEY: Final = (
     ),
     Shape(
         Kind.CARD,
-        re.compile(_START + r"[0-9]{3}(?:[ -][0-9]{4}){3}(?![\w-])"),
+        re.compile(r"[2-6](?<!\w[2-6])[0-9]{3}(?:[ -]?[0-9]{4}){3}(?![\w-])"),
         "на карту ⟦2200 1234 5678 9011⟧",
-        gate=("карт", "card"),
+        gate=("карт", "card", "visa", "master"),
         digits=16,
-        near=("карту", "карты", "карта ", "карта:", "карте", "card"),
+        near=("карту", "карты", "карта ", "карта:", "карте", "card", "visa", "master"),
         reach=20,
         unless=("лояльн", "скидоч", "гаранти", "подароч"),
         rank=58,

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import b2b_chat.product.masking
 
-ALLOWED = ("b2b_chat.product.masking", "b2b_chat.contract", "b2b_chat.kit.errors")
+ALLOWED = ("b2b_chat.product.masking", "b2b_chat.contract", "b2b_chat.product.refusals")
 
 
 def test_masking_needs_nothing_else_of_the_product_and_no_database() -> None:
