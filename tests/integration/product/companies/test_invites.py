@@ -27,9 +27,10 @@ async def owner(world: World) -> Person:
 
 
 @pytest_asyncio.fixture
-async def http(product_url: str, owner: Person) -> AsyncIterator[httpx.AsyncClient]:
-    async with client_of(product_url, owner) as client:
-        yield client.http
+async def http(world: World, product_url: str, owner: Person) -> AsyncIterator[httpx.AsyncClient]:
+    session = await add_session(world, owner.user_id, owner.company_id)
+    async with http_client(product_url, session=session) as http:
+        yield http
 
 
 async def invite(http: httpx.AsyncClient, email: str, role: str = "member", **more: object) -> dict[str, str]:
@@ -258,8 +259,9 @@ async def test_nobody_invites_above_the_own_role(
     world: World, product_url: str, inviter: str, role: str, *, allowed: bool
 ) -> None:
     person = await world.person(role=inviter)
-    async with client_of(product_url, person) as client:
-        answer = await client.http.post("/v1/company/invites", json={"email": an_address(), "role": role})
+    session = await add_session(world, person.user_id, person.company_id)
+    async with http_client(product_url, session=session) as http:
+        answer = await http.post("/v1/company/invites", json={"email": an_address(), "role": role})
     if allowed:
         assert answer.status_code == 201
     else:
