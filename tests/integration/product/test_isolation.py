@@ -92,7 +92,7 @@ async def test_every_operation_is_looked_at() -> None:
     [each for each in OPERATIONS if "{" in each.path or each.name in IDS_IN_BODIES],
     ids=lambda operation: operation.name,
 )
-async def test_what_is_anothers_is_not_there(
+async def test_another_companys_objects_are_not_found(
     world: World, product_url: str, gateway: FakeGateway, operation: Operation
 ) -> None:
     del gateway  # answers the chats
@@ -100,7 +100,7 @@ async def test_what_is_anothers_is_not_there(
     their_session, their_ids = await company_with_everything(world, product_url)
     refused = await call(product_url, session, operation, their_ids)
     assert refused.status_code == 404, refused.text
-    # The ids are good: to their own company the operation says something else, unless it is for nobody there.
+    # The ids are good: their own company gets another answer, unless the operation is open to none of its members.
     own = await call(product_url, their_session, operation, their_ids)
     assert own.status_code != 404 or operation.name == "acceptInvite", own.text
     nobody = await call(product_url, session, operation, {name: str(uuid4()) for name in their_ids})
@@ -118,7 +118,7 @@ def told(refused: httpx.Response) -> dict[str, Any]:
     [each for each in OPERATIONS if each.method == "GET" and "{" not in each.path],
     ids=lambda operation: operation.name,
 )
-async def test_no_list_shows_what_is_anothers(
+async def test_no_list_shows_another_companys_objects(
     world: World, product_url: str, gateway: FakeGateway, operation: Operation
 ) -> None:
     del gateway  # answers the chats
