@@ -56,6 +56,7 @@ Code: TypeAlias = Literal[
     "operator_required",
     "personal_data_blocked",
     "rate_limited",
+    "role_too_high_for_key",
     "role_too_low",
     "scope_missing",
     "session_not_found",
