@@ -20,6 +20,9 @@ ExternalId = Annotated[
 ]
 
 
+EntryKindName = Literal["top_up", "charge", "adjustment"]
+
+
 class Balance(Struct, frozen=True):
     """What a company has."""
 
@@ -33,7 +36,7 @@ class LedgerEntry(Struct, frozen=True):
     """One movement of the balance."""
 
     position: int
-    kind: Literal["top_up", "charge", "adjustment"]
+    kind: EntryKindName
     amount_credits: Decimal
     balance_after_credits: Decimal
     message_id: UUID | None
@@ -119,3 +122,14 @@ class Span(NamedTuple):
 
 
 ALL_TIME: Final = Span()
+
+
+class LedgerFilter(NamedTuple):
+    """Which entries of a ledger are wanted."""
+
+    span: Span = ALL_TIME
+    kind: EntryKindName | None = None
+    """None is any."""
+
+
+ALL_ENTRIES: Final = LedgerFilter()
