@@ -12,6 +12,7 @@ from b2b_chat.kit.database import is_outage, is_unstorable_text
 from b2b_chat.kit.errors import BodyTooLarge, InternalError, InvalidRequest, Refusal, as_refusal
 from b2b_chat.kit.openapi import KeyedExample
 from b2b_chat.kit.strict_json import UnsupportedMediaType
+from b2b_chat.kit.strict_query import UnknownParameter
 from b2b_chat.product.request_bodies import InvalidUnicode, NulCharacter, TooDeeplyNested
 
 log = structlog.get_logger(__name__)
@@ -67,7 +68,7 @@ def refusal_of(error: Exception) -> Refusal:
 
 
 _IN_BODIES = (BodyTooLarge, UnsupportedMediaType, NulCharacter, InvalidUnicode, TooDeeplyNested)
-_ANYWHERE = (InvalidRequest, InternalError, DatabaseUnavailable)
+_ANYWHERE = (InvalidRequest, UnknownParameter, InternalError, DatabaseUnavailable)
 
 
 def documents(*refusals: type[Refusal], takes_body: bool = False) -> dict[int, ResponseSpec]:

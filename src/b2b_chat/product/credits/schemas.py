@@ -7,6 +7,7 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
+from b2b_chat.kit.text import PRINTABLE_ASCII, form
 from b2b_chat.kit.visible import VISIBLE, require_visible
 
 ExternalId = Annotated[
@@ -14,7 +15,7 @@ ExternalId = Annotated[
     Meta(
         min_length=1,
         max_length=128,
-        pattern=r"^[!-~]+\Z",
+        pattern=PRINTABLE_ASCII,
         description="The movement's name outside, as an invoice's number. The same one again moves nothing.",
     ),
 ]
@@ -84,7 +85,7 @@ class CreditsAdd(Struct, frozen=True, forbid_unknown_fields=True):
     amount_credits: Annotated[
         str,
         Meta(
-            pattern=r"^(?=.*[1-9])[0-9]{1,9}(\.[0-9]{1,6})?\Z",
+            pattern=form(r"^(?=.*[1-9])[0-9]{1,9}(\.[0-9]{1,6})?\Z", "a decimal number above zero in a string"),
             description="More than zero, with up to nine digits before the point and six behind it.",
             examples=["100", "12.5"],
         ),
@@ -101,7 +102,7 @@ class CreditsAdjust(Struct, frozen=True, forbid_unknown_fields=True):
     amount_credits: Annotated[
         str,
         Meta(
-            pattern=r"^-?(?=.*[1-9])[0-9]{1,9}(\.[0-9]{1,6})?\Z",
+            pattern=form(r"^-?(?=.*[1-9])[0-9]{1,9}(\.[0-9]{1,6})?\Z", "a decimal number in a string, not zero"),
             description="More or less than zero, with up to nine digits before the point and six behind it.",
             examples=["-12.5"],
         ),
