@@ -25,7 +25,7 @@ up *options:
 
 # --- Checks -----------------------------------------------------------------------------------------------------
 
-# Run all tests, several files at a time: most of them wait more than they work
+# Run all tests, four files at a time: most tests wait more than they work
 test *options:
     uv run pytest --numprocesses 4 --dist loadfile "$@"
 
@@ -33,11 +33,11 @@ test *options:
 test-unit *options:
     uv run pytest tests/unit "$@"
 
-# Run the fault suite in its long form, with so many seeds
+# Run the fault suite in its long form, with this many seeds
 faults seeds="3" *options:
     shift; FAULT_LONG=1 FAULT_SEEDS="{{ seeds }}" uv run pytest tests/system/faults -rA "$@"
 
-# Show that the fault suite notices when a guard is taken away
+# Show that the fault suite notices a missing guard
 faults-mutants *words:
     uv run python tests/system/faults/mutants.py "$@"
 
@@ -61,7 +61,7 @@ bench-relay *options:
 bench-web *options:
     PYTHONPATH=tests uv run python tests/bench/web_page.py "$@"
 
-# Run all tests and tell what they do not reach
+# Run all tests and report the lines that they do not reach
 coverage:
     uv run coverage erase
     uv run coverage run -m pytest
@@ -75,7 +75,7 @@ lint:
     uv run ruff check
     uv run ruff format --check
 
-# Format, and mend what the linter can mend
+# Format, and apply the linter's fixes
 format:
     uv run ruff check --fix
     uv run ruff format
@@ -84,11 +84,11 @@ format:
 types:
     uv run mypy
 
-# Check who may import whom
+# Check the import contracts
 arch:
     uv run lint-imports
 
-# Check that the migrations make the tables that the models describe
+# Check that migrations and models agree
 migrate-check:
     uv run b2b-chat migrate-check
 
@@ -106,7 +106,7 @@ images-build *options:
 images-test *options:
     uv run pytest tests/images "$@"
 
-# Print what an app's image is made of, as CycloneDX: product or gateway
+# Print the contents of an app's image, as CycloneDX: product or gateway
 images-sbom app:
     @uv export --quiet --locked --no-dev --extra "$1" --format cyclonedx1.5
 
@@ -128,7 +128,7 @@ gateway:
 migrate:
     uv run b2b-chat migrate
 
-# Write a migration for what the models have and DATABASE_URL lacks
+# Write a migration from DATABASE_URL to the models
 revision message:
     uv run alembic revision --autogenerate -m "$1"
 
@@ -140,11 +140,11 @@ doctor app:
 mail-test address:
     uv run b2b-chat mail-test "$1"
 
-# Save the database at DATABASE_URL to a file that is not there yet
+# Save the database at DATABASE_URL to a new file
 backup file:
     uv run b2b-chat backup "$1"
 
-# Bring a backup into the empty database at DATABASE_URL, and check every invariant of the money
+# Restore a backup into the empty database at DATABASE_URL, and check every invariant of the money
 restore file:
     uv run b2b-chat restore "$1"
     uv run b2b-chat ledger verify
@@ -159,15 +159,15 @@ env-example app:
 
 # --- Releases ---------------------------------------------------------------------------------------------------
 
-# Check everything, and put what a release is into dist: the wheel, what is in each app, and the checksums
+# Check everything, and write a release into dist: the wheel, the SBOM of each app, and the checksums
 release: check audit-dependencies package
 
-# Put what a release is into dist, unchecked
+# Write a release into dist, unchecked
 package: sbom
     uv build --wheel --quiet
     cd dist && sha256sum *.whl *.cdx.json | tee SHA256SUMS
 
-# Look for known holes in what the two apps bring along; needs pypi.org, or an index that has its advisories
+# Audit the dependencies of both apps for known vulnerabilities; needs pypi.org, or an index with its advisories
 audit-dependencies:
     #!/usr/bin/env bash
     set -euo pipefail
@@ -175,15 +175,15 @@ audit-dependencies:
     trap 'rm -rf "$folder"' EXIT
     for app in product gateway; do
         uv export --quiet --locked --no-dev --extra "$app" --no-emit-project --output-file "$folder/$app.txt"
-        echo "What $app brings along:"
+        echo "Dependencies of $app:"
         uvx --quiet pip-audit@2.10.1 --strict --disable-pip --require-hashes --requirement "$folder/$app.txt" || {
-            echo "Update what has a hole (uv lock --upgrade-package NAME), or, where it says «not found on PyPI»," \
-                "run this where pypi.org is reached: this machine's index has no advisories, so nothing was audited." >&2
+            echo "Update the vulnerable package (uv lock --upgrade-package NAME). If the message is «not found on PyPI»," \
+                "run this where pypi.org is reachable: this machine's index has no advisories, so nothing was audited." >&2
             exit 1
         }
     done
 
-# Write the lists of what is in each app (SBOM, CycloneDX 1.5) into dist
+# Write the SBOM of each app (CycloneDX 1.5) into dist
 sbom:
     mkdir -p dist
     uv export --quiet --locked --no-dev --extra product --format cyclonedx1.5 --preview-features sbom-export --output-file dist/product_api.cdx.json
@@ -191,23 +191,23 @@ sbom:
 
 # --- Operators' commands; they need DATABASE_URL ------------------------------------------------------------------
 
-# Make somebody an operator and print a key for /admin
+# Make a person an operator and print a key for /admin
 operator-create email:
     uv run b2b-chat operator-create "$1"
 
-# Make somebody an operator no longer
+# Remove a person from the operators
 operator-remove email:
     uv run b2b-chat operator-remove "$1"
 
-# Set up a company and print its id
+# Create a company and print its id
 company-create name owner:
     uv run b2b-chat company-create "$1" --owner "$2"
 
-# Let nobody act in a company
+# Block a company: nobody can act in it
 company-block company:
     uv run b2b-chat company-block "$1"
 
-# Let people act in a company again
+# Unblock a company
 company-unblock company:
     uv run b2b-chat company-unblock "$1"
 
@@ -219,11 +219,11 @@ credits-add company amount external_id:
 credits-adjust company amount external_id corrects reason:
     uv run b2b-chat credits-adjust "$1" "$2" --external-id "$3" --corrects "$4" --reason "$5"
 
-# Let a person, by id or address, do nothing any more
+# Block a person, by id or address, in every company
 user-block user:
     uv run b2b-chat user-block "$1"
 
-# Let a person, by id or address, sign in again
+# Unblock a person, by id or address
 user-unblock user:
     uv run b2b-chat user-unblock "$1"
 

@@ -9,7 +9,7 @@ ENV PIP_ROOT_USER_ACTION=ignore UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_PROJE
     UV_PYTHON=/usr/local/bin/python3 UV_PYTHON_DOWNLOADS=never
 RUN pip install --no-cache-dir "uv==${UV_VERSION}"
 WORKDIR /source
-# The dependencies come first and alone: a change of our own code leaves their layer as it is.
+# The dependencies come first: a change of our own code keeps their layer.
 COPY pyproject.toml uv.lock ./
 RUN --mount=type=cache,target=/root/.cache/uv \
     uv sync --locked --no-dev --no-install-project --extra gateway

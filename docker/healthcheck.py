@@ -7,7 +7,7 @@ TIMEOUT_SECONDS = 3
 
 
 def main(port: int) -> int:
-    """The exit code for the app on this port."""
+    """Return the exit code for the app on this port."""
     connection = HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_SECONDS)
     try:
         connection.request("GET", "/health")

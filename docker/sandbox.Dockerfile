@@ -1,4 +1,4 @@
-# sandbox: what a laptop has in place of OpenAI and a mail server (compose.yaml, profile dev)
+# sandbox: a laptop's OpenAI and mail server (compose.yaml, profile dev)
 # Built from the root of the project: docker build -f docker/sandbox.Dockerfile .
 # For a base that cannot change under its name, pass a digest: --build-arg PYTHON_IMAGE=docker.io/library/python@sha256:…
 ARG PYTHON_IMAGE=docker.io/library/python:3.13-slim-trixie
@@ -9,7 +9,7 @@ ENV PIP_ROOT_USER_ACTION=ignore UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_PROJE
     UV_PYTHON=/usr/local/bin/python3 UV_PYTHON_DOWNLOADS=never
 RUN pip install --no-cache-dir "uv==${UV_VERSION}"
 WORKDIR /source
-# The dependencies come first and alone: a change of our own code leaves their layer as it is.
+# The dependencies come first: a change of our own code keeps their layer.
 COPY pyproject.toml uv.lock ./
 RUN --mount=type=cache,target=/root/.cache/uv \
     uv sync --locked --no-dev --no-install-project --extra sandbox
@@ -35,6 +35,6 @@ ENV PATH=/app/.venv/bin:${PATH} PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 WORKDIR /app
 USER 10001:10001
 STOPSIGNAL SIGTERM
-# It runs one of two things, on ports that compose.yaml names: there is no one check of its health.
+# It runs one of two programs, on ports that compose.yaml names: no single health check fits both.
 HEALTHCHECK NONE
 CMD ["b2b-chat", "--help"]

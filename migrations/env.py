@@ -1,4 +1,4 @@
-"""Alembic's entry: which database, which tables."""
+"""Alembic's entry point: which database, which tables."""
 
 import asyncio
 import os
@@ -23,7 +23,7 @@ def _run(connection: Connection) -> None:
 
     @event.listens_for(connection, "begin")
     def wait_briefly(connection: Connection) -> None:
-        # A statement that waits for a lock makes all wait that come after it, the product's too.
+        # A statement that waits for a lock blocks all later ones, the product's too.
         connection.exec_driver_sql(f"SET LOCAL lock_timeout = {lock_timeout_ms}")
 
     context.configure(

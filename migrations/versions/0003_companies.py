@@ -1,4 +1,4 @@
-"""Invites, blocks of companies and members, operators, the audit log, and what credits are called outside."""
+"""Invites, blocks of companies and members, operators, the audit log, and external ids of credits."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -158,4 +158,6 @@ def test_the_product_needs_a_key(stack: dict[str, Any]) -> None:
     request = b"GET /v1/balance HTTP/1.1\r\nHost: any\r\nConnection: close\r\n\r\n"
     answer = spoken(stack["product_url"], request)
     assert answer.status == 401
-    assert re.fullmatch(rb'\{"detail":\{"code":"unauthenticated","message":"[^"]+"\}\}', answer.body)
+    detail = json.loads(answer.body)["detail"]
+    assert (detail["code"], detail["retryable"]) == ("unauthenticated", False)
+    assert re.fullmatch("[0-9a-f]{32}", detail["request_id"])

@@ -49,7 +49,7 @@ def test_ctrl_c_in_the_middle_of_an_answer_stops_everything(data_dir: Path, tmp_
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert errors.endswith("b2b-chat: stopped, and with it all that was started.\n")
+    assert errors.endswith("b2b-chat: stopped, and with everything that was started.\n")
     assert running_in(data_dir) == []
 
 
@@ -129,7 +129,7 @@ def test_ctrl_c_in_the_middle_of_the_tour_stops_everything(data_dir: Path, tmp_p
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert errors.endswith("b2b-chat: stopped, and with it all that was started.\n")
+    assert errors.endswith("b2b-chat: stopped, and with everything that was started.\n")
     assert running_in(data_dir) == []
 
 

@@ -80,4 +80,4 @@ def test_a_folder_of_roots_is_told(environ: dict[str, str], python: str) -> None
     assert done.stderr.startswith("b2b-chat: Cannot use the data folder /root/data: Permission denied. ")
     done = run_as_nobody([python, "-m", "b2b_chat.cli", "up", "--data-dir", "/usr"], environ)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "b2b-chat: /usr belongs to another user (uid 0). Name your own by --data-dir.\n"
+    assert done.stderr == "b2b-chat: /usr belongs to another user (uid 0). Name your own with --data-dir.\n"

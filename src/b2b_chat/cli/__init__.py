@@ -1,4 +1,4 @@
-"""`b2b-chat …`: a thin face over the services. Each command imports what it needs when it runs, and not before."""
+"""`b2b-chat …`: a thin face over the services. Each command imports its app only when it runs."""
 
 import click
 
@@ -7,7 +7,7 @@ from b2b_chat.cli import apps, backups, doctor, ledger, mail, migrations, operat
 
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-    epilog="Exit codes: 0 done; 1 it failed; 2 wrong usage or settings; 130 ended by Ctrl-C, 143 by SIGTERM.",
+    epilog="Exit codes: 0 done; 1 failed; 2 wrong usage or settings; 130 ended by Ctrl-C, 143 by SIGTERM.",
 )
 @click.version_option(package_name="b2b-chat")
 def main() -> None:

@@ -10,7 +10,7 @@ from b2b_chat.cli.failures import fail, needs, settings_explained
 
 _SIMULATOR_PORT: Final = "8002"
 _AFTER_GRACE_SECONDS: Final = 10
-"""What an app may take to end once its own grace for running answers is over."""
+"""The time in which an app ends after its own grace for running answers."""
 
 _STAND_INS: Final = {
     "DATABASE_URL": "postgresql://localhost/none",
@@ -19,7 +19,7 @@ _STAND_INS: Final = {
     "AUTH_TOKEN_SECRET": "none",
     "INVITE_TOKEN_SECRET": "none",
 }
-"""For a description nothing is connected to; these only have to be there."""
+"""A description connects to nothing; these only have to be set."""
 
 
 @click.command()
@@ -51,7 +51,7 @@ def gateway() -> None:
     Settings come from the environment; deploy/env/gateway_api.env.example lists them.
     """
     # Litestar imports advanced_alchemy, and so SQLAlchemy, wherever it is installed: half a second of CPU and much
-    # memory for nothing here. A gateway host has neither; None, Python's mark of "not there", makes a laptop the same.
+    # memory for nothing here. A gateway host has neither; None, Python's mark of a missing module, does it here.
     sys.modules["advanced_alchemy"] = None  # type: ignore[assignment]
     with needs("gateway", "openai"), settings_explained():
         from b2b_chat.gateway.settings import GatewaySettings, check
@@ -76,7 +76,7 @@ def gateway() -> None:
 def openai_simulator(host: str, port: int) -> None:
     """Run the simulated OpenAI alone.
 
-    Settings come from the environment, as OPENAI_SIMULATOR_SEED and the like.
+    Settings come from the environment, for example OPENAI_SIMULATOR_SEED.
     """
     with needs("sandbox"), settings_explained():
         from b2b_chat.sandbox.openai_simulator.settings import settings_from
@@ -111,6 +111,15 @@ def openapi(app: str) -> None:
         click.echo(json.dumps(schema, indent=2))
 
 
+@click.command("error-codes")
+def error_codes() -> None:
+    """Print the table of product_api's error codes."""
+    with needs("product"):
+        from b2b_chat.product.error_codes import table
+
+        click.echo(table(), nl=False)
+
+
 @click.command("env-example")
 @click.argument("app", type=click.Choice(["product", "gateway"]))
 def env_example(app: str) -> None:
@@ -129,7 +138,7 @@ def env_example(app: str) -> None:
 
 
 def _need_tracing(endpoint: str | None) -> None:
-    """Where traces are wanted, see to it that they can be made."""
+    """End the command if traces are configured and their packages are missing."""
     if endpoint is not None:
         with needs("otel", "opentelemetry"):
             pass
@@ -158,4 +167,4 @@ def _serve(
         fail(str(error))
 
 
-COMMANDS: Final = (product, gateway, openai_simulator, openapi, env_example)
+COMMANDS: Final = (product, gateway, openai_simulator, openapi, env_example, error_codes)

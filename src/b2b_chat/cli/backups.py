@@ -1,4 +1,4 @@
-"""Commands that save the database and bring it back, by PostgreSQL's own pg_dump and pg_restore."""
+"""Commands that back the database up and restore it, with PostgreSQL's own pg_dump and pg_restore."""
 
 import os
 import shutil
@@ -13,7 +13,7 @@ import click
 from b2b_chat.cli.failures import fail, needs, settings_explained
 
 _PRIVATE: Final = 0o077
-_VERSIONS: Final = "Its version must be the server's or newer: install postgresql-client-18, or what your server is."
+_VERSIONS: Final = "Its version must be the server's or newer: install postgresql-client-18, or your server's version."
 
 
 @click.command()
@@ -21,8 +21,8 @@ _VERSIONS: Final = "Its version must be the server's or newer: install postgresq
 def backup(file: Path) -> None:
     """Save the database at DATABASE_URL to FILE.
 
-    The database may be in use: the backup shows one moment. FILE must not exist; nobody but you may read it. It holds
-    all that people wrote, so keep it as safe as the database.
+    The database may be in use: the backup is a snapshot of one moment. FILE must not exist; only you can read it. It
+    holds everything that people wrote, so protect it like the database.
     """
     if file.exists():
         fail(f"{file} exists. Choose another name.")
@@ -36,10 +36,10 @@ def backup(file: Path) -> None:
 @click.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 def restore(file: Path) -> None:
-    """Bring FILE back into the database at DATABASE_URL.
+    """Restore FILE into the database at DATABASE_URL.
 
-    The database must be there and empty. All is restored, or nothing. Check the money afterwards: b2b-chat ledger
-    verify.
+    The database must exist and be empty. The restore is complete, or changes nothing. Check the money afterwards with
+    b2b-chat ledger verify.
     """
     name = _connection()["PGDATABASE"]
     _run(
@@ -64,7 +64,7 @@ def _run(program: str, *arguments: str) -> None:
 
 
 def _connection() -> Mapping[str, str]:
-    """The variables by which PostgreSQL's programs find the database of DATABASE_URL."""
+    """Return the variables that lead PostgreSQL's programs to the database of DATABASE_URL."""
     with needs("product"), settings_explained():
         from b2b_chat.kit.settings import load
         from b2b_chat.product.settings import DatabaseSettings

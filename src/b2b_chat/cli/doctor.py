@@ -1,4 +1,4 @@
-"""`b2b-chat doctor …`: is this deployment well?"""
+"""`b2b-chat doctor …`: is this deployment healthy?"""
 
 import asyncio
 import os
@@ -17,13 +17,15 @@ _COLOURS: Final = {"ok": "green", "warn": "yellow", "fail": "red"}
 
 @click.command()
 @click.argument("app", type=click.Choice(["product", "gateway"]))
-@click.option("--timeout-seconds", type=click.FloatRange(0.1, 300), default=10, show_default=True, help="Of each look.")
+@click.option(
+    "--timeout-seconds", type=click.FloatRange(0.1, 300), default=10, show_default=True, help="For each check."
+)
 def doctor(app: str, timeout_seconds: float) -> None:
     """Check a deployment, and say what to do.
 
-    Looks, with the settings of an app, at all that it needs, and changes nothing: settings, clocks, certificates, the
-    database and its migrations, a signed ping of the gateway, a login at the mail server, OpenAI's answer to the key.
-    Exits with 1 where something failed, and with 2 where settings are wrong.
+    Checks everything that an app needs, with the app's settings, and changes nothing: settings, clocks, certificates,
+    the database and its migrations, a signed ping of the gateway, a login at the mail server, OpenAI's answer to the
+    key. Exits with 1 if a check failed, and with 2 if settings are wrong.
     """
     with needs(app), settings_explained():
         if app == "gateway":

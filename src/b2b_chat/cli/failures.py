@@ -1,4 +1,4 @@
-"""How a command ends when it cannot do its work: lines on stderr that say what to do, and an exit code."""
+"""How a command fails: lines on stderr that say what to do, and an exit code."""
 
 import sys
 from collections.abc import Iterator
@@ -23,10 +23,10 @@ def fail(*problems: str, code: int = FAILED) -> NoReturn:
 
 @contextmanager
 def needs(extra: str, *packages: str) -> Iterator[None]:
-    """Around a command: a package that is not installed ends it, naming the extra that brings the package.
+    """End the command inside if a package is not installed, and name the extra that brings the package.
 
-    `packages` are looked for, without importing them, before the command begins: those that only a worker process
-    would import, and miss again and again.
+    `packages` are searched, without an import, before the command begins: they are those that only a worker process
+    imports, which would otherwise fail again and again.
     """
     for package in packages:
         if find_spec(package) is None:
@@ -35,13 +35,13 @@ def needs(extra: str, *packages: str) -> Iterator[None]:
         yield
     except ModuleNotFoundError as error:
         if error.name is None or error.name.startswith("b2b_chat"):
-            raise  # a module of ours: a defect, and not a missing extra
+            raise  # a module of ours: a defect, not a missing extra
         _fail_without(error.name, extra)
 
 
 @contextmanager
 def settings_explained() -> Iterator[None]:
-    """Around a command: settings that are wrong end it, each variable named on a line."""
+    """End the command inside if settings are wrong, and name each variable on a line."""
     try:
         yield
     except SettingsError as error:
@@ -50,7 +50,7 @@ def settings_explained() -> Iterator[None]:
 
 @contextmanager
 def outages_explained() -> Iterator[None]:
-    """Around a command: a database that cannot be used ends it with a line."""
+    """End the command inside with a line if the database cannot be used."""
     from b2b_chat.kit.database import is_outage
 
     try:

@@ -1,4 +1,4 @@
-"""`b2b-chat ledger …`: is the money right?"""
+"""`b2b-chat ledger …`: does the money add up?"""
 
 import asyncio
 import os
@@ -18,7 +18,7 @@ def ledger() -> None:
 
 @ledger.command()
 def verify() -> None:
-    """Check every invariant of balances, holds and charges, on a live database; exit 1 and name what is broken."""
+    """Check every invariant of balances, holds and charges on a live database; name violations and exit with 1."""
     with needs("product"), settings_explained():
         from b2b_chat.kit.settings import load
         from b2b_chat.product.credits.verification import Violation, verify_ledger
@@ -37,7 +37,7 @@ def verify() -> None:
         click.echo(f"{violation.invariant}: {violation.subject}: {violation.finding}", err=True)
     if violations:
         fail(f"The ledger is broken in {len(violations)} places.")
-    click.echo("The ledger is right: every invariant holds.")
+    click.echo("The ledger is correct: every invariant holds.")
 
 
 COMMANDS: Final = (ledger,)

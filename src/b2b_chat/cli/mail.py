@@ -18,8 +18,8 @@ _LANGUAGES: Final = ("ru", "en")
 def mail_test(address: str) -> None:
     """Send a test mail to ADDRESS.
 
-    Uses the mail settings of product_api as they are in the environment: one mail in Russian and one in English. Says
-    what the server answered, and fails if it did not take them.
+    Sends one mail in Russian and one in English, with product_api's mail settings from the environment. Prints the
+    server's answers, and fails if the server rejected a mail.
     """
     with needs("product"), settings_explained():
         import asyncio
@@ -39,8 +39,8 @@ def mail_test(address: str) -> None:
 def mail_catcher() -> None:
     """Run the mail catcher alone.
 
-    Takes mails on SMTP_PORT, delivers none, and lists them at http://127.0.0.1:MAIL_CATCHER_PORT/mails. Another
-    address to listen on is MAIL_CATCHER_HOST.
+    Accepts mails on SMTP_PORT, delivers none, and lists them at http://127.0.0.1:MAIL_CATCHER_PORT/mails.
+    MAIL_CATCHER_HOST sets another address to listen on.
     """
     with needs("sandbox"):
         from b2b_chat.sandbox.mail import run
@@ -66,13 +66,13 @@ async def _send(options: "SmtpOptions", sender: str, address: str) -> None:
             await smtp.send(message)
         except MailNotSent as error:
             fail(f"not sent: {error.code}. {error.words}".rstrip())
-        click.echo(f"Taken by the server: {message['Subject']}")
+        click.echo(f"Accepted by the server: {message['Subject']}")
 
 
 def _encryption(options: "SmtpOptions") -> str:
     return {
         "none": "not encrypted",
-        "starttls": "encrypted by STARTTLS, certificate checked",
+        "starttls": "encrypted with STARTTLS, certificate checked",
         "implicit": "encrypted from the first byte, certificate checked",
     }[options.tls]
 

@@ -14,7 +14,7 @@ from b2b_chat.cli.failures import fail, needs, outages_explained, settings_expla
 def migrate() -> None:
     """Bring the database up to date.
 
-    Applies the migrations that the database at DATABASE_URL lacks; it needs no other setting. A migration that waits
+    Applies the missing migrations to the database at DATABASE_URL, and needs no other setting. A migration that waits
     longer than MIGRATION_LOCK_TIMEOUT_SECONDS for a lock fails, is undone, and can be run again.
     """
     with needs("product"), settings_explained():
@@ -31,17 +31,17 @@ def migrate() -> None:
                 if not is_lock_timeout(error):
                     raise
                 fail(
-                    "a migration waited too long for a lock that a transaction holds, and was undone, so that nobody "
-                    "has to wait for it. Run it again; pg_stat_activity shows who holds locks."
+                    "a migration waited too long for a lock that a transaction holds, and was undone so that it blocks "
+                    "nobody. Run it again; pg_stat_activity shows the holders of locks."
                 )
 
 
 @click.command("migrate-check")
 def migrate_check() -> None:
-    """Tell whether migrations and models agree.
+    """Check that migrations and models agree.
 
-    Applies all migrations to an embedded PostgreSQL and names what the models have and the tables lack, or the other
-    way round. Exits with 1 where they differ.
+    Applies all migrations to an embedded PostgreSQL and names the differences between models and tables. Exits with 1
+    if there are any.
     """
     with needs("sandbox"):
         from b2b_chat.product.schema import differences

@@ -1,7 +1,7 @@
-"""What an operator does in a shell on the server: companies, credits, users, operators, the audit log.
+"""Commands of an operator in a shell on the server: companies, credits, users, operators, the audit log.
 
-They need DATABASE_URL and nothing else. The result alone goes to stdout, so that `COMPANY=$(b2b-chat company-create …)`
-works. Every command is recorded in the audit log as done by `user@host`.
+They need DATABASE_URL and nothing else. Only the result goes to stdout, so that `COMPANY=$(b2b-chat company-create …)`
+works. The audit log records every command as done by `user@host`.
 """
 
 import asyncio
@@ -31,34 +31,34 @@ _STATEMENT_SECONDS: Final = 600
 _TIMES: Final = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"]
 
 _external_id = click.option(
-    "--external-id", required=True, help="Its name outside, an invoice's number say; the same again moves nothing."
+    "--external-id", required=True, help="Its name outside, for example an invoice's number. A known id moves nothing."
 )
 
 
 @dataclass(frozen=True)
 class Shell:
-    """The services of product_api for one command, and who runs it."""
+    """The services of product_api for one command, and the person who runs it."""
 
     runner: asyncio.Runner
     actor: "Actor"
     services: "DatabaseServices"
 
     def run(self, work: Coroutine[Any, Any, ResultT]) -> ResultT:
-        """Do a use case and return what it returns."""
+        """Run a use case and return its result."""
         return self.runner.run(work)
 
     def user_id(self, name: str) -> UUID:
-        """The id of a user who is named by an id or by an address."""
+        """Return the id of the user with this id or address."""
         return self.run(self.services.users.find_id(name)) if "@" in name else _convert(name, UUID)
 
 
 @click.command("operator-create")
 @click.argument("email")
 def operator_create(email: str) -> None:
-    """Make somebody an operator and print a key for /admin.
+    """Make a person an operator and print a key for /admin.
 
-    The person with this address, known before or not, can also sign in by mail. The key is shown this once; for one
-    who is an operator already another key is made.
+    The person with this address, known before or not, can also sign in by mail. The key is shown only once. An existing
+    operator gets another key.
     """
     with _shell() as shell:
         from b2b_chat.product.identity.schemas import Email
@@ -70,9 +70,9 @@ def operator_create(email: str) -> None:
 @click.command("operator-remove")
 @click.argument("email")
 def operator_remove(email: str) -> None:
-    """Make somebody an operator no longer.
+    """Remove a person from the operators.
 
-    It revokes the person's operator keys and ends the sessions.
+    Revokes the person's operator keys and ends their sessions.
     """
     with _shell() as shell:
         shell.run(shell.services.operators.remove(shell.actor, email))
@@ -83,7 +83,7 @@ def operator_remove(email: str) -> None:
 @click.argument("name")
 @click.option("--owner", "owner_email", required=True, help="Address of the first owner, who can sign in at once.")
 def company_create(name: str, owner_email: str) -> None:
-    """Set up a company and print its id."""
+    """Create a company and print its id."""
     with _shell() as shell:
         from b2b_chat.product.companies.schemas import CompanyCreate
 
@@ -94,7 +94,7 @@ def company_create(name: str, owner_email: str) -> None:
 @click.command("company-block")
 @click.argument("company", type=click.UUID)
 def company_block(company: UUID) -> None:
-    """Let nobody act in a company."""
+    """Block a company: nobody can act in it."""
     with _shell() as shell:
         blocked = shell.run(shell.services.companies.block(shell.actor, company))
         click.echo(f"{blocked.name} is blocked.")
@@ -103,7 +103,7 @@ def company_block(company: UUID) -> None:
 @click.command("company-unblock")
 @click.argument("company", type=click.UUID)
 def company_unblock(company: UUID) -> None:
-    """Let people act in a company again."""
+    """Unblock a company."""
     with _shell() as shell:
         unblocked = shell.run(shell.services.companies.unblock(shell.actor, company))
         click.echo(f"{unblocked.name} is not blocked.")
@@ -127,7 +127,7 @@ def credits_add(company: UUID, amount: str, external_id: str) -> None:
 @click.argument("company", type=click.UUID)
 @click.argument("amount")
 @_external_id
-@click.option("--corrects", required=True, type=int, help="The position of the ledger's entry that is corrected.")
+@click.option("--corrects", required=True, type=int, help="The position of the corrected ledger entry.")
 @click.option("--reason", required=True, help="Kept in the audit log.")
 def credits_adjust(company: UUID, amount: str, external_id: str, corrects: int, reason: str) -> None:
     """Correct an entry of a company's ledger, up or down."""
@@ -147,9 +147,9 @@ def credits_adjust(company: UUID, amount: str, external_id: str, corrects: int, 
 @click.command("user-block")
 @click.argument("user")
 def user_block(user: str) -> None:
-    """Let a person do nothing any more, in any company.
+    """Block a person in every company.
 
-    USER is an id or an address. It ends the person's sessions and stops the keys.
+    USER is an id or an address. Ends the person's sessions and stops their keys.
     """
     with _shell() as shell:
         shell.run(shell.services.users.block(shell.actor, shell.user_id(user)))
@@ -159,9 +159,9 @@ def user_block(user: str) -> None:
 @click.command("user-unblock")
 @click.argument("user")
 def user_unblock(user: str) -> None:
-    """Let a person sign in again.
+    """Unblock a person.
 
-    USER is an id or an address. The person's keys can be used again too.
+    USER is an id or an address. The person's keys work again too.
     """
     with _shell() as shell:
         shell.run(shell.services.users.unblock(shell.actor, shell.user_id(user)))
@@ -169,11 +169,11 @@ def user_unblock(user: str) -> None:
 
 
 @click.command()
-@click.option("--company", type=click.UUID, help="What concerns this company.")
+@click.option("--company", type=click.UUID, help="Of this company.")
 @click.option("--actor", help="By this user's or key's id, or user@host of a shell.")
 @click.option("--user", help="By this person, id or address, in a session or with a key.")
-@click.option("--action", help="Of this kind, as invite.create.")
-@click.option("--target", help="To what has this id.")
+@click.option("--action", help="Of this kind, for example invite.create.")
+@click.option("--target", help="On the target with this id.")
 @click.option("--since", type=click.DateTime(_TIMES), help="From this time on; UTC unless it has an offset.")
 @click.option("--until", type=click.DateTime(_TIMES), help="Before this time; UTC unless it has an offset.")
 @click.option("--format", "form", type=click.Choice(["ndjson", "csv"]), default="ndjson", show_default=True)
@@ -204,7 +204,7 @@ def audit(form: str, since: datetime | None, until: datetime | None, user: str |
 
 @contextmanager
 def _shell() -> Iterator[Shell]:
-    """Around a command: the services, and every expected failure told in a line."""
+    """Open the services around a command, and report every expected failure in a line."""
     with needs("product"), settings_explained():
         from b2b_chat.kit.errors import Refusal
         from b2b_chat.kit.request_id import current_request_id
@@ -213,7 +213,7 @@ def _shell() -> Iterator[Shell]:
         from b2b_chat.product.services import database_services
         from b2b_chat.product.settings import DatabaseSettings
 
-        # What one command does belongs together in the audit log, as what one request does.
+        # The audit rows of one command share an id, like those of one request.
         current_request_id.set(f"cli-{uuid4().hex}")
         opening = database_services(load(DatabaseSettings, os.environ), statement_seconds=_STATEMENT_SECONDS)
         with asyncio.Runner() as runner:
@@ -228,7 +228,7 @@ def _shell() -> Iterator[Shell]:
 
 
 def _convert(value: Any, kind: Any) -> Any:
-    """What was typed as what a use case takes, by the rules of the HTTP API."""
+    """Convert an argument to the type that a use case takes, by the rules of the HTTP API."""
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:

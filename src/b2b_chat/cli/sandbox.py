@@ -53,9 +53,9 @@ def demo(*, text: str | None, is_tour: bool, data_dir: Path | None) -> None:
             addresses = stack.start()
             _tell("")
             if isinstance(sys.stdout, TextIOWrapper):
-                sys.stdout.reconfigure(errors="replace")  # a model may answer what this terminal cannot show
+                sys.stdout.reconfigure(errors="replace")  # a model may write what this terminal cannot show
             show.run_demo(addresses.product_url, addresses.api_key, show.DEFAULT_TEXT if text is None else text, _write)
-            _tell("\nStopping what was started")
+            _tell("\nStopping everything that was started")
 
 
 def _tour(text: str | None, data_dir: Path | None) -> None:
@@ -83,13 +83,13 @@ def _tour(text: str | None, data_dir: Path | None) -> None:
 )
 @_data_dir_option
 def up(*, as_json: bool, workers: int | None, data_dir: Path | None) -> None:
-    """Start all and leave it running.
+    """Start everything and leave it running.
 
-    Prints the addresses, an API key, and an address that signs a demo person in once; Enter prints another of these.
-    Runs until Ctrl-C or SIGTERM. The data stays for the next time.
+    Prints the addresses, an API key, and an address that signs a demo person in once; Enter prints another one.
+    Runs until Ctrl-C or SIGTERM. The data stays for the next start.
 
     PostgreSQL, Valkey and a simulated OpenAI are embedded. Set DATABASE_URL, VALKEY_URL, OPENAI_API_KEY or GATEWAY_URL
-    to use yours.
+    to use your own.
     """
     with _sandbox():
         from b2b_chat.sandbox.stack import Stack
@@ -106,7 +106,7 @@ def up(*, as_json: bool, workers: int | None, data_dir: Path | None) -> None:
 
 @contextmanager
 def _sandbox() -> Iterator[None]:
-    """Around all that a command does: failures become a line and an exit code, and Ctrl-C stops in order."""
+    """Turn the failures of a command into a line and an exit code, and let Ctrl-C stop it in order."""
     with needs("sandbox"), settings_explained():
         from b2b_chat.sandbox.errors import SandboxError
         from b2b_chat.sandbox.interruption import Interrupted, interruptible
@@ -118,14 +118,14 @@ def _sandbox() -> Iterator[None]:
             fail(str(error))
         except OSError as error:
             if isinstance(error, BrokenPipeError):
-                raise  # whoever read our output has gone; click ends quietly
+                raise  # the reader of our output is gone; click ends quietly
             fail(f"the system refused: {error}.")
         except Interrupted as interruption:
-            fail("stopped, and with it all that was started.", code=_SIGNALLED + interruption.by)
+            fail("stopped, with everything that was started.", code=_SIGNALLED + interruption.by)
 
 
 def _encodable(text: str | None) -> str | None:
-    """The text, unless it holds bytes that the shell passed and that are no text in the terminal's encoding."""
+    """Return the text, or refuse bytes from the shell that are no text in the terminal's encoding."""
     try:
         (text or "").encode()
     except UnicodeEncodeError:
@@ -140,7 +140,7 @@ def _data_dir(path: Path | None) -> "DataDir":
 
 
 def _listing(addresses: "Addresses", sign_in_url: str | None) -> str:
-    """The addresses for people, and what to try them with."""
+    """Return the addresses as a list for people, with a command to try."""
     from b2b_chat.sandbox.sign_in import describe_sign_in, is_at_terminal
 
     rows = [f"  {name.replace('_', ' '):13} {value}" for name, value in asdict(addresses).items() if value]
@@ -156,12 +156,12 @@ def _listing(addresses: "Addresses", sign_in_url: str | None) -> str:
 
 
 def _tell(line: str) -> None:
-    """A line of progress, for people: stdout is for results."""
+    """Print a line of progress on stderr: stdout is for results."""
     click.echo(line, err=True)
 
 
 def _write(text: str) -> None:
-    """A piece of the result, at once."""
+    """Print a piece of the result at once."""
     click.echo(text, nl=False)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import structlog
 from msgspec import structs
 
-from b2b_chat.contract.errors import UPSTREAM
+from b2b_chat.contract.errors import ACCOUNT_FAULTS, UPSTREAM
 from b2b_chat.contract.schemas import ChatRequest, ChatResult
 from b2b_chat.gateway import telemetry
 from b2b_chat.gateway.errors import UpstreamFailure
@@ -20,7 +20,7 @@ from b2b_chat.gateway.idempotency import (
     key_of,
 )
 from b2b_chat.gateway.openai_wire import encode_request
-from b2b_chat.gateway.retries import RetryPolicy
+from b2b_chat.gateway.retries import NEVER_REPEATED, RetryPolicy
 from b2b_chat.gateway.settings import GatewaySettings
 from b2b_chat.gateway.telemetry import CallTelemetry
 from b2b_chat.gateway.upstream import OnText, Upstream
@@ -38,6 +38,10 @@ class Answers:
         self._upstreams = upstreams
         self._records = records
         self._total_seconds = settings.upstream_total_timeout_seconds
+        self._first_token_seconds = settings.upstream_first_token_timeout_seconds
+        self._impatient_first_token_seconds = min(
+            self._first_token_seconds, settings.upstream_first_token_timeout_with_fallback_seconds
+        )
         self._max_calls = settings.upstream_max_connections
         self._retries = RetryPolicy(
             max_attempts=settings.upstream_max_attempts,
@@ -128,14 +132,20 @@ class Answers:
         """Make attempts until one succeeds; an answer that has begun is never begun again."""
         body = encode_request(request)
         total_at = call.started_at + self._total_seconds
-        failed: list[Upstream] = []
+        choice = _Choice(self._upstreams)
         while True:
-            upstream = self._choose(failed)
+            upstream = choice.next()
             code = "abandoned"
             try:
                 with call.attempt_begins(upstream) as span:
                     if request.stream:
-                        result = await upstream.stream(body, request_id, call.pass_on, total_at=total_at)
+                        result = await upstream.stream(
+                            body,
+                            request_id,
+                            call.pass_on,
+                            first_token_seconds=self._first_token_wait(choice),
+                            total_at=total_at,
+                        )
                     else:
                         result = await upstream.complete(body, request_id, total_at=total_at)
                     upstream.breaker.succeeded()
@@ -144,12 +154,8 @@ class Answers:
                 return structs.replace(result, upstream=upstream.name)
             except UpstreamFailure as error:
                 code = error.code
-                if error.failure.type == UPSTREAM:
-                    upstream.breaker.failed()
-                    failed.append(upstream)
-                if call.deltas or self._is_draining:
-                    raise
-                wait_seconds = self._wait_seconds(call.attempt, error, failed)
+                choice.failed(error)
+                wait_seconds = self._wait_seconds(call, error, choice)
                 if wait_seconds is None or asyncio.get_running_loop().time() + wait_seconds >= total_at:
                     raise
                 log.warning("upstream_retry", code=code, attempt=call.attempt, upstream=upstream.name)
@@ -160,22 +166,72 @@ class Answers:
             if self._is_draining:
                 raise _shutting_down()
 
-    def _choose(self, failed: Sequence[Upstream]) -> Upstream:
-        """The first place that has not failed this call and is worth asking; where there is none, the least bad.
+    def _first_token_wait(self, choice: "_Choice") -> float:
+        return self._impatient_first_token_seconds if choice.has_other else self._first_token_seconds
 
-        A breaker only chooses between places. It refuses no call: with nowhere else to go, asking costs nobody.
-        """
-        fresh = [upstream for upstream in self._upstreams if upstream not in failed]
-        for upstream in fresh:
-            if upstream.breaker.allows():
-                return upstream
-        return (fresh or self._upstreams)[0]
-
-    def _wait_seconds(self, attempt: int, error: UpstreamFailure, failed: Sequence[Upstream]) -> float | None:
-        """The wait before the next attempt: none where another place is left to ask; None where it is the end."""
-        if error.failure.type == UPSTREAM and any(upstream not in failed for upstream in self._upstreams):
+    def _wait_seconds(self, call: CallTelemetry, error: UpstreamFailure, choice: "_Choice") -> float | None:
+        """Return the wait before the next attempt, which is none at another upstream; None where it was the last."""
+        if call.deltas or self._is_draining or not choice.is_left:
+            return None
+        if choice.has_fresh and _is_fault(error):
             return 0.0
-        return self._retries.wait_seconds(attempt, error)
+        return self._retries.wait_seconds(call.attempt, error)
+
+
+class _Choice:
+    """Chooses the upstream of each attempt of one call."""
+
+    def __init__(self, upstreams: Sequence[Upstream]) -> None:
+        self._left = list(upstreams)
+        self._fresh = list(upstreams)
+        self._current = upstreams[0]
+
+    @property
+    def is_left(self) -> bool:
+        """Whether any upstream may be asked again in this call."""
+        return bool(self._left)
+
+    @property
+    def has_fresh(self) -> bool:
+        """Whether an upstream is left that has not failed this call."""
+        return bool(self._fresh)
+
+    @property
+    def has_other(self) -> bool:
+        """Whether one beside the current is left that has not failed this call and seems to work."""
+        return any(upstream is not self._current and upstream.breaker.is_closed for upstream in self._fresh)
+
+    def next(self) -> Upstream:
+        """Return the first that has not failed this call and whose breaker allows it; where there is none, the best.
+
+        A breaker only chooses between upstreams. It refuses no call: with no other upstream, asking costs nobody.
+        """
+        for upstream in self._fresh:
+            if upstream.breaker.allows():
+                break
+        else:
+            upstream = (self._fresh or self._left)[0]
+        self._current = upstream
+        return upstream
+
+    def failed(self, error: UpstreamFailure) -> None:
+        """Take note of how the current one failed.
+
+        Nothing changes within a call at an account without money or rights, and an upstream that took all the time
+        for its first text would take it again.
+        """
+        if not _is_fault(error):
+            return
+        self._current.breaker.failed()
+        if self._current in self._fresh:
+            self._fresh.remove(self._current)
+        if error.has_waited or error.code in ACCOUNT_FAULTS:
+            self._left.remove(self._current)
+
+
+def _is_fault(error: UpstreamFailure) -> bool:
+    """Return whether the upstream failed, so that another may do better; an empty answer is the model's doing."""
+    return error.failure.type == UPSTREAM and error.code not in NEVER_REPEATED
 
 
 def _shutting_down() -> UpstreamFailure:

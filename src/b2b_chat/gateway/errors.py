@@ -1,4 +1,4 @@
-"""How failures look on the wire, and which failure an answer of OpenAI stands for.
+"""How failures look on the wire.
 
 The vocabulary itself is `contract.errors`. What OpenAI says in words never leaves this process: it can quote a prompt.
 """
@@ -19,37 +19,6 @@ from b2b_chat.kit.health import NotReady
 
 log = structlog.get_logger(__name__)
 
-_BY_STATUS: Final[dict[int, Code]] = {
-    400: "upstream_rejected",
-    401: "upstream_authentication",
-    403: "upstream_permission",
-    404: "upstream_not_found",
-    408: "upstream_timeout",
-    409: "upstream_conflict",
-    413: "upstream_payload_too_large",
-    422: "upstream_unprocessable",
-    429: "upstream_rate_limited",
-    500: "upstream_failed",
-    503: "upstream_unavailable",
-    504: "upstream_timeout",
-}
-_BY_CLASS: Final[dict[int, Code]] = {3: "upstream_not_found", 4: "upstream_rejected", 5: "upstream_failed"}
-"""A status without a row of its own. OpenAI redirects nobody: a 3xx comes from a wrong address."""
-
-_BY_CODE: Final[dict[str, Code]] = {
-    "billing_hard_limit_reached": "upstream_quota_exhausted",
-    "billing_not_active": "upstream_quota_exhausted",
-    "content_filter": "content_filtered",
-    "content_policy_violation": "content_filtered",
-    "context_length_exceeded": "context_length_exceeded",
-    "insufficient_quota": "upstream_quota_exhausted",
-    "invalid_api_key": "upstream_authentication",
-    "model_not_found": "upstream_not_found",
-    "rate_limit_exceeded": "upstream_rate_limited",
-}
-"""OpenAI's own codes and types that say more than the status does, or come without one, in the middle of a stream."""
-
-
 CLIENT_LEFT_STATUS: Final = 499
 """Nobody receives it; it shows in the access log, as in nginx's, why there was no answer."""
 
@@ -57,30 +26,17 @@ CLIENT_LEFT_STATUS: Final = 499
 class UpstreamFailure(Exception):
     """A call that OpenAI did not answer, or not to its end."""
 
-    def __init__(self, code: Code, *, retry_after_seconds: float | None = None) -> None:
+    def __init__(self, code: Code, *, retry_after_seconds: float | None = None, has_waited: bool = False) -> None:
+        """Args are its name, when to come back, and whether it took all the time that a first text may take."""
         self.failure: Failure = FAILURES[code]
         self.retry_after_seconds = retry_after_seconds
+        self.has_waited = has_waited
         super().__init__(code)
 
     @property
     def code(self) -> Code:
         """Its name in the vocabulary, which traces read too."""
         return self.failure.code
-
-
-def code_of_rejection(status: int | None, codes: tuple[str | None, ...]) -> Code:
-    """The vocabulary's code for an error that OpenAI reported.
-
-    Args:
-        status: The HTTP status; None where the error came inside a stream.
-        codes: What OpenAI calls the error, closest name first: its `code` and its `type`.
-    """
-    for code in codes:
-        if code is not None and code in _BY_CODE:
-            return _BY_CODE[code]
-    if status is None:
-        return "upstream_failed"
-    return _BY_STATUS.get(status) or _BY_CLASS[status // 100]
 
 
 class ErrorAnswer(NamedTuple):

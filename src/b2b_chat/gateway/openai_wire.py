@@ -3,22 +3,27 @@
 Source: https://platform.openai.com/docs/api-reference/chat
 """
 
-import re
-from typing import Final
+from typing import Final, get_args
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from b2b_chat.contract.schemas import ChatMessage, ChatRequest, ChatResult, Usage
-from b2b_chat.contract.sse import Decoder, EventTooLarge
-from b2b_chat.gateway.errors import UpstreamFailure, code_of_rejection
+from b2b_chat.contract.schemas import ChatMessage, ChatRequest, ChatResult, FinishReason
+from b2b_chat.contract.sse import BOM, Decoder, Event, EventTooLarge
+from b2b_chat.gateway.errors import UpstreamFailure
+from b2b_chat.gateway.openai_chunks import Completion, Tokens, decode, decode_lines, join_halves, trusted_usage
+from b2b_chat.gateway.rejections import code_of_rejection
 
 MAX_EVENT_BYTES: Final = 1_048_576
 """An event holds one delta; a stream that sends so much without ending one is broken."""
 
 _DONE: Final = b"[DONE]"
 _DONE_EVENT: Final = b"data: [DONE]\n\n"
-_SURROGATES = re.compile(rb"\\\\|\\u[dD][89abAB]..\\u[dD][c-fC-F]..|(\\u[dD][89a-fA-F]..)")
+_REPLACEMENT: Final = "\ufffd"
+_REASONS: Final[dict[str, FinishReason]] = {
+    **{reason: reason for reason in get_args(FinishReason)},
+    "function_call": "tool_calls",  # its older name
+}
 
 
 class _StreamOptions(Struct, frozen=True):
@@ -26,7 +31,7 @@ class _StreamOptions(Struct, frozen=True):
 
 
 class _CompletionRequest(Struct, frozen=True, kw_only=True):
-    """What is asked of OpenAI: nothing that tells whom it is for, and nothing to keep."""
+    """What is asked of OpenAI: nothing that shows whom it is for, and nothing to keep."""
 
     model: str
     messages: list[ChatMessage]
@@ -36,43 +41,11 @@ class _CompletionRequest(Struct, frozen=True, kw_only=True):
     stream_options: _StreamOptions | UnsetType
 
 
-class _Error(Struct, frozen=True, gc=False):
-    code: str | int | None = None
-    type: str | None = None
-
-
-class _Words(Struct, frozen=True, gc=False):
-    """A message, or a part of one."""
-
-    content: str | None = None
-    refusal: str | None = None
-
-    @property
-    def text(self) -> str:
-        """What the model said. It refuses in words of its own, which are its answer."""
-        return (self.content or "") + (self.refusal or "")
-
-
-class _Choice(Struct, frozen=True, gc=False):
-    message: _Words = _Words()
-    delta: _Words = _Words()
-    finish_reason: str | None = None
-
-
-class _Completion(Struct, frozen=True, gc=False):
-    """A whole answer or a chunk of one. One choice is asked for, so there is at most one."""
-
-    choices: list[_Choice] | UnsetType = UNSET
-    usage: Usage | None = None
-    error: _Error | None = None
-
-
 _request_encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(_Completion)
 
 
 def encode_request(request: ChatRequest) -> bytes:
-    """The body that asks OpenAI what the product asked us."""
+    """Return the body that asks OpenAI what the product asked us."""
     return _request_encoder.encode(
         _CompletionRequest(
             model=request.model,
@@ -86,130 +59,178 @@ def encode_request(request: ChatRequest) -> bytes:
 
 
 def read_whole(body: bytes) -> ChatResult:
-    """The answer in the body of a call that was not streamed.
+    """Return the answer in the body of a call that was not streamed. A server may have streamed it all the same.
 
     Raises:
-        UpstreamFailure: It is an error, malformed, unfinished, or stopped by the content filter.
+        UpstreamFailure: It is an error, malformed, unfinished, empty, or stopped by the content filter.
     """
-    completion = _read(body)
-    choices = _choices(completion)
-    if not choices:
+    if not _is_document(body):
+        reader = StreamReader()
+        reader.feed(body)
+        reader.end()
+        return reader.result()
+    completion, may_hold_halves = decode(body)
+    if not completion.choices:
         raise UpstreamFailure("upstream_malformed")
-    _require_finished(choices[0].finish_reason)
-    return ChatResult(choices[0].message.text, completion.usage)
+    choice = completion.choices[0]
+    text = (choice.message.content or "") + (choice.message.refusal or "")
+    return _result(join_halves(text) if may_hold_halves else text, choice.finish_reason, completion.usage)
 
 
 class StreamReader:
-    """Reads the events of one stream, as its bytes come, into texts and at last a result."""
+    """Reads the events of one stream, as its bytes come, into texts and at last a result.
+
+    A server that answers with a whole document instead is read too; then there is no text on the way.
+    """
 
     def __init__(self) -> None:
         self._events = Decoder(max_event_bytes=MAX_EVENT_BYTES)
+        self._document: bytearray | None = None
         self._texts: list[str] = []
-        self._usage: Usage | None = None
+        self._half = ""
+        self._may_hold_halves = False
+        self._tokens: Tokens | None = None
         self._finish_reason: str | None = None
+        self._has_ended = False
         self.is_done = False
-        """Whether the stream has said that it is complete."""
+        """Whether the stream has declared itself complete."""
 
     def feed(self, chunk: bytes) -> str | None:
-        """The text of the events that this chunk completes; None where it completes none.
+        """Return the text of the events that this chunk completes; None where it completes none that says anything.
 
         Raises:
             UpstreamFailure: An event is an error or malformed.
         """
         completions = self._read_plain(chunk)
         if completions is None:
-            completions = self._read_events(chunk)
+            completions = self._read_chunk(chunk)
         if not completions and not self.is_done:
             return None
-        text = self._text_of(completions)
-        if text:
-            self._texts.append(text)
-        return text
+        return self._take(completions)
 
-    def result(self) -> ChatResult:
-        """The whole answer, once the stream has ended.
+    def end(self) -> None:
+        """Take note that the body has ended as it should. What its last line holds counts without a blank line too.
 
         Raises:
-            UpstreamFailure: The stream ended before the answer did, or the content filter stopped it.
+            UpstreamFailure: That line is an error.
         """
-        if not self.is_done:
+        self._has_ended = True
+        try:
+            self._take(self._read_events(self._events.finish()))
+        except UpstreamFailure as error:
+            if error.code != "upstream_malformed":  # half a line says nothing; `result` judges what came before
+                raise
+
+    def result(self) -> ChatResult:
+        """Return the whole answer, once the stream has ended.
+
+        Raises:
+            UpstreamFailure: The stream ended before the answer did, or the answer is none.
+        """
+        if self._document is not None:
+            return read_whole(bytes(self._document))
+        if not self.is_done and not self._has_ended:
             raise UpstreamFailure("upstream_truncated")
-        _require_finished(self._finish_reason)
-        return ChatResult("".join(self._texts), self._usage)
+        if self._half:
+            self._texts.append(_REPLACEMENT)
+        return _result("".join(self._texts), self._finish_reason, self._tokens)
 
-    def _read_plain(self, chunk: bytes) -> list[_Completion] | None:
-        """The events of a chunk that holds nothing but whole ones of a line each, as OpenAI writes them.
+    def _read_plain(self, chunk: bytes) -> list[Completion] | None:
+        """Read a chunk that holds nothing but whole events of a line each, as OpenAI writes them; None for another.
 
-        That is nearly every chunk, and reading its events all at once takes a third of the time. None where it is not.
+        That is nearly every chunk, and reading its events all at once takes a third of the time.
         """
         is_done = chunk.endswith(_DONE_EVENT)
         lines = chunk[: -len(_DONE_EVENT)] if is_done else chunk
         if not lines.startswith(b"data: ") or not lines.endswith(b"\n\n") or not self._events.is_empty:
             return None
         try:
-            completions = _decoder.decode_lines(lines[6:].replace(b"\n\ndata: ", b"\n"))
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+            completions = decode_lines(lines[6:].replace(b"\n\ndata: ", b"\n"))
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return None
+        self._events.has_begun = True
         self.is_done = self.is_done or is_done
         return completions
 
-    def _read_events(self, chunk: bytes) -> list[_Completion]:
-        """The events that a chunk completes, whatever it looks like."""
+    def _read_chunk(self, chunk: bytes) -> list[Completion]:
+        """Read a chunk of any form."""
+        if self._document is None and not self._events.has_begun and self._events.is_empty and _is_document(chunk):
+            self._document = bytearray()
+        if self._document is not None:
+            self._document += chunk
+            if len(self._document) > MAX_EVENT_BYTES:
+                raise UpstreamFailure("upstream_malformed")
+            return []
         try:
-            events = self._events.feed(chunk)
+            return self._read_events(self._events.feed(chunk))
         except EventTooLarge:
             raise UpstreamFailure("upstream_malformed") from None
+
+    def _read_events(self, events: list[Event]) -> list[Completion]:
         completions = []
         for event in events:
-            if event.data == _DONE:
+            data = event.data.strip()
+            if data == _DONE:
                 self.is_done = True
-            else:
-                completions.append(_read(event.data))
+            elif data:
+                completion = self._read_event(event.name, data)
+                if completion.choices or completion.usage:
+                    completions.append(completion)
         return completions
 
-    def _text_of(self, completions: list[_Completion]) -> str:
+    def _read_event(self, name: str, data: bytes) -> Completion:
+        """Read one event. Named ones are keep-alives, errors, or chunks under another name."""
+        try:
+            completion, may_hold_halves = decode(data)
+        except UpstreamFailure as error:
+            if name == "message" or error.code != "upstream_malformed":
+                raise
+            completion, may_hold_halves = Completion([]), False
+        if name == "error" and not completion.choices:
+            raise UpstreamFailure(code_of_rejection(None, data))
+        self._may_hold_halves = self._may_hold_halves or may_hold_halves
+        return completion
+
+    def _take(self, completions: list[Completion]) -> str:
+        """Note what these chunks say, and return their text."""
         texts: list[str] = []
         for completion in completions:
             if completion.usage is not None:
-                self._usage = completion.usage
-            for choice in _choices(completion):
-                if choice.finish_reason is not None:
+                self._tokens = completion.usage
+            for choice in completion.choices:
+                if choice.finish_reason:
                     self._finish_reason = choice.finish_reason
                 if choice.delta.content:
                     texts.append(choice.delta.content)
                 if choice.delta.refusal:
                     texts.append(choice.delta.refusal)
-        return "".join(texts)
+        text = "".join(texts)
+        if text and (self._half or self._may_hold_halves):
+            text = self._join(text)
+        if text:
+            self._texts.append(text)
+        return text
+
+    def _join(self, text: str) -> str:
+        """Join the halves of characters that were escaped as two, also where they came in two events."""
+        text = self._half + text
+        self._half = text[-1] if "\ud800" <= text[-1] <= "\udbff" else ""
+        self._may_hold_halves = False
+        return join_halves(text.removesuffix(self._half))
 
 
-def _read(data: bytes) -> _Completion:
-    try:
-        return _decode(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        raise UpstreamFailure("upstream_malformed") from None
+def _is_document(body: bytes) -> bool:
+    """Return whether this is the start of a JSON document; none of an event stream looks like it."""
+    return body.removeprefix(BOM).lstrip()[:1] in {b"{", b"["}
 
 
-def _choices(completion: _Completion) -> list[_Choice]:
-    if completion.error is not None:
-        raise UpstreamFailure(code_of_rejection(None, (str(completion.error.code), completion.error.type)))
-    if completion.choices is UNSET:
-        raise UpstreamFailure("upstream_malformed")
-    return completion.choices
-
-
-def _decode(data: bytes) -> _Completion:
-    try:
-        return _decoder.decode(data)
-    except msgspec.DecodeError:
-        # A model can be cut in the middle of an emoji, and half of one, escaped, is no text.
-        repaired = _SURROGATES.sub(lambda found: rb"\ufffd" if found[1] else found[0], data)
-        if repaired == data:
-            raise
-        return _decoder.decode(repaired)
-
-
-def _require_finished(finish_reason: str | None) -> None:
-    if finish_reason == "content_filter":
-        raise UpstreamFailure("content_filtered")
-    if finish_reason is None:
+def _result(text: str, finish_reason: str | None, tokens: Tokens | None) -> ChatResult:
+    """Judge an answer that has ended."""
+    if not finish_reason:
         raise UpstreamFailure("upstream_truncated")
+    reason = _REASONS.get(finish_reason)
+    if reason is None:  # the server's own word for a failure, or one that nobody knows
+        raise UpstreamFailure("upstream_failed")
+    if not text.strip():
+        raise UpstreamFailure("content_filtered" if reason == "content_filter" else "upstream_empty")
+    return ChatResult(text, trusted_usage(tokens), reason)

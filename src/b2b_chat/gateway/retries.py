@@ -4,10 +4,15 @@ import math
 import random
 from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
+from typing import Final
 
 from msgspec import Struct
 
+from b2b_chat.contract.errors import Code
 from b2b_chat.gateway.errors import UpstreamFailure
+
+NEVER_REPEATED: Final[frozenset[Code]] = frozenset({"upstream_empty"})
+"""The model's own doing, at its full price: another attempt is for the person to decide."""
 
 
 class RetryPolicy(Struct, frozen=True):
@@ -23,8 +28,8 @@ class RetryPolicy(Struct, frozen=True):
     uniform: Callable[[float, float], float] = random.uniform
 
     def wait_seconds(self, attempt: int, failure: UpstreamFailure) -> float | None:
-        """The wait after the failed attempt of this number, counted from 1; None when there should be no other."""
-        if not failure.failure.retryable or attempt >= self.max_attempts:
+        """Return the wait after the failed attempt of this number, counted from 1; None when it is the last."""
+        if not failure.failure.retryable or failure.code in NEVER_REPEATED or attempt >= self.max_attempts:
             return None
         if failure.retry_after_seconds is None:
             return self.uniform(0, min(self.cap_seconds, self.base_seconds * 2 ** (attempt - 1)))

@@ -114,6 +114,14 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     upstream_first_token_timeout_seconds: Annotated[
         float, Meta(gt=0, le=3600, description="Seconds to a stream's first text, an attempt; the model thinks in it.")
     ] = 120.0
+    upstream_first_token_timeout_with_fallback_seconds: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=3600,
+            description="Seconds to a stream's first text where another upstream can be asked instead.",
+        ),
+    ] = 15.0
     upstream_silence_timeout_seconds: Annotated[
         float, Meta(gt=0, le=3600, description="Seconds without an event after a stream's first text.")
     ] = 60.0

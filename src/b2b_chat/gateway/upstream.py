@@ -1,8 +1,8 @@
-"""OpenAI over the network: the only place that knows its SDK. One attempt, its deadlines, and how it can end.
+"""OpenAI over the network: the only module that knows its SDK. One attempt, its deadlines, and how it can end.
 
-The SDK knows how to introduce and authenticate us, and tells errors apart; sending by it costs more than all the rest
-that is done for a call. Bytes go out as msgspec made them and come back as they were read, so that deltas which are
-ready together cost about as much as one.
+The SDK supplies the headers, credentials among them; sending by it would cost more than all the rest that is done for a
+call. Bytes go out as msgspec made them and come back as they were read, so that deltas which are ready together cost
+about as much as one.
 """
 
 import asyncio
@@ -20,8 +20,9 @@ import openai
 from b2b_chat.contract.errors import Code
 from b2b_chat.contract.schemas import ChatResult
 from b2b_chat.gateway.breaker import Breaker
-from b2b_chat.gateway.errors import UpstreamFailure, code_of_rejection
+from b2b_chat.gateway.errors import UpstreamFailure
 from b2b_chat.gateway.openai_wire import StreamReader, read_whole
+from b2b_chat.gateway.rejections import code_of_rejection
 from b2b_chat.gateway.retries import read_retry_after
 from b2b_chat.gateway.settings import GatewaySettings
 from b2b_chat.kit.deadlines import Deadline, DeadlinePassed
@@ -36,13 +37,16 @@ REQUEST_ID_HEADER: Final = "X-Client-Request-Id"
 
 _TIMEOUT: Final[Code] = "upstream_timeout"
 _STALLED: Final[Code] = "upstream_stalled"
+_NO_FIRST_TEXT: Final = "no_first_text"
+_READABLE_TYPES: Final = {"", "text/event-stream", "text/plain", "application/octet-stream"}
+"""Of good answers, beside all kinds of JSON. What the body itself looks like decides; a page of a proxy is none."""
 
 OnText: TypeAlias = Callable[[str], Awaitable[None]]
 """Takes the texts of a streamed answer, one after the other. What comes with its end is in the result alone."""
 
 
 def open_upstreams(settings: GatewaySettings) -> list["Upstream"]:
-    """The places to ask, in the order of preference."""
+    """Return the upstreams to ask, in the order of preference."""
     upstreams = [Upstream("primary", settings.openai_base_url, settings.openai_api_key, settings)]
     if settings.openai_fallback_base_url is not None and settings.openai_fallback_api_key is not None:
         upstreams.append(
@@ -56,15 +60,14 @@ class Upstream:
 
     def __init__(self, name: str, base_url: str, api_key: Secret, settings: GatewaySettings) -> None:
         self.name = name
-        self._place = urlsplit(base_url.rstrip("/") + "/chat/completions")
-        self.host = self._place.hostname or ""
+        self._url = urlsplit(base_url.rstrip("/") + "/chat/completions")
+        self.host = self._url.hostname or ""
         self.breaker = Breaker(
             failures=settings.upstream_breaker_failures, open_seconds=settings.upstream_breaker_open_seconds
         )
-        self._first_token_seconds = settings.upstream_first_token_timeout_seconds
         self._silence_seconds = settings.upstream_silence_timeout_seconds
         self._flush_seconds = settings.stream_flush_interval_ms / 1000
-        self._target = f"{self._place.path}?{self._place.query}" if self._place.query else self._place.path
+        self._target = f"{self._url.path}?{self._url.query}" if self._url.query else self._url.path
         self._sdk = openai.AsyncOpenAI(api_key=api_key.reveal(), base_url=base_url)
         self._http = self._client(settings)
 
@@ -74,7 +77,7 @@ class Upstream:
         self._http.close()
 
     async def complete(self, body: bytes, request_id: str, *, total_at: float) -> ChatResult:
-        """One attempt at an answer in one piece. Cancelling it closes the call.
+        """Make one attempt at an answer in one piece. Cancelling it closes the call.
 
         Args:
             body: The request, with `stream` false.
@@ -86,22 +89,22 @@ class Upstream:
         """
         try:
             with Deadline(total_at, _TIMEOUT), await self._send(body, request_id) as response:
-                await self._expect(response, "application/json")
+                await self._expect_answer(response)
                 return read_whole(await response.read_all())
         except (HttpError, DeadlinePassed) as error:
             raise _failure(error) from error
 
-    async def stream(self, body: bytes, request_id: str, on_text: OnText, *, total_at: float) -> ChatResult:
-        """One attempt at an answer in pieces. Cancelling it closes the call.
+    async def stream(
+        self, body: bytes, request_id: str, on_text: OnText, *, first_token_seconds: float, total_at: float
+    ) -> ChatResult:
+        """Make one attempt at an answer in pieces, and return the whole of it. Cancelling it closes the call.
 
         Args:
             body: The request, with `stream` true.
             request_id: Sent along, for OpenAI's logs.
             on_text: Takes the texts as they come, ready ones joined into one; not what comes with the answer's end.
+            first_token_seconds: How long the first text may take.
             total_at: When the whole call has failed, by the event loop's clock.
-
-        Returns:
-            The whole answer.
 
         Raises:
             UpstreamFailure: OpenAI gave no answer, or not to its end.
@@ -109,20 +112,24 @@ class Upstream:
         reader = StreamReader()
         try:
             with Deadline(total_at, _TIMEOUT) as deadline:
-                deadline.move(self._first_token_seconds, _TIMEOUT)
+                deadline.move(first_token_seconds, _NO_FIRST_TEXT)
                 with await self._send(body, request_id) as response:
-                    await self._expect(response, "text/event-stream")
-                    await self._listen(response, reader, on_text, deadline)
+                    await self._expect_answer(response)
+                    await self._pass_on(response, reader, on_text, deadline)
                     await _read_rest(response, reader)
         except (HttpError, DeadlinePassed) as error:
             raise _failure(error) from error
         return reader.result()
 
-    async def _listen(self, response: Response, reader: StreamReader, on_text: OnText, deadline: Deadline) -> None:
+    async def _pass_on(self, response: Response, reader: StreamReader, on_text: OnText, deadline: Deadline) -> None:
         """Read the answer to its end, and pass its texts on."""
         chunks = _Chunks(response, self._flush_seconds)
         has_begun = False
-        while not reader.is_done and (chunk := await chunks.next()):
+        while not reader.is_done:
+            chunk = await chunks.next()
+            if not chunk:
+                reader.end()
+                return
             text = reader.feed(chunk)
             if text and not reader.is_done:
                 has_begun = True
@@ -137,46 +144,32 @@ class Upstream:
     async def _send(self, body: bytes, request_id: str) -> Response:
         return await self._http.send("POST", self._target, {REQUEST_ID_HEADER: request_id, **outgoing_headers()}, body)
 
-    async def _expect(self, response: Response, media_type: str) -> None:
+    async def _expect_answer(self, response: Response) -> None:
         """Check that this is the head of a good answer."""
         if not HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
-            raise await self._rejection(response)
-        if not response.headers.get("content-type", "").startswith(media_type):
+            raise await _rejection(response)
+        media_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if media_type not in _READABLE_TYPES and "json" not in media_type:
             raise UpstreamFailure("upstream_malformed")
 
     def _client(self, settings: GatewaySettings) -> HttpClient:
-        """A client that sends what the SDK would."""
+        """Return a client that sends the headers of the SDK."""
         headers = {**self._sdk.default_headers, **self._sdk.auth_headers}
-        is_direct = proxy_bypass(self._place.netloc)
+        is_direct = proxy_bypass(self._url.netloc)
         return HttpClient(
-            self._place.geturl(),
+            self._url.geturl(),
             headers={name: value for name, value in headers.items() if isinstance(value, str)},
             max_connections=settings.upstream_max_connections,
             connect_seconds=settings.upstream_connect_timeout_seconds,
             tls=httpx2.create_ssl_context(),
-            proxy=None if is_direct else getproxies().get(self._place.scheme),
-        )
-
-    async def _rejection(self, response: Response) -> UpstreamFailure:
-        """The failure that a status other than 200 stands for."""
-        try:
-            body = await response.read_all()
-        except AnswerBroken:
-            return UpstreamFailure("upstream_unreachable")
-        request = httpx2.Request("POST", self._place.geturl())
-        error = self._sdk._make_status_error_from_response(  # noqa: SLF001 - its own sending calls it, and nothing else
-            httpx2.Response(response.status, content=body, request=request)
-        )
-        return UpstreamFailure(
-            code_of_rejection(error.status_code, (error.code, error.type)),
-            retry_after_seconds=read_retry_after(response.headers, unix_seconds=time.time()),
+            proxy=None if is_direct else getproxies().get(self._url.scheme),
         )
 
 
 class _Chunks:
-    """The bytes of a streamed body: all that are ready, once there are any, but a while after those before.
+    """The bytes of a streamed body: all that are ready, once there are any, but some time after those before.
 
-    A stream that turns out to be quick is left to gather in the kernel for that while.
+    The bytes of a stream that turns out to be quick gather in the kernel for that time.
     """
 
     def __init__(self, response: Response, flush_seconds: float) -> None:
@@ -187,13 +180,13 @@ class _Chunks:
         self._time = asyncio.get_running_loop().time
 
     def passed_on(self) -> None:
-        """Say that there was a text in what was read, which is on its way."""
+        """Take note that there was a text in what was read, which is on its way."""
         if self._flush_seconds:
             # Where one interval ends all streams', so that the process wakes up once for all that are quick.
             self._flush_at = (self._time() // self._flush_seconds + 1) * self._flush_seconds
 
     async def next(self) -> bytes:
-        """What comes next; nothing at the end."""
+        """Return what comes next; nothing at the end."""
         if self._is_quick:
             await self._gather()
             chunk = await self._response.read()
@@ -213,10 +206,12 @@ class _Chunks:
 
 
 def _failure(error: HttpError | DeadlinePassed) -> UpstreamFailure:
-    """What it is called that something broke on the way."""
+    """Return the vocabulary's name for a failure on the way."""
     match error:
+        case DeadlinePassed(code="upstream_stalled"):
+            return UpstreamFailure(_STALLED)
         case DeadlinePassed():
-            return UpstreamFailure(_STALLED if error.code == _STALLED else _TIMEOUT)
+            return UpstreamFailure(_TIMEOUT, has_waited=error.code == _NO_FIRST_TEXT)
         case NotHttp() | AnswerTooLarge():
             return UpstreamFailure("upstream_malformed")
         case AnswerBroken():
@@ -224,7 +219,21 @@ def _failure(error: HttpError | DeadlinePassed) -> UpstreamFailure:
     return UpstreamFailure("upstream_unreachable")
 
 
+async def _rejection(response: Response) -> UpstreamFailure:
+    """Return the failure that a status other than 200 stands for; where its body breaks, the status alone tells."""
+    try:
+        body = await response.read_all()
+    except (AnswerBroken, AnswerTooLarge):
+        body = b""
+    return UpstreamFailure(
+        code_of_rejection(response.status, body),
+        retry_after_seconds=read_retry_after(response.headers, unix_seconds=time.time()),
+    )
+
+
 async def _read_rest(response: Response, reader: StreamReader) -> None:
-    """Read what follows the end, usage perhaps. Nothing in it can spoil an answer that is complete."""
-    with suppress(UpstreamFailure):
-        reader.feed(await response.drain())
+    """Read what follows the end, which may be the usage, so that the connection can be used again."""
+    rest = await response.drain()
+    if rest:
+        with suppress(UpstreamFailure):  # it cannot spoil an answer that is complete
+            reader.feed(rest)

@@ -48,4 +48,4 @@ def id_from_cursor(cursor: str | None) -> UUID | None:
     try:
         return None if cursor is None else UUID(cursor)
     except ValueError:
-        raise InvalidRequest("cursor: not one of this list.") from None
+        raise InvalidRequest("cursor: not one of this list.", param="cursor") from None

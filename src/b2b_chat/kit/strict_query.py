@@ -88,16 +88,21 @@ def _check(query: bytes, parameters: _Parameters) -> None:
         raise InvalidRequest(f"A query may have {_MAX_PARAMETERS} parameters at most.") from None
     for name in given:
         if name not in parameters.single and name not in parameters.repeated:
-            raise UnknownParameter(_unknown(name, sorted(parameters.single | parameters.repeated)))
+            known = sorted(parameters.single | parameters.repeated)
+            raise UnknownParameter(_unknown(name, known), param=_shown(name))
     for name in parameters.single:
         if given.count(name) > 1:
-            raise InvalidRequest(f"{name}: given more than once.")
+            raise InvalidRequest(f"{name}: given more than once.", param=name)
 
 
 def _unknown(name: str, known: list[str]) -> str:
-    shown = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in name[:_SHOWN_CHARS])
     taken = f"It takes: {', '.join(known)}." if known else "It takes none."
-    return f"This operation has no query parameter '{shown}'. {taken}"
+    return f"This operation has no query parameter '{_shown(name)}'. {taken}"
+
+
+def _shown(name: str) -> str:
+    """Return as much of a name that a client made up as fits into a message."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in name[:_SHOWN_CHARS])
 
 
 @cache

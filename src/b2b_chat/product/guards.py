@@ -7,9 +7,9 @@ from typing import Any, Final, Protocol
 
 from litestar import Request
 from litestar.connection import ASGIConnection
-from litestar.handlers import BaseRouteHandler
+from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 
-from b2b_chat.kit.errors import Refusal
+from b2b_chat.product.refusals import Refusal
 from b2b_chat.product.viewer import (
     CompanyBlocked,
     NoCompany,
@@ -22,18 +22,14 @@ from b2b_chat.product.viewer import (
 )
 from b2b_chat.product.vocabulary import Scope
 
+SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
 
 class CrossSiteRequest(Refusal):
     """Another website's page sent this, with or without its visitor's knowledge."""
 
     code, status = "cross_site_request", 403
     message = "This came from another website. From there only an API key may be used."
-
-
-READING_REFUSALS: Final = (Unauthenticated, NoCompany, CompanyBlocked, UserBlocked, ScopeMissing)
-"""What `signed_in` may refuse on a route with a scope."""
-ACTING_REFUSALS: Final = (*READING_REFUSALS, CrossSiteRequest)
-"""The same for methods that change something."""
 
 
 class Gatekeeper(Protocol):
@@ -94,6 +90,26 @@ async def operator_only(connection: ASGIConnection[Any, Any, Any, Any], handler:
     await signed_in(connection, handler)
     if not connection.scope["user"].is_operator:
         raise OperatorRequired
+
+
+_REFUSALS: Final[dict[Any, tuple[type[Refusal], ...]]] = {
+    anyone: (),
+    signed_in: (Unauthenticated, UserBlocked),
+    by_session: (Unauthenticated, UserBlocked, SessionRequired),
+    operator_only: (Unauthenticated, UserBlocked, OperatorRequired),
+}
+_REFUSALS_FOR_A_SCOPE: Final = (NoCompany, CompanyBlocked, ScopeMissing)
+
+
+def refusals_of(handler: HTTPRouteHandler) -> list[type[Refusal]]:
+    """Return what the guards of a route may refuse."""
+    guards = handler.resolve_guards()
+    found = [refusal for guard in guards for refusal in _REFUSALS[guard]]
+    if guards and handler.opt.get("scope") is not None:
+        found += _REFUSALS_FOR_A_SCOPE
+    if guards and not handler.http_methods <= SAFE_METHODS:
+        found.append(CrossSiteRequest)
+    return found
 
 
 async def provide_viewer(request: Request[Viewer, Any, Any]) -> Viewer:

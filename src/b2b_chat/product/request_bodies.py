@@ -11,8 +11,9 @@ import re
 from codecs import BOM_UTF8
 from typing import Any, Final
 
-from b2b_chat.kit.errors import InvalidRequest, Refusal
+from b2b_chat.kit.errors import InvalidRequest
 from b2b_chat.kit.strict_json import StrictJsonRequest
+from b2b_chat.product.refusals import Refusal
 
 MAX_DEPTH: Final = 32
 """Of lists and objects in each other; nothing that we take needs more than a few."""

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from b2b_chat.kit.errors import Refusal
+from b2b_chat.product.refusals import Refusal
 from b2b_chat.product.vocabulary import SCOPES_OF_ROLES, Role, Scope
 
 

@@ -13,7 +13,7 @@ from b2b_chat.sandbox.errors import SandboxError
 
 ACCOUNT: Final = "pgserver"
 USERADD: Final = "/usr/sbin/useradd"
-"""Where it is when root's PATH lacks the folder of root's tools."""
+"""Its place when root's PATH lacks the folder of root's tools."""
 
 _PR_SET_SECUREBITS: Final = 28
 _SECBIT_NO_SETUID_FIXUP: Final = 4
@@ -24,18 +24,18 @@ _CAPABILITY_VERSION_3: Final = 0x20080522
 
 
 class Account:
-    """A system user that a process of root's can become."""
+    """A system user that a process of root can become."""
 
     def __init__(self, uid: int, gid: int) -> None:
         self.uid = uid
         self.gid = gid
 
     def own(self, path: Path) -> None:
-        """Give a file or folder to this user."""
+        """Make this user the owner of a file or folder."""
         os.chown(path, self.uid, self.gid)
 
     def become(self) -> None:  # pragma: no cover - runs in the new process, before another program replaces it
-        """Turn this process into this user's, but let it pass folders that are closed to the user.
+        """Make this process the user's, but let it pass folders that are closed to the user.
 
         For a virtual environment or data folder in `/root` or in a 0700 temporary folder. The alternative, opening
         root's folders to everyone, would outlast us. Where the system refuses (not Linux, or a container without
@@ -52,10 +52,10 @@ class Account:
 
 
 def account_for_postgres() -> Account | None:
-    """None for a normal user, who runs PostgreSQL as herself; for root an account, made if need be.
+    """Return None for a normal user, who runs PostgreSQL as themselves; for root an account, created if it is missing.
 
     Raises:
-        SandboxError: The account is missing and cannot be made.
+        SandboxError: The account is missing and cannot be created.
     """
     if os.geteuid() != 0:
         return None
@@ -75,7 +75,7 @@ def _add_account() -> None:
     except (OSError, subprocess.CalledProcessError) as error:
         reason = getattr(error, "stderr", None) or str(error)
         raise SandboxError(
-            f"PostgreSQL does not run as root, and a system user {ACCOUNT!r} for it cannot be made: {reason.strip()}. "
+            f"PostgreSQL does not run as root, and its system user {ACCOUNT!r} cannot be created: {reason.strip()}. "
             "Run this as a normal user, or set DATABASE_URL to a PostgreSQL of yours."
         ) from error
 

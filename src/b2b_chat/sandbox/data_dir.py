@@ -18,14 +18,14 @@ SECRET_NAMES: Final = ("GATEWAY_SHARED_SECRET", "SESSION_SECRET", "AUTH_TOKEN_SE
 
 _SECRET_BYTES: Final = 32
 _LOCK_SECONDS: Final = 3
-"""How long an earlier run that is just stopping is waited for."""
+"""How long to wait for an earlier run that is stopping."""
 _POLL_SECONDS: Final = 0.05
 _NEEDED_BYTES: Final = 128 * 1024 * 1024
-"""A new database takes about 50 MB, its write-ahead log 16 MB at a time."""
+"""A new database needs about 50 MB, and its write-ahead log 16 MB at a time."""
 
 
 def default_path() -> Path:
-    """The folder that is used unless another is named: in the user's data home."""
+    """Return the default folder, in the user's data home."""
     return platformdirs.user_data_path("b2b-chat", appauthor=False)
 
 
@@ -40,26 +40,26 @@ class DataDir:
 
     @property
     def is_open(self) -> bool:
-        """Whether this run has taken it."""
+        """Whether this run has locked it."""
         return self._lock is not None
 
     def open(self) -> None:
-        """Make the folder if it is missing, and take it for this run.
+        """Create the folder if it is missing, and lock it for this run.
 
         Raises:
-            SandboxError: It cannot be written, its disk is full, it is another user's, or another run has it.
+            SandboxError: It is not writable, its disk is full, it is another user's, or another run has locked it.
         """
         try:
-            # The mode is for a new folder; one that was there is the user's, who may have others look into it.
+            # The mode is for a new folder: the user decides who may read an existing one.
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             if (owner := self.path.stat().st_uid) != os.geteuid():
-                raise SandboxError(f"{self.path} belongs to another user (uid {owner}). Name your own by --data-dir.")
+                raise SandboxError(f"{self.path} belongs to another user (uid {owner}). Name your own with --data-dir.")
             self._take()
             (self.path / "logs").mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
             self.close()
             raise SandboxError(
-                f"Cannot use the data folder {self.path}: {error.strerror}. Name one that you can write by --data-dir."
+                f"Cannot use the data folder {self.path}: {error.strerror}. Name a writable one with --data-dir."
             ) from error
         free_bytes = shutil.disk_usage(self.path).free
         if free_bytes < _NEEDED_BYTES:
@@ -70,7 +70,7 @@ class DataDir:
             )
 
     def close(self) -> None:
-        """Let other runs have it."""
+        """Unlock it for other runs."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
@@ -80,7 +80,7 @@ class DataDir:
         return self.path / "logs" / f"{name}.log"
 
     def secrets(self) -> dict[str, str]:
-        """This sandbox's secrets by variable name; made at the first call, and the same ever after."""
+        """This sandbox's secrets by variable name; created by the first call, then always the same."""
         file = self.path / "secrets.json"
         kept = json.loads(file.read_text()) if file.exists() else {}
         missing = {name: secrets.token_hex(_SECRET_BYTES) for name in SECRET_NAMES if name not in kept}
@@ -99,7 +99,7 @@ class DataDir:
         _write_private(self.path / "api_key", api_key + "\n")
 
     def _take(self) -> None:
-        # The kernel lets go of the lock when we end, however we end; child processes do not inherit it.
+        # The kernel releases the lock when we end, however we end; child processes do not inherit it.
         self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         deadline = time.monotonic() + _LOCK_SECONDS
         while not _locks(self._lock):

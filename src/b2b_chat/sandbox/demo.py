@@ -22,7 +22,7 @@ _MAX_EVENT_BYTES: Final = 1024 * 1024
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one streamed chat came to: the `start` and the `final` event's data."""
+    """The result of one streamed chat: the data of its `start` and `final` events."""
 
     start: dict[str, Any]
     final: dict[str, Any]
@@ -34,7 +34,7 @@ class Outcome:
 
 
 def run_demo(product_url: str, api_key: str, text: str, write: Callable[[str], None]) -> None:
-    """Send a chat, then send it again with the same `client_message_id`, and show what both came to.
+    """Send a chat, repeat it with the same `client_message_id`, and show the results of both.
 
     `write` shows a piece of text at once, as it is.
 
@@ -69,7 +69,7 @@ def _summary(final: dict[str, Any]) -> str:
 
 
 def _reason(error: dict[str, Any]) -> str:
-    """What product_api says of a failure."""
+    """Return product_api's words for a failure."""
     detail = error["detail"]
     return f"{detail['message']} ({detail['code']})"
 

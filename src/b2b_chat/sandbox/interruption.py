@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and a closed terminal as one exception, which never cuts stopping short."""
+"""Ctrl-C, SIGTERM and a closed terminal as one exception, which never interrupts the stopping itself."""
 
 import signal
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ class Interrupted(BaseException):
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Within it, a SIGINT, SIGTERM or SIGHUP raises `Interrupted`, until `ignore_interruptions`."""
+    """Raise `Interrupted` inside on SIGINT, SIGTERM or SIGHUP, until `ignore_interruptions`."""
     previous = {by: signal.signal(by, _interrupt) for by in _SIGNALS}
     previous[signal.SIGALRM] = signal.getsignal(signal.SIGALRM)
     try:
@@ -32,9 +32,9 @@ def interruptible() -> Iterator[None]:
 
 
 def ignore_interruptions() -> None:
-    """From now on nothing interrupts: called where stopping begins.
+    """Let nothing interrupt from now on; stopping begins with it.
 
-    By a handler that does nothing, and not by SIG_IGN, which programs started from here on would inherit.
+    A handler does nothing, instead of SIG_IGN, which programs started from now on would inherit.
     """
     signal.setitimer(signal.ITIMER_REAL, 0)
     for by in _SIGNALS:

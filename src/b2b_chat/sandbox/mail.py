@@ -1,4 +1,4 @@
-"""The mail catcher: takes every mail by SMTP, delivers none, and shows what came, on its output and over HTTP.
+"""The mail catcher: accepts every mail by SMTP, delivers none, and shows them, on its output and over HTTP.
 
 `GET /mails` lists them newest first, with the link and code that a person would look for; `?to=` names a recipient.
 """
@@ -33,7 +33,7 @@ _CODE: Final = re.compile(r"^[0-9]{6}$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class CaughtMail:
-    """A mail, and what a reader looks for in it."""
+    """A mail, with its link and code."""
 
     id: int
     """1, 2, 3 … in the order of arrival."""
@@ -49,7 +49,7 @@ class CaughtMail:
 
 
 def read_mail(number: int, recipient: str, content: bytes) -> CaughtMail:
-    """Return what a mail says."""
+    """Parse a mail."""
     message = message_from_bytes(content, EmailMessage, policy=default)
     text, html = _part(message, "plain"), _part(message, "html")
     link, code = _LINK.search(text), _CODE.search(text)
@@ -87,7 +87,7 @@ class MailCatcher:
         self._count = 0
 
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's name
-        """Take a mail; aiosmtpd calls it."""
+        """Accept a mail; aiosmtpd calls it."""
         for recipient in envelope.rcpt_tos:
             self._count += 1
             mail = read_mail(self._count, recipient, envelope.original_content or b"")
@@ -96,7 +96,7 @@ class MailCatcher:
         return "250 OK"
 
     def list_mails(self, recipient: str = "") -> list[CaughtMail]:
-        """Return the mails, the newest first; those to one recipient where it is named."""
+        """Return the mails, newest first; only those to a recipient if one is named."""
         wanted = recipient.lower()
         return [mail for mail in reversed(self.mails) if not wanted or mail.to.lower() == wanted]
 
@@ -105,7 +105,7 @@ class MailCatcher:
 async def catching(
     catcher: MailCatcher, *, smtp_port: int, http_port: int, host: str = LOCAL_HOST, **options: Any
 ) -> AsyncIterator[None]:
-    """Take mails by SMTP and list them over HTTP. `options` are those of aiosmtpd's `SMTP`."""
+    """Accept mails by SMTP and list them over HTTP. `options` are those of aiosmtpd's `SMTP`."""
     loop = asyncio.get_running_loop()
     smtp = await loop.create_server(
         lambda: SMTP(catcher, hostname="localhost", loop=loop, enable_SMTPUTF8=True, **options), host, smtp_port
@@ -132,7 +132,7 @@ async def catching(
 
 
 async def _until_listening(host: str, port: int, serving: asyncio.Task[None]) -> None:
-    """Return once the HTTP server takes connections, which it tells nobody."""
+    """Return once the HTTP server accepts connections, which it reports nowhere."""
     while not serving.done():
         try:
             _, writer = await asyncio.open_connection(host, port)

@@ -1,4 +1,4 @@
-"""Bringing the sandbox's database up to date, and not paying a second for it when it is."""
+"""Brings the sandbox's database up to date, and saves a second when it is already."""
 
 import hashlib
 from collections.abc import Mapping
@@ -11,15 +11,15 @@ from b2b_chat.sandbox.processes import our_command, spawn
 
 
 def is_up_to_date(database_url: str, stamp: Path) -> bool:
-    """Whether the database is where the last `migrate` with this stamp left it, and no migration changed since."""
+    """Return whether the database is as the last `migrate` with this stamp left it, and no migration changed since."""
     try:
         return stamp.read_text() == _state(database_url)
     except (FileNotFoundError, SandboxError):
-        return False  # never migrated, or the database was made anew
+        return False  # never migrated, or the database is a new one
 
 
 def migrate(database_url: str, stamp: Path, *, environ: Mapping[str, str], log: Path) -> None:
-    """Apply the migrations that the database lacks, in a process of its own, and note in `stamp` that it was done.
+    """Apply the missing migrations in a process of its own, and record in `stamp` that it was done.
 
     Raises:
         SandboxError: It failed; the error shows the end of the log.
@@ -29,7 +29,7 @@ def migrate(database_url: str, stamp: Path, *, environ: Mapping[str, str], log: 
 
 
 def _state(database_url: str) -> str:
-    """Which migrations there are, and up to which of them the database is."""
+    """Return a digest of the migrations, and the database's revision."""
     digest = hashlib.sha256(b"\0".join(file.read_bytes() for file in _migration_files())).hexdigest()
     revision = run_sql(database_url, "SELECT version_num FROM alembic_version")
     return f"{digest} {revision}"

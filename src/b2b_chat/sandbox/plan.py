@@ -21,7 +21,7 @@ _REAL_OPENAI_URL: Final = "https://api.openai.com/v1"
 _MAX_PORT: Final = 65535
 
 _NO_LIMITS: Final = dict.fromkeys(("CHAT_RPM_PER_COMPANY", "CHAT_RPM_PER_USER", "CHAT_RPM_PER_IP"), "1000000")
-"""One key for everything, and a load generator, would soon meet limits that are meant for people."""
+"""One key for everything, or a load generator, would soon reach limits that are meant for people."""
 _CAUGHT_MAIL: Final = {
     "SMTP_HOST": LOCAL_HOST,
     "SMTP_USE_TLS": "false",
@@ -30,7 +30,7 @@ _CAUGHT_MAIL: Final = {
 }
 
 _SOON_LET_IN: Final = {"GATEWAY_CLOCK_SKEW_SECONDS": "2"}
-"""A gateway refuses calls for about as long after its Valkey was started, and one machine has one clock."""
+"""A gateway refuses calls for about this long after its Valkey starts, and one machine has one clock."""
 
 _ONLY_PRODUCT: Final = {"DATABASE_URL", "SESSION_SECRET", "AUTH_TOKEN_SECRET", "INVITE_TOKEN_SECRET"}
 _ONLY_GATEWAY: Final = {"OPENAI_API_KEY"}
@@ -39,7 +39,7 @@ _ONLY_APPS: Final = {"GATEWAY_SHARED_SECRET", "VALKEY_URL"}
 
 @dataclass(frozen=True)
 class Listener:
-    """Where one of our processes listens."""
+    """The address on which one of our processes listens."""
 
     host: str
     port: int
@@ -53,7 +53,7 @@ class Listener:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is started and with which variables. A listener that is None stands for something not of ours."""
+    """What to start, and with which variables. A listener that is None is not ours to start."""
 
     product: Listener
     gateway: Listener | None
@@ -62,7 +62,7 @@ class Plan:
     has_embedded_valkey: bool
     gateway_url: str
     openai_url: str | None
-    """None behind a gateway of the caller's own, which alone knows."""
+    """None behind a gateway of the caller's own, which alone knows it."""
     database_url: str
     product_environ: Mapping[str, str]
     gateway_environ: Mapping[str, str]
@@ -71,7 +71,7 @@ class Plan:
 
     @property
     def mail_url(self) -> str | None:
-        """Where the caught mails are listed."""
+        """The list of caught mails."""
         return self.mail_catcher.url + MAILS_PATH if self.mail_catcher else None
 
     @property
@@ -87,7 +87,7 @@ def make_plan(
 
     DATABASE_URL replaces the embedded PostgreSQL, OPENAI_API_KEY or OPENAI_BASE_URL the simulated OpenAI, GATEWAY_URL
     the gateway, SMTP_HOST the mail catcher, and VALKEY_URL the embedded Valkey, which WORKERS of more than 1 need.
-    `secrets` fill in for those not given. A port of 0 stands for any free one.
+    `secrets` supply those not given. A port of 0 means any free one.
 
     Raises:
         SandboxError: The variables contradict each other.
@@ -104,7 +104,7 @@ def make_plan(
 
     openai_url = f"{simulator.url}/v1" if simulator else environ.get("OPENAI_BASE_URL") or _REAL_OPENAI_URL
     gateway_url = gateway.url if gateway else environ["GATEWAY_URL"]
-    # PGPORT and its like would steer asyncpg away from the embedded PostgreSQL.
+    # Variables such as PGPORT would lead asyncpg away from the embedded PostgreSQL.
     keeps_pg = is_given(environ, "DATABASE_URL")
     filled = {name: value for name, value in environ.items() if keeps_pg or not name.startswith("PG")}
     own_ports = {name: str(port) for name, port in ports.items() if mail_catcher or name != "SMTP_PORT"}
@@ -123,7 +123,7 @@ def make_plan(
     defaults["DATABASE_URL"] = embedded_database_url
     filled |= {name: value for name, value in defaults.items() if not is_given(environ, name)}
     if simulator:
-        # A proxy for the world outside must not be asked for the simulator.
+        # A proxy for the outside world cannot reach the simulator.
         filled |= {"NO_PROXY": LOCAL_HOST, "no_proxy": LOCAL_HOST}
     return Plan(
         product=product,
@@ -142,7 +142,7 @@ def make_plan(
 
 
 def is_given(environ: Mapping[str, str], name: str) -> bool:
-    """Whether a variable is set, itself or by a file; an empty one is not."""
+    """Return whether a variable is set, itself or with a file; an empty one is not."""
     return bool(environ.get(name) or environ.get(f"{name}_FILE"))
 
 
@@ -155,7 +155,7 @@ def _ports(environ: Mapping[str, str]) -> dict[str, int]:
         ports[name] = int(text)
     fixed = [port for port in ports.values() if port]
     if len(set(fixed)) < len(fixed):
-        # Two Granian servers on one port would both start and share its connections without a word.
+        # Two Granian servers on one port would both start and share its connections silently.
         raise SandboxError(f"{', '.join(ports)} must differ from each other.")
     open_choices = [name for name, port in ports.items() if port == 0]
     return ports | dict(zip(open_choices, free_ports(len(open_choices)), strict=True))
@@ -166,7 +166,7 @@ def _without(environ: Mapping[str, str], names: Collection[str]) -> dict[str, st
 
 
 def value_of(environ: Mapping[str, str], name: str) -> str:
-    """A variable's value, from itself or from the file it names."""
+    """Return a variable's value, from itself or from the file it names."""
     if environ.get(name):
         return environ[name]
     return Path(environ[f"{name}_FILE"]).read_text(encoding="utf-8").strip()

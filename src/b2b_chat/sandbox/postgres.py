@@ -47,7 +47,7 @@ class EmbeddedPostgres:
 
     @property
     def child(self) -> Child:
-        """The running server's process. Ask only after `start`."""
+        """The running server's process, once it is started."""
         if self._child is None:
             raise SandboxError("PostgreSQL is not started.")
         return self._child
@@ -57,7 +57,7 @@ class EmbeddedPostgres:
         return f"postgresql://{SUPERUSER}@/{database}?host={quote(str(self._socket_folder))}"
 
     def start(self, *, mark: Mapping[str, str] | None = None) -> None:
-        """Start the server, making its data first where there is none, and return when it takes connections.
+        """Start the server, create its data if there is none, and return when it accepts connections.
 
         A server that a killed run left on this folder is stopped first. `mark` is added to the process's environment.
 
@@ -74,13 +74,13 @@ class EmbeddedPostgres:
             [_binary("postgres"), "-D", self._cluster, *self._settings()],
             environ=_clean_environ() | dict(mark or {}),
             log=self._log,
-            death_signal=signal.SIGINT,  # "fast shutdown": clients are sent away, the data is left consistent
+            death_signal=signal.SIGINT,  # "fast shutdown": clients are disconnected, the data stays consistent
             become=account.become if account else None,
         )
         self._wait_until_ready(self._child)
 
     def stop(self) -> None:
-        """Stop the server, if it runs, leaving the data consistent."""
+        """Stop the server if it runs; the data stays consistent."""
         if self._child is not None:
             self._child.ask_to_stop(signal.SIGINT)
             self._child.stop(kill_after_seconds=_STOP_SECONDS)
@@ -89,7 +89,7 @@ class EmbeddedPostgres:
             shutil.rmtree(self._socket_folder, ignore_errors=True)
 
     def create_database(self, name: str) -> None:
-        """Make an empty database, unless it is there."""
+        """Create an empty database unless it exists."""
         missing = f"SELECT 1 WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = '{name}')"  # noqa: S608 - our own
         if run_sql(self.url("postgres"), missing):
             run_sql(self.url("postgres"), f'CREATE DATABASE "{name}"')
@@ -106,7 +106,7 @@ class EmbeddedPostgres:
         return [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
 
     def _make_cluster(self, account: Account | None) -> None:
-        """Run initdb, unless it was done. It works in a folder beside, so that a killed one leaves no half cluster."""
+        """Run initdb once. It works in a folder beside, so that a killed one leaves no half cluster."""
         version_file = self._cluster / "PG_VERSION"
         if version_file.exists():
             if (version := version_file.read_text().strip()) != MAJOR_VERSION:
@@ -131,7 +131,7 @@ class EmbeddedPostgres:
         )
         if done.returncode != 0:
             shutil.rmtree(unfinished, ignore_errors=True)
-            raise SandboxError(f"Cannot make the database folder {self._cluster}:\n{done.stderr.decode().strip()}")
+            raise SandboxError(f"Cannot create the database folder {self._cluster}:\n{done.stderr.decode().strip()}")
         unfinished.rename(self._cluster)
 
     def _wait_until_ready(self, child: Child) -> None:
@@ -158,26 +158,26 @@ class EmbeddedPostgres:
             return []
 
     def _stop_left_behind(self) -> None:
-        """Stop the server that a killed run left on this folder, and no other process that has its number by now."""
+        """Stop the server that a killed run left on this folder, and no other process that has its number now."""
         lines = self._pid_file_lines()
         if not lines:
             return
         try:
             process = psutil.Process(int(lines[0]))
         except psutil.NoSuchProcess:
-            return  # PostgreSQL itself clears up after a dead one
+            return  # PostgreSQL itself cleans up after a dead one
         if _works_in(process, self._cluster):
             end([process], by=signal.SIGINT, kill_after_seconds=_STOP_SECONDS)
         else:
-            # A stranger with the dead server's number: PostgreSQL would take it for a running server.
+            # Another program has the dead server's number: PostgreSQL would mistake it for a running server.
             (self._cluster / "postmaster.pid").unlink()
 
 
 def run_sql(url: str, sql: str) -> str:
-    """Run one statement by psql and return what it prints, bare.
+    """Run one statement with psql and return its bare output.
 
     Raises:
-        SandboxError: PostgreSQL refused it or is not there.
+        SandboxError: PostgreSQL refused it or does not run.
     """
     command = [str(_binary("psql")), "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", url, "-c", sql]
     done = subprocess.run(command, env=_clean_environ(), capture_output=True, text=True, check=False)
@@ -205,6 +205,6 @@ def _binary(name: str) -> Path:
 
 
 def _clean_environ() -> dict[str, str]:
-    """Our environment without what would steer PostgreSQL's programs elsewhere (PGDATA, PGPORT, ...)."""
+    """Return our environment without the variables that lead PostgreSQL's programs elsewhere (PGDATA, PGPORT, ...)."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
     return kept | {"LC_ALL": "C"}

@@ -1,4 +1,4 @@
-"""Starting processes that never outlive us, stopping them, and finding what a killed run left."""
+"""Starts processes that never outlive us, stops them, and finds those of a killed run."""
 
 import ctypes
 import os
@@ -33,11 +33,11 @@ class Child:
         self._process = process
 
     def is_running(self) -> bool:
-        """Whether it has not ended yet."""
+        """Whether it still runs."""
         return self._process.returncode is None and not self._has_exited()
 
     def require_running(self) -> None:
-        """Do nothing while it runs.
+        """Raise unless it runs.
 
         Raises:
             SandboxError: It has ended; the error shows the end of its log.
@@ -59,18 +59,18 @@ class Child:
             raise self._failure()
 
     def ask_to_stop(self, by: signal.Signals = signal.SIGTERM) -> None:
-        """Send it a signal, unless it has ended."""
+        """Send it a signal unless it has ended."""
         if self.is_running():
             os.kill(self.pid, by)
 
     def stop(self, *, kill_after_seconds: float) -> None:
-        """Wait until it has ended, kill it when that takes too long, and leave none of its own children running."""
+        """Wait for its end, kill it if that takes too long, and end its own children too."""
         if self._process.returncode is not None:
             return
         deadline = time.monotonic() + kill_after_seconds
         while not self._has_exited() and time.monotonic() < deadline:
             time.sleep(_POLL_SECONDS)
-        # Until it is reaped, its number cannot be another's: so the group is killed first and it is reaped after.
+        # Its number cannot be another process's until it is reaped: so the group is killed before.
         kill_group(self.pid)
         self._process.wait()
 
@@ -82,12 +82,12 @@ class Child:
     def _has_exited(self) -> bool:
         try:
             return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
-        except ChildProcessError:  # `end` came upon it first
+        except ChildProcessError:  # `end` reaped it first
             return True
 
 
 class Launcher:
-    """The `uv run` that started us, if one did. It is no part of the sandbox, but people stop the sandbox by it."""
+    """The `uv run` that started us, if one did. It is no part of the sandbox, but people stop the sandbox with it."""
 
     def __init__(self) -> None:
         self._pid = os.getppid()
@@ -97,7 +97,7 @@ class Launcher:
             self._is_uv = False
 
     def is_gone(self) -> bool:
-        """Whether it was killed: any other end it would have passed on to us."""
+        """Whether it was killed: it passes any other end on to us."""
         return self._is_uv and os.getppid() != self._pid
 
 
@@ -109,7 +109,7 @@ class FollowedFile:
         self._read_bytes = 0
 
     def read_new(self) -> str:
-        """What was written since the last time."""
+        """Return the lines written since the last call."""
         if self._path.stat().st_size == self._read_bytes:
             return ""
         with self._path.open("rb") as file:
@@ -120,7 +120,7 @@ class FollowedFile:
 
 
 def our_command(name: str) -> list[str]:
-    """The command line of `b2b-chat NAME` in this same installation."""
+    """Return the command line of `b2b-chat NAME` in this installation."""
     # -P: a file in the caller's folder must not be imported in place of a module.
     return [sys.executable, "-P", "-m", "b2b_chat.cli", name]
 
@@ -134,7 +134,7 @@ def spawn(
     death_signal: signal.Signals = signal.SIGTERM,
     become: Callable[[], None] | None = None,
 ) -> Child:
-    """Start a process, its output going to the file `log`, which begins anew.
+    """Start a process with its output in the file `log`, which is emptied first.
 
     Call it from the main thread: where the system offers it (Linux), the process gets `death_signal` when the thread
     that started it ends, however that comes. `become` runs in the new process before the command does.
@@ -147,7 +147,7 @@ def spawn(
     def prepare() -> None:  # pragma: no cover - runs in the new process, before the command replaces it
         if become is not None:
             become()
-        # After `become`: changing the user takes the wish back.
+        # After `become`: a change of the user resets it.
         _die_with(parent, death_signal)
 
     try:
@@ -167,7 +167,7 @@ def spawn(
 
 
 def log_tail(log: Path) -> str:
-    """The last lines of a log, indented, for an error message."""
+    """Return the last lines of a log, indented, for an error message."""
     try:
         with log.open("rb") as file:
             file.seek(max(0, log.stat().st_size - _LOG_TAIL_BYTES))
@@ -178,9 +178,9 @@ def log_tail(log: Path) -> str:
 
 
 def left_behind(mark: str) -> list[psutil.Process]:
-    """The running processes that carry this mark: what a killed run of that sandbox left.
+    """Return the running processes with this mark, which a killed run of that sandbox left.
 
-    The mark is in the process itself, so another program that was given a dead one's number is never taken for it.
+    The mark is in the process itself, so another program with a dead one's number is never mistaken for it.
     """
     found = []
     for process in psutil.process_iter():
@@ -188,12 +188,12 @@ def left_behind(mark: str) -> list[psutil.Process]:
             if process.pid != os.getpid() and process.environ().get(MARK) == mark:
                 found.append(process)
         except psutil.Error:
-            continue  # gone meanwhile, or another user's
+            continue  # ended meanwhile, or another user's
     return found
 
 
 def end(processes: Iterable[psutil.Process], *, by: signal.Signals, kill_after_seconds: float) -> None:
-    """End processes that are not our children: ask by a signal, wait, kill what is left."""
+    """End processes that are not our children: send a signal, wait, kill the rest."""
     processes = list(processes)
     for process in processes:
         _send(process, by)

@@ -1,4 +1,4 @@
-"""A link that signs the demo person in: a login mail is asked for as anybody would, and the catcher has the link."""
+"""A link that signs the demo person in: from a login mail, requested like any other, that the catcher has."""
 
 import os
 import select
@@ -17,7 +17,7 @@ _READ_BYTES: Final = 4096
 
 
 def new_sign_in_link(product_url: str, mail_url: str, email: str) -> str | None:
-    """A new link for this address; None where product_api sends no more mails to it for now.
+    """Return a new link for this address, or None if product_api sends it no more mails now.
 
     Its token stands behind a `#`, so that no server sees it; opening it changes nothing,
     and its button redeems it, once.
@@ -31,13 +31,13 @@ def new_sign_in_link(product_url: str, mail_url: str, email: str) -> str | None:
             if link != before:
                 return link
             time.sleep(_POLL_SECONDS)
-    except httpx.TransportError:  # a part has died, which its watcher tells
+    except httpx.TransportError:  # a part has died, which the stack reports
         return None
     return None
 
 
 def describe_sign_in(url: str | None) -> str:
-    """The address for a person at the terminal, or why there is none."""
+    """Return the address for a person at the terminal, or why there is none."""
     if url is None:
         return (
             f"There is no new address to sign in as {DEMO_EMAIL} now: a few may be open at a time. Open one that you "
@@ -52,7 +52,7 @@ def _newest_link(mail_url: str, email: str) -> str | None:
 
 
 def enter_was_pressed() -> bool:
-    """Whether somebody at the terminal that we run in has pressed Enter since last asked."""
+    """Return whether Enter was pressed at our terminal since the last call."""
     if not is_at_terminal():
         return False
     keyboard = sys.stdin.fileno()
@@ -66,5 +66,5 @@ def enter_was_pressed() -> bool:
 
 
 def is_at_terminal() -> bool:
-    """Whether there is a keyboard to press Enter on."""
+    """Return whether there is a keyboard to press Enter on."""
     return sys.stdin is not None and not sys.stdin.closed and sys.stdin.isatty()

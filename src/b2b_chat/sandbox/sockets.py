@@ -13,9 +13,9 @@ _MAX_SOCKET_PATH_BYTES: Final = 103  # macOS; Linux allows 107
 
 
 def socket_folder(folder: Path, socket_name: str) -> Path:
-    """Where a server that lives in `folder` puts its socket: there or, if its path is too long, in a temporary one."""
+    """Return where a server in `folder` puts its socket: there or, if the path is too long, in a temporary folder."""
     inside = folder / "socket"
-    # asyncpg takes a comma in a host for a list of hosts.
+    # asyncpg reads a comma in a host as a list of hosts.
     if len(os.fsencode(inside / socket_name)) <= _MAX_SOCKET_PATH_BYTES and "," not in str(inside):
         return inside
     digest = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
@@ -23,15 +23,15 @@ def socket_folder(folder: Path, socket_name: str) -> Path:
 
 
 def make_private_folder(path: Path, account: Account | None) -> None:
-    """Make a folder for a server's user alone; one that someone else put in its place is not accepted.
+    """Create a folder for a server's user alone; another user's folder in its place is refused.
 
     Raises:
-        SandboxError: It is someone else's.
+        SandboxError: It is another user's.
     """
     path.mkdir(mode=0o700, exist_ok=True)
     acceptable_owners = {os.geteuid(), account.uid if account else os.geteuid()}
     if path.is_symlink() or path.stat().st_uid not in acceptable_owners:
-        raise SandboxError(f"{path} belongs to someone else. Remove it and try again.")
+        raise SandboxError(f"{path} belongs to another user. Remove it and try again.")
     path.chmod(0o700)
     if account is not None:
         account.own(path)

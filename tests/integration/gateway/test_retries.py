@@ -132,27 +132,31 @@ async def test_no_wait_goes_past_the_end_of_the_call(openai: Wire, *, stream: bo
     assert len(seen) == 1
 
 
-async def test_another_attempt_gets_the_deadlines_of_the_first(openai: Wire) -> None:
+async def test_the_wait_for_a_first_text_is_not_repeated(openai: Wire) -> None:
     settings = gateway_settings(
-        openai_base_url=f"{openai.url}/v1", upstream_max_attempts=2, upstream_first_token_timeout_seconds=0.3
+        openai_base_url=f"{openai.url}/v1", upstream_max_attempts=3, upstream_first_token_timeout_seconds=0.3
     )
     async with gateway(settings) as client:
         response, seen = await ask(client, openai, "no_answer;fail_times=1", stream=True)
-    assert events_of(response)[-1].name == "final"
-    assert [one["outcome"] for one in seen] == ["client_gone", "completed"]
+    assert failure_of(response)["code"] == "upstream_timeout"
+    assert len(seen) == 1
 
 
 async def test_attempts_end_with_the_call(openai: Wire) -> None:
     settings = gateway_settings(
-        openai_base_url=f"{openai.url}/v1",
-        upstream_max_attempts=10,
-        upstream_first_token_timeout_seconds=0.3,
-        upstream_total_timeout_seconds=0.8,
+        openai_base_url=f"{openai.url}/v1", upstream_max_attempts=10, upstream_total_timeout_seconds=0.8
     )
     async with gateway(settings) as client:
-        response, seen = await ask(client, openai, "no_answer", stream=True)
-    assert failure_of(response)["code"] == "upstream_timeout"
+        response, seen = await ask(client, openai, "status=503;delay_ms=300", stream=True)
+    assert failure_of(response)["code"] in {"upstream_timeout", "upstream_unavailable"}
     assert len(seen) == 3
+
+
+@both_modes
+async def test_an_empty_answer_is_not_asked_for_again(openai: Wire, stubborn: Gateway, *, stream: bool) -> None:
+    response, seen = await ask(stubborn, openai, "tokens=0;fail_times=1", stream=stream)
+    assert (failure_of(response)["code"], failure_of(response)["retryable"]) == ("upstream_empty", True)
+    assert len(seen) == 1
 
 
 async def test_a_kept_connection_that_openai_has_closed_costs_nobody_an_answer() -> None:

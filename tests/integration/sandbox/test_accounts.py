@@ -45,7 +45,7 @@ def test_where_none_can_be_made_it_is_told_what_to_do(monkeypatch: pytest.Monkey
     monkeypatch.setenv("PATH", "/nothing/here")
     monkeypatch.setattr(accounts, "USERADD", "/nothing/here/useradd")
     with pytest.raises(
-        SandboxError, match=r"cannot be made: .*useradd.* Run this as a normal user, or set DATABASE_URL"
+        SandboxError, match=r"cannot be created: .*useradd.* Run this as a normal user, or set DATABASE_URL"
     ):
         account_for_postgres()
 
@@ -61,5 +61,5 @@ def test_root_needs_no_path_to_the_tools_of_root(unknown_account: str, monkeypat
 @AS_ROOT
 def test_what_the_system_says_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(accounts, "ACCOUNT", "not a name")
-    with pytest.raises(SandboxError, match=r"cannot be made: .*invalid user name"):
+    with pytest.raises(SandboxError, match=r"cannot be created: .*invalid user name"):
         account_for_postgres()

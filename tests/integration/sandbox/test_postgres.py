@@ -127,7 +127,7 @@ def test_a_socket_folder_that_someone_else_made_is_refused(tmp_path: Path) -> No
     server.stop()
     socket_folder.symlink_to(tmp_path)
     try:
-        with pytest.raises(SandboxError, match="belongs to someone else"):
+        with pytest.raises(SandboxError, match="belongs to another user"):
             server.start()
     finally:
         socket_folder.unlink()
@@ -149,7 +149,7 @@ def test_why_it_does_not_start_is_told(tmp_path: Path, server: EmbeddedPostgres)
 
 
 def test_a_full_disk_is_told_and_leaves_no_half_cluster(small_disk: Path) -> None:
-    with pytest.raises(SandboxError, match=r"(?s)Cannot make the database folder .*No space left on device"):
+    with pytest.raises(SandboxError, match=r"(?s)Cannot create the database folder .*No space left on device"):
         EmbeddedPostgres(small_disk / "pg").start()
     assert list((small_disk / "pg").iterdir()) == []
 

@@ -78,6 +78,7 @@ class Commands:
         for app in ("product", "gateway"):
             self._run("openapi", app)
             self._run("env-example", app)
+        self._run("error-codes")
 
     def fail(self) -> None:
         """Everything there is, where it cannot work: no database, no mail server, settings that are none."""

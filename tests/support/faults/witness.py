@@ -51,7 +51,11 @@ class Documented:
     def problem(self, operation_id: str, status: int | None, body: Any) -> str | None:
         """What is wrong with an error; a status of None is that of an event, whose code alone counts."""
         detail = body.get("detail") if isinstance(body, dict) else None
-        if not isinstance(detail, dict) or set(body) != {"detail"} or set(detail) != {"code", "message"}:
+        if (
+            not isinstance(detail, dict)
+            or set(body) != {"detail"}
+            or set(detail) - {"param"} != {"code", "message", "retryable", "request_id"}
+        ):
             return f"{operation_id}: not a documented form: {status} {body!r}"
         code = detail["code"]
         known = self._errors[operation_id]

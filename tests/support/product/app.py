@@ -183,7 +183,10 @@ def error_of(response: httpx.Response) -> tuple[int, str]:
     """Status and code of a refusal, once its body is seen to be of the one form."""
     body = response.json()
     assert set(body) == {"detail"}, body
-    assert set(body["detail"]) == {"code", "message"}, body
-    assert body["detail"]["message"]
+    detail = body["detail"]
+    assert set(detail) - {"param"} == {"code", "message", "retryable", "request_id"}, body
+    assert detail["message"]
+    assert isinstance(detail["retryable"], bool)
+    assert detail["request_id"] == response.headers["x-request-id"]
     assert response.headers["content-type"] == "application/json"
     return response.status_code, body["detail"]["code"]

@@ -54,7 +54,7 @@ CASES: Final = {
     "reset before headers, once": Conduct("fail_times=1; reset", 2, ANSWERED),
     "reset before headers, persistent": Conduct("reset", ATTEMPTS, "gateway_unavailable"),
     "closed before headers, once": Conduct("fail_times=1; close", 2, ANSWERED),
-    "no answer at all": Conduct("no_answer", 1, "gateway_timeout", streamed_attempts=ATTEMPTS),
+    "no answer at all": Conduct("no_answer", 1, "gateway_timeout"),
     "slow first token": Conduct("first_token_delay_ms=2000", 1, ANSWERED),
     "cut in mid-answer": Conduct("tps=60; cut_after=5", ATTEMPTS, "answer_cut", streamed_attempts=1),
     "reset in mid-answer": Conduct("tps=60; reset_after=5", ATTEMPTS, "answer_cut", streamed_attempts=1),
@@ -63,11 +63,12 @@ CASES: Final = {
     "error in the stream": Conduct(
         "tps=60; error_after=5; error=server_error", ATTEMPTS, "gateway_unavailable", streamed_attempts=1
     ),
-    "no [DONE]": Conduct("no_done", 1, ANSWERED, streamed_outcome="answer_cut"),
+    "no [DONE]": Conduct("no_done", 1, ANSWERED),
     "no usage": Conduct("usage=none", 1, ANSWERED),
+    "usage of zeros": Conduct("usage=zero", 1, ANSWERED),
     "context length": Conduct("error=context_length_exceeded", 1, "context_length_exceeded"),
     "content filter at once": Conduct("error=content_filter", 1, "content_filtered"),
-    "content filter in mid-answer": Conduct("content_filter_after=5", 1, "content_filtered"),
+    "content filter in mid-answer": Conduct("content_filter_after=5", 1, ANSWERED),
     "NUL and half an emoji in the text": Conduct("text=a%00b%ED%A0%80c", 1, ANSWERED),
 }
 

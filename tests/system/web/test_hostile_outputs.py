@@ -107,6 +107,27 @@ HOSTILE: Final = [
     f"~~~ <img src=x onerror={_RUN}>\ncode\n~~~",
     f"# <img src=x onerror={_RUN}>\n\n## [x](javascript:{_RUN})",
     f"| [x](javascript:{_RUN}) |\n|:-:|\n| ![x](https://evil.example/p.png) |",
+    # What has rules of its own here: breaks, formulas, footnotes, tasks, bare addresses.
+    f"<br onclick={_RUN}><br/onload={_RUN}><br><script>{_RUN}</script>",
+    f"| a |\n|---|\n| x<br><img src=x onerror={_RUN}><br>y |",
+    f"\\(\\text{{</mtext></math><img src=x onerror={_RUN}>}}\\)",
+    f"$$\\text{{<script>{_RUN}</script>}} x<y$$",
+    f"\\[\\href{{javascript:{_RUN}}}{{x}} \\unicode{{x3c}}script\\]",
+    f"$$\n</code></pre><img src=x onerror={_RUN}>\n$$",
+    f"$</math><svg onload={_RUN}>_x$",
+    "\\(\\class{live}{x} \\cssId{messages}{y}\\) \\(\\style{position:fixed}{z}\\)",
+    "\\(\\color{url(//evil.example)}{x}\\)",
+    "\\(\\def\\a{\\a\\a}\\a \\includegraphics{https://evil.example/p.png}\\)",
+    f"x[^1]\n\n[^1]: <img src=x onerror={_RUN}> [x](javascript:{_RUN})",
+    f"x[^<b>]\n\n[^<b>]: javascript:{_RUN}",
+    f"- [x] <img src=x onerror={_RUN}>",
+    f'https://evil.example/"onmouseover="{_RUN}',
+    f"https://evil.example/'><img/src=x/onerror={_RUN}>",
+    "https://user:password@evil.example/\u202egnp.exe",
+    f"![<img src=x onerror={_RUN}>](https://evil.example/pixel.png)",
+    f'![x](https://evil.example/" onload="{_RUN})',
+    "|a" * 300 + "\n" + "|-" * 300 + "\n" + "|b\n" * 66,
+    "\\(" + "\\sqrt{" * 190 + "}" * 190 + "\\)",
     # Much of everything.
     "<" * 2000,
     "[" * 2000 + "](x)",
@@ -121,7 +142,8 @@ HOSTILE: Final = [
 
 _FINDINGS: Final = """() => {
     const shown = [...document.querySelectorAll(".text")];
-    const bad = "script,iframe,object,embed,img,svg,math,style,link,meta,base,form,input,button,video,audio,template";
+    const bad = "script,iframe,object,embed,img,svg,style,link,meta,base,form,input,button,video,audio,template," +
+        "mglyph,annotation,annotation-xml,semantics,maction,mtext *";
     return {
         hacked: "hacked" in window,
         elements: shown.flatMap((each) => [...each.querySelectorAll(bad)])
@@ -193,7 +215,7 @@ async def test_titles_names_and_errors_are_as_harmless(
     titles = [
         hostile,
         f"</title><script>{_RUN}</script>",
-        "\u202e" * 40 + "x",
+        "x" + "\u202e" * 40 + "x",
         f"'\"><svg onload={_RUN}>",
         "{{ 7 * 7 }}",
     ]

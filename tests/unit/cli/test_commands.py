@@ -48,7 +48,7 @@ def test_help_lists_every_command_with_a_line() -> None:
 
 
 def test_help_names_the_exit_codes() -> None:
-    assert "Exit codes: 0 done; 1 it failed; 2 wrong usage or settings" in CliRunner().invoke(main, ["--help"]).output
+    assert "Exit codes: 0 done; 1 failed; 2 wrong usage or settings" in CliRunner().invoke(main, ["--help"]).output
 
 
 def test_the_command_line_itself_imports_nothing_heavy() -> None:

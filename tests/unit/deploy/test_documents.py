@@ -1,5 +1,6 @@
 """Documents name only what exists: links, recipes, commands, tests, alerts; and their commands are pasted by tests."""
 
+import ast
 import re
 from configparser import ConfigParser
 from pathlib import Path
@@ -88,6 +89,29 @@ def test_every_decision_has_its_row() -> None:
     merged = [status for *_, status, _ in rows if status != "in force"]
     into = [re.fullmatch(r"merged into \[(\d+)\]\(#.+\)", status) for status in merged]
     assert [status for status, found in zip(merged, into, strict=True) if not found or found[1] not in in_force] == []
+
+
+def names_in(file: Path) -> set[str]:
+    """The classes, functions and methods of a module, as `Class.method`."""
+    names = set()
+    for node in ast.parse(file.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            names.add(node.name)
+        if isinstance(node, ast.ClassDef):
+            methods = [each for each in node.body if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)]
+            names |= {f"{node.name}.{method.name}" for method in methods}
+    return names
+
+
+def test_the_way_of_a_message_has_twelve_stations_that_exist() -> None:
+    text = (ROOT / "deploy/MESSAGE.md").read_text(encoding="utf-8")
+    assert [int(number) for number in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)] == list(range(1, 13))
+    stations = re.findall(r"`([a-z_/]+\.py)(?:: ([^`]+))?`", text)
+    assert len(stations) > 20
+    for file, names in stations:
+        module = ROOT / "src/b2b_chat" / file
+        assert module.exists(), file
+        assert set(names.split(", ") if names else []) <= names_in(module), file
 
 
 def test_the_first_test_is_the_one_that_runs() -> None:

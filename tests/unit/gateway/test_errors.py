@@ -6,7 +6,7 @@ from litestar import Response
 from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
 
 from b2b_chat.contract.errors import FAILURES, Code, ErrorBody
-from b2b_chat.gateway.errors import UpstreamFailure, code_of_rejection, on_exception
+from b2b_chat.gateway.errors import UpstreamFailure, on_exception
 from b2b_chat.kit.disconnects import ClientLeft
 from b2b_chat.kit.errors import InvalidRequest
 from b2b_chat.kit.strict_json import UnsupportedMediaType
@@ -15,45 +15,6 @@ from b2b_chat.kit.strict_json import UnsupportedMediaType
 def answer(error: Exception) -> Response[Any]:
     request: Any = None  # it plays no part
     return on_exception(request, error)
-
-
-@pytest.mark.parametrize(
-    ("status", "codes", "code"),
-    [
-        (302, (None, None), "upstream_not_found"),
-        (400, (None, "invalid_request_error"), "upstream_rejected"),
-        (400, ("context_length_exceeded", "invalid_request_error"), "context_length_exceeded"),
-        (400, ("content_filter", None), "content_filtered"),
-        (400, ("content_policy_violation", None), "content_filtered"),
-        (401, ("invalid_api_key", "invalid_request_error"), "upstream_authentication"),
-        (402, (None, None), "upstream_rejected"),
-        (403, ("unsupported_country_region_territory", "request_forbidden"), "upstream_permission"),
-        (404, ("model_not_found", "invalid_request_error"), "upstream_not_found"),
-        (404, (None, None), "upstream_not_found"),
-        (408, (None, None), "upstream_timeout"),
-        (409, (None, None), "upstream_conflict"),
-        (413, (None, None), "upstream_payload_too_large"),
-        (418, (None, None), "upstream_rejected"),
-        (422, (None, None), "upstream_unprocessable"),
-        (429, ("rate_limit_exceeded", "requests"), "upstream_rate_limited"),
-        (429, (None, "tokens"), "upstream_rate_limited"),
-        (429, ("insufficient_quota", "insufficient_quota"), "upstream_quota_exhausted"),
-        (429, (None, "insufficient_quota"), "upstream_quota_exhausted"),
-        (429, ("billing_hard_limit_reached", None), "upstream_quota_exhausted"),
-        (403, ("billing_not_active", None), "upstream_quota_exhausted"),
-        (500, (None, "server_error"), "upstream_failed"),
-        (501, (None, None), "upstream_failed"),
-        (502, (None, None), "upstream_failed"),
-        (503, (None, None), "upstream_unavailable"),
-        (504, (None, None), "upstream_timeout"),
-        (599, (None, None), "upstream_failed"),
-        (None, (None, "server_error"), "upstream_failed"),
-        (None, ("rate_limit_exceeded", None), "upstream_rate_limited"),
-    ],
-)
-def test_every_rejection_has_a_name(status: int | None, codes: tuple[str | None, ...], code: Code) -> None:
-    assert code_of_rejection(status, codes) == code
-    assert code in FAILURES
 
 
 def test_a_failure_of_openai_is_answered_with_its_row() -> None:

@@ -19,6 +19,21 @@ MAX_ANSWER_BYTES: Final = 32 * 1024 * 1024
 _DRAIN_SECONDS: Final = 0.1
 """The end of a body arrives with the last event or a moment later. A longer wait costs more than a new connection."""
 
+_CODINGS: Final = {
+    "gzip",
+    "x-gzip",
+    "deflate",
+    "br",
+    "zstd",
+    "compress",
+    "x-compress",
+    "dcb",
+    "dcz",
+    "exi",
+    "aes128gcm",
+}
+"""The registered content codings. Servers that send another word, such as `none` or `utf-8`, send the body as it is."""
+
 
 class State(Enum):
     """How far a response has come."""
@@ -99,7 +114,7 @@ class Response:
             await self._wait()
         if not self.status:
             raise self._error or NoAnswer
-        if self.headers.get("content-encoding", "identity").lower() != "identity":
+        if self._is_coded():
             raise NotHttp
         if self.headers.get("transfer-encoding", "chunked").lower() != "chunked":
             raise NotHttp
@@ -207,6 +222,11 @@ class Response:
         """Wake the waiting reader."""
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+
+    def _is_coded(self) -> bool:
+        """Return whether the body is compressed, which nobody asked for."""
+        codings = self.headers.get("content-encoding")
+        return codings is not None and not _CODINGS.isdisjoint(map(str.strip, codings.lower().split(",")))
 
     async def _wait(self) -> None:
         self._waiter = self._loop.create_future()

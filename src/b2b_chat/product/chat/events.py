@@ -37,7 +37,7 @@ def read_event_id(event_id: str) -> Position:
         InvalidRequest: It is not an id of ours.
     """
     if not re.fullmatch(EVENT_ID, event_id):
-        raise InvalidRequest("Last-Event-ID: not one of this stream.")
+        raise InvalidRequest("Last-Event-ID: not one of this stream.", param="Last-Event-ID")
     attempt, offset, *end = event_id.split("-")
     return Position(int(attempt), int(offset), bool(end))
 

@@ -12,19 +12,22 @@ AnswerFailed
 └── AnswerDefect           500  a defect of ours
 """
 
-from typing import Final
+from typing import ClassVar, Final
 
-from b2b_chat.kit.errors import Refusal
+from b2b_chat.product.refusals import Refusal
 
 
 class AnswerFailed(Refusal):
-    """No answer to a message that was accepted. It costs nothing, and may be sent again under the same id."""
+    """No answer to a message that was accepted. It may be sent again under the same id."""
+
+    retryable: ClassVar[bool]
+    """Whether the same message may get an answer later."""
 
 
 class GatewayUnavailable(AnswerFailed):
     """The gateway or its upstream cannot answer now."""
 
-    code, status = "gateway_unavailable", 503
+    code, status, retryable = "gateway_unavailable", 503, True
     message = "The model cannot be reached now. Send the message again with the same client_message_id."
 
     def __init__(self, retry_after_seconds: str = "2") -> None:
@@ -34,49 +37,49 @@ class GatewayUnavailable(AnswerFailed):
 class GatewayTimeout(AnswerFailed):
     """The answer did not come in time."""
 
-    code, status = "gateway_timeout", 504
+    code, status, retryable = "gateway_timeout", 504, True
     message = "The model did not answer in time. Send the message again with the same client_message_id."
 
 
 class AnswerCut(AnswerFailed):
     """The answer ended without its end."""
 
-    code, status = "answer_cut", 502
+    code, status, retryable = "answer_cut", 502, True
     message = "The answer broke off. Send the message again with the same client_message_id."
 
 
 class GatewayRefused(AnswerFailed):
     """The gateway does not accept this installation's calls, or OpenAI does not accept the gateway's."""
 
-    code, status = "gateway_refused", 502
+    code, status, retryable = "gateway_refused", 502, False
     message = "The gateway cannot serve this installation. Its operator finds the reason in the gateway's log."
 
 
 class ContextLengthExceeded(AnswerFailed):
     """Too much text for the model."""
 
-    code, status = "context_length_exceeded", 422
+    code, status, retryable = "context_length_exceeded", 422, False
     message = "The conversation is longer than the model can read. Shorten the message or start a new conversation."
 
 
 class ContentFiltered(AnswerFailed):
     """The content filter stopped the conversation."""
 
-    code, status = "content_filtered", 422
+    code, status, retryable = "content_filtered", 422, False
     message = "The model's content filter stopped this conversation. Rephrase the message."
 
 
 class ClientDisconnected(AnswerFailed):
     """Nobody was left to read the answer."""
 
-    code, status = "client_disconnected", 499
+    code, status, retryable = "client_disconnected", 499, True
     message = "The client left before the answer was complete. Send the message again with the same client_message_id."
 
 
 class Interrupted(AnswerFailed):
     """The process that wrote the answer ended, or lost its right to."""
 
-    code, status = "interrupted", 503
+    code, status, retryable = "interrupted", 503, True
     message = "The answer was interrupted. Send the message again with the same client_message_id."
 
     def __init__(self) -> None:
@@ -86,7 +89,7 @@ class Interrupted(AnswerFailed):
 class AnswerDefect(AnswerFailed):
     """A defect of ours ended the run."""
 
-    code, status = "internal_error", 500
+    code, status, retryable = "internal_error", 500, False
     message = "The server failed. Its log has the request id."
 
 
@@ -102,7 +105,7 @@ ANSWER_FAILURES: Final[tuple[type[AnswerFailed], ...]] = (
     AnswerDefect,
 )
 
-_BY_CODE: Final = {failure.code: failure for failure in ANSWER_FAILURES}
+_BY_CODE: Final[dict[str, type[AnswerFailed]]] = {failure.code: failure for failure in ANSWER_FAILURES}
 
 
 def stored_failure(error_code: str | None) -> AnswerFailed:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Final
@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from b2b_chat.contract.errors import ErrorBody
+from b2b_chat.contract.errors import Code, ErrorBody, failure_named
 from b2b_chat.contract.schemas import CHAT_PATH, PING_PATH, ChatDelta, ChatRequest, ChatResult, Ping
 from b2b_chat.contract.signing import sign
 from b2b_chat.contract.sse import Decoder, Event, EventTooLarge
@@ -43,6 +43,18 @@ class PingRefused(Exception):
         super().__init__(code)
         self.code = code
         self.date = date
+
+
+_MEANINGS: Final[Mapping[Code, type[AnswerFailed]]] = {
+    "context_length_exceeded": ContextLengthExceeded,
+    "upstream_payload_too_large": ContextLengthExceeded,
+    "content_filtered": ContentFiltered,
+    "upstream_timeout": GatewayTimeout,
+    "upstream_stalled": GatewayTimeout,
+    "upstream_truncated": AnswerCut,
+    "upstream_malformed": AnswerCut,
+}
+"""What the gateway's codes mean to a client. The others are known by whether trying again can help."""
 
 
 class GatewayClient:
@@ -203,15 +215,10 @@ class GatewayClient:
         except (msgspec.DecodeError, UnicodeDecodeError):
             # Not the gateway's own words: a proxy in between, or not a gateway at all.
             return GatewayUnavailable()
-        match detail.code:
-            case "context_length_exceeded":
-                return ContextLengthExceeded()
-            case "content_filtered":
-                return ContentFiltered()
-            case "upstream_timeout" | "upstream_stalled":
-                return GatewayTimeout()
-            case "upstream_truncated" | "upstream_malformed":
-                return AnswerCut()
+        known = failure_named(detail.code)
+        meaning = _MEANINGS.get(known.code) if known else None
+        if meaning is not None:
+            return meaning()
         if detail.retryable:
             retry_after = response.headers.get("retry-after")
             return GatewayUnavailable(retry_after) if retry_after else GatewayUnavailable()

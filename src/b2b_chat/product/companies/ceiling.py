@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from b2b_chat.kit.errors import Refusal
+from b2b_chat.product.refusals import Refusal
 from b2b_chat.product.viewer import Viewer
 from b2b_chat.product.vocabulary import Role
 

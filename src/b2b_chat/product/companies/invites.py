@@ -6,7 +6,6 @@ from uuid import UUID
 
 from b2b_chat.kit.clock import Clock, utc_now
 from b2b_chat.kit.database import new_id
-from b2b_chat.kit.errors import Refusal
 from b2b_chat.kit.keyed_hash import KeyedHash, new_token
 from b2b_chat.kit.pagination import Page, id_from_cursor
 from b2b_chat.product.audit.actions import Action
@@ -20,6 +19,7 @@ from b2b_chat.product.identity import sessions, users
 from b2b_chat.product.limits.service import Limits
 from b2b_chat.product.mail.letters import Letter
 from b2b_chat.product.mail.service import Outbox
+from b2b_chat.product.refusals import Refusal
 from b2b_chat.product.settings import ProductSettings
 from b2b_chat.product.transactions import Transaction, TransactionFactory
 from b2b_chat.product.viewer import CompanyBlocked, Viewer

@@ -4,7 +4,6 @@ from datetime import timedelta
 from uuid import UUID
 
 from b2b_chat.kit.clock import Clock, utc_now
-from b2b_chat.kit.errors import Refusal
 from b2b_chat.kit.pagination import Page, id_from_cursor
 from b2b_chat.product.audit.actions import Action
 from b2b_chat.product.audit.actors import actor_of
@@ -12,6 +11,7 @@ from b2b_chat.product.audit.service import record_action
 from b2b_chat.product.companies.schemas import ApiKeyCreate
 from b2b_chat.product.identity.schemas import ApiKey, NewApiKey
 from b2b_chat.product.identity.service import issue_key, list_keys, revoke_key
+from b2b_chat.product.refusals import Refusal
 from b2b_chat.product.transactions import TransactionFactory
 from b2b_chat.product.viewer import Viewer
 
@@ -20,6 +20,7 @@ class ApiKeyNotFound(Refusal):
     """The company has no such key."""
 
     code, status = "api_key_not_found", 404
+    param = "api_key_id"
     message = "Your company has no API key with this id."
 
 

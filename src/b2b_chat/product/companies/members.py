@@ -7,7 +7,6 @@ from typing import NamedTuple
 from uuid import UUID
 
 from b2b_chat.kit.clock import Clock, utc_now
-from b2b_chat.kit.errors import Refusal
 from b2b_chat.kit.pagination import Page, id_from_cursor
 from b2b_chat.product.audit.actions import Action
 from b2b_chat.product.audit.actors import actor_of
@@ -18,6 +17,7 @@ from b2b_chat.product.companies.repository import CompanyRepository, InviteRepos
 from b2b_chat.product.companies.schemas import Member
 from b2b_chat.product.identity import sessions
 from b2b_chat.product.identity.service import revoke_keys_of
+from b2b_chat.product.refusals import Refusal
 from b2b_chat.product.transactions import Transaction, TransactionFactory
 from b2b_chat.product.viewer import Viewer
 from b2b_chat.product.vocabulary import Role
@@ -27,6 +27,7 @@ class MemberNotFound(Refusal):
     """The company has no such member."""
 
     code, status = "member_not_found", 404
+    param = "user_id"
     message = "Your company has no member with this id."
 
 

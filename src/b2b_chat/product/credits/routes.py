@@ -15,12 +15,9 @@ from b2b_chat.kit.pagination import Limit, Page, PositionCursor
 from b2b_chat.product.credits.schemas import Balance, EntryKindName, LedgerEntry, LedgerFilter, MemberUsage, Span, Usage
 from b2b_chat.product.credits.service import Credits
 from b2b_chat.product.credits.usage import MAX_DAYS, MEMBER_CURSOR, Period, UsageReports
-from b2b_chat.product.errors import documents
-from b2b_chat.product.guards import READING_REFUSALS, signed_in
+from b2b_chat.product.guards import signed_in
 from b2b_chat.product.viewer import Viewer
 from b2b_chat.product.vocabulary import Scope
-
-_REFUSALS = documents(*READING_REFUSALS)
 
 
 async def provide_ledger_filter(
@@ -46,12 +43,12 @@ class CreditRoutes(Controller):
     opt = {"scope": Scope.READ}  # noqa: RUF012 - Litestar reads it, nobody writes it
     dependencies = {"wanted": Provide(provide_ledger_filter)}  # noqa: RUF012 - as above
 
-    @get("/balance", operation_id="getBalance", responses=_REFUSALS)
+    @get("/balance", operation_id="getBalance")
     async def balance(self, viewer: NamedDependency[Viewer], credit: NamedDependency[Credits]) -> Balance:
         """Tell what the company has, and how much of it is held for running answers."""
         return await credit.balance(viewer)
 
-    @get("/ledger", operation_id="listLedger", responses=_REFUSALS)
+    @get("/ledger", operation_id="listLedger")
     async def ledger(
         self,
         viewer: NamedDependency[Viewer],
@@ -63,7 +60,7 @@ class CreditRoutes(Controller):
         """List the movements of the company's balance, newest first: all, or those of some days or of one kind."""
         return await credit.list_entries(viewer, cursor=cursor, limit=limit, wanted=wanted)
 
-    @get("/ledger/export", operation_id="exportLedger", operation_class=ExportingOperation, responses=_REFUSALS)
+    @get("/ledger/export", operation_id="exportLedger", operation_class=ExportingOperation)
     async def export(
         self,
         viewer: NamedDependency[Viewer],
@@ -97,7 +94,7 @@ class CompanyUsageRoutes(Controller):
     opt = {"scope": Scope.ADMIN}  # noqa: RUF012 - as above
     dependencies = {"period": Provide(provide_period)}  # noqa: RUF012 - as above
 
-    @get("/", operation_id="getCompanyUsage", responses=_REFUSALS)
+    @get("/", operation_id="getCompanyUsage")
     async def by_day(
         self,
         viewer: NamedDependency[Viewer],
@@ -108,7 +105,7 @@ class CompanyUsageRoutes(Controller):
         """Tell what your company, or one person in it, has used on each day."""
         return await usage.by_day(viewer, period, user_id=user_id)
 
-    @get("/members", operation_id="listMemberUsage", responses=_REFUSALS)
+    @get("/members", operation_id="listMemberUsage")
     async def by_member(
         self,
         viewer: NamedDependency[Viewer],
@@ -135,7 +132,7 @@ class MyUsageRoutes(Controller):
     opt = {"scope": Scope.READ}  # noqa: RUF012 - as above
     dependencies = {"period": Provide(provide_period)}  # noqa: RUF012 - as above
 
-    @get("/", operation_id="getMyUsage", responses=_REFUSALS)
+    @get("/", operation_id="getMyUsage")
     async def mine(
         self,
         viewer: NamedDependency[Viewer],

@@ -8,7 +8,7 @@ from uuid import UUID
 import structlog
 from msgspec import Struct
 
-from b2b_chat.kit.errors import InvalidRequest, Refusal
+from b2b_chat.kit.errors import InvalidRequest
 from b2b_chat.kit.exports import CsvDialect, ExportFormat
 from b2b_chat.kit.pagination import Page
 from b2b_chat.product.audit.actions import Action
@@ -18,6 +18,7 @@ from b2b_chat.product.credits.export import export_entries, export_head
 from b2b_chat.product.credits.models import AccountRow, EntryKind, LedgerEntryRow
 from b2b_chat.product.credits.repository import AccountRepository, ExternalIdTaken
 from b2b_chat.product.credits.schemas import ALL_ENTRIES, Balance, CreditsAdd, CreditsAdjust, LedgerEntry, LedgerFilter
+from b2b_chat.product.refusals import Refusal
 from b2b_chat.product.transactions import Transaction, TransactionFactory
 from b2b_chat.product.viewer import Viewer
 
@@ -31,6 +32,7 @@ class CompanyNotFound(Refusal):
     """There is no such company, and so no account."""
 
     code, status = "company_not_found", 404
+    param = "company_id"
     message = "There is no company with this id."
 
 
@@ -45,6 +47,7 @@ class BalanceOutOfRange(Refusal):
     """The balance would fall below what running answers hold, or rise above what is possible."""
 
     code, status = "balance_out_of_range", 409
+    param = "amount_credits"
     message = "The balance would fall below zero, or below what is held for running answers, or rise too high."
 
 
@@ -52,6 +55,7 @@ class ExternalIdConflict(Refusal):
     """The external id names another movement."""
 
     code, status = "external_id_conflict", 409
+    param = "external_id"
     message = "This external_id was used for another company, amount or kind of movement. Check it for a mistake."
 
 
@@ -59,6 +63,7 @@ class LedgerEntryNotFound(Refusal):
     """There is nothing to correct at this position."""
 
     code, status = "ledger_entry_not_found", 404
+    param = "corrects_position"
     message = "The company's ledger has no entry at this position. See its ledger for the entry to correct."
 
 
@@ -217,7 +222,7 @@ async def _page(
     tx: Transaction, company_id: UUID, cursor: str | None, limit: int, wanted: LedgerFilter = ALL_ENTRIES
 ) -> Page[LedgerEntry]:
     if cursor is not None and not (cursor.isascii() and cursor.isdecimal() and len(cursor) < 19):  # noqa: PLR2004 - digits of a bigint
-        raise InvalidRequest("cursor: not one of this list.")
+        raise InvalidRequest("cursor: not one of this list.", param="cursor")
     before = int(cursor) if cursor else None
     rows = await tx[AccountRepository].list_entries(company_id, before=before, limit=limit + 1, wanted=wanted)
     more = len(rows) > limit

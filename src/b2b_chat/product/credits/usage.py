@@ -94,6 +94,6 @@ def _read_cursor(cursor: str | None) -> UsedBy | None:
     if cursor is None:
         return None
     if re.fullmatch(MEMBER_CURSOR, cursor, re.ASCII) is None:
-        raise InvalidRequest("cursor: not one of this list.")
+        raise InvalidRequest("cursor: not one of this list.", param="cursor")
     amount, _, user_id = cursor.partition("_")
     return UsedBy(Decimal(amount), UUID(user_id))

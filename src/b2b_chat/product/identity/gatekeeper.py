@@ -5,14 +5,13 @@ from urllib.parse import urlsplit
 
 from litestar.connection import ASGIConnection
 
-from b2b_chat.product.guards import CrossSiteRequest
+from b2b_chat.product.guards import SAFE_METHODS, CrossSiteRequest
 from b2b_chat.product.identity.cookies import SessionCookie
 from b2b_chat.product.identity.service import ApiKeys
 from b2b_chat.product.identity.sessions import Sessions
 from b2b_chat.product.viewer import Unauthenticated, Viewer
 
 _BEARER: Final = "bearer "
-_SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _OUR_OWN: Final = frozenset({"same-origin", "none"})
 
 
@@ -61,7 +60,7 @@ class Gatekeeper:
             CrossSiteRequest: The request is another website's.
         """
         headers = connection.headers
-        if connection.scope.get("method") in _SAFE_METHODS or _bearer(connection) is not None:
+        if connection.scope.get("method") in SAFE_METHODS or _bearer(connection) is not None:
             return
         fetched_from = headers.get("sec-fetch-site")
         origin = headers.get("origin")

@@ -6,7 +6,6 @@ from typing import Final
 
 from b2b_chat.kit.clock import Clock
 from b2b_chat.kit.database import Database
-from b2b_chat.kit.errors import Refusal
 from b2b_chat.kit.keyed_hash import KeyedHash, new_token
 from b2b_chat.product.identity.models import ChallengeState, LoginChallengeRow
 from b2b_chat.product.identity.repository.logins import ChallengeRepository, add_challenge
@@ -16,6 +15,7 @@ from b2b_chat.product.identity.sessions import Browser, Sessions
 from b2b_chat.product.limits.service import Limits
 from b2b_chat.product.mail.letters import Letter
 from b2b_chat.product.mail.service import Outbox
+from b2b_chat.product.refusals import Refusal
 from b2b_chat.product.settings import ProductSettings
 from b2b_chat.product.transactions import Transaction, TransactionFactory
 from b2b_chat.product.vocabulary import Language

@@ -8,7 +8,6 @@ from msgspec import Struct
 
 from b2b_chat.kit.clock import Clock
 from b2b_chat.kit.database import Database, new_id
-from b2b_chat.kit.errors import Refusal
 from b2b_chat.kit.keyed_hash import KeyedHash, new_token
 from b2b_chat.product.identity import users
 from b2b_chat.product.identity.last_use import LastUse
@@ -16,6 +15,7 @@ from b2b_chat.product.identity.models import SessionRow
 from b2b_chat.product.identity.repository.credentials import find_session
 from b2b_chat.product.identity.repository.sessions import SessionRepository, UsersCompany
 from b2b_chat.product.identity.schemas import CompanyChoice, Me, MyCompany, SessionShown
+from b2b_chat.product.refusals import Refusal
 from b2b_chat.product.settings import ProductSettings
 from b2b_chat.product.transactions import Transaction, TransactionFactory
 from b2b_chat.product.viewer import Unauthenticated, Viewer
@@ -31,6 +31,7 @@ class SessionNotFound(Refusal):
     """No such live session, or not the viewer's."""
 
     code, status = "session_not_found", 404
+    param = "session_id"
     message = "You have no session with this id."
 
 
@@ -38,6 +39,7 @@ class NotAMember(Refusal):
     """No such company, or the viewer does not belong to it."""
 
     code, status = "company_not_found", 404
+    param = "company_id"
     message = "You belong to no company with this id."
 
 

@@ -9,10 +9,10 @@ from limits import RateLimitItemPerHour, RateLimitItemPerMinute
 from msgspec import structs
 from prometheus_client import Counter
 
-from b2b_chat.kit.errors import Refusal
 from b2b_chat.product.limits.client_ip import limited_as
 from b2b_chat.product.limits.memory import WindowsInMemory
 from b2b_chat.product.limits.windows import Window, Windows, WindowsUnavailable
+from b2b_chat.product.refusals import Refusal
 from b2b_chat.product.settings import ProductSettings
 from b2b_chat.product.viewer import Viewer
 
@@ -27,6 +27,7 @@ class RateLimited(Refusal):
     """Too many requests in too short a time."""
 
     code, status = "rate_limited", 429
+    retryable = True
     message = "Too many requests. Try again when the time in Retry-After has passed."
 
     def __init__(self, retry_after_seconds: int = 1, headers: Headers | None = None) -> None:
@@ -37,6 +38,7 @@ class LimitsUnavailable(Refusal):
     """Whether there are too many requests cannot be told now, and without that nobody may sign in or invite."""
 
     code, status = "limits_unavailable", 503
+    retryable = True
     message = "This cannot be done now. Try again in a moment."
 
     def __init__(self) -> None:

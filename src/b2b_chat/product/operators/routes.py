@@ -23,14 +23,11 @@ from b2b_chat.product.credits.service import (
     LedgerEntryNotFound,
 )
 from b2b_chat.product.errors import documents
-from b2b_chat.product.guards import CrossSiteRequest, operator_only
+from b2b_chat.product.guards import operator_only
 from b2b_chat.product.operators.health import LiveHealth
 from b2b_chat.product.operators.schemas import InstallationHealth, User
 from b2b_chat.product.operators.service import UserNotFound, Users
-from b2b_chat.product.viewer import OperatorRequired, Unauthenticated, UserBlocked, Viewer
-
-_READING = (Unauthenticated, UserBlocked, OperatorRequired)
-_CHANGING = (*_READING, CrossSiteRequest)
+from b2b_chat.product.viewer import Viewer
 
 
 class OperatorCompanyRoutes(Controller):
@@ -44,7 +41,6 @@ class OperatorCompanyRoutes(Controller):
         "/",
         operation_id="createCompany",
         opt={"audited": Action.COMPANY_CREATE},
-        responses=documents(*_CHANGING, takes_body=True),
     )
     async def create(
         self, viewer: NamedDependency[Viewer], data: JSONBody[CompanyCreate], companies: NamedDependency[Companies]
@@ -52,7 +48,7 @@ class OperatorCompanyRoutes(Controller):
         """Set up a company with its first owner, who can sign in at once."""
         return await companies.create(operator_of(viewer), data)
 
-    @get("/", operation_id="listCompanies", responses=documents(*_READING))
+    @get("/", operation_id="listCompanies")
     async def search(
         self,
         companies: NamedDependency[Companies],
@@ -63,7 +59,7 @@ class OperatorCompanyRoutes(Controller):
         """List companies with their balances, newest first."""
         return await companies.search(search, cursor=cursor, limit=limit)
 
-    @get("/{company_id:uuid}", operation_id="getCompanyOverview", responses=documents(*_READING, CompanyNotFound))
+    @get("/{company_id:uuid}", operation_id="getCompanyOverview", responses=documents(CompanyNotFound))
     async def overview(self, company_id: FromPath[UUID], companies: NamedDependency[Companies]) -> CompanyOverview:
         """Show a company with its balance."""
         return await companies.overview(company_id)
@@ -73,7 +69,7 @@ class OperatorCompanyRoutes(Controller):
         operation_id="blockCompany",
         status_code=200,
         opt={"audited": Action.COMPANY_BLOCK},
-        responses=documents(*_CHANGING, CompanyNotFound),
+        responses=documents(CompanyNotFound),
     )
     async def block(
         self, viewer: NamedDependency[Viewer], company_id: FromPath[UUID], companies: NamedDependency[Companies]
@@ -86,7 +82,7 @@ class OperatorCompanyRoutes(Controller):
         operation_id="unblockCompany",
         status_code=200,
         opt={"audited": Action.COMPANY_UNBLOCK},
-        responses=documents(*_CHANGING, CompanyNotFound),
+        responses=documents(CompanyNotFound),
     )
     async def unblock(
         self, viewer: NamedDependency[Viewer], company_id: FromPath[UUID], companies: NamedDependency[Companies]
@@ -97,7 +93,7 @@ class OperatorCompanyRoutes(Controller):
     @get(
         "/{company_id:uuid}/ledger",
         operation_id="listCompanyLedger",
-        responses=documents(*_READING, CompanyNotFound),
+        responses=documents(CompanyNotFound),
     )
     async def ledger(
         self,
@@ -114,7 +110,7 @@ class OperatorCompanyRoutes(Controller):
         operation_id="addCredits",
         status_code=200,
         opt={"audited": Action.CREDITS_ADD},
-        responses=documents(*_CHANGING, CompanyNotFound, ExternalIdConflict, BalanceOutOfRange, takes_body=True),
+        responses=documents(CompanyNotFound, ExternalIdConflict, BalanceOutOfRange),
     )
     async def add_credits(
         self,
@@ -131,9 +127,7 @@ class OperatorCompanyRoutes(Controller):
         operation_id="adjustCredits",
         status_code=200,
         opt={"audited": Action.CREDITS_ADJUST},
-        responses=documents(
-            *_CHANGING, CompanyNotFound, LedgerEntryNotFound, ExternalIdConflict, BalanceOutOfRange, takes_body=True
-        ),
+        responses=documents(CompanyNotFound, LedgerEntryNotFound, ExternalIdConflict, BalanceOutOfRange),
     )
     async def adjust_credits(
         self,
@@ -153,7 +147,7 @@ class OperatorUserRoutes(Controller):
     tags = ("operators",)
     guards = (operator_only,)
 
-    @get("/", operation_id="listUsers", responses=documents(*_READING))
+    @get("/", operation_id="listUsers")
     async def search(
         self,
         users: NamedDependency[Users],
@@ -165,7 +159,7 @@ class OperatorUserRoutes(Controller):
         """List people with their companies, newest first."""
         return await users.search(search, company_id, cursor=cursor, limit=limit)
 
-    @get("/{user_id:uuid}", operation_id="getUser", responses=documents(*_READING, UserNotFound))
+    @get("/{user_id:uuid}", operation_id="getUser", responses=documents(UserNotFound))
     async def user(self, user_id: FromPath[UUID], users: NamedDependency[Users]) -> User:
         """Show a person with the companies."""
         return await users.get(user_id)
@@ -175,7 +169,7 @@ class OperatorUserRoutes(Controller):
         operation_id="blockUser",
         status_code=200,
         opt={"audited": Action.USER_BLOCK},
-        responses=documents(*_CHANGING, UserNotFound),
+        responses=documents(UserNotFound),
     )
     async def block(
         self, viewer: NamedDependency[Viewer], user_id: FromPath[UUID], users: NamedDependency[Users]
@@ -188,7 +182,7 @@ class OperatorUserRoutes(Controller):
         operation_id="unblockUser",
         status_code=200,
         opt={"audited": Action.USER_UNBLOCK},
-        responses=documents(*_CHANGING, UserNotFound),
+        responses=documents(UserNotFound),
     )
     async def unblock(
         self, viewer: NamedDependency[Viewer], user_id: FromPath[UUID], users: NamedDependency[Users]
@@ -204,7 +198,7 @@ class OperatorHealthRoutes(Controller):
     tags = ("operators",)
     guards = (operator_only,)
 
-    @get("/", operation_id="getInstallationHealth", responses=documents(*_READING))
+    @get("/", operation_id="getInstallationHealth")
     async def health(self, live_health: NamedDependency[LiveHealth]) -> InstallationHealth:
         """Look at both services now: what product_api needs, and what the gateway says to a signed ping."""
         return await live_health.look()

@@ -6,7 +6,6 @@ from typing import Final
 from uuid import UUID
 
 from b2b_chat.kit.clock import Clock, utc_now
-from b2b_chat.kit.errors import Refusal
 from b2b_chat.kit.pagination import Page, id_from_cursor
 from b2b_chat.product.audit.actions import Action
 from b2b_chat.product.audit.actors import Actor
@@ -16,6 +15,7 @@ from b2b_chat.product.identity import sessions, users
 from b2b_chat.product.identity.service import issue_key, revoke_keys_of
 from b2b_chat.product.operators.repository import OperatorRepository, UserRecord
 from b2b_chat.product.operators.schemas import NewOperator, User, UserMembership
+from b2b_chat.product.refusals import Refusal
 from b2b_chat.product.transactions import Transaction, TransactionFactory
 
 _KEY_NAME: Final = "operator"
@@ -25,6 +25,7 @@ class UserNotFound(Refusal):
     """There is no such user."""
 
     code, status = "user_not_found", 404
+    param = "user_id"
     message = "There is no user with this id or address."
 
 

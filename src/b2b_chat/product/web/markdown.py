@@ -3,25 +3,83 @@
 Two fences: markdown-it leaves raw HTML as text, and nh3 lets only the tags and attributes below out of what it makes.
 """
 
+import html
+from collections.abc import Sequence
 from typing import Final
 
 import nh3
 from markdown_it import MarkdownIt
+from markdown_it.renderer import RendererHTML
+from markdown_it.token import Token
+from markdown_it.utils import EnvType, OptionsDict
+from math_core import LatexError, LatexToMathML
 
-_PARSER: Final = MarkdownIt("commonmark", {"html": False, "breaks": True}).enable(["table", "strikethrough"])
-_PARSER.render("*")  # its rules are compiled at first use, which had better not be in two threads at once
+from b2b_chat.product.web.markdown_rules import add_rules
+
 _TAGS: Final = frozenset(
-    "p br hr h1 h2 h3 h4 h5 h6 strong em s code pre blockquote ul ol li table thead tbody tr th td a".split()  # noqa: SIM905 - reads best as a line
+    "p br hr h1 h2 h3 h4 h5 h6 strong em s sup code pre blockquote ul ol li table thead tbody tr th td a".split()  # noqa: SIM905 - reads best as a line
 )
-_ATTRIBUTES: Final = {"a": {"href", "title"}, "ol": {"start"}, "code": {"class"}}
+# Of MathML what formulas are made of: nothing that links, embeds or annotates, in which browsers expect HTML again.
+_FORMULA_TAGS: Final = frozenset(
+    "math mi mn mo mrow ms mspace mtext mfrac mroot msqrt msub msubsup msup mover munder munderover mmultiscripts "  # noqa: SIM905 - as above
+    "mprescripts mpadded mphantom mstyle menclose mtable mtd mtr".split()
+)
+_ATTRIBUTES: Final = {
+    "a": {"href", "title"},
+    "ol": {"start"},
+    "code": {"class"},
+    "th": {"align"},
+    "td": {"align"},
+    "math": {"display"},
+    "mi": {"mathvariant"},
+    "mo": {"stretchy", "lspace", "rspace", "form", "fence", "separator", "symmetric", "movablelimits", "largeop"},
+    "mspace": {"width"},
+    "mfrac": {"linethickness"},
+    "mover": {"accent"},
+    "munder": {"accentunder"},
+    "munderover": {"accent", "accentunder"},
+    "mtable": {"displaystyle", "scriptlevel"},
+    "mstyle": {"displaystyle", "scriptlevel"},
+    "menclose": {"notation"},
+}
 _SCHEMES: Final = frozenset({"http", "https", "mailto"})
+_DISPLAYED: Final = ("$$", "\\[")
+_MAX_BRACES: Final = 200
+"""Nested deeper or more of them, a formula stays as it is written."""
+
+
+def _parser() -> MarkdownIt:
+    parser = MarkdownIt("commonmark", {"html": False, "breaks": True}).enable(["table", "strikethrough"])
+    add_rules(parser)
+    for kind in ("formula", "formula_block"):
+        parser.add_render_rule(kind, _formula)
+    parser.render("*")  # its rules are compiled at first use, which had better not be in two threads at once
+    return parser
+
+
+def _formula(_: RendererHTML, tokens: Sequence[Token], index: int, _options: OptionsDict, _env: EnvType) -> str:
+    """A formula as MathML; one that cannot be read as it is written, so that nothing of it is lost."""
+    token = tokens[index]
+    width = 1 if token.content.startswith("$") and not token.content.startswith("$$") else 2
+    opening, latex = token.content[:2], token.content.strip(" .,;")[width:-width].strip()
+    written = html.escape(token.content)
+    if latex.count("{") + latex.count("\\left") + latex.count("\\begin") <= _MAX_BRACES:
+        try:
+            return _FORMULAS.convert_with_local_state(latex, displaystyle=opening in _DISPLAYED)
+        except LatexError:
+            pass
+    return f"<pre><code>{written}</code></pre>\n" if token.type == "formula_block" else f"<code>{written}</code>"
+
+
+_FORMULAS: Final = LatexToMathML()
+_PARSER: Final = _parser()
 
 
 def render(text: str) -> str:
-    """The HTML of a text. Links open elsewhere and tell nobody where they were followed from; images are left out."""
+    """Return the HTML of a text. Links open elsewhere and tell nobody where they were followed from."""
     return nh3.clean(
-        _PARSER.render(text),
-        tags=set(_TAGS),
+        _PARSER.render(text, {}),
+        tags=set(_TAGS | _FORMULA_TAGS),
         attributes={tag: set(names) for tag, names in _ATTRIBUTES.items()},
         url_schemes=set(_SCHEMES),
         link_rel="noopener noreferrer nofollow",

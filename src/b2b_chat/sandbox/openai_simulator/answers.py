@@ -1,6 +1,6 @@
-"""What the simulator answers: a text in tokens, why it ended, and what it counts.
+"""The simulator's answer: a text in tokens, why it ended, and its usage.
 
-Counting is simple and always the same:
+Counting is simple and deterministic:
 * a prompt has one token for each four bytes of a message's text, rounded up, four more for the message, and three for
   the answer's start;
 * an answer has one token for each delta: up to eight characters with the white space before them.

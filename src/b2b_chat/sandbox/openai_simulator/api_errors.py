@@ -20,7 +20,7 @@ class ApiError(Struct, frozen=True):
     code: str | None = None
     param: str | None = None
     extra: dict[str, Any] = {}
-    """What else stands in the error object."""
+    """Further fields of the error object."""
     page: bytes = b""
     """An HTML page in place of a JSON body, as proxies send it."""
 
@@ -41,7 +41,7 @@ class ApiError(Struct, frozen=True):
 
 
 class Refused(Exception):
-    """The request is not one that OpenAI would answer."""
+    """OpenAI would refuse this request."""
 
     def __init__(self, error: ApiError) -> None:
         super().__init__(error.message)

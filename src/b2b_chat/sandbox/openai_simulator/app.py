@@ -21,7 +21,7 @@ _JSON: Final = ((b"content-type", b"application/json"),)
 
 
 def create_app(settings: SimulatorSettings | None = None) -> "Simulator":
-    """The app, its settings read from `OPENAI_SIMULATOR_*` where none are given.
+    """Make the app, with settings from `OPENAI_SIMULATOR_*` unless some are given.
 
     Raises:
         SettingsError: One of those variables is not valid.
@@ -48,7 +48,7 @@ class Simulator:
             await self._show(scope, Caller(scope, receive, send))
 
     async def _call(self, scope: Scope, caller: Caller) -> None:
-        """Serve a call of the API, and note what becomes of it."""
+        """Serve a call of the API, and record its outcome."""
         headers: dict[bytes, bytes] = dict(scope["headers"])
         seen = self._observations.begin(
             scope["method"], scope["path"], authorization_present=b"authorization" in headers
@@ -68,7 +68,7 @@ class Simulator:
     def _prepare(
         self, scope: Scope, headers: dict[bytes, bytes], body: bytes, seen: Observation
     ) -> tuple[list[Step], float]:
-        """The steps of the reply, and their tokens per second.
+        """Return the steps of the reply, and their tokens per second.
 
         Raises:
             Refused: OpenAI would not answer this call.
@@ -113,7 +113,7 @@ class Simulator:
             raise Refused(ERRORS["invalid_api_key"])
 
     async def _show(self, scope: Scope, caller: Caller) -> None:
-        """Serve what is about the simulator itself."""
+        """Serve the routes about the simulator itself."""
         status, body = 200, b'{"status":"ok"}'
         match scope["method"], scope["path"]:
             case "GET", "/health":
@@ -129,7 +129,7 @@ class Simulator:
 
 
 async def _live(receive: Receive, send: Send) -> None:
-    """Take part in the server's start and end; nothing is to be done at either."""
+    """Acknowledge the server's start and end; neither needs any work."""
     while True:
         phase = (await receive())["type"]
         await send({"type": f"{phase}.complete"})

@@ -1,4 +1,4 @@
-"""The other end of one request: reading from it, sending to it, noticing that it left, and leaving it badly."""
+"""The other end of one request: reads, sends, notices a disconnect, and breaks the connection on request."""
 
 import asyncio
 import contextlib
@@ -16,9 +16,9 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _WRITES_A_TURN: Final = 16
-"""After so many, everything else in the process has its turn."""
+"""After so many, everything else in the process gets its turn."""
 _FLUSH_SECONDS: Final = 0.02
-"""Long enough for what the server was given to have left by the socket."""
+"""Long enough for the server to write its bytes to the socket."""
 _NOTICE_SECONDS: Final = 1.0
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 _HALF_A_CHUNK: Final = b'3E8\r\ndata: {"id":"chatcmpl-half'
@@ -30,7 +30,7 @@ class CallerGone(Exception):
 
 
 class Caller:
-    """Wraps what ASGI hands over for one request."""
+    """Wraps ASGI's callables for one request."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._scope = scope
@@ -43,7 +43,7 @@ class Caller:
         """The whole body of the request.
 
         Raises:
-            CallerGone: It left before the end.
+            CallerGone: It disconnected before the end.
         """
         parts = []
         while True:
@@ -59,35 +59,35 @@ class Caller:
         await self._send({"type": "http.response.start", "status": status, "headers": list(headers)})
 
     async def write(self, data: bytes, *, last: bool) -> None:
-        """Send a part of the body, as soon as the caller takes it.
+        """Send a part of the body as soon as the caller accepts it.
 
         Raises:
             CallerGone: It has left.
         """
         self._writes += 1
         if self._writes % _WRITES_A_TURN == 0:
-            # Granian takes what is sent to one who left at once, and we would never come to notice.
+            # Granian accepts writes to a gone caller at once, and we would never notice it.
             await asyncio.sleep(0)
         if self._leaving is not None and self._leaving.done():
             raise CallerGone
         await self._send({"type": "http.response.body", "body": data, "more_body": not last})
 
     def watch(self) -> asyncio.Task[None]:
-        """Begin to notice when it leaves; the task is done once it has."""
+        """Start to watch for its disconnect; the task ends with it."""
         if self._leaving is None:
             self._leaving = asyncio.create_task(self._left())
         return self._leaving
 
     def unwatch(self) -> None:
-        """Cease to."""
+        """Stop the watch."""
         if self._leaving is not None:
             self._leaving.cancel()
 
     async def wait(self, seconds: float) -> None:
-        """Let time pass, for ever if that is infinite.
+        """Wait, for ever if `seconds` is infinite.
 
         Raises:
-            CallerGone: It left meanwhile.
+            CallerGone: It disconnected meanwhile.
         """
         leaving = self.watch()
         await asyncio.wait((leaving,), timeout=None if math.isinf(seconds) else seconds)
@@ -95,10 +95,10 @@ class Caller:
             raise CallerGone
 
     async def drop(self, how: Literal["close", "cut", "reset", "half_chunk"]) -> None:
-        """Give the connection up.
+        """Break the connection.
 
         Raises:
-            CallerGone: It left before.
+            CallerGone: It disconnected before.
         """
         await self.wait(_FLUSH_SECONDS)
         if how == "cut":
@@ -119,7 +119,7 @@ class Caller:
         """The socket of this process that is connected to the caller; ASGI does not hand it over.
 
         Raises:
-            CallerGone: There is none any more.
+            CallerGone: It is closed.
         """
         host, port = self._scope["client"]
         for entry in Path("/dev/fd").iterdir():

@@ -1,4 +1,4 @@
-"""The body of `POST /v1/chat/completions`, checked as OpenAI checks it."""
+"""The body of `POST /v1/chat/completions`, validated as OpenAI does."""
 
 import re
 from typing import Annotated, Any, Final, Literal
@@ -40,7 +40,7 @@ class Message(Struct):
 
 
 class StreamOptions(Struct, forbid_unknown_fields=True):
-    """What else a stream shall carry."""
+    """Options of a stream."""
 
     include_usage: bool | None = None
     include_obfuscation: bool | None = None
@@ -89,7 +89,7 @@ class ChatRequest(Struct, forbid_unknown_fields=True):
 
     @property
     def last_user_text(self) -> str:
-        """What the user said last."""
+        """The user's last text."""
         return next((message.text for message in reversed(self.messages) if message.role == "user"), "")
 
 
@@ -105,7 +105,7 @@ _JSON_WORDS: Final = {
     "str": "a string",
 }
 
-# How msgspec says it, then OpenAI's code and words.
+# msgspec's words, then OpenAI's code and words.
 _COMPLAINTS: Final = (
     (r"missing required field `(?P<name>\w+)`", "missing_required_parameter", "Missing required parameter: '{param}'."),
     (r"unknown field `(?P<name>\w+)`", "unknown_parameter", "Unknown parameter: '{param}'."),
@@ -163,7 +163,7 @@ def parse(body: bytes) -> ChatRequest:
 
 
 def _check(request: ChatRequest) -> None:
-    """Refuse what no type says."""
+    """Refuse what types cannot express."""
     if not request.model:
         raise Refused(ApiError(400, "you must provide a model parameter"))
     if request.model not in SNAPSHOTS:

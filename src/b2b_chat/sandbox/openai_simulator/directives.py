@@ -1,8 +1,8 @@
-"""What a request may ask of the simulator: how to answer, or how to fail.
+"""A request's directives to the simulator: how to answer, or how to fail.
 
 A directive is `key=value`, several stand with `;` between them, and a bare `key` means `key=true`. They come by the
 header `X-Simulate: status=503; retry_after=2` or in the last user message as `[[simulate: cut_after=3]]`, since a
-gateway forwards no headers. Where both name a key, the header's value holds.
+gateway forwards no headers. Where both name a key, the header wins.
 
 What comes "after N deltas" happens in the middle of the body where the answer is not streamed.
 """
@@ -25,7 +25,7 @@ Milliseconds = Annotated[float, Meta(ge=0)]
 
 
 class Directives(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """All that can be asked; without any the answer is a plain, complete one."""
+    """All directives; without any the answer is plain and complete."""
 
     # How to answer.
     text: str | None = None
@@ -63,7 +63,7 @@ class Directives(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     retry_after_ms: str | None = None
     """Sent as the header `retry-after-ms` of a refusal, as it stands."""
     no_answer: bool = False
-    """Take the request and never answer."""
+    """Accept the request and never answer."""
     close: bool = False
     """Close the connection before the headers."""
     reset: bool = False
@@ -95,7 +95,7 @@ class Directives(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     no_done: bool = False
     """Leave out `data: [DONE]`."""
     usage: Literal["normal", "none", "zero", "bare", "twice", "after_done", "with_finish"] = "normal"
-    """Tell no usage, zeros, the figures without details, twice, late, or in the chunk of the finish_reason."""
+    """Report no usage, zeros, the figures without details, twice, late, or in the chunk of the finish_reason."""
 
     @property
     def healed(self) -> "Directives":

@@ -1,4 +1,4 @@
-"""What the simulator saw, for tests: how many calls came, with what gaps, and how each ended."""
+"""The simulator's record for tests: how many calls came, with what gaps, and how each ended."""
 
 import time
 from collections import deque
@@ -35,10 +35,10 @@ class Observation(Struct):
     outcome: Outcome = "running"
     ended_monotonic_seconds: float | None = None
     client_gone_monotonic_seconds: float | None = None
-    """When the caller was seen to be gone before its answer was complete."""
+    """When the caller disconnected before its answer was complete."""
 
     def end(self, outcome: Outcome) -> None:
-        """Note how it ended, and when."""
+        """Record how it ended, and when."""
         self.outcome = outcome
         self.ended_monotonic_seconds = time.monotonic()
         if outcome == "client_gone":
@@ -46,7 +46,7 @@ class Observation(Struct):
 
 
 class Observations:
-    """The last calls, oldest first, and how often each key has come."""
+    """The last calls, oldest first, and the number of calls of each key."""
 
     def __init__(self, kept: int) -> None:
         self._kept: deque[Observation] = deque(maxlen=kept)
@@ -54,19 +54,19 @@ class Observations:
         self._count = 0
 
     def begin(self, method: str, path: str, *, authorization_present: bool) -> Observation:
-        """Note that a call has come."""
+        """Record a call."""
         self._count += 1
         observation = Observation(self._count, method, path, authorization_present)
         self._kept.append(observation)
         return observation
 
     def count_attempt(self, key: str) -> int:
-        """How many calls have carried this key, this one included."""
+        """Return how many calls have carried this key, this one included."""
         self._attempts[key] = self._attempts.get(key, 0) + 1
         return self._attempts[key]
 
     def shown(self) -> list[Observation]:
-        """What is kept."""
+        """Return the kept calls."""
         return list(self._kept)
 
     def forget(self) -> None:

@@ -19,18 +19,18 @@ _ALWAYS: Final = (
     (b"x-ratelimit-reset-requests", b"120ms"),
 )
 _SHORT_REPLY_STEPS: Final = 2
-"""Headers and a whole body: these are away before it could matter that the caller left."""
+"""Headers and a whole body are sent before a disconnect could matter."""
 
 
 class Pace:
-    """When each delta is due. All moments follow from that of the first one, so that the pace does not drift."""
+    """When each delta is due. All times follow from that of the first one, so that the pace does not drift."""
 
     def __init__(self, tokens_per_second: float) -> None:
         self._interval_seconds = 1 / tokens_per_second if tokens_per_second else 0.0
         self._due: float | None = None
 
     def seconds_until_due(self, deltas: int, now: float) -> float:
-        """How long to wait before sending the next so many; not more than 0 where they are due or late."""
+        """Return the wait before the next deltas; at most 0 if they are due or late."""
         if not deltas or not self._interval_seconds:
             return 0.0
         due = now if self._due is None else self._due
@@ -38,16 +38,16 @@ class Pace:
         return due - now
 
     def pause(self, seconds: float) -> None:
-        """Put off what has not been sent yet."""
+        """Postpone everything that is not sent yet."""
         if self._due is not None:
             self._due += seconds
 
 
 async def play(steps: Sequence[Step], caller: Caller, seen: Observation, pace: Pace) -> Outcome:
-    """Take the steps one by one, and tell how it ended.
+    """Take the steps one by one, and return how it ended.
 
     Raises:
-        CallerGone: The caller left before the end.
+        CallerGone: The caller disconnected before the end.
     """
     now = asyncio.get_running_loop().time
     last = steps[-1]

@@ -60,7 +60,7 @@ COMMANDS: Final[Mapping[str, list[str]]] = {
 
 NO_ADMINS_COMMANDS: Final = {
     "demo", "up", "product", "gateway", "openai-simulator", "migrate", "openapi", "ledger", "mail-test",
-    "mail-catcher", "env-example", "backup", "restore", "migrate-check", "doctor",
+    "mail-catcher", "env-example", "error-codes", "backup", "restore", "migrate-check", "doctor",
 }  # fmt: skip
 """The commands that do nothing of that kind. A new command is added here or above."""
 

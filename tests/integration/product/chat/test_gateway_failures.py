@@ -36,6 +36,7 @@ TOO_LONG = (422, "context_length_exceeded")
 
 BY_CODE = {
     "context_length_exceeded": TOO_LONG,
+    "upstream_payload_too_large": TOO_LONG,
     "content_filtered": FILTERED,
     "upstream_timeout": TIMEOUT,
     "upstream_stalled": TIMEOUT,

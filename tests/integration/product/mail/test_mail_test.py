@@ -31,8 +31,8 @@ async def test_it_sends_one_mail_in_each_language(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [
         f"127.0.0.1:{box.port}, not encrypted, without signing in",
-        "Taken by the server: b2b-chat отправляет почту",
-        "Taken by the server: b2b-chat can send mail",
+        "Accepted by the server: b2b-chat отправляет почту",
+        "Accepted by the server: b2b-chat can send mail",
     ]
     assert [mail.language for mail in box.to(TO)] == ["ru", "en"]
 
@@ -48,7 +48,7 @@ async def test_it_says_what_the_server_said(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("variables", "line"),
     [
-        ({"SMTP_USE_TLS": "true"}, "encrypted by STARTTLS, certificate checked, without signing in"),
+        ({"SMTP_USE_TLS": "true"}, "encrypted with STARTTLS, certificate checked, without signing in"),
         (
             {"SMTP_USE_TLS": "true", "SMTP_IMPLICIT_TLS": "true", "SMTP_USER": "chat"},
             "encrypted from the first byte, certificate checked, signing in as chat",

@@ -238,6 +238,7 @@ BEFORE_HEAD: Final = {
     "list of lengths": (OK + b"Content-Length: 1, 1\r\n\r\na", NotHttp),
     "length and chunks": (OK + b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", NotHttp),
     "compressed": (OK + b"Content-Encoding: gzip\r\nContent-Length: 1\r\n\r\nx", NotHttp),
+    "compressed twice": (OK + b"Content-Encoding: none, BR\r\nContent-Length: 1\r\n\r\nx", NotHttp),
     "transfer compressed": (OK + b"Transfer-Encoding: gzip, chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n", NotHttp),
     "transfer only compressed": (OK + b"Transfer-Encoding: gzip\r\n\r\nx", NotHttp),
     "switched": (b"HTTP/1.1 101 So\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n\x81\x01a", NotHttp),
