@@ -73,7 +73,7 @@ def test_a_failed_answer_ends_it_with_the_reason_and_nothing_left(data_dir: Path
 
 
 @pytest.mark.parametrize(("text", "code"), [("", 1), (b"\xff", 2)])
-def test_a_text_that_cannot_be_sent_is_told(data_dir: Path, tmp_path: Path, text: str | bytes, code: int) -> None:
+def test_a_text_that_cannot_be_sent_is_reported(data_dir: Path, tmp_path: Path, text: str | bytes, code: int) -> None:
     done = run("demo", os.fsdecode(text), "--data-dir", data_dir, environ=clean_environ(tmp_path))
     assert done.returncode == code
     assert "Traceback" not in done.stderr

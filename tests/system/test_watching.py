@@ -167,7 +167,7 @@ async def test_one_trace_leads_from_the_client_to_openai(watched: Watched) -> No
     assert question.hits(watched.stack.collector.written) == []
 
 
-async def test_a_failed_call_is_told_by_its_code(watched: Watched) -> None:
+async def test_a_failed_call_is_counted_by_its_code(watched: Watched) -> None:
     body = {"client_message_id": "failing", "text": "[[simulate: status=400]] " + QUESTION}
     trace_id = CLIENTS_TRACE[::-1]
     parent = {"traceparent": f"00-{trace_id}-{CLIENTS_SPAN}-01"}

@@ -1,4 +1,4 @@
-"""`b2b-chat doctor`: what it finds at real servers that are well, and at such that are not."""
+"""`b2b-chat doctor`: what it finds at healthy servers, and at broken ones."""
 
 import asyncio
 import re
@@ -131,7 +131,7 @@ async def test_a_clock_that_is_wrong(minutes: float, gateway_level: str) -> None
     async with gateway(gateway_settings(), clock=skewed) as served:
         found = await of_product(gateway_url=served.url)
     assert found["gateway"].level == gateway_level
-    if gateway_level == "ok":  # within what the gateway lets pass, and told all the same
+    if gateway_level == "ok":  # within what the gateway accepts, and reported all the same
         assert found["clock beside the gateway"].level == "fail"
         assert re.fullmatch(r"this server's is \d+ s behind", found["clock beside the gateway"].text)
     else:
@@ -186,7 +186,7 @@ async def test_a_valkey_that_writes_answers_to_disk(setting: dict[str, str], tmp
         server.stop()
 
 
-async def test_a_valkey_that_tells_nothing_of_its_settings(tmp_path: Path) -> None:
+async def test_a_valkey_that_does_not_reveal_its_settings(tmp_path: Path) -> None:
     server = EmbeddedValkey(tmp_path / "valkey", settings={"appendonly": "yes"})
     server.start()
     owner = Valkey(Secret(server.url), timeout_seconds=5, max_connections=1)
@@ -237,14 +237,14 @@ class TestCertificates:
         assert found is not None
         assert (found.level, found.text.startswith(text)) == (level, True), found
 
-    async def test_one_that_nobody_vouches_for(self) -> None:
+    async def test_an_untrusted_certificate(self) -> None:
         async with answering(200, tls=server_context(trustme.CA())) as url:
             found = await of_product(gateway_url=url)
         assert found["certificate of GATEWAY_URL"].level == "fail"
         assert "fullchain.pem" in found["certificate of GATEWAY_URL"].remedy
         assert found["gateway"].text.startswith("not reached")
 
-    async def test_nobody_there_and_no_tls(self) -> None:
+    async def test_a_closed_port_and_an_address_without_tls(self) -> None:
         closed = f"https://localhost:{free_port()}"
         found = await check_certificate("PUBLIC_URL", closed, now=utc_now())
         assert found is not None
@@ -290,7 +290,7 @@ class TestGateway:
             "OPENAI_BASE_URL", "OPENAI_FALLBACK_BASE_URL", "gateway_api"
         }  # fmt: skip
 
-    async def test_an_openai_that_nobody_vouches_for(self) -> None:
+    async def test_an_openai_with_an_untrusted_certificate(self) -> None:
         async with answering(200, tls=server_context(trustme.CA())) as url:
             found = await of_gateway(gateway_settings(openai_base_url=f"{url}/v1"))
         assert (found["OPENAI_BASE_URL"].level, found["OPENAI_BASE_URL"].text) == (

@@ -1,4 +1,4 @@
-"""What the door lets in and what not, told over a raw socket, where nothing tidies up what is sent."""
+"""What verification lets in, asked over a raw socket that sends every byte as written."""
 
 import asyncio
 import json
@@ -87,7 +87,7 @@ async def test_health_is_open_and_says_no_more_than_the_version(port: int) -> No
     assert await send(port, "GET", "/health", {}, b"") == (200, {"status": "ok", "version": version("b2b-chat")})
 
 
-async def test_ping_tells_version_model_and_time(port: int) -> None:
+async def test_ping_reports_version_model_and_time(port: int) -> None:
     status, body = await send(port, "GET", "/internal/ping", signed("GET", "/internal/ping"), b"")
     assert status == 200
     assert body["model"] == "gpt-5.2"
@@ -108,7 +108,7 @@ async def test_ping_tells_version_model_and_time(port: int) -> None:
         ("POST", "/health", 405, "method_not_allowed"),
     ],
 )
-async def test_what_is_not_there_is_told_to_signed_callers_only(
+async def test_only_signed_callers_learn_that_a_path_does_not_exist(
     port: int, method: str, target: str, status: int, code: Code
 ) -> None:
     failure = FAILURES[code]
@@ -170,7 +170,7 @@ async def test_a_byte_order_mark_is_no_part_of_a_body(port: int) -> None:
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "application/jsonp"])
-async def test_what_says_it_is_not_json_is_refused(port: int, content_type: str) -> None:
+async def test_a_body_declared_as_other_than_json_is_refused(port: int, content_type: str) -> None:
     body = json.dumps(chat_request()).encode()
     headers = {"Content-Type": content_type, **signed("POST", "/v1/chat", body)}
     status, answer = await send(port, "POST", "/v1/chat", headers, body)
@@ -216,7 +216,7 @@ async def test_the_request_id_comes_back_even_from_the_door(doors: dict[str, Gat
         assert response.headers["x-request-id"] == request_id
 
 
-async def test_which_methods_are_allowed_is_told(doors: dict[str, Gateway]) -> None:
+async def test_the_allowed_methods_are_named(doors: dict[str, Gateway]) -> None:
     client = doors[SECRET]
     headers = signed("GET", "/v1/chat")
     response = await client.http.get("/v1/chat", headers=headers, auth=None)

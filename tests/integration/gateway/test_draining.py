@@ -47,7 +47,7 @@ async def read(answers: Answers, asked: ChatRequest) -> ChatResult | str:
 
 
 async def unheard(_text: str) -> None:
-    """These tests look at ends."""
+    """Drain for so long: these tests end servers."""
 
 
 async def begun(answers: Answers, asked: ChatRequest) -> asyncio.Task[ChatResult | str]:
@@ -57,7 +57,7 @@ async def begun(answers: Answers, asked: ChatRequest) -> asyncio.Task[ChatResult
     return reading
 
 
-async def test_what_is_under_way_is_finished_and_nothing_begun(openai: Wire) -> None:
+async def test_running_calls_finish_and_new_ones_are_refused(openai: Wire) -> None:
     async with answers(openai) as gateway:
         reading = await begun(gateway, request("[[simulate: tps=100; tokens=40]]"))
         draining = asyncio.create_task(gateway.drain(10))
@@ -74,7 +74,7 @@ async def test_with_nothing_under_way_it_is_over_at_once(openai: Wire) -> None:
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["json", "sse"])
-async def test_what_takes_too_long_is_cut_and_told(openai: Wire, *, stream: bool) -> None:
+async def test_a_call_over_the_drain_deadline_is_ended_with_an_error(openai: Wire, *, stream: bool) -> None:
     async with answers(openai) as gateway:
         asked = request("[[simulate: tps=10; tokens=400; delay_ms=50]]", stream=stream)
         reading = await begun(gateway, asked)
@@ -82,21 +82,21 @@ async def test_what_takes_too_long_is_cut_and_told(openai: Wire, *, stream: bool
         assert await asyncio.wait_for(reading, 5) == "shutting_down"
 
 
-async def test_nobody_is_tried_again_while_draining(openai: Wire) -> None:
+async def test_no_call_is_retried_while_draining(openai: Wire) -> None:
     async with answers(openai, upstream_max_attempts=5, upstream_retry_base_seconds=0) as gateway:
         reading = await begun(gateway, request("[[simulate: delay_ms=300; status=503]]"))
         await gateway.drain(10)
         assert await reading == "upstream_unavailable"
 
 
-async def test_who_waits_to_try_again_is_told(openai: Wire) -> None:
+async def test_a_call_waiting_for_its_retry_is_ended_with_an_error(openai: Wire) -> None:
     async with answers(openai, upstream_max_attempts=5, upstream_retry_base_seconds=0) as gateway:
         reading = await begun(gateway, request("[[simulate: status=429; retry_after_ms=500]]"))
         await gateway.drain(10)
         assert await reading == "shutting_down"
 
 
-async def test_who_is_known_is_answered_to_the_end(openai: Wire) -> None:
+async def test_a_stored_answer_is_replayed_while_draining(openai: Wire) -> None:
     async with answers(openai) as gateway:
         asked = request("Hello")
         first = await read(gateway, asked)

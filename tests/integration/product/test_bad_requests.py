@@ -88,7 +88,7 @@ TEXTS: dict[str, tuple[str, str]] = {
 
 
 async def post(client: Client, body: bytes, **headers: str) -> tuple[int, str]:
-    """Send a body as it is."""
+    """Send a body unchanged."""
     all_headers = {"Content-Type": "application/json", **headers}
     return error_of(await client.http.post("/v1/chat", content=body, headers=all_headers))
 
@@ -189,7 +189,7 @@ async def test_a_body_that_is_too_large(database_url: str, gateway: FakeGateway,
 @pytest.mark.parametrize(
     "path", ["/nothing", "/v1", "/v2/chat", "/v1/chat/", "/v1/nothing", "/v1/conversations/1/messages", "/%00", "/é"]
 )
-async def test_no_such_path(client: Client, path: str) -> None:
+async def test_an_unknown_path(client: Client, path: str) -> None:
     response = await client.http.get(path)
     if path == "/v1/chat/":
         assert response.status_code in {404, 405}
@@ -206,13 +206,13 @@ async def test_no_such_path(client: Client, path: str) -> None:
         ("PUT", "/health", "GET"),
     ],
 )
-async def test_no_such_method(client: Client, method: str, path: str, allowed: str) -> None:
+async def test_a_method_that_is_not_allowed(client: Client, method: str, path: str, allowed: str) -> None:
     response = await client.http.request(method, path)
     assert error_of(response) == (405, "method_not_allowed")
     assert allowed in response.headers["allow"].replace(" ", "").split(",")
 
 
-async def test_a_client_that_leaves_in_mid_body_harms_nobody(client: Client, product_url: str, person: Person) -> None:
+async def test_a_disconnect_mid_body_does_no_harm(client: Client, product_url: str, person: Person) -> None:
     parts = urlsplit(product_url)
     for _ in range(5):
         _, writer = await asyncio.open_connection(parts.hostname, parts.port)

@@ -131,7 +131,7 @@ def test_every_failure_is_of_one_shape_with_an_example_of_each_code() -> None:
                 assert example["value"]["detail"]["message"]
 
 
-def test_a_message_tells_every_way_in_which_it_can_fail() -> None:
+def test_every_failure_of_a_message_is_documented() -> None:
     told = {
         (int(status), code)
         for status, response in operations()["sendMessage"]["responses"].items()

@@ -94,7 +94,7 @@ async def test_as_a_process(tmp_path: Path, ports: tuple[int, int]) -> None:
     assert "  code 123456\n" in output
 
 
-def test_a_port_that_is_missing_is_told(tmp_path: Path) -> None:
+def test_a_port_that_is_missing_is_reported(tmp_path: Path) -> None:
     done = run("mail-catcher", environ=clean_environ(tmp_path, SMTP_PORT="x", MAIL_CATCHER_PORT="1"))
     assert (done.returncode, done.stderr) == (2, "b2b-chat: SMTP_PORT must be set to a port.\n")
 

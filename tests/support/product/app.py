@@ -164,7 +164,7 @@ def environ(database_url: str, gateway_url: str, **variables: str) -> dict[str, 
         "AUTH_TOKEN_SECRET": "a83f1c6d07e24f9bb5c2d94e60718f3a",
         "INVITE_TOKEN_SECRET": "d1975be80c3a4f62a7e4f0b3952c6d81",
         "SHUTDOWN_GRACE_SECONDS": "0",
-        # All tests come from one address; whoever tests the limits sets them.
+        # All tests come from one address; a test of the limits sets them.
         **dict.fromkeys(("CHAT_RPM_PER_COMPANY", "CHAT_RPM_PER_USER", "CHAT_RPM_PER_IP"), "1000000"),
         **variables,
     }

@@ -30,7 +30,7 @@ async def test_a_question_is_answered_as_it_is_written(page: Page, world: World,
     assert float(balance) == float(account["balance_credits"])
 
 
-async def test_a_reload_in_mid_answer_goes_on(page: Page, world: World, person: Person) -> None:
+async def test_a_reload_mid_answer_goes_on(page: Page, world: World, person: Person) -> None:
     await page.goto("/")
     await say(page, f"Hello {SLOW}")
     await expect(page.locator("li.assistant.live .text")).not_to_have_text("", timeout=10_000)
@@ -38,7 +38,7 @@ async def test_a_reload_in_mid_answer_goes_on(page: Page, world: World, person: 
     await check_once(page, world, person)
 
 
-async def test_a_lost_connection_in_mid_answer_goes_on(
+async def test_a_lost_connection_mid_answer_goes_on(
     page: Page, stack: FaultStack, world: World, person: Person
 ) -> None:
     await page.goto("/")

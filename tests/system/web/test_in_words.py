@@ -68,7 +68,7 @@ async def test_429_is_explained_with_its_time(
 
 
 @IN_BOTH
-async def test_offline_is_told_and_the_message_goes_out_once_when_the_network_is_back(
+async def test_being_offline_is_shown_and_the_message_is_sent_once_the_network_returns(
     browser: Browser, stack: FaultStack, world: World, person: Person, language: str
 ) -> None:
     async with chat_page(browser, stack.url, world, person, language=LANGUAGES[language]) as page:
@@ -83,7 +83,7 @@ async def test_offline_is_told_and_the_message_goes_out_once_when_the_network_is
 
 
 @IN_BOTH
-async def test_whoever_stops_waiting_is_told_what_is_known_and_may_try_again(
+async def test_a_person_who_stops_waiting_sees_the_state_and_may_retry(
     browser: Browser, stack: FaultStack, world: World, person: Person, language: str
 ) -> None:
     async with chat_page(browser, stack.url, world, person, language=LANGUAGES[language]) as page:
@@ -98,7 +98,7 @@ async def test_whoever_stops_waiting_is_told_what_is_known_and_may_try_again(
         await check_once(page, world, person)
 
 
-async def test_stop_before_the_server_has_told_that_it_has_the_message_stops_the_answer(
+async def test_stop_before_the_server_has_confirmed_the_message_stops_the_answer(
     browser: Browser, stack: FaultStack, world: World, person: Person
 ) -> None:
     async with chat_page(browser, stack.url, world, person) as page:
@@ -111,7 +111,7 @@ async def test_stop_before_the_server_has_told_that_it_has_the_message_stops_the
         assert [status for status, _ in await stored(world, person)] == ["completed", "stopped"]
 
 
-async def test_a_connection_that_falls_silent_in_mid_answer_is_replaced(
+async def test_a_connection_that_falls_silent_mid_answer_is_replaced(
     browser: Browser, stack: FaultStack, world: World, person: Person
 ) -> None:
     async with chat_page(browser, stack.url, world, person) as page:
@@ -128,7 +128,7 @@ async def test_a_connection_that_falls_silent_in_mid_answer_is_replaced(
 async def test_a_restart_behind_a_proxy_is_waited_for(
     browser: Browser, stack: FaultStack, world: World, person: Person, language: str
 ) -> None:
-    """What nginx answers meanwhile, as deploy/nginx has it."""
+    """What nginx answers during a restart, by deploy/nginx."""
     async with chat_page(browser, stack.url, world, person, language=LANGUAGES[language]) as page:
         await page.goto("/")
         unavailable = '{"detail":{"code":"unavailable","message":"The service is restarting."}}'
@@ -143,7 +143,7 @@ async def test_a_restart_behind_a_proxy_is_waited_for(
 
 
 @IN_BOTH
-async def test_a_page_without_its_database_says_so_as_a_page(
+async def test_a_page_without_its_database_is_an_error_page(
     browser: Browser, stack: FaultStack, world: World, person: Person, language: str
 ) -> None:
     async with chat_page(browser, stack.url, world, person, language=LANGUAGES[language]) as page:
@@ -178,7 +178,7 @@ async def test_a_session_that_ends_in_between_leads_back_and_the_message_goes_ou
         assert len(await stored(world, person)) == 4
 
 
-async def test_somebody_else_who_signs_in_in_the_same_tab_sends_nothing_of_it(
+async def test_another_person_who_signs_in_in_the_same_tab_sends_nothing_of_it(
     browser: Browser, stack: FaultStack, world: World, person: Person
 ) -> None:
     other = await world.person()

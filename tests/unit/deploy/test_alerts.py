@@ -61,6 +61,7 @@ WELL: Final[Series] = {
     f"gateway_nonces{{{GATEWAY}}}": always(10),
     f"gateway_nonces_max{{{GATEWAY}}}": always(100),
     f"product_outbox_oldest_seconds{{{PRODUCT}}}": always(5),
+    f"product_outbox_mails{{{PRODUCT}}}": always(3),
     f'product_mails_total{{{PRODUCT}, outcome="sent"}}': STEADY,
     f'product_mails_total{{{PRODUCT}, outcome="dead"}}': STILL,
     f'b2b_chat_database_connections{{{PRODUCT}, pool="chat"}}': always(3),
@@ -91,6 +92,7 @@ WRONG: Final[dict[str, Series]] = {
     "NoncesReplayed": {f'gateway_refusals_total{{{GATEWAY}, code="replayed_nonce"}}': ONCE},
     "NoncesNearlyFull": {f"gateway_nonces{{{GATEWAY}}}": always(90)},
     "MailWaits": {f"product_outbox_oldest_seconds{{{PRODUCT}}}": always(301)},
+    "MailQueueGrows": {f"product_outbox_mails{{{PRODUCT}}}": f"0+2x{SAMPLES}"},
     "MailDead": {f'product_mails_total{{{PRODUCT}, outcome="dead"}}': ONCE},
     "DatabasePoolFull": {f'b2b_chat_database_connections{{{PRODUCT}, pool="chat"}}': always(16)},
     "SweeperSilent": {f"product_sweeper_last_run_timestamp_seconds{{{PRODUCT}}}": always(0)},
@@ -132,7 +134,7 @@ def test_each_has_its_case() -> None:
         assert series.keys() <= WELL.keys()
 
 
-def test_each_fires_at_what_it_is_for_and_is_alone(tmp_path: Path) -> None:
+def test_each_alert_fires_for_its_own_cause_alone(tmp_path: Path) -> None:
     code, said = judged(tmp_path, case(None, WELL), *(case(alert, WELL | series) for alert, series in WRONG.items()))
     assert code == 0, said
 

@@ -18,7 +18,7 @@ END = ChatResult("ab", None)
 
 
 class Pieces:
-    """Pieces of an answer that end as told, and whether they were closed."""
+    """Pieces of an answer that end as the test orders, and whether they were closed."""
 
     def __init__(self, *pieces: str | ChatResult | Exception) -> None:
         self.is_closed = False
@@ -156,7 +156,7 @@ async def test_a_failure_of_openai_becomes_an_error(client: Client) -> None:
     assert client.has_all
 
 
-async def test_a_failure_of_ours_becomes_an_error_that_says_nothing_more(client: Client) -> None:
+async def test_a_defect_becomes_an_error_without_details(client: Client) -> None:
     await client.take(Pieces("a", RuntimeError("a secret")))
     assert json.loads(client.events[-1].data)["error"]["code"] == "internal_error"
     assert b"secret" not in client.body

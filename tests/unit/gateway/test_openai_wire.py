@@ -58,7 +58,7 @@ class TestRequest:
         assert encoded["stream"] is True
         assert encoded["stream_options"] == {"include_usage": True}
 
-    def test_nothing_tells_whom_it_is_for(self) -> None:
+    def test_nothing_identifies_the_person(self) -> None:
         ids = chat_request()["metadata"].values()
         assert not any(value in json.dumps(self.encoded(stream=True)) for value in ids)
 
@@ -77,7 +77,7 @@ class TestWhole:
             ("function_call", "tool_calls"),
         ],
     )
-    def test_how_it_ended_is_told(self, sent: str, reason: FinishReason) -> None:
+    def test_how_it_ended_is_reported(self, sent: str, reason: FinishReason) -> None:
         assert read_whole(whole(choices=choice(finish_reason=sent))) == ChatResult("Hello", FIGURES, reason)
 
     def test_a_refusal_in_words_is_an_answer(self) -> None:
@@ -151,7 +151,7 @@ class TestWhole:
             (whole(choices=[{"error": {"code": 402}, "finish_reason": "error"}]), "upstream_quota_exhausted"),
         ],
     )
-    def test_what_is_no_answer_is_a_failure(self, body: bytes, code: str) -> None:
+    def test_an_invalid_answer_is_a_failure(self, body: bytes, code: str) -> None:
         with pytest.raises(UpstreamFailure) as error:
             read_whole(body)
         assert code_of(error) == code
@@ -252,7 +252,7 @@ class TestStream:
     def test_what_comes_together_is_one_piece(self) -> None:
         assert read_stream(delta("Hel") + delta("lo"), FINISH + USAGE + DONE)[0] == ["Hello"]
 
-    def test_what_completes_no_event_is_nothing(self) -> None:
+    def test_bytes_that_complete_no_event_give_nothing(self) -> None:
         reader = StreamReader()
         assert reader.feed(delta("a")[:-1]) is None
         assert reader.feed(b"\n") == "a"
@@ -270,7 +270,7 @@ class TestStream:
         )
         assert read_stream(event + delta("Hel") + event + delta("lo") + FINISH + event + USAGE + DONE)[1] == answer
 
-    def test_usage_may_be_missing_or_late_or_early_or_told_twice(self) -> None:
+    def test_usage_may_be_missing_late_early_or_repeated(self) -> None:
         twice = data({"choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 9, "total_tokens": 18}})
         assert read_stream(delta("a"), FINISH, DONE)[1].usage is None
         assert read_stream(delta("a"), FINISH, DONE + USAGE)[1].usage == FIGURES
@@ -282,7 +282,7 @@ class TestStream:
         assert read_stream(refusal, FINISH, DONE)[1].text == "I would rather not."
 
     @pytest.mark.parametrize("reason", ["stop", "length", "tool_calls", "content_filter"])
-    def test_how_it_ended_is_told(self, reason: str) -> None:
+    def test_how_it_ended_is_reported(self, reason: str) -> None:
         end = data({"choices": [{"delta": {}, "finish_reason": reason}]})
         assert read_stream(delta("a"), end, DONE)[1].finish_reason == reason
 
@@ -503,7 +503,7 @@ class TestSurrogates:
             assert read_whole(body).text == text
 
     @given(text=st.text(st.characters(codec=None), max_size=40))
-    def test_whatever_the_model_says_can_be_told_in_utf_8(self, text: str) -> None:
+    def test_any_text_of_the_model_can_be_encoded_in_utf_8(self, text: str) -> None:
         text += "."
         event = b"data: %b\n\n" % json.dumps({"choices": [{"delta": {"content": text}}]}).encode()
         told = read_stream(event, FINISH, DONE)[1].text

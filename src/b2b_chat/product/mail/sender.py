@@ -8,6 +8,7 @@ same Message-ID.
 import asyncio
 from contextlib import suppress
 from datetime import timedelta
+from email.message import EmailMessage
 from email.utils import parseaddr
 from typing import Final
 
@@ -30,6 +31,12 @@ log = structlog.get_logger(__name__)
 
 AT_ONCE: Final = 4
 """Mails that one process sends at the same time."""
+MAX_FAILURES: Final = 8
+"""After so many attempts a mail that fails by a fault of our own is given up, about four minutes after the first."""
+UNWRITABLE: Final = "unwritable"
+"""The problem of a mail that cannot be composed: an unknown template, a missing field, an impossible address."""
+UNSENDABLE: Final = "unsendable"
+"""The problem of a mail whose sending fails in a way that no mail server is known to cause."""
 _LEASE_MARGIN: Final = timedelta(seconds=30)
 _LONGEST_PAUSE_EXPONENT: Final = 6  # 64 s
 _FINISH_SECONDS: Final = 5
@@ -81,23 +88,27 @@ class Sender:
             return list(await tx[MailRepository].claim_due(now=now, leased_until=now + self._lease, limit=AT_ONCE))
 
     async def _send(self, mail: MailRow) -> None:
-        """Try a mail. What fails unexpectedly is tried again when the lease is over, and holds up no other mail."""
+        """Try a mail. A failure that nobody foresaw holds up no other mail, and does not repeat for ever."""
         try:
             await self._try(mail)
-        except Exception:
+        except Exception as error:
             log.exception("mail_failed", mail_id=mail.id, attempt=mail.attempts)
+            if not is_outage(error):  # while the database is away the lease is the pause
+                await self._fail(mail, UNSENDABLE)
 
     async def _try(self, mail: MailRow) -> None:
-        letter = self._letter(mail)
-        if letter is None:
-            await self._resolve(mail, MailState.DEAD, "secret_unknown")
-            return
         if self._clock() >= mail.useful_until:
             await self._resolve(mail, MailState.DEAD, mail.problem or "too_late")
             return
-        message = compose(
-            letter, sender=self._sender, message_id=f"<{mail.id}@{self._domain}>", written_at=mail.created_at
-        )
+        try:
+            message = self._compose(mail)
+        except Exception:
+            log.exception("mail_not_composed", mail_id=mail.id, attempt=mail.attempts)
+            await self._fail(mail, UNWRITABLE)
+            return
+        if message is None:
+            await self._resolve(mail, MailState.DEAD, "secret_unknown")
+            return
         try:
             await self._smtp.send(message)
         except MailRefused as refusal:
@@ -106,6 +117,25 @@ class Sender:
             await self._put_off(mail, delay.code)
         else:
             await self._resolve(mail, MailState.SENT, None)
+
+    async def _fail(self, mail: MailRow, problem: str) -> None:
+        """Count a failure of our own: another release may know the letter, so it is tried again, but not for days."""
+        try:
+            if mail.attempts >= MAX_FAILURES and mail.problem == problem:
+                await self._resolve(mail, MailState.DEAD, problem)
+            else:
+                await self._put_off(mail, problem)
+        except Exception:
+            log.exception("mail_not_put_off", mail_id=mail.id, attempt=mail.attempts)
+
+    def _compose(self, mail: MailRow) -> EmailMessage | None:
+        """The mail to send; None if it was sealed under a secret that is known no more."""
+        letter = self._letter(mail)
+        if letter is None:
+            return None
+        return compose(
+            letter, sender=self._sender, message_id=f"<{mail.id}@{self._domain}>", written_at=mail.created_at
+        )
 
     def _letter(self, mail: MailRow) -> Letter | None:
         fields = self._seal.open(mail.sealed_fields or b"")

@@ -110,7 +110,7 @@ class Smtp:
             async with asyncio.timeout(self._options.timeout_seconds):
                 await client.connect()
                 if message is not None:
-                    await client.send_message(message)
+                    await _hand_over(client, message)
         except (aiosmtplib.SMTPException, OSError) as error:
             raise _not_sent(error) from error
         else:
@@ -133,6 +133,14 @@ class Smtp:
             start_tls=options.tls == "starttls",
             tls_context=self._tls_context,
         )
+
+
+async def _hand_over(client: aiosmtplib.SMTP, message: EmailMessage) -> None:
+    try:
+        await client.send_message(message)
+    except aiosmtplib.SMTPNotSupported as error:
+        # Not an address in ASCII, and a server without SMTPUTF8, which it will not learn by waiting.
+        raise MailRefused("address_not_supported", str(error)) from error
 
 
 def _not_sent(error: Exception) -> MailNotSent:

@@ -21,7 +21,7 @@ WAIT_SECONDS: Final = 10
 OK: Final = b"HTTP/1.1 200 OK\r\n"
 FINE: Final = OK + b"Content-Length: 4\r\n\r\nfine"
 GOODBYE_SECONDS: Final = 0.1
-"""In which both ends of connections close, which the event loops tell nobody."""
+"""How long both ends of connections take to close; the event loops do not report it."""
 
 Answering = Callable[["Call"], Awaitable[None]]
 
@@ -56,7 +56,7 @@ class Call:
 
 
 class Place:
-    """A server that answers every call as it is told, and keeps the calls."""
+    """A server that answers every call as the test orders, and records the calls."""
 
     def __init__(self, answer: Answering) -> None:
         self.answer = answer
@@ -285,7 +285,7 @@ class TestKeeping:
                 assert len(served.open) == 8
                 await becomes(lambda: not served.open)
                 assert http._idle == []
-                assert await call(http) == (200, b"fine")  # and their end is none for the client
+                assert await call(http) == (200, b"fine")  # and the client does not take their end for its own
                 await becomes(lambda: not served.open)
 
     async def test_a_connection_in_use_outlives_the_idle_ones(self) -> None:
@@ -341,7 +341,7 @@ class TestKeeping:
         async with place(fine) as served:
             with closing(client_of(url_of(served), max_connections=1)) as http:
                 await call(http)
-                served.calls[0].reset()  # which the loop tells only after this call was written
+                served.calls[0].reset()  # which the loop reports only after this call was written
                 with pytest.raises(NoAnswer):
                     await call(http)
                 assert await call(http) == (200, b"fine")
@@ -395,7 +395,7 @@ class TestSlots:
                 assert free_slots(http) == 3
             assert (most, served.connections) == (3, 3)
 
-    async def test_who_stops_waiting_takes_no_slot(self) -> None:
+    async def test_a_cancelled_wait_takes_no_slot(self) -> None:
         async with place(fine) as served:
             with closing(client_of(url_of(served), max_connections=1)) as http:
                 held = await http.send("GET", "/", {})
@@ -477,7 +477,7 @@ class TestClosing:
             await becomes(lambda: not served.open)
 
     @pytest.mark.parametrize("head", [b"", OK + b"\r\n", OK + b"Content-Length: 9\r\n\r\n"])
-    async def test_it_ends_calls_in_mid_answer(self, head: bytes) -> None:
+    async def test_it_ends_calls_mid_answer(self, head: bytes) -> None:
         async with place(sending(head, b"half" if head else b"")) as served:
             http = client_of(url_of(served))
             calling = asyncio.create_task(call(http))
@@ -526,11 +526,11 @@ class TestConnecting:
             assert free_slots(http) == 1
 
     async def test_another_address_is_tried_where_one_refuses(self) -> None:
-        async with place(fine) as served:  # and nobody listens on ::1
+        async with place(fine) as served:  # and nothing listens on ::1
             with closing(client_of(url_of(served, host="localhost"))) as http:
                 assert await call(http) == (200, b"fine")
 
-    async def test_who_does_not_speak_tls_in_time_is_too_late(self) -> None:
+    async def test_a_tls_handshake_that_takes_too_long_times_out(self) -> None:
         async with place(never) as served:
             with closing(client_of(url_of(served, scheme="https"), connect_seconds=0.1, max_connections=1)) as http:
                 with pytest.raises(ConnectTimeout):
@@ -538,7 +538,7 @@ class TestConnecting:
                 assert free_slots(http) == 1
             await becomes(lambda: not served.open)
 
-    async def test_who_does_not_speak_tls_is_no_connection(self) -> None:
+    async def test_a_failed_tls_handshake_is_a_failed_connection(self) -> None:
         async def greet(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             writer.write(b"220 hello\r\n" * 9)
 
@@ -549,7 +549,7 @@ class TestConnecting:
     @pytest.mark.parametrize(
         "greeting", [b"", b"220 mail.example.com ESMTP\r\n", OK + b"Content-Length: 4\r\n\r\nevil"]
     )
-    async def test_who_speaks_or_hangs_up_at_once_gives_no_wrong_answer_and_no_wait(self, greeting: bytes) -> None:
+    async def test_an_early_answer_or_close_gives_no_wrong_answer_and_no_wait(self, greeting: bytes) -> None:
         async def greet(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             writer.write(greeting)
 
@@ -568,7 +568,7 @@ def authority() -> trustme.CA:
 
 
 def tls_of(authority: trustme.CA, *names: str) -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """For a server of these names, and for clients that trust whoever made its certificate."""
+    """TLS contexts for a server of these names, and for clients that trust its authority."""
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert(*names).configure_cert(server)
     client = ssl.create_default_context()
@@ -626,7 +626,7 @@ ESTABLISHED_OTHERWISE: Final = b"HTTP/1.1 204 So\r\nX-Via: me\r\n\r\n"
 
 
 class Proxy:
-    """A proxy on a raw socket: it answers as it is told, and passes on what it was asked to."""
+    """A proxy on a raw socket: it answers as the test orders, and forwards what it accepts."""
 
     def __init__(self, answer: bytes) -> None:
         self.answer = answer
@@ -710,7 +710,7 @@ class TestProxy:
                         await call(http)
                 assert free_slots(http) == 1
 
-    async def test_a_proxy_that_says_nothing_is_too_late(self) -> None:
+    async def test_a_silent_proxy_times_out(self) -> None:
         async with place(never) as via:
             http = client_of("https://localhost:1", connect_seconds=0.1, proxy=url_of(via))
             with closing(http), pytest.raises(ConnectTimeout):

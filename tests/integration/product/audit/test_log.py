@@ -99,7 +99,7 @@ async def test_a_row_and_its_action_stand_or_fall_together(world: World) -> None
     assert await world.rows("SELECT FROM audit_log WHERE target_ids @> ARRAY[$1]", marker) == []
 
 
-async def test_what_a_record_tells(world: World, product_url: str, http: httpx.AsyncClient) -> None:
+async def test_what_a_record_holds(world: World, product_url: str, http: httpx.AsyncClient) -> None:
     owner = await world.person(role="owner")
     member = await world.person(company_id=owner.company_id)
     async with client_of(product_url, owner) as client:

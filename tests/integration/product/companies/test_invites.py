@@ -161,7 +161,7 @@ async def test_resending_rotates_the_token(world: World, product_url: str, http:
     assert (await accept(product_url, session, second)).status_code == 200
 
 
-async def test_a_revoked_invite_admits_nobody_and_stays_revoked(
+async def test_a_revoked_invite_admits_no_one_and_stays_revoked(
     world: World, product_url: str, http: httpx.AsyncClient
 ) -> None:
     user_id, email = await add_user(world)
@@ -175,7 +175,7 @@ async def test_a_revoked_invite_admits_nobody_and_stays_revoked(
     await invite(http, email)
 
 
-async def test_an_expired_invite_admits_nobody_until_it_is_resent(
+async def test_an_expired_invite_admits_no_one_until_it_is_resent(
     world: World, product_url: str, http: httpx.AsyncClient
 ) -> None:
     user_id, email = await add_user(world)
@@ -233,7 +233,7 @@ async def test_a_member_is_not_invited_nor_joins_twice(
     assert error_of(again) == (409, "already_member")
 
 
-async def test_a_blocked_company_admits_nobody(
+async def test_a_blocked_company_admits_no_one(
     world: World, product_url: str, owner: Person, http: httpx.AsyncClient
 ) -> None:
     user_id, email = await add_user(world)
@@ -254,7 +254,7 @@ async def test_a_blocked_company_admits_nobody(
         ("owner", "owner", True),
     ],
 )
-async def test_nobody_invites_above_the_own_role(
+async def test_no_one_invites_above_their_own_role(
     world: World, product_url: str, inviter: str, role: str, *, allowed: bool
 ) -> None:
     person = await world.person(role=inviter)

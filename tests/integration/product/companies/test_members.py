@@ -1,4 +1,4 @@
-"""The people of a company: roles, blocks, and the owner who must stay."""
+"""Members of a company: roles, blocks, and the last owner, who must stay."""
 
 import asyncio
 from collections import Counter
@@ -70,7 +70,7 @@ async def test_the_company_is_shown_to_its_members(world: World, product_url: st
         ("admin", "owner", "owner", "role_too_low"),
     ],
 )
-async def test_roles_are_changed_up_to_the_own_one(
+async def test_admins_change_roles_up_to_their_own(
     world: World, product_url: str, actor: str, target: str, role: str, code: str | None
 ) -> None:
     owner = await world.person(role="owner")
@@ -95,7 +95,7 @@ async def test_an_admin_can_do_nothing_to_an_owner(world: World, product_url: st
     assert error_of(refused) == (403, "role_too_low")
 
 
-async def test_a_member_may_change_nobody(world: World, product_url: str) -> None:
+async def test_a_member_may_change_no_one(world: World, product_url: str) -> None:
     owner = await world.person(role="owner")
     member = await world.person(company_id=owner.company_id)
     assert error_of(await change(product_url, member, member.user_id, "admin")) == (403, "scope_missing")
@@ -109,7 +109,7 @@ async def test_the_last_owner_can_be_neither_demoted_nor_blocked_nor_removed(wor
     assert error_of(await as_(product_url, owner, "POST", f"{path}/block")) == (409, "last_owner")
     assert error_of(await as_(product_url, owner, "DELETE", path)) == (409, "last_owner")
     assert (await change(product_url, owner, owner.user_id, "owner")).status_code == 200
-    # One who is blocked is no owner who could act.
+    # A blocked owner cannot act, and does not count as one.
     second = await world.person(role="owner", company_id=owner.company_id)
     assert (await as_(product_url, owner, "POST", f"/{second.user_id}/block")).status_code == 200
     assert error_of(await as_(product_url, owner, "DELETE", path)) == (409, "last_owner")
@@ -118,7 +118,7 @@ async def test_the_last_owner_can_be_neither_demoted_nor_blocked_nor_removed(wor
     assert await roles(world, second) == ["owner"]
 
 
-async def test_two_owners_who_demote_each_other_at_once_leave_one(world: World, product_url: str) -> None:
+async def test_two_owners_demoting_each_other_at_once_leave_one(world: World, product_url: str) -> None:
     for _ in range(10):
         first = await world.person(role="owner")
         second = await world.person(role="owner", company_id=first.company_id)

@@ -27,7 +27,7 @@ async def owner(world: World) -> Person:
 
 @pytest_asyncio.fixture
 async def admin(product_url: str, owner: Person, gateway: FakeGateway) -> AsyncIterator[Client]:
-    del gateway  # begins anew for every client
+    del gateway  # it is reset for every client
     async with client_of(product_url, owner) as client:
         yield client
 
@@ -140,7 +140,7 @@ async def test_by_member_the_most_first_by_pages_of_any_size(
         assert (await get(client, "/v1/me/usage"))["days"] == one["days"]
 
 
-async def test_who_has_left_is_still_told_of(admin: Client, world: World, owner: Person) -> None:
+async def test_former_members_stay_in_the_report(admin: Client, world: World, owner: Person) -> None:
     person = await world.person(company_id=owner.company_id)
     await charge(world, person, datetime.now(UTC), "2")
     await admin.http.delete(f"/v1/company/members/{person.user_id}")
@@ -148,7 +148,7 @@ async def test_who_has_left_is_still_told_of(admin: Client, world: World, owner:
     assert str(person.user_id) in {each["user_id"] for each in items}
 
 
-async def test_a_member_sees_the_own_usage_alone(product_url: str, admin: Client, world: World, owner: Person) -> None:
+async def test_a_member_sees_only_their_own_usage(product_url: str, admin: Client, world: World, owner: Person) -> None:
     await admin.ask()
     member = await world.person(company_id=owner.company_id)
     async with client_of(product_url, member) as client:
@@ -175,7 +175,7 @@ async def test_another_company_is_not_counted(product_url: str, admin: Client, w
     [{"days": "0"}, {"days": "93"}, {"days": "x"}, {"last_day": "2026-02-30"}, {"last_day": "today"}, {"last_day": ""}],
     ids=str,
 )
-async def test_what_are_no_days_is_refused(admin: Client, parameters: dict[str, str]) -> None:
+async def test_invalid_days_are_refused(admin: Client, parameters: dict[str, str]) -> None:
     for path in ("/v1/company/usage", "/v1/company/usage/members", "/v1/me/usage"):
         assert error_of(await admin.http.get(path, params=parameters)) == (400, "invalid_request")
 

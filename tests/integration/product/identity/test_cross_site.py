@@ -1,4 +1,4 @@
-"""No page of another website acts by a visitor's session: shown for every unsafe route of the app, as it is now."""
+"""No other website acts by a visitor's session: tested for every unsafe route that the app has."""
 
 from collections.abc import Iterator
 from uuid import uuid4

@@ -209,11 +209,11 @@ async def test_a_proof_of_no_form_is_refused(http: httpx.AsyncClient, body: dict
         "a@" + "b" * 253,
     ],
 )
-async def test_what_is_no_address_is_refused(http: httpx.AsyncClient, email: str) -> None:
+async def test_an_invalid_address_is_refused(http: httpx.AsyncClient, email: str) -> None:
     assert error_of(await http.post("/auth/request-link", json={"email": email})) == (400, "invalid_request")
 
 
-async def test_one_place_is_limited_and_told(database_url: str, gateway: FakeGateway) -> None:
+async def test_one_ip_is_limited_with_a_429(database_url: str, gateway: FakeGateway) -> None:
     async with served_product(database_url, gateway.url, login_rpm_per_ip=2) as url, http_client(url) as http:
         await request_link(http, "a@example.test")
         assert error_of(await http.post("/auth/verify", json={"token": "x"})) == (401, "invalid_proof")

@@ -12,7 +12,7 @@ import pytest_asyncio
 from b2b_chat.kit.database import Database
 from b2b_chat.kit.settings import Secret
 from b2b_chat.product.mail.letters import Letter
-from b2b_chat.product.mail.sender import Sender
+from b2b_chat.product.mail.sender import MAX_FAILURES, UNSENDABLE, UNWRITABLE, Sender
 from b2b_chat.product.mail.service import Outbox, Seal
 from b2b_chat.product.mail.smtp import Smtp, SmtpOptions
 from b2b_chat.product.transactions import transaction_factory
@@ -86,7 +86,7 @@ async def test_a_letter_is_sent_and_its_content_forgotten(world: World, clock: M
     assert mail.message_id == f"<{row['id']}@example.test>"
 
 
-async def test_what_is_rolled_back_is_not_sent(world: World, clock: MovableClock) -> None:
+async def test_a_rolled_back_mail_is_not_sent(world: World, clock: MovableClock) -> None:
     outbox = Outbox(Seal(SECRET, None), clock)
     with suppress(ZeroDivisionError):
         async with transaction_factory(world.database)() as tx:
@@ -160,7 +160,7 @@ async def test_a_server_that_never_ends_is_given_up_in_time(world: World, clock:
 
 
 @pytest.mark.parametrize(("command", "code"), [("RCPT", "recipient_refused"), ("DATA", "message_refused")])
-async def test_what_is_refused_for_good_is_dead(
+async def test_a_permanently_refused_mail_is_dead(
     world: World, clock: MovableClock, box: Mailbox, command: str, code: str
 ) -> None:
     to = await post(world, clock)
@@ -175,7 +175,7 @@ async def test_what_is_refused_for_good_is_dead(
     assert row["sealed_fields"] is None
 
 
-async def test_what_is_of_no_use_any_more_is_dead(world: World, clock: MovableClock, box: Mailbox) -> None:
+async def test_an_expired_mail_is_dead(world: World, clock: MovableClock, box: Mailbox) -> None:
     tried = await post(world, clock, useful=timedelta(seconds=6))
     sender = make_sender(world, clock, box)
     await sender.send_due()
@@ -194,7 +194,7 @@ async def test_one_whose_sender_died_is_sent_when_its_lease_is_over(
     world: World, clock: MovableClock, box: Mailbox
 ) -> None:
     to = await post(world, clock)
-    await make_sender(world, clock, box, timeout_seconds=10)._claim()  # and dies
+    await make_sender(world, clock, box, timeout_seconds=10)._claim()  # and is killed
     async with box.listening():
         sender = make_sender(world, clock, box)
         clock.pass_time(seconds=39)
@@ -250,14 +250,57 @@ async def test_one_that_was_sealed_under_a_forgotten_secret_is_dead(
     assert {old, older} == {claimed.recipient, waiting.recipient}
 
 
-async def test_a_letter_with_a_defect_holds_up_no_other(world: World, clock: MovableClock, box: Mailbox) -> None:
-    broken = await post(world, clock)
-    await world.rows("UPDATE mails SET template = 'nothing' WHERE recipient = $1", broken)
-    good = await post(world, clock)
+DEFECTS = {
+    "a template that is not there": "template = 'nothing'",
+    "a language that is not there": "language = 'xx'",
+    "a field that is missing": "template = 'login'",
+    "an address that is none": "recipient = id || '@\nexample.test'",
+}
+
+
+@pytest.mark.parametrize("defect", DEFECTS)
+async def test_a_letter_with_a_defect_holds_up_no_other_and_ends(
+    world: World, clock: MovableClock, box: Mailbox, defect: str
+) -> None:
+    await post(world, clock, useful=timedelta(days=7))
+    await world.rows(f"UPDATE mails SET {DEFECTS[defect]}")  # noqa: S608 - our own
+    sender = make_sender(world, clock, box)
+    waited = timedelta()
+    async with box.listening():
+        good = await post(world, clock)
+        await sender.send_due()
+        assert len(box.to(good)) == 1
+        broken = "SELECT state, problem, attempts, sealed_fields FROM mails WHERE recipient <> $1"
+        row = await world.row(broken, good)
+        assert (row["state"], row["attempts"]) == ("pending", 1)
+        assert row["problem"] in {UNWRITABLE, UNSENDABLE}
+        while (row := await world.row(broken, good))["state"] == "pending":
+            clock.pass_time(seconds=32)
+            waited += timedelta(seconds=32)
+            await sender.send_due()
+            assert waited < timedelta(minutes=10), "it is tried for ever"
+    assert (row["state"], row["attempts"], row["sealed_fields"]) == ("dead", MAX_FAILURES, None)
+    assert row["problem"] in {UNWRITABLE, UNSENDABLE}
+
+
+async def test_an_address_that_the_server_has_no_way_to_take_is_dead_at_once(
+    world: World, clock: MovableClock, box: Mailbox
+) -> None:
+    to = await post(world, clock, to=f"анна{uuid4()}@example.test")
     async with box.listening():
         await make_sender(world, clock, box).send_due()
-    assert len(box.to(good)) == 1
-    assert (await state(world, broken))[0] == "pending"
+    assert await state(world, to) == ("dead", "address_not_supported", 1)
+
+
+async def test_a_letter_that_another_release_can_write_is_sent(world: World, clock: MovableClock, box: Mailbox) -> None:
+    to = await post(world, clock)
+    await world.rows("UPDATE mails SET template = 'new' WHERE recipient = $1", to)
+    async with box.listening():
+        await make_sender(world, clock, box).send_due()
+        await world.rows("UPDATE mails SET template = 'test' WHERE recipient = $1", to)
+        clock.pass_time(seconds=2)
+        await make_sender(world, clock, box).send_due()
+    assert await state(world, to) == ("sent", None, 2)
 
 
 async def test_a_short_outage_of_the_database_does_not_send_twice(

@@ -1,4 +1,4 @@
-"""How both services are, as an operator is told."""
+"""The health of both services, as operators see it."""
 
 import time
 from typing import Any
@@ -59,7 +59,7 @@ async def test_a_clock_that_is_wrong_is_measured(world: World, product_url: str,
 
 
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"], ids=["none", "nonsense"])
-async def test_what_is_no_gateway_is_not_reached(
+async def test_a_server_that_is_no_gateway_counts_as_unreachable(
     world: World, product_url: str, gateway: FakeGateway, answer: bytes
 ) -> None:
     gateway.reply = sending(answer)

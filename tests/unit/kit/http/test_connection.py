@@ -1,4 +1,4 @@
-"""One connection, over a pair of sockets whose other end sends exactly what a test tells it to."""
+"""One connection over a pair of sockets; its other end sends exactly the bytes that a test dictates."""
 
 import asyncio
 import socket
@@ -24,14 +24,14 @@ MORE_THAN_IS_READ_AHEAD: Final = 4_000_000
 
 
 async def turn() -> None:
-    """Let the loop take what is ready, and whoever waited for that go on."""
+    """Let the loop process what is ready, and wake its waiters."""
     for _ in range(5):
         await asyncio.sleep(0)
 
 
 async def becomes(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(WAIT_SECONDS):
-        while not condition():  # noqa: ASYNC110 - the transport tells nobody
+        while not condition():  # noqa: ASYNC110 - the transport sends no signal
             await asyncio.sleep(0)
 
 
@@ -42,7 +42,7 @@ class Line:
         self.connection = Connection()
         self.other = other
         self.closed = 0
-        """How many answers nobody needs any more."""
+        """How many answers are abandoned."""
 
     async def sends(self, *parts: bytes) -> None:
         loop = asyncio.get_running_loop()
@@ -208,7 +208,7 @@ class TestAnswer:
 
     @pytest.mark.asyncio(loop_factories=["uvloop"])  # Hypothesis wants one only
     @given(data=st.data())
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     async def test_it_reads_the_same_however_it_is_cut(self, data: st.DataObject) -> None:
         raw, ends, said, is_kept = ANSWERS[data.draw(st.sampled_from(sorted(ANSWERS)))]
         at = sorted(data.draw(st.sets(st.integers(0, len(raw)))))
@@ -324,13 +324,13 @@ class TestNoAnswer:
 
     @pytest.mark.asyncio(loop_factories=["uvloop"])  # Hypothesis wants one only
     @given(raw=st.one_of(st.binary(max_size=80), st.binary(max_size=80).map(OK.__add__)), ends=st.booleans())
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     async def test_garbage_is_never_waited_for_beyond_its_end(self, raw: bytes, ends: bool) -> None:
         await self._hears_out(raw, ends=ends)
 
     @pytest.mark.asyncio(loop_factories=["uvloop"])  # Hypothesis wants one only
     @given(data=st.data())
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     async def test_an_answer_with_a_byte_changed_or_lost_is_another_answer_or_none(self, data: st.DataObject) -> None:
         raw = ANSWERS[data.draw(st.sampled_from(sorted(ANSWERS)))][0]
         at = data.draw(st.integers(0, len(raw) - 1))
@@ -338,7 +338,7 @@ class TestNoAnswer:
 
     @pytest.mark.asyncio(loop_factories=["uvloop"])  # Hypothesis wants one only
     @given(data=st.data())
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     async def test_a_measured_answer_that_breaks_off_is_never_whole(self, data: st.DataObject) -> None:
         raw = data.draw(st.sampled_from([CHUNKED + b"5;x=y\r\nwhole\r\n0\r\nX-Sum: 1\r\n\r\n", SHORT]))
         at = data.draw(st.integers(0, len(raw) - 1))
@@ -387,7 +387,7 @@ class TestNextCall:
             assert not line.connection.is_usable
 
     @pytest.mark.parametrize("unasked", [EVIL, b"garbage", b"\r\n", b"H"])
-    async def test_what_nobody_asked_for_ends_the_connection(self, unasked: bytes) -> None:
+    async def test_unrequested_bytes_end_the_connection(self, unasked: bytes) -> None:
         async with connected() as line:
             (await line.ask_and_get(SHORT)).close()
             assert line.connection.is_usable
@@ -480,7 +480,7 @@ class TestNextCall:
 
 class TestClosing:
     @pytest.mark.parametrize("head", [OK + b"\r\n", CHUNKED])
-    async def test_a_connection_closed_in_mid_answer_breaks_it(self, head: bytes) -> None:
+    async def test_a_connection_closed_mid_answer_breaks_it(self, head: bytes) -> None:
         async with connected() as line:
             with await line.ask_and_get(head) as response:
                 reading = asyncio.create_task(response.read())
@@ -516,7 +516,7 @@ class TestClosing:
 
 class TestFlow:
     @pytest.mark.parametrize("head", [OK + b"Content-Length: %d\r\n\r\n" % MORE_THAN_IS_READ_AHEAD, CHUNKED])
-    async def test_who_reads_slowly_lets_the_other_end_wait(self, head: bytes) -> None:
+    async def test_a_slow_reader_makes_the_sender_wait(self, head: bytes) -> None:
         body = bytes(range(250)) * (MORE_THAN_IS_READ_AHEAD // 250)
         end = b""
         async with connected() as line:
@@ -577,7 +577,7 @@ class TestFlow:
                 await sending
             assert line.connection.is_usable
 
-    async def test_gathering_that_is_cancelled_hinders_nobody(self) -> None:
+    async def test_cancelled_gathering_blocks_no_one(self) -> None:
         async with connected() as line:
             with await line.ask_and_get(CHUNKED) as response:
                 await line.sends(b"1\r\na\r\n0\r\n\r\n")

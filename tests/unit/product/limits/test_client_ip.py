@@ -68,13 +68,13 @@ def test_only_our_proxies_are_believed(peer: str | None, forwarded: list[str], e
     assert ClientIp(parse_networks(PROXIES)).of(connection(peer, *forwarded)) == expected
 
 
-def test_without_proxies_nobody_is_believed() -> None:
+def test_without_trusted_proxies_no_header_is_believed() -> None:
     for peer in ("192.0.2.1", "10.0.0.1", "127.0.0.1"):
         assert ClientIp(()).of(connection(peer, "198.51.100.7")) == peer
 
 
 @pytest.mark.parametrize("text", ["x", "10.0.0.0/8 10.1.0.0/16", "10.0.0.1/8", "10.0.0.0/33"])
-def test_what_is_no_network_is_refused(text: str) -> None:
+def test_an_invalid_network_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"network|address|bits"):
         parse_networks(text)
 
