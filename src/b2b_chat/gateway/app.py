@@ -76,7 +76,11 @@ def openapi_schema() -> dict[str, Any]:
     config = openapi_config(version("b2b-chat"))
     described = _litestar(None, None, chat, openapi_config=config)
     document = described.openapi_schema.to_schema()
-    for closed in (ChatRequest, ChatMessage, ChatMetadata):  # what forbids unknown fields; Litestar does not say so
+    for closed in (
+        ChatRequest,
+        ChatMessage,
+        ChatMetadata,
+    ):  # unknown fields are refused; Litestar does not document it
         document["components"]["schemas"][closed.__name__]["additionalProperties"] = False
     return document
 

@@ -1,4 +1,4 @@
-"""What the OpenAPI document says beyond what Litestar reads from the handlers: errors, the signature, the stream."""
+"""What the OpenAPI document has beyond the handlers that Litestar reads: chats, errors, the signature, the stream."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ DOOR_CODES: Final[tuple[Code, ...]] = (
 """How any signed operation can fail."""
 
 CHAT_CODES: Final = tuple(code for code in FAILURES if code not in {"not_found", "method_not_allowed", "not_ready"})
-"""How a chat can fail: in every way but those of paths that are none, and of a probe."""
+"""How a chat can fail: in every way but those of other paths and of the probe."""
 
 REQUEST_EXAMPLE: Final = Example(
     summary="A first message, streamed",
@@ -119,7 +119,7 @@ def documented(codes: Iterable[Code]) -> dict[int, ResponseSpec]:
 
 
 def openapi_config(version: str) -> OpenAPIConfig:
-    """The document's own part: what this is and how calls are signed."""
+    """Return the document's own part: what this is and how calls are signed."""
     return OpenAPIConfig(
         title="gateway_api",
         version=version,

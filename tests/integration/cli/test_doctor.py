@@ -264,6 +264,7 @@ class TestGateway:
         [
             (200, "ok", "takes our key"),
             (401, "fail", "it refuses our key (401)"),
+            (402, "fail", "its account is unpaid (402)"),
             (404, "warn", "it does not list"),
             (500, "fail", "it answered 500"),
         ],
