@@ -65,6 +65,13 @@ async def test_the_newest_comes_first_and_a_recipient_can_be_named(ports: tuple[
     assert len(shown) == 3
 
 
+async def test_any_other_path_names_the_right_one(ports: tuple[int, int], shown: list[str]) -> None:
+    async with httpx.AsyncClient(trust_env=False) as http:
+        answer = await http.get(f"http://127.0.0.1:{ports[1]}/")
+    assert (answer.status_code, answer.json()) == (404, {"detail": "Mails are listed at /mails."})
+    assert shown == []
+
+
 async def test_only_the_latest_are_kept() -> None:
     catcher = MailCatcher()
     for number in range(1005):
