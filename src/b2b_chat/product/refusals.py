@@ -54,6 +54,7 @@ Code: TypeAlias = Literal[
     "operator_not_found",
     "operator_required",
     "rate_limited",
+    "role_too_high_for_key",
     "role_too_low",
     "scope_missing",
     "session_not_found",

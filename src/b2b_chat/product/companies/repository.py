@@ -213,6 +213,14 @@ class InviteRepository:
             .values(state=InviteState.REVOKED, closed_at=now)
         )
 
+    async def revoke_all_of(self, invited_by: UUID, now: datetime) -> None:
+        """Revoke the pending invites that a user made, in every company."""
+        await self._session.execute(
+            update(InviteRow)
+            .where(InviteRow.invited_by == invited_by, InviteRow.state == InviteState.PENDING)
+            .values(state=InviteState.REVOKED, closed_at=now)
+        )
+
     async def claim(self, token_hashes: Collection[bytes], email: str, now: datetime) -> InviteRow | None:
         """Mark the one open invite with one of these hashes and this address as accepted, and return it."""
         claimed = (

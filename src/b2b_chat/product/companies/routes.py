@@ -11,7 +11,7 @@ from b2b_chat.kit.openapi import named
 from b2b_chat.kit.pagination import IdCursor, Limit, Page
 from b2b_chat.product.audit.actions import Action
 from b2b_chat.product.companies import invite_page
-from b2b_chat.product.companies.ceiling import RoleTooLow
+from b2b_chat.product.companies.ceiling import RoleTooHighForKey, RoleTooLow
 from b2b_chat.product.companies.invites import (
     AlreadyInvited,
     AlreadyMember,
@@ -86,7 +86,7 @@ class MemberRoutes(Controller):
         "/{user_id:uuid}",
         operation_id="changeMember",
         opt={"audited": Action.MEMBER_CHANGE_ROLE},
-        responses=documents(MemberNotFound, RoleTooLow, LastOwner),
+        responses=documents(MemberNotFound, RoleTooLow, RoleTooHighForKey, LastOwner),
     )
     async def change(
         self,
@@ -149,7 +149,15 @@ class InviteRoutes(Controller):
         "/",
         operation_id="createInvite",
         opt={"audited": Action.INVITE_CREATE},
-        responses=documents(RateLimited, LimitsUnavailable, RoleTooLow, AlreadyMember, AlreadyInvited, TooManyInvites),
+        responses=documents(
+            RateLimited,
+            LimitsUnavailable,
+            RoleTooLow,
+            RoleTooHighForKey,
+            AlreadyMember,
+            AlreadyInvited,
+            TooManyInvites,
+        ),
     )
     async def create(
         self,
@@ -183,6 +191,7 @@ class InviteRoutes(Controller):
             LimitsUnavailable,
             InviteNotFound,
             RoleTooLow,
+            RoleTooHighForKey,
             InviteClosed,
             AlreadyMember,
             AlreadyInvited,
@@ -292,7 +301,7 @@ class ApiKeyRoutes(Controller):
         "/{api_key_id:uuid}",
         operation_id="revokeApiKey",
         opt={"audited": Action.API_KEY_REVOKE},
-        responses=documents(ApiKeyNotFound),
+        responses=documents(ApiKeyNotFound, RoleTooLow),
     )
     async def revoke(
         self, viewer: NamedDependency[Viewer], api_key_id: FromPath[UUID], company_keys: NamedDependency[CompanyKeys]

@@ -36,6 +36,11 @@ async def addresses_of(tx: Transaction, user_ids: Collection[UUID]) -> dict[UUID
     return await tx[UserRepository].list_addresses(user_ids)
 
 
+async def stays_unblocked(tx: Transaction, user_id: UUID) -> bool:
+    """Whether a user is not blocked; if so, the user is not blocked until the transaction ends either."""
+    return await tx[UserRepository].lock_unblocked(user_id)
+
+
 async def set_block(tx: Transaction, user_id: UUID, since: datetime | None) -> BlockChange | None:
     """Block or unblock a user; one who is blocked already stays blocked since the first time.
 

@@ -10,6 +10,7 @@ from b2b_chat.kit.pagination import Page, id_from_cursor
 from b2b_chat.product.audit.actions import Action
 from b2b_chat.product.audit.actors import Actor
 from b2b_chat.product.audit.service import record_action
+from b2b_chat.product.companies.invites import revoke_invites_of
 from b2b_chat.product.companies.members import memberships_of
 from b2b_chat.product.identity import sessions, users
 from b2b_chat.product.identity.service import issue_key, revoke_keys_of
@@ -129,7 +130,7 @@ class Users:
         return user_id
 
     async def block(self, actor: Actor, user_id: UUID) -> User:
-        """Let a user do nothing any more, with session or key, in any company.
+        """Let a user do nothing any more, with session or key, in any company, and revoke the invites that they sent.
 
         Raises:
             UserNotFound: There is no such user.
@@ -150,6 +151,8 @@ class Users:
             if change is None:
                 raise UserNotFound
             await sessions.end_all(tx, user_id, self._clock())
+            if since is not None:
+                await revoke_invites_of(tx, user_id, since)
             await record_action(
                 tx,
                 actor,
