@@ -49,7 +49,7 @@ def test_ctrl_c_in_the_middle_of_an_answer_stops_everything(data_dir: Path, tmp_
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert errors.endswith("b2b-chat: stopped, and with everything that was started.\n")
+    assert errors.endswith("b2b-chat: stopped, with everything that was started.\n")
     assert running_in(data_dir) == []
 
 
@@ -88,7 +88,7 @@ def test_an_answer_that_the_terminal_cannot_show_does_not_break_it(data_dir: Pat
 
 
 @pytest.mark.parametrize("variable", ["PRODUCT_PORT", "GATEWAY_PORT", "OPENAI_SIMULATOR_PORT"])
-def test_a_busy_port_is_told_before_anything_starts(tmp_path: Path, variable: str) -> None:
+def test_a_busy_port_is_reported_before_anything_starts(tmp_path: Path, variable: str) -> None:
     data_dir = tmp_path / "new"
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = str(listener.getsockname()[1])
@@ -129,7 +129,7 @@ def test_ctrl_c_in_the_middle_of_the_tour_stops_everything(data_dir: Path, tmp_p
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert errors.endswith("b2b-chat: stopped, and with everything that was started.\n")
+    assert errors.endswith("b2b-chat: stopped, with everything that was started.\n")
     assert running_in(data_dir) == []
 
 

@@ -143,7 +143,7 @@ def test_each_alert_fires_for_its_own_cause_alone(tmp_path: Path) -> None:
     assert code == 0, said
 
 
-def test_every_fault_of_an_account_is_told(tmp_path: Path) -> None:
+def test_every_fault_of_an_account_is_reported(tmp_path: Path) -> None:
     faults = [
         f'gateway_upstream_attempts_total{{{GATEWAY}, upstream="primary", code="{code}"}}'
         for code in sorted(ACCOUNT_FAULTS)

@@ -23,6 +23,7 @@ PASSING = {
     "gateway_unavailable",
     "interrupted",
     "limits_unavailable",
+    "masking_unavailable",
     "message_in_progress",
     "model_unavailable",
     "not_ready",

@@ -134,7 +134,7 @@ async def test_two_owners_demoting_each_other_at_once_leave_one(world: World, pr
         assert await roles(world, first) == ["member", "owner"]
 
 
-async def test_owners_who_all_leave_at_once_leave_one(world: World, product_url: str) -> None:
+async def test_owners_leaving_all_at_once_leave_one(world: World, product_url: str) -> None:
     first = await world.person(role="owner")
     owners = [first, *[await world.person(role="owner", company_id=first.company_id) for _ in range(9)]]
     answers = await asyncio.gather(*[as_(product_url, owner, "DELETE", f"/{owner.user_id}") for owner in owners])
