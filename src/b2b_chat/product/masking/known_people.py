@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from b2b_chat.product.masking.kinds import Kind
-from b2b_chat.product.masking.lexicon import CALL, GIVEN, LEXICON, NEVER, ROLE
+from b2b_chat.product.masking.lexicon import CALL, DOUBTFUL, GIVEN, LEXICON, NEVER, ROLE
 from b2b_chat.product.masking.spans import Span
 from b2b_chat.product.masking.surnames import patronymic, surely_surname
 from b2b_chat.product.masking.text import lowered
@@ -85,8 +85,11 @@ class KnownPeople:
         """Add the people of these values, given as they were written."""
         for value in values:
             words = _WORDS.findall(lowered(value))
+            # Ким Алексей: of two given names the doubtful one is the surname.
+            given = sum(bool(LEXICON.get(word, 0) & GIVEN) for word in words)
             for word in words:
-                if len(word) > _SHORTEST - 1 and not self._common(word, alone=len(words) == 1):
+                surname = given > 1 and bool(LEXICON.get(word, 0) & DOUBTFUL)
+                if len(word) > _SHORTEST - 1 and (surname or not self._common(word, alone=len(words) == 1)):
                     self._exact.add(word)
                     for part in (word, *word.split("-")) if "-" in word else (word,):
                         self._add(part)
@@ -113,7 +116,9 @@ class KnownPeople:
             flags = words.flags[index]
             if not index & 255:
                 yield None
-            if word[:_SHORTEST] not in self._beginnings or flags & (NEVER | ROLE | CALL | TITLE | GIVEN):
+            if word[:_SHORTEST] not in self._beginnings or flags & (NEVER | ROLE | CALL | TITLE):
+                continue
+            if flags & GIVEN and not flags & DOUBTFUL:
                 continue
             sure = self._known(word)
             if sure is None or not words.whole(index):

@@ -116,6 +116,10 @@ class Values:
             for span in spans
         ]
 
+    def of_answer(self, text: str, masks: Iterable[Mask], literals: Iterable[Span]) -> list[Mask]:
+        """Return what is stored beside a restored answer: its masks, and new ones for tokens that nobody has."""
+        return sorted((*masks, *self.mask(text, literals)), key=lambda mask: mask.start)
+
     def _number(self, kind: Kind, value: str) -> int:
         key = (kind, normalised(kind, value))
         number = self._numbers.get(key)

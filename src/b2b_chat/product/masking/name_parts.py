@@ -105,7 +105,27 @@ def by_patronymic(words: WordList, index: int) -> Found | None:
         return first, last
     return (
         (first, last)
-        if word.endswith(("ныч", "лыч", "вна", "вны", "вне", "вну", "вной", "чна", "чны", "чне", "чну"))
+        if word.endswith(
+            (
+                "ныч",
+                "нычу",
+                "ныча",
+                "нычем",
+                "лыч",
+                "лычу",
+                "лыча",
+                "лычем",
+                "вна",
+                "вны",
+                "вне",
+                "вну",
+                "вной",
+                "чна",
+                "чны",
+                "чне",
+                "чну",
+            )
+        )
         and len(word) > _LONG
         else None
     )

@@ -75,6 +75,30 @@ _PLACES_TOO: Final = ("владимир", "софи", "варн", "виктор�
 _THINGS: Final = frozenset(
     ("почта", "почту", "телефон", "номер", "адрес", "карта", "карту", "паспорт", "заявление", "подпись", "зовут")
 )
+_PARTICLES: Final = frozenset(
+    (
+        "de",
+        "del",
+        "della",
+        "da",
+        "di",
+        "du",
+        "van",
+        "von",
+        "der",
+        "den",
+        "bin",
+        "ibn",
+        "al",
+        "el",
+        "la",
+        "le",
+        "фон",
+        "ван",
+        "де",
+        "дер",
+    )
+)
 _SHORT: Final = 3
 _SUFFIXES: Final = frozenset(("оглы", "кызы", "углы", "гызы", "оглу", "улы"))
 
@@ -143,6 +167,13 @@ def _by_given_name(words: WordList, index: int) -> Found | None:
         return by_initials(words, index + 1)
     if not capital:
         return _lower_case(words, index)
+    if (
+        words.joined(index)
+        and words.words[index + 1] in _PARTICLES
+        and words.joined(index + 1)
+        and words.proper(index + 2)
+    ):
+        return index, index + 3 if words.joined(index + 2) and words.proper(index + 3) else index + 2
     left, right = surname_left(words, index - 1, lower=False), surname_right(words, index + 1, lower=False)
     if left and not (right and not surname_like(words.words[index - 1])):
         return index - 1, index

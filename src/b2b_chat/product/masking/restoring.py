@@ -13,6 +13,7 @@ from b2b_chat.product.masking.cases import Inflect, glued, hinted
 from b2b_chat.product.masking.kinds import Kind
 from b2b_chat.product.masking.links import LinkWatch
 from b2b_chat.product.masking.masks import Mask, Values
+from b2b_chat.product.masking.spans import Span
 from b2b_chat.product.masking.tokens import LONGEST, PEOPLE, POSSIBLE, TOKEN, UNFINISHED, read
 
 _NOTHING: Final = Values()
@@ -51,6 +52,10 @@ class Restorer:
         self._length = 0
         self.masks: list[Mask] = []
         """Where values stand in the restored text, to be stored beside it."""
+        self.literals: list[Span] = []
+        """Where tokens stand in the restored text that no value has. `Values.of_answer` makes masks of them, so that
+        they mean nobody when the text is sent again.
+        """
         self.unknown = 0
         """How many tokens were left as they came: no value has their number, or they were in a foreign URL."""
 
@@ -98,6 +103,8 @@ class Restorer:
         value = self._values.find(kind, number)
         if value is None or self._links.forbids():
             self.unknown += 1
+            if value is None:
+                self.literals.append(Span(self._length, self._length + len(match.group()), Kind.TEXT))
             self._pass(pieces, match.group())
             return
         ending = match["glued"] or ""

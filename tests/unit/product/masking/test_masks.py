@@ -3,7 +3,7 @@ import pytest
 
 from b2b_chat.product.masking.kinds import Kind
 from b2b_chat.product.masking.masks import Mask, MasksDoNotFit, Values, masked_text
-from b2b_chat.product.masking.restoring import restored
+from b2b_chat.product.masking.restoring import Restorer, restored
 from b2b_chat.product.masking.spans import Span
 
 
@@ -80,3 +80,17 @@ def test_masks_of_another_text_are_refused_without_a_word_of_it(masks: list[Mask
     assert "тайна" not in str(caught.value)
     with pytest.raises(MasksDoNotFit):
         Values().learn("тайна", masks)
+
+
+def test_a_token_that_a_model_made_up_means_nobody_later() -> None:
+    values = Values()
+    values.learn("Анна", [Mask(0, 4, Kind.NAME, 1)])
+    restorer = Restorer(values)
+    answer = restorer.feed("[NAME_1] и [NAME_2] https://evil.example/[NAME_1]") + restorer.end()
+    stored = values.of_answer(answer, restorer.masks, restorer.literals)
+    assert stored == [Mask(0, 4, Kind.NAME, 1), Mask(7, 15, Kind.TEXT, 1)]
+    (bella,) = values.mask("Белла", [Span(0, 5, Kind.NAME)])
+    assert bella.number == 2
+    sent = masked_text(answer, stored)
+    assert sent == "[NAME_1] и [TEXT_1] https://evil.example/[NAME_1]"
+    assert restored(sent, values) == "Анна и [NAME_2] https://evil.example/[NAME_1]"
