@@ -30,6 +30,7 @@ from b2b_chat.kit.request_body import UnreadBodies
 from b2b_chat.kit.request_id import RequestId
 from b2b_chat.kit.security_headers import SecurityHeaders
 from b2b_chat.kit.strict_json import StrictJsonRequest
+from b2b_chat.kit.strict_query import StrictQueries
 
 
 def create_app(settings: GatewaySettings | None = None, *, clock: Clock = utc_now) -> ASGIApp:
@@ -96,6 +97,7 @@ def _litestar(
             *described,
         ],
         exception_handlers={Exception: on_exception},
+        middleware=[StrictQueries],
         request_class=StrictJsonRequest,
         request_max_body_size=None,  # Verification has its own limit, and has read the body
         dependencies={

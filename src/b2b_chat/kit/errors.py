@@ -21,6 +21,8 @@ from litestar.exceptions import (
     ValidationException,
 )
 
+from b2b_chat.kit.text import in_words
+
 
 class Refusal(Exception):
     """An expected failure. Subclasses set `code`, `status` and `message`; an instance may word it more closely."""
@@ -102,7 +104,7 @@ def _what_is_invalid(error: ValidationException) -> str:
     """Name the fields, and msgspec's words for what is wrong with them; these tell types and bounds, not values."""
     extra = error.extra if isinstance(error.extra, list) else []
     problems = [
-        f"{item['key']}: {item['message']}" if item.get("key") else str(item["message"])
+        in_words(f"{item['key']}: {item['message']}" if item.get("key") else str(item["message"]))
         for item in extra
         if isinstance(item, dict) and "message" in item
     ]

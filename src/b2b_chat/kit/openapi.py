@@ -12,6 +12,8 @@ from litestar.plugins import OpenAPISchemaPlugin
 from litestar.typing import FieldDefinition
 from msgspec import Struct
 
+from b2b_chat.kit.text import portable
+
 EVENT_STREAM = "text/event-stream"
 
 
@@ -43,7 +45,7 @@ class ExactStructs(OpenAPISchemaPlugin):
             schema.additional_properties = False
         for part in _parts(schema):
             if part.pattern is not None:
-                part.pattern = part.pattern.replace(r"\Z", "$")
+                part.pattern = portable(part.pattern)
         return schema
 
 

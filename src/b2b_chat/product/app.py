@@ -20,6 +20,7 @@ from b2b_chat.kit.openapi import ExactStructs
 from b2b_chat.kit.request_body import UnreadBodies
 from b2b_chat.kit.request_id import RequestId
 from b2b_chat.kit.security_headers import SecurityHeaders
+from b2b_chat.kit.strict_query import StrictQueries
 from b2b_chat.product.audit.refusals import refusal_recorder
 from b2b_chat.product.audit.routes import CompanyAuditRoutes, OperatorAuditRoutes
 from b2b_chat.product.chat.routes import ChatRoutes, Entrance
@@ -104,6 +105,7 @@ def create_litestar(settings: ProductSettings) -> Litestar:
         dependencies=_dependencies(services),
         after_exception=[refusal_recorder(services.audit)],
         exception_handlers={Refusal: refuse, HTTPException: refuse, Exception: refuse},
+        middleware=[StrictQueries],
         request_class=JsonRequest,
         request_max_body_size=settings.max_body_bytes,
         plugins=[ExactStructs()],

@@ -19,6 +19,7 @@ from b2b_chat.kit.errors import BodyTooLarge, InternalError, InvalidRequest, as_
 from b2b_chat.kit.openapi import FailureExample, failures
 from b2b_chat.kit.request_id import current_request_id
 from b2b_chat.kit.strict_json import UnsupportedMediaType
+from b2b_chat.kit.strict_query import UnknownParameter
 from b2b_chat.product.refusals import Refusal
 from b2b_chat.product.request_bodies import InvalidUnicode, NulCharacter, TooDeeplyNested
 
@@ -59,7 +60,7 @@ class DatabaseUnavailable(Refusal):
 
 IN_BODIES: Final = (BodyTooLarge, UnsupportedMediaType, NulCharacter, InvalidUnicode, TooDeeplyNested)
 """How an operation that takes a body can refuse it."""
-ANYWHERE: Final = (InvalidRequest, InternalError, DatabaseUnavailable)
+ANYWHERE: Final = (InvalidRequest, UnknownParameter, InternalError, DatabaseUnavailable)
 """How any operation can fail."""
 
 

@@ -66,6 +66,7 @@ Code: TypeAlias = Literal[
     "too_deeply_nested",
     "too_many_invites",
     "unauthenticated",
+    "unknown_parameter",
     "unsupported_media_type",
     "user_blocked",
     "user_not_found",

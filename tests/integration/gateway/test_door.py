@@ -146,6 +146,29 @@ async def test_a_body_that_is_not_in_the_contract_is_refused_with_its_reason(por
     assert told in answer["error"]["message"]
 
 
+@pytest.mark.parametrize("target", ["/v1/chat?x=1", "/v1/chat?=", "/internal/ping?x", "/health?probe=1", "/ready?x=2"])
+async def test_no_operation_takes_a_query(port: int, target: str) -> None:
+    method = "POST" if target.startswith("/v1/chat") else "GET"
+    body = json.dumps(chat_request()).encode() if method == "POST" else b""
+    headers = {"Content-Type": "application/json", **signed(method, target, body)}
+    status, answer = await send(port, method, target, headers, body)
+    assert (status, answer["error"]["code"]) == (400, "invalid_body")
+    assert "has no query parameter" in answer["error"]["message"]
+
+
+@pytest.mark.parametrize("query", ["%ff", "a=%C3%28", "a=%ED%A0%80"])
+async def test_a_query_that_is_not_utf8_is_refused(port: int, query: str) -> None:
+    status, answer = await send(port, "GET", f"/health?{query}", {}, b"")
+    assert (status, answer["error"]["message"]) == (400, "The query is not UTF-8.")
+
+
+async def test_a_byte_order_mark_is_no_part_of_a_body(port: int) -> None:
+    body = json.dumps(chat_request(model="gpt-4")).encode("utf-8-sig")
+    headers = {"Content-Type": "application/json", **signed("POST", "/v1/chat", body)}
+    status, answer = await send(port, "POST", "/v1/chat", headers, body)
+    assert (status, "$.model" in answer["error"]["message"]) == (400, True)  # so that it was understood up to there
+
+
 @pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "application/jsonp"])
 async def test_a_body_declared_as_other_than_json_is_refused(port: int, content_type: str) -> None:
     body = json.dumps(chat_request()).encode()

@@ -87,7 +87,7 @@ class Client:
     async def take(self, pieces: Pieces, *, start_seconds: float = 60, keep_alive_seconds: float = 60) -> None:
         """Read the stream to its end, or until leaving."""
         settings = gateway_settings(stream_start_seconds=start_seconds, sse_keep_alive_seconds=keep_alive_seconds)
-        scope: Any = {"type": "http", "path": "/v1/chat", "method": "POST", "headers": []}
+        scope: Any = {"type": "http", "path": "/v1/chat", "method": "POST", "query_string": b"", "headers": []}
         await ChatEndpoint(no_app, pieces.answer, settings)(scope, self.receive, self.send)
 
     async def until_seen(self, text: bytes) -> None:

@@ -16,6 +16,7 @@ from b2b_chat.kit.errors import InvalidRequest
 from b2b_chat.kit.exports import CsvDialect, Dialect, ExportFormat, ExportingOperation, download
 from b2b_chat.kit.openapi import named
 from b2b_chat.kit.pagination import IdCursor, Limit, Page
+from b2b_chat.kit.text import PRINTABLE_ASCII, text_parameter
 from b2b_chat.product.audit.actions import Action
 from b2b_chat.product.audit.actors import operator_of
 from b2b_chat.product.audit.schemas import AuditFilter, AuditRecord
@@ -23,9 +24,6 @@ from b2b_chat.product.audit.service import Audit
 from b2b_chat.product.guards import operator_only, signed_in
 from b2b_chat.product.viewer import Viewer
 from b2b_chat.product.vocabulary import Scope
-
-_NAME = r"^[!-~]{1,200}\Z"
-
 
 _Time = Annotated[datetime, Meta(tz=True)]
 
@@ -36,12 +34,13 @@ def _time(description: str) -> QueryParameter:
 
 async def provide_audit_filter(
     actor: Annotated[
-        str | None, QueryParameter(pattern=_NAME, description="Id of a user or key, or user@host of a shell.")
+        str | None,
+        text_parameter(PRINTABLE_ASCII, max_length=200, description="Id of a user or key, or user@host of a shell."),
     ] = None,
     user_id: Annotated[UUID | None, QueryParameter(description="The person behind the actor.")] = None,
     action: Annotated[Action | None, QueryParameter(description="What was done.")] = None,
     target: Annotated[
-        str | None, QueryParameter(pattern=_NAME, description="Id of anything that it was done to.")
+        str | None, text_parameter(PRINTABLE_ASCII, max_length=200, description="Id of anything that it was done to.")
     ] = None,
     since: Annotated[str | None, _time("From this time on.")] = None,
     until: Annotated[str | None, _time("Before this time.")] = None,

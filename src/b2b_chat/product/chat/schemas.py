@@ -6,6 +6,7 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
+from b2b_chat.kit.text import PRINTABLE_ASCII
 from b2b_chat.kit.visible import VISIBLE
 from b2b_chat.product.conversations.schemas import AnswerUsage
 from b2b_chat.product.conversations.status import Status
@@ -19,7 +20,7 @@ class ChatSend(Struct, frozen=True, forbid_unknown_fields=True):
     `Accept: text/event-stream`.
     """
 
-    client_message_id: Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[!-~]+\Z")]
+    client_message_id: Annotated[str, Meta(min_length=1, max_length=128, pattern=PRINTABLE_ASCII)]
     text: Annotated[
         str,
         # For the document only: each of these is refused by a code of its own, which a constraint would hide.

@@ -5,10 +5,11 @@ from uuid import UUID
 
 from litestar import Controller, delete, get, put
 from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody, QueryParameter
+from litestar.params import FromPath, JSONBody
 
 from b2b_chat.kit.openapi import named
 from b2b_chat.kit.pagination import IdCursor, Limit, Page
+from b2b_chat.kit.text import LINE, text_parameter
 from b2b_chat.product.conversations.schemas import Conversation, ConversationRename, Message
 from b2b_chat.product.conversations.service import ConversationBusy, ConversationNotFound, Conversations
 from b2b_chat.product.errors import documents
@@ -33,9 +34,7 @@ class ConversationRoutes(Controller):
         cursor: IdCursor = None,
         search: Annotated[
             str | None,
-            QueryParameter(
-                pattern=r"^[^\x00-\x1f\x7f]{1,200}\Z", description="A text in the title or in the messages."
-            ),
+            text_parameter(LINE, max_length=200, description="A text in the title or in the messages."),
         ] = None,
         limit: Limit = 50,
     ) -> Annotated[Page[Conversation], named("ConversationPage")]:

@@ -25,7 +25,7 @@ from sqlalchemy.exc import IntegrityError
 
 from b2b_chat.kit.database import Session
 from b2b_chat.product.credits.models import AccountRow, EntryKind, LedgerEntryRow
-from b2b_chat.product.credits.schemas import ALL_TIME, Span
+from b2b_chat.product.credits.schemas import ALL_ENTRIES, LedgerFilter, Span
 
 
 class ExternalIdTaken(Exception):
@@ -138,10 +138,12 @@ class AccountRepository:
             raise
 
     async def list_entries(
-        self, company_id: UUID, *, before: int | None, limit: int, span: Span = ALL_TIME
+        self, company_id: UUID, *, before: int | None, limit: int, wanted: LedgerFilter = ALL_ENTRIES
     ) -> list[LedgerEntryRow]:
-        """The entries of a company, newest first, below a position, of a span of time."""
-        query = select(LedgerEntryRow).where(*_within(company_id, span))
+        """Return the wanted entries of a company, newest first, below a position."""
+        query = select(LedgerEntryRow).where(*_within(company_id, wanted.span))
+        if wanted.kind is not None:
+            query = query.where(LedgerEntryRow.kind == EntryKind(wanted.kind))
         if before is not None:
             query = query.where(LedgerEntryRow.position < before)
         return list(await self._session.scalars(query.order_by(LedgerEntryRow.position.desc()).limit(limit)))

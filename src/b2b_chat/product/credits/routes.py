@@ -12,12 +12,26 @@ from b2b_chat.kit.days import day_parameter, end_of, read_day, start_of
 from b2b_chat.kit.exports import CsvDialect, Dialect, ExportFormat, ExportingOperation, download
 from b2b_chat.kit.openapi import named
 from b2b_chat.kit.pagination import Limit, Page, PositionCursor
-from b2b_chat.product.credits.schemas import Balance, LedgerEntry, MemberUsage, Span, Usage
+from b2b_chat.product.credits.schemas import Balance, EntryKindName, LedgerEntry, LedgerFilter, MemberUsage, Span, Usage
 from b2b_chat.product.credits.service import Credits
 from b2b_chat.product.credits.usage import MAX_DAYS, MEMBER_CURSOR, Period, UsageReports
 from b2b_chat.product.guards import signed_in
 from b2b_chat.product.viewer import Viewer
 from b2b_chat.product.vocabulary import Scope
+
+
+async def provide_ledger_filter(
+    first_day: Annotated[str | None, day_parameter("From this day of UTC on.")] = None,
+    last_day: Annotated[str | None, day_parameter("Up to and with this day of UTC.")] = None,
+    kind: Annotated[EntryKindName | None, QueryParameter(description="Entries of this kind alone.")] = None,
+) -> LedgerFilter:
+    """Which entries of the ledger are wanted.
+
+    Raises:
+        InvalidRequest: One of the days does not exist.
+    """
+    first, last = read_day("first_day", first_day), read_day("last_day", last_day)
+    return LedgerFilter(Span(None if first is None else start_of(first), None if last is None else end_of(last)), kind)
 
 
 class CreditRoutes(Controller):
@@ -27,6 +41,7 @@ class CreditRoutes(Controller):
     tags = ("credits",)
     guards = (signed_in,)
     opt = {"scope": Scope.READ}  # noqa: RUF012 - Litestar reads it, nobody writes it
+    dependencies = {"wanted": Provide(provide_ledger_filter)}  # noqa: RUF012 - as above
 
     @get("/balance", operation_id="getBalance")
     async def balance(self, viewer: NamedDependency[Viewer], credit: NamedDependency[Credits]) -> Balance:
@@ -38,26 +53,24 @@ class CreditRoutes(Controller):
         self,
         viewer: NamedDependency[Viewer],
         credit: NamedDependency[Credits],
+        wanted: NamedDependency[LedgerFilter],
         cursor: PositionCursor = None,
         limit: Limit = 50,
     ) -> Annotated[Page[LedgerEntry], named("LedgerEntryPage")]:
-        """List the movements of the company's balance, newest first."""
-        return await credit.list_entries(viewer, cursor=cursor, limit=limit)
+        """List the movements of the company's balance, newest first: all, or those of some days or of one kind."""
+        return await credit.list_entries(viewer, cursor=cursor, limit=limit, wanted=wanted)
 
     @get("/ledger/export", operation_id="exportLedger", operation_class=ExportingOperation)
     async def export(
         self,
         viewer: NamedDependency[Viewer],
         credit: NamedDependency[Credits],
-        first_day: Annotated[str | None, day_parameter("From this day of UTC on.")] = None,
-        last_day: Annotated[str | None, day_parameter("Up to and with this day of UTC.")] = None,
+        wanted: NamedDependency[LedgerFilter],
         export_format: Annotated[ExportFormat, QueryParameter(name="format")] = ExportFormat.NDJSON,
         dialect: Dialect = CsvDialect.STANDARD,
     ) -> Stream:
-        """Download the movements of the company's balance, all or those of some days, newest first."""
-        first, last = read_day("first_day", first_day), read_day("last_day", last_day)
-        span = Span(None if first is None else start_of(first), None if last is None else end_of(last))
-        return download(await credit.export(viewer, export_format, span, dialect), export_format, "ledger")
+        """Download the movements of the company's balance, newest first: all, or those of some days or of one kind."""
+        return download(await credit.export(viewer, export_format, wanted, dialect), export_format, "ledger")
 
 
 async def provide_period(

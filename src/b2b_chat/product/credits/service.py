@@ -17,7 +17,7 @@ from b2b_chat.product.audit.service import record_action
 from b2b_chat.product.credits.export import export_entries, export_head
 from b2b_chat.product.credits.models import AccountRow, EntryKind, LedgerEntryRow
 from b2b_chat.product.credits.repository import AccountRepository, ExternalIdTaken
-from b2b_chat.product.credits.schemas import ALL_TIME, Balance, CreditsAdd, CreditsAdjust, LedgerEntry, Span
+from b2b_chat.product.credits.schemas import ALL_ENTRIES, Balance, CreditsAdd, CreditsAdjust, LedgerEntry, LedgerFilter
 from b2b_chat.product.refusals import Refusal
 from b2b_chat.product.transactions import Transaction, TransactionFactory
 from b2b_chat.product.viewer import Viewer
@@ -162,14 +162,16 @@ class Credits:
         available = account.balance_credits - account.held_credits
         return Balance(account.balance_credits, account.held_credits, available)
 
-    async def list_entries(self, viewer: Viewer, *, cursor: str | None, limit: int) -> Page[LedgerEntry]:
-        """The ledger of the viewer's company, newest first.
+    async def list_entries(
+        self, viewer: Viewer, *, cursor: str | None, limit: int, wanted: LedgerFilter = ALL_ENTRIES
+    ) -> Page[LedgerEntry]:
+        """Return the wanted entries of the viewer's company, newest first.
 
         Raises:
             InvalidRequest: The cursor is not one that this list gave.
         """
         async with self._transaction() as tx:
-            return await _page(tx, viewer.company_id, cursor, limit)
+            return await _page(tx, viewer.company_id, cursor, limit, wanted)
 
     async def list_entries_of(self, company_id: UUID, *, cursor: str | None, limit: int) -> Page[LedgerEntry]:
         """The ledger of any company, newest first, for operators.
@@ -184,27 +186,31 @@ class Credits:
             return await _page(tx, company_id, cursor, limit)
 
     async def export(
-        self, viewer: Viewer, form: ExportFormat, span: Span = ALL_TIME, dialect: CsvDialect = CsvDialect.STANDARD
+        self,
+        viewer: Viewer,
+        form: ExportFormat,
+        wanted: LedgerFilter = ALL_ENTRIES,
+        dialect: CsvDialect = CsvDialect.STANDARD,
     ) -> AsyncGenerator[bytes, None]:
-        """The ledger of the viewer's company as text, newest first, piece by piece, however long it is."""
+        """Return the wanted entries of the viewer's company as text, newest first, piece by piece."""
         # Here, since nothing can be refused any more once the pieces are being sent.
-        return self._pieces(viewer.company_id, form, span, dialect)
+        return self._pieces(viewer.company_id, form, wanted, dialect)
 
     async def _pieces(
-        self, company_id: UUID, form: ExportFormat, span: Span, dialect: CsvDialect
+        self, company_id: UUID, form: ExportFormat, wanted: LedgerFilter, dialect: CsvDialect
     ) -> AsyncGenerator[bytes, None]:
         """Each piece has a transaction of its own: none stays open while a slow reader takes it in."""
         yield export_head(form, dialect)
         before = None
-        while rows := await self._batch(company_id, span, before):
+        while rows := await self._batch(company_id, wanted, before):
             yield export_entries([_entry(row) for row in rows], form, dialect)
             before = rows[-1].position
 
-    async def _batch(self, company_id: UUID, span: Span, before: int | None) -> list[LedgerEntryRow]:
+    async def _batch(self, company_id: UUID, wanted: LedgerFilter, before: int | None) -> list[LedgerEntryRow]:
         try:
             async with self._transaction() as tx:
                 return await tx[AccountRepository].list_entries(
-                    company_id, before=before, limit=_EXPORT_BATCH, span=span
+                    company_id, before=before, limit=_EXPORT_BATCH, wanted=wanted
                 )
         except Exception as error:
             # The status was sent long ago: all that can be done is to cut the answer, which a client notices.
@@ -212,11 +218,13 @@ class Credits:
             raise
 
 
-async def _page(tx: Transaction, company_id: UUID, cursor: str | None, limit: int) -> Page[LedgerEntry]:
+async def _page(
+    tx: Transaction, company_id: UUID, cursor: str | None, limit: int, wanted: LedgerFilter = ALL_ENTRIES
+) -> Page[LedgerEntry]:
     if cursor is not None and not (cursor.isascii() and cursor.isdecimal() and len(cursor) < 19):  # noqa: PLR2004 - digits of a bigint
         raise InvalidRequest("cursor: not one of this list.", param="cursor")
     before = int(cursor) if cursor else None
-    rows = await tx[AccountRepository].list_entries(company_id, before=before, limit=limit + 1)
+    rows = await tx[AccountRepository].list_entries(company_id, before=before, limit=limit + 1, wanted=wanted)
     more = len(rows) > limit
     return Page([_entry(row) for row in rows[:limit]], str(rows[limit - 1].position) if more else None)
 

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from b2b_chat.kit.text import form
 from b2b_chat.product.vocabulary import Language, Role, Scope
 
 Email = Annotated[
@@ -13,7 +14,10 @@ Email = Annotated[
     Meta(
         min_length=3,
         max_length=254,
-        pattern=r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?\Z",
+        pattern=form(
+            r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?\Z",
+            "a mail address in ASCII",
+        ),
         description="A mail address in ASCII; capitals do not matter",
         examples=["ann@example.test"],
     ),
@@ -39,7 +43,7 @@ class LoginProof(Struct, frozen=True, forbid_unknown_fields=True):
 
     token: Annotated[str, Meta(min_length=1, max_length=100)] | UnsetType = UNSET
     email: Email | UnsetType = UNSET
-    code: Annotated[str, Meta(pattern=r"^[0-9]{6}\Z", examples=["123456"])] | UnsetType = UNSET
+    code: Annotated[str, Meta(pattern=form(r"^[0-9]{6}\Z", "six digits"), examples=["123456"])] | UnsetType = UNSET
 
     def __post_init__(self) -> None:
         by_token = self.token is not UNSET and self.email is UNSET and self.code is UNSET

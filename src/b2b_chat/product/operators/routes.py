@@ -9,6 +9,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 
 from b2b_chat.kit.openapi import named
 from b2b_chat.kit.pagination import IdCursor, Limit, Page, PositionCursor
+from b2b_chat.kit.text import LINE, text_parameter
 from b2b_chat.product.audit.actions import Action
 from b2b_chat.product.audit.actors import operator_of
 from b2b_chat.product.companies.schemas import Company, CompanyCreate, CompanyOverview
@@ -27,8 +28,6 @@ from b2b_chat.product.operators.health import LiveHealth
 from b2b_chat.product.operators.schemas import InstallationHealth, User
 from b2b_chat.product.operators.service import UserNotFound, Users
 from b2b_chat.product.viewer import Viewer
-
-_TEXT = r"^[^\x00-\x1f\x7f]{1,254}\Z"
 
 
 class OperatorCompanyRoutes(Controller):
@@ -53,7 +52,7 @@ class OperatorCompanyRoutes(Controller):
     async def search(
         self,
         companies: NamedDependency[Companies],
-        search: Annotated[str | None, QueryParameter(pattern=_TEXT, description="Part of the name.")] = None,
+        search: Annotated[str | None, text_parameter(LINE, max_length=254, description="Part of the name.")] = None,
         cursor: IdCursor = None,
         limit: Limit = 50,
     ) -> Annotated[Page[CompanyOverview], named("CompanyOverviewPage")]:
@@ -152,7 +151,7 @@ class OperatorUserRoutes(Controller):
     async def search(
         self,
         users: NamedDependency[Users],
-        search: Annotated[str | None, QueryParameter(pattern=_TEXT, description="Part of the address.")] = None,
+        search: Annotated[str | None, text_parameter(LINE, max_length=254, description="Part of the address.")] = None,
         company_id: Annotated[UUID | None, QueryParameter(description="Members of this company only.")] = None,
         cursor: IdCursor = None,
         limit: Limit = 50,

@@ -214,19 +214,43 @@ async def test_an_export_is_the_ledger(admin: Client, world: World, owner: Perso
     assert rows == [{name: "" if value is None else str(value) for name, value in entry.items()} for entry in ledger]
 
 
-async def test_an_export_of_some_days(admin: Client, world: World, owner: Person) -> None:
+async def test_the_ledger_and_its_export_have_the_same_filters(admin: Client, world: World, owner: Person) -> None:
     for day in range(1, 5):
         await charge(world, owner, datetime(2026, 3, day, 12, tzinfo=UTC), str(day))
+    await world.top_up(owner.company_id, "7")
 
-    async def amounts(**days: str) -> list[str]:
-        answer = await admin.http.get("/v1/ledger/export", params=days)
-        return [json.loads(line)["amount_credits"].split(".")[0] for line in answer.text.splitlines()]
+    async def amounts(**wanted: str) -> list[str]:
+        exported = await admin.http.get("/v1/ledger/export", params=wanted)
+        found = [json.loads(line) for line in exported.text.splitlines()]
+        assert (await get(admin, "/v1/ledger", limit=100, **wanted))["items"] == found
+        return [entry["amount_credits"].split(".")[0] for entry in found]
 
     assert await amounts(first_day="2026-03-02", last_day="2026-03-03") == ["-3", "-2"]
     assert await amounts(last_day="2026-03-01") == ["-1"]
     assert await amounts(first_day="2026-03-03", last_day="2026-03-02") == []
-    assert error_of(await admin.http.get("/v1/ledger/export", params={"first_day": "yesterday"}))[0] == 400
+    assert await amounts(kind="charge", last_day="2026-03-02") == ["-2", "-1"]
+    assert await amounts(kind="charge") == ["-4", "-3", "-2", "-1"]
+    assert "7" in await amounts(kind="top_up")
+    assert await amounts(kind="adjustment") == []
+    for path in ("/v1/ledger", "/v1/ledger/export"):
+        for wrong in ({"first_day": "yesterday"}, {"last_day": "2026-02-30"}, {"kind": "gift"}, {"kind": ""}):
+            assert error_of(await admin.http.get(path, params=wrong))[0] == 400
     assert error_of(await admin.http.get("/v1/ledger/export", params={"format": "xlsx"}))[0] == 400
+
+
+async def test_filtered_pages_make_the_whole(admin: Client, world: World, owner: Person) -> None:
+    for day in range(1, 6):
+        await charge(world, owner, datetime(2026, 3, day, 12, tzinfo=UTC), str(day))
+        await world.top_up(owner.company_id, "1")
+    amounts: list[str] = []
+    cursor: dict[str, str] = {}
+    while True:
+        page = await get(admin, "/v1/ledger", limit=2, kind="charge", first_day="2026-03-02", **cursor)
+        amounts += [entry["amount_credits"].split(".")[0] for entry in page["items"]]
+        if page["next_cursor"] is None:
+            break
+        cursor = {"cursor": page["next_cursor"]}
+    assert amounts == ["-5", "-4", "-3", "-2"]
 
 
 async def test_an_external_id_is_no_formula(admin: Client, world: World, owner: Person) -> None:
