@@ -61,7 +61,6 @@ bench-relay *options:
 bench-web *options:
     PYTHONPATH=tests uv run python tests/bench/web_page.py "$@"
 
-<<<<<<< HEAD
 # Show how well masking finds what is labelled in a file of the corpus's form, and what it costs; --json for programs
 masking-eval file *options:
     @PYTHONPATH=tests uv run python tests/bench/masking_eval.py "$@"
@@ -70,10 +69,7 @@ masking-eval file *options:
 bench-masking *options:
     PYTHONPATH=tests uv run python tests/bench/masking_cpu.py "$@"
 
-# Run all tests and tell what they do not reach
-=======
 # Run all tests and report the lines that they do not reach
->>>>>>> main
 coverage:
     uv run coverage erase
     uv run coverage run -m pytest

@@ -1,4 +1,4 @@
-"""Who may pass: the caller is made known before anything of the request is read.
+"""Guards: they recognise the caller before anything else of the request is read.
 
 Every route has one of these guards, except `GET /health`.
 """
@@ -36,7 +36,7 @@ class Gatekeeper(Protocol):
     """Recognises callers; the app keeps one in its state."""
 
     async def viewer_of(self, connection: ASGIConnection[Any, Any, Any, Any]) -> Viewer:
-        """Return the caller, or raise the refusal that says why there is none."""
+        """Return the caller, or raise the refusal that says why no one is recognised."""
         ...
 
     def refuse_foreign(self, connection: ASGIConnection[Any, Any, Any, Any]) -> None:
@@ -63,7 +63,7 @@ async def signed_in(connection: ASGIConnection[Any, Any, Any, Any], handler: Bas
         ScopeMissing: The key or the role may not do this.
     """
     viewer = await _gatekeeper(connection).viewer_of(connection)
-    # Known before the refusal, which the audit log tells of.
+    # Set before a refusal, which the audit log records.
     connection.scope["user"] = viewer
     scope = handler.opt.get("scope")
     if scope is not None:
@@ -85,7 +85,7 @@ async def operator_only(connection: ASGIConnection[Any, Any, Any, Any], handler:
     """As `signed_in`, but let in an operator of this installation only.
 
     Raises:
-        OperatorRequired: The caller is none.
+        OperatorRequired: The caller is not an operator.
     """
     await signed_in(connection, handler)
     if not connection.scope["user"].is_operator:
@@ -113,7 +113,7 @@ def refusals_of(handler: HTTPRouteHandler) -> list[type[Refusal]]:
 
 
 async def provide_viewer(request: Request[Viewer, Any, Any]) -> Viewer:
-    """The caller, as the guard found him."""
+    """The caller, as the guard recognised them."""
     return request.user
 
 

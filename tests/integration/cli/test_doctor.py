@@ -14,6 +14,7 @@ import pytest
 import pytest_asyncio
 import trustme
 
+from b2b_chat.contract.schemas import CONTRACT_VERSION, MODEL_GPT_5_2
 from b2b_chat.gateway.doctor import examine as examine_gateway
 from b2b_chat.gateway.settings import GatewaySettings
 from b2b_chat.kit.checkup import Finding, check_certificate
@@ -146,6 +147,11 @@ async def test_a_clock_that_is_wrong(minutes: float, gateway_level: str) -> None
         (502, "", "it answered 502"),
         (200, "<html>Welcome to nginx!</html>", "what answers is no gateway_api"),
         (200, '{"version": "0", "model": "another", "server_time": 1}', "it serves another"),
+        (
+            200,
+            f'{{"version": "0.0.9", "model": "{MODEL_GPT_5_2}", "server_time": 1}}',
+            f"release 0.0.9 speaks contract 1, this one needs {CONTRACT_VERSION}",
+        ),
     ],
 )
 async def test_something_else_in_the_gateways_place(status: int, body: str, text: str) -> None:

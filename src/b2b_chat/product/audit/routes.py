@@ -48,7 +48,7 @@ async def provide_audit_filter(
     """Which records are wanted, by the query.
 
     Raises:
-        InvalidRequest: A time is none.
+        InvalidRequest: A time is malformed.
     """
     return AuditFilter(
         actor=actor,

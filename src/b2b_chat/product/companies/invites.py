@@ -95,7 +95,7 @@ class Invites:
         self._clock = clock
 
     async def create(self, viewer: Viewer, wanted: InviteCreate, language: Language) -> Invite:
-        """Ask somebody into the viewer's company, by a mail in this language with a link.
+        """Invite a person into the viewer's company, by a mail in this language with a link.
 
         Raises:
             RoleTooLow: The role is above the viewer's.
@@ -112,7 +112,7 @@ class Invites:
             company, own_role = await lock_company(tx, viewer)
             require_reach(own_role, wanted.role)
             await self._require_room(tx, company.id, email)
-            # Known from now on: a login link is mailed to whoever was invited.
+            # Known from now on: login links are mailed to invited people.
             await users.get_or_add(tx, email)
             invite = InviteRow(
                 id=new_id(),
@@ -192,7 +192,7 @@ class Invites:
         Raises:
             InviteNotFound: The token is unknown, used, revoked, expired, or was sent to another address.
             AlreadyMember: The viewer belongs to the company by other means.
-            CompanyBlocked: Nobody may act in the company now.
+            CompanyBlocked: The company is blocked now.
         """
         async with self._transaction() as tx:
             email = await users.address_of(tx, viewer.user_id)

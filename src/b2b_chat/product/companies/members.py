@@ -101,7 +101,7 @@ class Members:
             MemberNotFound: The company has no such member.
             RoleTooLow: The role, or the one that the member has, is above the viewer's.
             RoleTooHighForKey: The viewer has an API key, and the role is above the one that the member has.
-            LastOwner: Nobody else is an owner.
+            LastOwner: The company has no other owner.
         """
         async with self._changing(viewer, user_id, Action.MEMBER_CHANGE_ROLE) as change:
             require_reach(change.own_role, role)

@@ -166,7 +166,7 @@ class InviteRoutes(Controller):
         data: JSONBody[InviteCreate],
         invites: NamedDependency[Invites],
     ) -> Invite:
-        """Invite somebody by mail, with a role up to your own."""
+        """Invite a person by mail, with a role up to your own; with an API key, as a member."""
         language = data.language or preferred_language(request.headers.get("accept-language", ""))
         return await invites.create(viewer, data, language)
 
@@ -259,7 +259,7 @@ class InvitePageRoutes(Controller):
 
     @head("/accept", include_in_schema=False, sync_to_thread=False)
     def page_head(self) -> None:
-        """Tell a link scanner that there is a page."""
+        """Answer a link scanner that there is a page."""
 
     @get("/accept.js", include_in_schema=False, sync_to_thread=False)
     def script(self) -> Response[bytes]:

@@ -93,7 +93,7 @@ class AccountRepository:
         return (await self._session.scalars(select(AccountRow).where(AccountRow.company_id == company_id))).one()
 
     async def find_locked(self, company_id: UUID) -> AccountRow | None:
-        """The account of a company, which nobody else moves until the transaction ends."""
+        """The account of a company, locked until the transaction ends."""
         query = select(AccountRow).where(AccountRow.company_id == company_id).with_for_update()
         return await self._session.scalar(query)
 
@@ -115,7 +115,7 @@ class AccountRepository:
         external_id: str | None = None,
         corrects_position: int | None = None,
     ) -> LedgerEntryRow:
-        """Move a balance, and return the ledger entry that tells of it.
+        """Move a balance, and return its ledger entry.
 
         Raises:
             ExternalIdTaken: The external id was given to another company's movement at the same time.

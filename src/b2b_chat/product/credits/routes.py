@@ -45,7 +45,7 @@ class CreditRoutes(Controller):
 
     @get("/balance", operation_id="getBalance")
     async def balance(self, viewer: NamedDependency[Viewer], credit: NamedDependency[Credits]) -> Balance:
-        """Tell what the company has, and how much of it is held for running answers."""
+        """Show the company's balance, and how much of it is held for running answers."""
         return await credit.balance(viewer)
 
     @get("/ledger", operation_id="listLedger")
@@ -80,7 +80,7 @@ async def provide_period(
     """Which days are asked about.
 
     Raises:
-        InvalidRequest: The last day is none.
+        InvalidRequest: The last day is malformed.
     """
     return Period(days, read_day("last_day", last_day))
 
@@ -102,7 +102,7 @@ class CompanyUsageRoutes(Controller):
         usage: NamedDependency[UsageReports],
         user_id: FromQuery[UUID | None] = None,
     ) -> Usage:
-        """Tell what your company, or one person in it, has used on each day."""
+        """Show what your company, or one person in it, has used on each day."""
         return await usage.by_day(viewer, period, user_id=user_id)
 
     @get("/members", operation_id="listMemberUsage")
@@ -139,5 +139,5 @@ class MyUsageRoutes(Controller):
         period: NamedDependency[Period],
         usage: NamedDependency[UsageReports],
     ) -> Usage:
-        """Tell what you have used on each day in the company that you are acting in."""
+        """Show what you have used on each day in the company that you act in."""
         return await usage.own_by_day(viewer, period)

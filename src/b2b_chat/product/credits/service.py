@@ -240,7 +240,7 @@ async def _page(
 
 
 async def _enter(tx: Transaction, account: AccountRow, movement: Movement) -> LedgerEntryRow:
-    """Move the balance of a locked account, and write the entry that tells of it."""
+    """Move the balance of a locked account, and write its ledger entry."""
     corrected = movement.corrects_position
     if corrected is not None and not await tx[AccountRepository].has_entry(account.company_id, corrected):
         raise LedgerEntryNotFound

@@ -16,7 +16,7 @@ _OUR_OWN: Final = frozenset({"same-origin", "none"})
 
 
 class Gatekeeper:
-    """Tells who sent a request: by its API key where it has one, else by its session cookie.
+    """Recognises the caller of a request: by its API key where it has one, else by its session cookie.
 
     Args:
         api_keys: Knows the keys.

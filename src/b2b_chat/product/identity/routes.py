@@ -114,7 +114,7 @@ class LoginRoutes(Controller):
 
     @head("/verify", guards=[anyone], include_in_schema=False, sync_to_thread=False)
     def page_head(self) -> Response[None]:
-        """Tell a link scanner that there is a page."""
+        """Answer a link scanner that there is a page."""
         return Response(None, media_type=MediaType.HTML)
 
     @get("/verify.js", guards=[anyone], include_in_schema=False, sync_to_thread=False)
@@ -179,7 +179,7 @@ class MeRoutes(Controller):
 
     @get("/", operation_id="getMe", guards=[signed_in])
     async def me(self, viewer: NamedDependency[Viewer], sessions: NamedDependency[Sessions]) -> Me:
-        """Tell who you are, where you belong, and in which company you are acting."""
+        """Show who you are, your companies, and the one in which you act."""
         return await sessions.me(viewer)
 
     @put(

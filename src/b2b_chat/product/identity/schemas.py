@@ -26,7 +26,7 @@ Email = Annotated[
 
 
 class LinkRequest(Struct, frozen=True, forbid_unknown_fields=True):
-    """Who wants to sign in, and in which language to write to him; by default in that of `Accept-Language`."""
+    """Who wants to sign in, and the language of the mail; by default that of `Accept-Language`."""
 
     email: Email
     language: Language | None = None
@@ -108,10 +108,10 @@ class ApiKey(Struct, frozen=True):
     id: UUID
     name: str
     prefix: str
-    """How the key begins, to tell it from others."""
+    """How the key begins, to recognise it by."""
     scopes: list[Scope]
     user_id: UUID
-    """Whom it acts for."""
+    """The user for whom it acts."""
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None

@@ -54,7 +54,7 @@ async def act_in(tx: Transaction, session_id: UUID, company_id: UUID) -> None:
 
 
 class Browser(Struct, frozen=True):
-    """What a browser tells of itself when it signs in."""
+    """What a browser states about itself when it signs in."""
 
     client_ip: str
     user_agent: str
@@ -109,7 +109,7 @@ class Sessions:
         return token
 
     async def authenticate(self, token: str) -> Viewer:
-        """Tell whose session a cookie's token is of.
+        """Return whose session a cookie's token is.
 
         Raises:
             Unauthenticated: The session is unknown, revoked, over, or was not used for too long.
@@ -139,7 +139,7 @@ class Sessions:
         """End one of the viewer's sessions.
 
         Raises:
-            SessionNotFound: It is not his, or over already.
+            SessionNotFound: It is not theirs, or has ended already.
         """
         async with self._transaction() as tx:
             if not await tx[SessionRepository].revoke(viewer.user_id, session_id, self._clock()):
@@ -156,15 +156,15 @@ class Sessions:
             await tx[SessionRepository].forget(expired_before=self._clock() - _KEEP)
 
     async def me(self, viewer: Viewer) -> Me:
-        """The viewer, and where he belongs."""
+        """Return the viewer and their companies."""
         async with self._transaction() as tx:
             return await self._me(tx, viewer, viewer.acting_in)
 
     async def choose_company(self, viewer: Viewer, choice: CompanyChoice) -> Me:
-        """Let the viewer's session act in another of his companies.
+        """Let the viewer's session act in another of their companies.
 
         Raises:
-            NotAMember: It is not his.
+            NotAMember: They do not belong to it.
         """
         async with self._transaction() as tx:
             me = await self._me(tx, viewer, choice.company_id)

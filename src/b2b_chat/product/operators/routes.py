@@ -74,7 +74,7 @@ class OperatorCompanyRoutes(Controller):
     async def block(
         self, viewer: NamedDependency[Viewer], company_id: FromPath[UUID], companies: NamedDependency[Companies]
     ) -> Company:
-        """Let nobody act in a company, in a session or by a key."""
+        """Block a company: no one may act in it, by session or key."""
         return await companies.block(operator_of(viewer), company_id)
 
     @post(

@@ -64,10 +64,10 @@ class Operators:
         return NewOperator(user_id, issued.key)
 
     async def remove(self, actor: Actor, email: str) -> None:
-        """Make somebody an operator no longer, revoke the keys for `/admin`, and end the sessions.
+        """Remove an operator, revoke their keys for `/admin`, and end their sessions.
 
         Raises:
-            OperatorNotFound: Nobody with this address is one.
+            OperatorNotFound: No operator has this address.
         """
         async with self._transaction() as tx:
             user_id = await users.find_id(tx, email)
