@@ -44,7 +44,7 @@ async def test_a_text_is_masked_by_the_policy_in_force() -> None:
     assert await Masking().mask(TEXT, Values(), OFF) == []
 
 
-async def test_blocked_kinds_are_told_with_counts_and_without_values() -> None:
+async def test_blocked_kinds_are_reported_with_counts_and_without_values() -> None:
     policy = Policy(kinds={Kind.SECRET: Action.BLOCK, Kind.EMAIL: Action.BLOCK})
     values = Values()
     with pytest.raises(PersonalDataBlocked) as caught:
