@@ -398,6 +398,12 @@ class TestDocumentInsteadOfStream:
         assert read_stream(document) == ([], ChatResult("Hello", FIGURES))
         assert read_stream(document[:20], document[20:]) == ([], ChatResult("Hello", FIGURES))
 
+    @pytest.mark.parametrize("blank", [b"\n", b"\r\n", b" ", b"\n\n"])
+    def test_blank_lines_may_keep_it_alive(self, blank: bytes) -> None:
+        assert read_stream(blank, blank, whole()) == ([], ChatResult("Hello", FIGURES))
+        assert read_whole(blank * 3 + whole()) == ChatResult("Hello", FIGURES)
+        assert read_stream(blank, blank, delta("Hello"), FINISH, USAGE, DONE)[1] == ChatResult("Hello", FIGURES)
+
     @pytest.mark.parametrize(
         ("document", "code"),
         [
