@@ -6,7 +6,7 @@ import pytest
 
 from b2b_chat.contract.schemas import ChatResult
 from b2b_chat.gateway.errors import UpstreamFailure
-from b2b_chat.gateway.openai_wire import MAX_EVENT_BYTES, StreamReader
+from b2b_chat.gateway.openai_wire import MAX_EVENT_BYTES, StreamReader, read_whole
 from support.openai.raw import DONE, FINISH, USAGE, data, delta
 from support.openai.wire import FIGURES, choice, code_of, read_stream, whole
 
@@ -195,6 +195,12 @@ class TestDocumentInsteadOfStream:
         document = start + whole()
         assert read_stream(document) == ([], ChatResult("Hello", FIGURES))
         assert read_stream(document[:20], document[20:]) == ([], ChatResult("Hello", FIGURES))
+
+    @pytest.mark.parametrize("blank", [b"\n", b"\r\n", b" ", b"\n\n"])
+    def test_blank_lines_may_keep_it_alive(self, blank: bytes) -> None:
+        assert read_stream(blank, blank, whole()) == ([], ChatResult("Hello", FIGURES))
+        assert read_whole(blank * 3 + whole()) == ChatResult("Hello", FIGURES)
+        assert read_stream(blank, blank, delta("Hello"), FINISH, USAGE, DONE)[1] == ChatResult("Hello", FIGURES)
 
     @pytest.mark.parametrize(
         ("document", "code"),
