@@ -17,6 +17,7 @@ from b2b_chat.kit.garbage import spare_collector
 from b2b_chat.kit.health import NotReady, health, health_head, ready_route
 from b2b_chat.kit.logging import configure_logging
 from b2b_chat.kit.openapi import ExactStructs
+from b2b_chat.kit.options import AllMethods
 from b2b_chat.kit.request_body import UnreadBodies
 from b2b_chat.kit.request_id import RequestId
 from b2b_chat.kit.security_headers import SecurityHeaders
@@ -108,7 +109,7 @@ def create_litestar(settings: ProductSettings) -> Litestar:
         middleware=[StrictQueries],
         request_class=JsonRequest,
         request_max_body_size=settings.max_body_bytes,
-        plugins=[ExactStructs()],
+        plugins=[AllMethods(), ExactStructs()],
         openapi_config=openapi_config(services.session_cookie.name, with_page=settings.app_env != "prod"),
         logging_config=None,
         debug=False,

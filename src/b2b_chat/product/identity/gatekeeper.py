@@ -67,9 +67,17 @@ class Gatekeeper:
         if fetched_from is not None:
             allowed = fetched_from in _OUR_OWN
         else:
-            allowed = origin is None or origin.lower() == self._origin or urlsplit(origin).netloc == headers.get("host")
+            allowed = origin is None or origin.lower() == self._origin or _host_of(origin) == headers.get("host")
         if not allowed:
             raise CrossSiteRequest
+
+
+def _host_of(origin: str) -> str:
+    """Return the host and port of an Origin; nothing where it is no URL."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:  # "http://[x]", which no browser sends
+        return ""
 
 
 def _bearer(connection: ASGIConnection[Any, Any, Any, Any]) -> str | None:

@@ -43,6 +43,7 @@ async def test_there_are_routes_to_try() -> None:
     [
         {"Origin": "https://evil.test"},
         {"Origin": "null"},
+        {"Origin": "http://[x]"},  # no URL at all
         {"Origin": "http://127.0.0.1:1"},
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site"},
