@@ -5,6 +5,7 @@ from typing import ClassVar, Literal, TypeAlias
 from b2b_chat.kit import errors
 
 Code: TypeAlias = Literal[
+    "address_not_supported",
     "already_invited",
     "already_member",
     "answer_cut",

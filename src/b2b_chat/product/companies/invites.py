@@ -16,6 +16,7 @@ from b2b_chat.product.companies.models import CompanyRow, InviteRow, InviteState
 from b2b_chat.product.companies.repository import CompanyRepository, InviteRepository
 from b2b_chat.product.companies.schemas import Invite, InviteAcceptance, InviteCreate, Membership
 from b2b_chat.product.identity import sessions, users
+from b2b_chat.product.identity.addresses import canonical
 from b2b_chat.product.limits.service import Limits
 from b2b_chat.product.mail.letters import Letter
 from b2b_chat.product.mail.service import Outbox
@@ -100,6 +101,7 @@ class Invites:
         Raises:
             RoleTooLow: The role is above the viewer's.
             RoleTooHighForKey: The viewer has an API key, and the role is above member.
+            AddressNotSupported: No mail can be sent to the address.
             RateLimited: The company has too many invites mailed.
             AlreadyMember, AlreadyInvited: There is no need.
             TooManyInvites: The company has as many open ones as it may.
@@ -107,7 +109,7 @@ class Invites:
         require_reach(viewer.role, wanted.role)
         require_person_to_raise(viewer, Role.MEMBER, to=wanted.role)
         await self._limits.admit_invite(viewer)
-        email, now = wanted.email.lower(), self._clock()
+        email, now = canonical(wanted.email), self._clock()
         async with self._transaction() as tx:
             company, own_role = await lock_company(tx, viewer)
             require_reach(own_role, wanted.role)

@@ -35,6 +35,7 @@ from b2b_chat.product.companies.schemas import (
 from b2b_chat.product.companies.service import Companies
 from b2b_chat.product.errors import documents
 from b2b_chat.product.guards import anyone, by_session, signed_in
+from b2b_chat.product.identity.addresses import AddressNotSupported
 from b2b_chat.product.identity.languages import preferred_language
 from b2b_chat.product.identity.login_page import AcceptLanguage
 from b2b_chat.product.identity.schemas import ApiKey, NewApiKey
@@ -150,6 +151,7 @@ class InviteRoutes(Controller):
         operation_id="createInvite",
         opt={"audited": Action.INVITE_CREATE},
         responses=documents(
+            AddressNotSupported,
             RateLimited,
             LimitsUnavailable,
             RoleTooLow,

@@ -13,6 +13,7 @@ from b2b_chat.kit.openapi import EmptyOperation
 from b2b_chat.product.errors import documents
 from b2b_chat.product.guards import anyone, by_session, signed_in
 from b2b_chat.product.identity import login_page
+from b2b_chat.product.identity.addresses import AddressNotSupported
 from b2b_chat.product.identity.cookies import SessionCookie
 from b2b_chat.product.identity.languages import language_of, preferred_language
 from b2b_chat.product.identity.login_page import AcceptLanguage
@@ -59,7 +60,7 @@ class LoginRoutes(Controller):
         guards=[anyone],
         security=[{}],
         status_code=202,
-        responses=documents(RateLimited, LimitsUnavailable),
+        responses=documents(AddressNotSupported, RateLimited, LimitsUnavailable),
     )
     async def request_link(
         self,
@@ -84,7 +85,7 @@ class LoginRoutes(Controller):
         security=[{}],
         status_code=204,
         operation_class=EmptyOperation,
-        responses=documents(InvalidProof, RateLimited, LimitsUnavailable),
+        responses=documents(AddressNotSupported, InvalidProof, RateLimited, LimitsUnavailable),
     )
     async def verify(
         self,

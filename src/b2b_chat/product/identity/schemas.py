@@ -14,15 +14,17 @@ Email = Annotated[
     Meta(
         min_length=3,
         max_length=254,
+        # Letters beyond ASCII too: an address that cannot be mailed is refused by a code of its own.
         pattern=form(
-            r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?\Z",
-            "a mail address in ASCII",
+            r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~\u0080-\uffff-]{1,64}@"
+            r"[A-Za-z0-9\u0080-\uffff]([A-Za-z0-9\u0080-\uffff.-]*[A-Za-z0-9\u0080-\uffff])?\Z",
+            "a mail address",
         ),
-        description="A mail address in ASCII; capitals do not matter",
+        description="A mail address with a name in ASCII; capitals, and `xn--` or not in its domain, do not matter",
         examples=["ann@example.test"],
     ),
 ]
-"""The mail address of a person. Lower-case it before it is kept or looked for."""
+"""The mail address of a person. `addresses.canonical` has the form in which it is kept and looked for."""
 
 
 class LinkRequest(Struct, frozen=True, forbid_unknown_fields=True):

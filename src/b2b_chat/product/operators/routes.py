@@ -24,6 +24,7 @@ from b2b_chat.product.credits.service import (
 )
 from b2b_chat.product.errors import documents
 from b2b_chat.product.guards import operator_only
+from b2b_chat.product.identity.addresses import AddressNotSupported
 from b2b_chat.product.operators.health import LiveHealth
 from b2b_chat.product.operators.schemas import InstallationHealth, User
 from b2b_chat.product.operators.service import UserNotFound, Users
@@ -41,6 +42,7 @@ class OperatorCompanyRoutes(Controller):
         "/",
         operation_id="createCompany",
         opt={"audited": Action.COMPANY_CREATE},
+        responses=documents(AddressNotSupported),
     )
     async def create(
         self, viewer: NamedDependency[Viewer], data: JSONBody[CompanyCreate], companies: NamedDependency[Companies]

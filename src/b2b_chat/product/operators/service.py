@@ -13,6 +13,7 @@ from b2b_chat.product.audit.service import record_action
 from b2b_chat.product.companies.invites import revoke_invites_of
 from b2b_chat.product.companies.members import memberships_of
 from b2b_chat.product.identity import sessions, users
+from b2b_chat.product.identity.addresses import searched
 from b2b_chat.product.identity.service import issue_key, revoke_keys_of
 from b2b_chat.product.operators.repository import OperatorRepository, UserRecord
 from b2b_chat.product.operators.schemas import NewOperator, User, UserMembership
@@ -96,9 +97,10 @@ class Users:
         self, email_part: str | None, company_id: UUID | None, *, cursor: str | None, limit: int
     ) -> Page[User]:
         """Users whose address contains a text, or who belong to a company, newest first."""
+        part = None if email_part is None else searched(email_part)
         async with self._transaction() as tx:
             records = await tx[OperatorRepository].list_users(
-                email_part=email_part, company_id=company_id, before=id_from_cursor(cursor), limit=limit + 1
+                email_part=part, company_id=company_id, before=id_from_cursor(cursor), limit=limit + 1
             )
             users = await _users(tx, records[:limit])
         return Page(users, str(users[-1].id) if len(records) > limit else None)
