@@ -38,7 +38,6 @@ CHANNELS: Final = [
 ]  # fmt: skip
 METRICS: Final = CHANNELS[-2:]
 CANNOT_FAIL: Final = {
-    ("GET", "/health"),
     ("GET", "/sign-in"),
     ("HEAD", "/health"),
     *((method, path) for method in ("GET", "HEAD") for path in ("/auth/verify", "/invites/accept")),

@@ -8,7 +8,7 @@ from functools import cache
 from typing import NamedTuple
 from urllib.parse import parse_qsl, quote, unquote_to_bytes
 
-from litestar.enums import ScopeType
+from litestar.enums import MediaType, ScopeType
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp, Receive, Scope, Send
 
@@ -36,8 +36,8 @@ class _Parameters(NamedTuple):
 class StrictQueries:
     """ASGI layer inside Litestar, behind its routing, that checks each query against the parameters of its handler.
 
-    Handlers that are in no OpenAPI document take any parameters: links to pages are decorated by mail programs, search
-    engines and advertisers.
+    Pages and handlers that are in no OpenAPI document take any parameters: links to pages are decorated by mail
+    programs, search engines and advertisers.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -53,9 +53,13 @@ class StrictQueries:
         if scope["type"] == ScopeType.HTTP and scope["query_string"]:
             scope["query_string"] = query = as_utf8(scope["query_string"])
             handler = scope["route_handler"]
-            if isinstance(handler, HTTPRouteHandler) and handler.resolve_include_in_schema():
+            if isinstance(handler, HTTPRouteHandler) and not _is_for_browsers(handler):
                 _check(query, _parameters_of(handler, frozenset(scope["path_params"])))
         await self._app(scope, receive, send)
+
+
+def _is_for_browsers(handler: HTTPRouteHandler) -> bool:
+    return handler.media_type == MediaType.HTML or not handler.resolve_include_in_schema()
 
 
 def as_utf8(query: bytes) -> bytes:

@@ -69,7 +69,9 @@ async def test_messages_oldest_first(client: Client, gateway: FakeGateway) -> No
         "client_message_id",
         "usage",
         "charge_credits",
+        "cut_by",
         "error_code",
+        "finish_reason",
         "created_at",
     }
 

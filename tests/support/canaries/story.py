@@ -237,7 +237,7 @@ class Story:
             assert page.status_code < 400, (section, page.text)
         await self._do("POST", f"{path}/block", operator)
         await self._do("POST", f"{path}/unblock", operator)
-        users = (await self._do("GET", f"/admin/users?email={quote(COLLEAGUE)}", operator))["items"]
+        users = (await self._do("GET", f"/admin/users?search={quote(COLLEAGUE)}", operator))["items"]
         user = f"/admin/users/{users[0]['id']}"
         await self._do("GET", user, operator)
         await self._do("POST", f"{user}/block", operator)
@@ -333,7 +333,7 @@ class Story:
             await self._http.post("/v1/chat", json={"client_message_id": table, "text": PROMPT}, headers=owner)
             await self._http.post("/auth/verify", json={"email": OWNER, "code": GUESSED_CODE})
             await self._http.post("/auth/request-link", json={"email": OWNER})
-            await self._http.get(f"/admin/users?email={quote(OWNER)}", headers=self._operator)
+            await self._http.get(f"/admin/users?search={quote(OWNER)}", headers=self._operator)
             self.stack.sql(f"ALTER TABLE {table}_away RENAME TO {table}")
         log = self.stack.product.files["stdout"].read_bytes()
         assert b"request_failed" in log

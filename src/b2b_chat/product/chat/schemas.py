@@ -1,16 +1,18 @@
 """What the chat API takes and answers. Amounts are decimal strings, so that no client reads them as floats."""
 
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Final
 from uuid import UUID
 
 from msgspec import Meta, Struct
 
 from b2b_chat.contract.schemas import FinishReason
-from b2b_chat.kit.text import PRINTABLE_ASCII
+from b2b_chat.kit.text import PRINTABLE_ASCII, form
 from b2b_chat.kit.visible import VISIBLE
 from b2b_chat.product.conversations.schemas import AnswerUsage
 from b2b_chat.product.conversations.status import CutBy, Status
+
+_TEXT: Final = form(rf"^[^\u0000]*{VISIBLE}[^\u0000]*$", "a text with a visible character and without NUL")
 
 
 class ChatSend(Struct, frozen=True, forbid_unknown_fields=True):
@@ -27,7 +29,7 @@ class ChatSend(Struct, frozen=True, forbid_unknown_fields=True):
         # For the document only: each of these is refused by a code of its own, which a constraint would hide.
         Meta(
             description="At most MAX_MESSAGE_CHARS characters; at least one that can be seen; no NUL.",
-            extra_json_schema={"extra": {"pattern": rf"^[^\u0000]*{VISIBLE}[^\u0000]*$"}},
+            extra_json_schema={"extra": {"pattern": _TEXT}},
         ),
     ]
     conversation_id: UUID | None = None

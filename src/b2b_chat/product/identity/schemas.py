@@ -1,13 +1,17 @@
 """What the login and session API takes and answers."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from b2b_chat.kit.text import form
 from b2b_chat.product.vocabulary import Language, Role, Scope
+
+_ASCII_ADDRESS: Final = form(
+    r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$", "a mail address in ASCII"
+)
 
 Email = Annotated[
     str,
@@ -21,6 +25,8 @@ Email = Annotated[
             "a mail address",
         ),
         description="A mail address with a name in ASCII; capitals, and `xn--` or not in its domain, do not matter",
+        # For the document only: a JSON schema cannot say which names beyond ASCII a domain may have.
+        extra_json_schema={"extra": {"pattern": _ASCII_ADDRESS}},
         examples=["ann@example.test"],
     ),
 ]
