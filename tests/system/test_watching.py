@@ -53,7 +53,10 @@ class Watched:
 
     async def ready(self) -> tuple[int, Any]:
         answer = await self.http.get("/ready")
-        return answer.status_code, answer.json()
+        body = answer.json()
+        detail = body.get("detail", body)
+        detail.pop("request_id", None)
+        return answer.status_code, detail
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -171,7 +174,7 @@ async def test_a_failed_call_is_counted_by_its_code(watched: Watched) -> None:
     body = {"client_message_id": "failing", "text": "[[simulate: status=400]] " + QUESTION}
     trace_id = CLIENTS_TRACE[::-1]
     parent = {"traceparent": f"00-{trace_id}-{CLIENTS_SPAN}-01"}
-    assert (await watched.http.post("/v1/chat", json=body, headers=parent)).status_code == 502
+    assert (await watched.http.post("/v1/chat", json=body, headers=parent)).status_code == 422
 
     def failed() -> dict[tuple[str, str], Any]:
         return {
@@ -317,7 +320,7 @@ async def test_ready_names_what_is_missing_and_nothing_else(watched: Watched) ->
     """Last, since it takes the parts away one after the other."""
 
     def not_ready(*parts: str) -> tuple[int, Any]:
-        return 503, {"detail": {"code": "not_ready", "message": f"Not ready: {', '.join(parts)}."}}
+        return 503, {"code": "not_ready", "message": f"Not ready: {', '.join(parts)}.", "retryable": True}
 
     stack = watched.stack
     assert await watched.ready() == (200, {"status": "ready"})

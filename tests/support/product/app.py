@@ -33,6 +33,11 @@ class Event(NamedTuple):
     data: dict[str, Any]
     id: str
 
+    @property
+    def code(self) -> str:
+        """The code of an `error`, which is the same for all readers; the request's id in it is each reader's own."""
+        return str(self.data["detail"]["code"])
+
 
 class Client:
     """Sends messages as one person; `client_message_id`s number themselves."""

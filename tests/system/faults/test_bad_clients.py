@@ -200,7 +200,7 @@ HOSTILE: dict[str, tuple[bytes, dict[str, str]]] = {
         "an array": b"[]",
         "an array of objects": b"[" + _with() + b"]",
         # Encodings
-        "a byte-order mark": b"\xef\xbb\xbf" + _with(),
+        "two byte-order marks": b"\xef\xbb\xbf" * 2 + _with(),
         "utf-16": _with().decode().encode("utf-16"),
         "utf-32": _with().decode().encode("utf-32"),
         "latin-1": b'{"client_message_id": "a", "text": "\xe9\xe8"}',

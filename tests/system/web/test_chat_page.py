@@ -96,7 +96,7 @@ async def test_an_empty_account_is_explained(page: Page, world: World, person: P
     await world.rows("UPDATE accounts SET balance_credits = 0 WHERE company_id = $1", person.company_id)
     await page.goto("/")
     await say(page, "Hello")
-    await expect(page.locator("li.assistant .failure")).to_contain_text("credits are used up")
+    await expect(page.locator("li.assistant .failure")).to_contain_text("credits do not cover an answer")
     assert await stored(world, person) == []
     await world.rows("UPDATE accounts SET balance_credits = 1000 WHERE company_id = $1", person.company_id)
     await page.click("[data-retry]")

@@ -101,7 +101,7 @@ HOSTILE: Final = [
     # Text that hides or turns around what comes after it.
     "\u202e" * 200 + "safe",
     "\u2066" * 100 + "never closed",
-    "\u200b\u200c\u200d\ufeff" * 200,
+    "\u200b\u200c\u200d\ufeff" * 200 + "x",  # alone they are no answer
     "Z" + "\u0335\u0301\u0324" * 300,
     f"&#60;img src=x onerror={_RUN}&#62; &#x3c;script&#x3e;",
     f"~~~ <img src=x onerror={_RUN}>\ncode\n~~~",

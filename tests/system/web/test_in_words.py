@@ -18,7 +18,7 @@ from support.product.sessions import add_session
 
 LANGUAGES: Final = {"en": "en-GB", "ru": "ru-RU"}
 IN_BOTH: Final = pytest.mark.parametrize("language", LANGUAGES)
-NO_CREDITS: Final = {"en": "credits are used up", "ru": "Кредиты компании закончились"}
+NO_CREDITS: Final = {"en": "credits do not cover an answer", "ru": "Кредитов компании не хватает на ответ"}
 LIMITED: Final = {
     "en": re.compile(r"Too many messages.*Try again in [1-9][0-9]? s\."),
     "ru": re.compile(r"Слишком много сообщений.*через [1-9][0-9]? с\."),  # noqa: RUF001 - Russian
