@@ -171,10 +171,10 @@ async def test_one_trace_leads_from_the_client_to_openai(watched: Watched) -> No
 
 
 async def test_a_failed_call_is_counted_by_its_code(watched: Watched) -> None:
-    body = {"client_message_id": "failing", "text": "[[simulate: status=400]] " + QUESTION}
+    body = {"client_message_id": "failing", "text": "[[simulate: error=invalid_api_key]] " + QUESTION}
     trace_id = CLIENTS_TRACE[::-1]
     parent = {"traceparent": f"00-{trace_id}-{CLIENTS_SPAN}-01"}
-    assert (await watched.http.post("/v1/chat", json=body, headers=parent)).status_code == 422
+    assert (await watched.http.post("/v1/chat", json=body, headers=parent)).status_code == 503
 
     def failed() -> dict[tuple[str, str], Any]:
         return {
@@ -184,13 +184,14 @@ async def test_a_failed_call_is_counted_by_its_code(watched: Watched) -> None:
         }
 
     async def complete() -> bool:
-        return len(failed()) == 3
+        return len(failed()) == 4
 
     await until(complete, timeout_seconds=30)
     assert failed() == {
-        ("product_api", "SPAN_KIND_SERVER"): "502",
-        ("product_api", "SPAN_KIND_CLIENT"): "gateway_refused",
-        ("gateway_api", "SPAN_KIND_CLIENT"): "upstream_rejected",
+        ("product_api", "SPAN_KIND_SERVER"): "503",
+        ("product_api", "SPAN_KIND_CLIENT"): "model_unavailable",
+        ("gateway_api", "SPAN_KIND_SERVER"): "502",
+        ("gateway_api", "SPAN_KIND_CLIENT"): "upstream_authentication",
     }
     assert not [span for span in watched.stack.collector.spans if span.events]
 

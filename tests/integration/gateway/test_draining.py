@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+import structlog
 
 from b2b_chat.contract.schemas import MODEL_GPT_5_2, ChatMessage, ChatMetadata, ChatRequest, ChatResult
 from b2b_chat.gateway.answers import Answers
@@ -91,7 +92,13 @@ async def test_no_call_is_retried_while_draining(openai: Wire) -> None:
 
 async def test_a_call_waiting_for_its_retry_is_ended_with_an_error(openai: Wire) -> None:
     async with answers(openai, upstream_max_attempts=5, upstream_retry_base_seconds=0) as gateway:
-        reading = await begun(gateway, request("[[simulate: status=429; retry_after_ms=500]]"))
+        asked = request("[[simulate: status=429; retry_after_ms=500]]")
+        with structlog.testing.capture_logs() as lines:
+            reading = asyncio.create_task(read(gateway, asked))
+            # Where the drain overtakes the first attempt, the call ends as that one does.
+            async with asyncio.timeout(5):
+                while not any(line["event"] == "upstream_retry" for line in lines):
+                    await asyncio.sleep(0.01)
         await gateway.drain(10)
         assert await reading == "shutting_down"
 
