@@ -1,7 +1,7 @@
 """The end of a gateway: no new calls, a while for those under way, and a clear word to those that are cut."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, MutableMapping
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID, uuid4
@@ -16,6 +16,7 @@ from b2b_chat.gateway.idempotency import MemoryRecords
 from b2b_chat.gateway.upstream import open_upstreams
 from support.gateway.app import gateway_settings
 from support.openai.simulated import Wire
+from support.processes.waiting import until
 
 
 @asynccontextmanager
@@ -95,12 +96,14 @@ async def test_a_call_waiting_for_its_retry_is_ended_with_an_error(openai: Wire)
         asked = request("[[simulate: status=429; retry_after_ms=500]]")
         with structlog.testing.capture_logs() as lines:
             reading = asyncio.create_task(read(gateway, asked))
-            # Where the drain overtakes the first attempt, the call ends as that one does.
-            async with asyncio.timeout(5):
-                while not any(line["event"] == "upstream_retry" for line in lines):
-                    await asyncio.sleep(0.01)
+            # Where the drain overtakes the first attempt, the call ends as that attempt does.
+            await until(lambda: _is_retried(lines))
         await gateway.drain(10)
         assert await reading == "shutting_down"
+
+
+async def _is_retried(lines: list[MutableMapping[str, Any]]) -> bool:
+    return any(line["event"] == "upstream_retry" for line in lines)
 
 
 async def test_a_stored_answer_is_replayed_while_draining(openai: Wire) -> None:
