@@ -61,6 +61,14 @@ bench-relay *options:
 bench-web *options:
     PYTHONPATH=tests uv run python tests/bench/web_page.py "$@"
 
+# Show how well masking finds what is labelled in a file of the corpus's form, and what it costs; --json for programs
+masking-eval file *options:
+    @PYTHONPATH=tests uv run python tests/bench/masking_eval.py "$@"
+
+# Measure masking's CPU; or, with --fuzz STREAMS, restore so many streams cut in every way and try the mutants
+bench-masking *options:
+    PYTHONPATH=tests uv run python tests/bench/masking_cpu.py "$@"
+
 # Run all tests and report the lines that they do not reach
 coverage:
     uv run coverage erase

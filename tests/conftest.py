@@ -11,11 +11,16 @@ from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
+from hypothesis import HealthCheck, settings
 
 from b2b_chat.kit.settings import Secret
 from b2b_chat.kit.valkey import Valkey
 from b2b_chat.sandbox.postgres import EmbeddedPostgres, run_sql
 from b2b_chat.sandbox.valkey import EmbeddedValkey
+
+# A test asserts no timing: on a busy machine any example may take long.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 # These folders share one stack of processes, which takes seconds to start: so all their tests share one event loop.
 _FOLDERS_WITH_ONE_LOOP: Final = {Path(__file__).parent / "system/faults", Path(__file__).parent / "system/web"}
@@ -77,7 +82,7 @@ def database_url(postgres_url: str, template_database: str) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def valkey_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedValkey]:
-    """A Valkey that tests share, one after the other. It stays up: who wants to stop one starts one of its own."""
+    """A Valkey that tests share, one after the other. It stays up: a test that stops Valkey uses `own_valkey`."""
     server = EmbeddedValkey(tmp_path_factory.mktemp("valkey"))
     try:
         server.start()

@@ -1,4 +1,4 @@
-"""`just bench WHAT`: figures, not assertions. Each benchmark tells its progress and writes to `tests/bench/results`."""
+"""`just bench WHAT`: figures, not assertions. Benchmarks report their progress and write to `tests/bench/results`."""
 
 import shutil
 from collections.abc import Callable

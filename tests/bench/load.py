@@ -213,7 +213,7 @@ def main() -> None:
     read = msgspec.json.Decoder(Load)
     for line in sys.stdin.buffer:
         gc.collect()
-        gc.freeze()  # a full collection in mid-load would be measured as somebody's latency
+        gc.freeze()  # a full collection under load would be measured as a request's latency
         outcome = uvloop.run(_run(read.decode(line)))
         sys.stdout.buffer.write(msgspec.json.encode(outcome) + b"\n")
         sys.stdout.buffer.flush()

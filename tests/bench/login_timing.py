@@ -1,4 +1,4 @@
-"""Does the time of `POST /auth/request-link` tell whether an address is known?
+"""Does the time of `POST /auth/request-link` reveal whether an address is known?
 
 Starts the whole software as `b2b-chat up` does, peoples it, and asks for links for addresses of four kinds in random
 order, one request at a time, each for an address that was not asked for before (`limited` ones were, until they were
@@ -63,7 +63,7 @@ async def people_it(database_url: str, samples: int) -> dict[str, list[str]]:
 
 
 def ask(http: httpx.Client, email: str) -> float:
-    """Ask for a link, and tell how many seconds the answer took."""
+    """Ask for a link, and return how many seconds the answer took."""
     body = json.dumps({"email": email}).encode()
     started_at = time.perf_counter()
     answer = http.post("/auth/request-link", content=body, headers={"Content-Type": "application/json"})

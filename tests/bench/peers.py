@@ -75,14 +75,14 @@ http {{
 
 
 class Peer(NamedTuple):
-    """A gateway of somebody else, running."""
+    """A peer's gateway, running."""
 
     target: Target
     pid: int
 
 
 class Kind(NamedTuple):
-    """A gateway of somebody else. `install` returns its version, or raises `Missing`."""
+    """A peer's gateway. `install` returns its version, or raises `Missing`."""
 
     name: str
     install: Callable[[], str]

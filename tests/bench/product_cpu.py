@@ -37,7 +37,7 @@ _TEXT: Final = re.compile(rb'event: delta\ndata: \{"text":"([^"]*)"\}')
 
 
 class Place(NamedTuple):
-    """Where product_api is, and who asks it."""
+    """Where product_api is, and the person who calls it."""
 
     url: str
     people: list[Person]

@@ -41,7 +41,7 @@ class Composed:
         return done.returncode, done.stderr.decode()
 
     def services(self) -> dict[str, dict[str, Any]]:
-        """What `docker compose ps` tells of each container, ended ones too."""
+        """What `docker compose ps` reports of each container, ended ones too."""
         lines = self("ps", "--all", "--format", "json").splitlines()
         return {described["Service"]: described for described in map(json.loads, lines)}
 
@@ -76,7 +76,7 @@ def compose(builder: Builder) -> Iterator[Composed]:
 
 @pytest.fixture(scope="module")
 def cookies(compose: Composed) -> str:
-    """A file of curl's, of the owner of a company with credits, who has signed in by a mail's code."""
+    """A cookie file of curl's, for a company's owner who signed in by a mailed code; the company has credits."""
     company = compose("exec", "-T", "product_api", "b2b-chat", "company-create", "Acme", "--owner", OWNER).strip()
     compose("exec", "-T", "product_api", "b2b-chat", "credits-add", company, "100", "--external-id", "invoice-1")
     jar = str(ROOT / "build" / "images" / "cookies")

@@ -53,7 +53,7 @@ async def test_the_bill_of_materials_names_what_is_installed(images: dict[str, I
         assert all(component["purl"].startswith("pkg:pypi/") for component in bill["components"])
 
 
-async def test_the_labels_tell_what_it_is(images: dict[str, Image]) -> None:
+async def test_the_labels_identify_the_image(images: dict[str, Image]) -> None:
     for name, image in images.items():
         labels = image.config["Labels"]
         assert labels["org.opencontainers.image.title"] == f"b2b-chat {name}"
@@ -61,7 +61,7 @@ async def test_the_labels_tell_what_it_is(images: dict[str, Image]) -> None:
         assert {"org.opencontainers.image.revision", "org.opencontainers.image.created"} <= set(labels)
 
 
-async def test_nobody_may_write_and_nothing_is_of_root(images: dict[str, Image]) -> None:
+async def test_an_image_is_read_only_and_runs_unprivileged(images: dict[str, Image]) -> None:
     probe = "id -u; touch /app/x; touch /x; touch /home/x; grep CapBnd /proc/self/status; touch /tmp/x && echo own tmp"
     for image in images.values():
         said = run_in(image, "sh", "-c", probe)
@@ -178,7 +178,7 @@ async def test_a_chat_goes_through_both_where_buildah_runs_them(
             await world.check_books()
 
 
-async def test_the_health_check_of_an_image_tells_whether_the_app_serves(
+async def test_an_images_health_check_reports_whether_the_app_serves(
     images: dict[str, Image], running: Running
 ) -> None:
     for name, image in images.items():

@@ -71,7 +71,7 @@ def test_streams(bench: Bench) -> None:
         assert outcome["open_streams"] == paced.streams
 
 
-def test_what_is_not_as_it_was_sent_is_counted() -> None:
+def test_a_changed_answer_is_counted() -> None:
     with bench_folder() as folder, running_upstream(folder) as upstream, running_loader(folder) as loader:
         (folder / "other").mkdir()
         with running_upstream(folder / "other") as other:

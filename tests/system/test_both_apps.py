@@ -143,7 +143,7 @@ def test_a_signed_call_is_let_in_once(stack: dict[str, Any]) -> None:
     ],
     ids=["another secret", "another signature", "another nonce", "no signature", "no timestamp"],
 )
-def test_what_is_not_signed_right_is_not_let_in(stack: dict[str, Any], request_bytes: bytes, code: str) -> None:
+def test_a_wrong_signature_is_refused(stack: dict[str, Any], request_bytes: bytes, code: str) -> None:
     refused = spoken(stack["gateway_url"], request_bytes)
     assert (refused.status, refused.error_code) == (401, code)
 
@@ -158,4 +158,6 @@ def test_the_product_needs_a_key(stack: dict[str, Any]) -> None:
     request = b"GET /v1/balance HTTP/1.1\r\nHost: any\r\nConnection: close\r\n\r\n"
     answer = spoken(stack["product_url"], request)
     assert answer.status == 401
-    assert re.fullmatch(rb'\{"detail":\{"code":"unauthenticated","message":"[^"]+"\}\}', answer.body)
+    detail = json.loads(answer.body)["detail"]
+    assert (detail["code"], detail["retryable"]) == ("unauthenticated", False)
+    assert re.fullmatch("[0-9a-f]{32}", detail["request_id"])

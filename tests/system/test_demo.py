@@ -49,7 +49,7 @@ def test_ctrl_c_in_the_middle_of_an_answer_stops_everything(data_dir: Path, tmp_
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert errors.endswith("b2b-chat: stopped, and with everything that was started.\n")
+    assert errors.endswith("b2b-chat: stopped, with everything that was started.\n")
     assert running_in(data_dir) == []
 
 
@@ -73,7 +73,7 @@ def test_a_failed_answer_ends_it_with_the_reason_and_nothing_left(data_dir: Path
 
 
 @pytest.mark.parametrize(("text", "code"), [("", 1), (b"\xff", 2)])
-def test_a_text_that_cannot_be_sent_is_told(data_dir: Path, tmp_path: Path, text: str | bytes, code: int) -> None:
+def test_a_text_that_cannot_be_sent_is_reported(data_dir: Path, tmp_path: Path, text: str | bytes, code: int) -> None:
     done = run("demo", os.fsdecode(text), "--data-dir", data_dir, environ=clean_environ(tmp_path))
     assert done.returncode == code
     assert "Traceback" not in done.stderr
@@ -88,7 +88,7 @@ def test_an_answer_that_the_terminal_cannot_show_does_not_break_it(data_dir: Pat
 
 
 @pytest.mark.parametrize("variable", ["PRODUCT_PORT", "GATEWAY_PORT", "OPENAI_SIMULATOR_PORT"])
-def test_a_busy_port_is_told_before_anything_starts(tmp_path: Path, variable: str) -> None:
+def test_a_busy_port_is_reported_before_anything_starts(tmp_path: Path, variable: str) -> None:
     data_dir = tmp_path / "new"
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = str(listener.getsockname()[1])
@@ -129,7 +129,7 @@ def test_ctrl_c_in_the_middle_of_the_tour_stops_everything(data_dir: Path, tmp_p
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert errors.endswith("b2b-chat: stopped, and with everything that was started.\n")
+    assert errors.endswith("b2b-chat: stopped, with everything that was started.\n")
     assert running_in(data_dir) == []
 
 

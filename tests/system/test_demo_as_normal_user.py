@@ -1,4 +1,4 @@
-"""The demo as somebody who is not root. Only needed where the tests run as root; elsewhere every test shows it."""
+"""The demo as a normal user. Only needed where the tests run as root; elsewhere every test shows it."""
 
 import os
 import pwd
@@ -74,7 +74,7 @@ def test_a_normal_user_needs_no_right_but_her_own_folder(home: Path, environ: di
     assert running_in(data_dir) == []
 
 
-def test_a_folder_of_roots_is_told(environ: dict[str, str], python: str) -> None:
+def test_a_folder_of_roots_is_reported(environ: dict[str, str], python: str) -> None:
     done = run_as_nobody([python, "-m", "b2b_chat.cli", "up", "--data-dir", "/root/data"], environ)
     assert done.returncode == 1
     assert done.stderr.startswith("b2b-chat: Cannot use the data folder /root/data: Permission denied. ")

@@ -72,7 +72,7 @@ def test_for_people_it_prints_addresses_and_a_line_to_try(data_dir: Path, enviro
     with started("up", "--data-dir", data_dir, environ=environ) as process:
         lines = list(takewhile(lambda line: not line.startswith("Ctrl-C"), output_of(process)))
         (command,) = [line.strip() for line in lines if line.strip().startswith("curl ")]
-        tried = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)  # noqa: S602 - the line that people are told to paste
+        tried = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)  # noqa: S602 - the line that the documents have people paste
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=60)
     assert "event: start" in tried.stdout
@@ -95,7 +95,7 @@ def test_after_a_kill_nothing_stays_and_the_next_run_works(data_dir: Path, envir
     with started("up", "--json", "--data-dir", data_dir, environ=environ) as process:
         chat(addresses_of(process))
         process.kill()
-    if sys.platform == "linux":  # the only system that tells children of their parent's end
+    if sys.platform == "linux":  # the only system that notifies children of their parent's end
         until(lambda: running_in(data_dir) == [])
 
 
@@ -141,7 +141,7 @@ def test_a_part_that_dies_ends_it_with_the_name_of_its_log(data_dir: Path, envir
     assert running_in(data_dir) == []
 
 
-def test_a_part_that_does_not_start_is_told_with_its_reason(data_dir: Path, environ: dict[str, str]) -> None:
+def test_a_part_that_does_not_start_is_reported_with_its_reason(data_dir: Path, environ: dict[str, str]) -> None:
     done = run("up", "--json", "--data-dir", data_dir, environ={**environ, "GATEWAY_NONCE_TTL_SECONDS": "soon"})
     assert (done.returncode, done.stdout) == (1, "")
     assert "b2b-chat: gateway ended with exit code 2." in done.stderr
@@ -160,7 +160,7 @@ def test_a_key_that_the_database_does_not_know_is_replaced(data_dir: Path, envir
     assert key_file.read_text() == addresses["api_key"] + "\n"
 
 
-def test_a_file_that_cannot_be_read_is_told(tmp_path: Path, environ: dict[str, str]) -> None:
+def test_a_file_that_cannot_be_read_is_reported(tmp_path: Path, environ: dict[str, str]) -> None:
     (tmp_path / "data" / "secrets.json").mkdir(parents=True)
     done = run("up", "--data-dir", tmp_path / "data", environ=environ)
     assert done.returncode == 1
@@ -202,14 +202,14 @@ def test_given_variables_win_over_the_embedded_parts(data_dir: Path, environ: di
         chat(real)
 
 
-def test_a_folder_that_cannot_be_written_is_told(environ: dict[str, str]) -> None:
+def test_a_folder_that_cannot_be_written_is_reported(environ: dict[str, str]) -> None:
     done = run("up", "--data-dir", "/proc/nothing", environ=environ)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("b2b-chat: Cannot use the data folder /proc/nothing: ")
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_a_full_disk_is_told_and_nothing_is_left(small_disk: Path, environ: dict[str, str]) -> None:
+def test_a_full_disk_is_reported_and_nothing_is_left(small_disk: Path, environ: dict[str, str]) -> None:
     done = run("up", "--data-dir", small_disk / "data", environ=environ)
     assert done.returncode == 1
     assert done.stderr.startswith(f"b2b-chat: The disk of {small_disk / 'data'} is full: ")

@@ -92,7 +92,7 @@ async def test_the_printed_address_signs_in_once_and_enter_prints_another(tmp_pa
     assert running_in(data_dir) == []
 
 
-def test_loading_the_address_changes_nothing_and_where_no_more_are_sent_there_is_none(tmp_path: Path) -> None:
+def test_loading_the_link_changes_nothing_and_ended_links_are_not_printed(tmp_path: Path) -> None:
     environ = clean_environ(tmp_path, LOGIN_MAILS_PER_EMAIL_HOUR="1")
     with started("up", "--json", "--data-dir", tmp_path / "data", environ=environ) as process:
         addresses = addresses_of(process)

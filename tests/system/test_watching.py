@@ -53,7 +53,10 @@ class Watched:
 
     async def ready(self) -> tuple[int, Any]:
         answer = await self.http.get("/ready")
-        return answer.status_code, answer.json()
+        body = answer.json()
+        detail = body.get("detail", body)
+        detail.pop("request_id", None)
+        return answer.status_code, detail
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -167,11 +170,11 @@ async def test_one_trace_leads_from_the_client_to_openai(watched: Watched) -> No
     assert question.hits(watched.stack.collector.written) == []
 
 
-async def test_a_failed_call_is_told_by_its_code(watched: Watched) -> None:
-    body = {"client_message_id": "failing", "text": "[[simulate: status=400]] " + QUESTION}
+async def test_a_failed_call_is_counted_by_its_code(watched: Watched) -> None:
+    body = {"client_message_id": "failing", "text": "[[simulate: error=invalid_api_key]] " + QUESTION}
     trace_id = CLIENTS_TRACE[::-1]
     parent = {"traceparent": f"00-{trace_id}-{CLIENTS_SPAN}-01"}
-    assert (await watched.http.post("/v1/chat", json=body, headers=parent)).status_code == 502
+    assert (await watched.http.post("/v1/chat", json=body, headers=parent)).status_code == 503
 
     def failed() -> dict[tuple[str, str], Any]:
         return {
@@ -181,13 +184,14 @@ async def test_a_failed_call_is_told_by_its_code(watched: Watched) -> None:
         }
 
     async def complete() -> bool:
-        return len(failed()) == 3
+        return len(failed()) == 4
 
     await until(complete, timeout_seconds=30)
     assert failed() == {
-        ("product_api", "SPAN_KIND_SERVER"): "502",
-        ("product_api", "SPAN_KIND_CLIENT"): "gateway_refused",
-        ("gateway_api", "SPAN_KIND_CLIENT"): "upstream_rejected",
+        ("product_api", "SPAN_KIND_SERVER"): "503",
+        ("product_api", "SPAN_KIND_CLIENT"): "model_unavailable",
+        ("gateway_api", "SPAN_KIND_SERVER"): "502",
+        ("gateway_api", "SPAN_KIND_CLIENT"): "upstream_authentication",
     }
     assert not [span for span in watched.stack.collector.spans if span.events]
 
@@ -317,7 +321,7 @@ async def test_ready_names_what_is_missing_and_nothing_else(watched: Watched) ->
     """Last, since it takes the parts away one after the other."""
 
     def not_ready(*parts: str) -> tuple[int, Any]:
-        return 503, {"detail": {"code": "not_ready", "message": f"Not ready: {', '.join(parts)}."}}
+        return 503, {"code": "not_ready", "message": f"Not ready: {', '.join(parts)}.", "retryable": True}
 
     stack = watched.stack
     assert await watched.ready() == (200, {"status": "ready"})

@@ -209,7 +209,7 @@ class TestLimits:
             "PRODUCT_PORT": str(port),
             "WORKERS": str(WORKERS),
             "VALKEY_URL": server.url,
-            # A worker that is too busy to hear the answer in time admits a few chats by its own count.
+            # A worker that is too busy to receive the reply in time admits a few chats by its own count.
             "VALKEY_TIMEOUT_SECONDS": "10",
             "CHAT_RPM_PER_USER": str(self.PER_USER),
             "CHAT_LOCAL_LIMIT_PERCENT": "10",

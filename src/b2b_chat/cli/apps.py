@@ -111,6 +111,15 @@ def openapi(app: str) -> None:
         click.echo(json.dumps(schema, indent=2))
 
 
+@click.command("error-codes")
+def error_codes() -> None:
+    """Print the table of product_api's error codes."""
+    with needs("product"):
+        from b2b_chat.product.error_codes import table
+
+        click.echo(table(), nl=False)
+
+
 @click.command("env-example")
 @click.argument("app", type=click.Choice(["product", "gateway"]))
 def env_example(app: str) -> None:
@@ -158,4 +167,4 @@ def _serve(
         fail(str(error))
 
 
-COMMANDS: Final = (product, gateway, openai_simulator, openapi, env_example)
+COMMANDS: Final = (product, gateway, openai_simulator, openapi, env_example, error_codes)

@@ -1,7 +1,7 @@
 """The error vocabulary of the gateway: every way in which a call can fail, with its status.
 
 A body is `{"error": {"type", "code", "message", "retryable"}}`; after a stream's first byte the same body is the
-data of `event: error`. `retryable` says whether the same call may succeed later without being changed.
+data of `event: error`. `retryable` means that the same call, unchanged, may succeed later.
 """
 
 from collections.abc import Mapping
@@ -117,15 +117,15 @@ _ROWS: Final[tuple[tuple[Kind, Code, int, bool, str], ...]] = (
     (INVALID_REQUEST, "unsupported_media_type", 415, False, "Send application/json."),
     # A message that is known already
     (IDEMPOTENCY, "message_in_flight", 409, True, "This message is being answered now. Ask again a little later."),
-    (UNAVAILABLE, "idempotency_store_unavailable", 503, True, "Whether this message is known cannot be told now."),
+    (UNAVAILABLE, "idempotency_store_unavailable", 503, True, "Whether this message is known cannot be checked now."),
     (IDEMPOTENCY, "idempotency_mismatch", 422, False, "This message_id was used for other content."),
-    # What OpenAI says of the request
+    # OpenAI refuses the request
     (INVALID_REQUEST, "context_length_exceeded", 400, False, "The conversation is longer than the model can read."),
     (INVALID_REQUEST, "content_filtered", 400, False, "OpenAI's content filter stopped this conversation."),
     (INVALID_REQUEST, "upstream_rejected", 400, False, "OpenAI rejected the request."),
     (INVALID_REQUEST, "upstream_payload_too_large", 413, False, "The request is larger than OpenAI accepts."),
     (INVALID_REQUEST, "upstream_unprocessable", 422, False, "OpenAI could not process the request."),
-    # What OpenAI says of itself, or of our account there
+    # OpenAI fails, or refuses our account there
     (UPSTREAM, "upstream_authentication", 502, False, "OpenAI refused the gateway's API key."),
     (UPSTREAM, "upstream_permission", 502, False, "The gateway's OpenAI account may not do this."),
     (UPSTREAM, "upstream_not_found", 502, False, "OpenAI does not know the model or the path."),
@@ -142,7 +142,7 @@ _ROWS: Final[tuple[tuple[Kind, Code, int, bool, str], ...]] = (
     (UPSTREAM, "upstream_malformed", 502, True, "OpenAI's answer could not be understood. Try again."),
     (UPSTREAM, "upstream_empty", 502, True, "The model ended its answer without any text. Try again."),
     # Ours
-    (UNAVAILABLE, "gateway_busy", 503, True, "This gateway has as many calls under way as it takes. Try again."),
+    (UNAVAILABLE, "gateway_busy", 503, True, "This gateway is answering as many calls as it can. Try again."),
     (UNAVAILABLE, "shutting_down", 503, True, "This gateway is shutting down. Try again."),
     (UNAVAILABLE, "not_ready", 503, True, "Not ready."),
     (INTERNAL, "internal_error", 500, False, "The gateway failed. Its log has the request id."),

@@ -9,7 +9,7 @@ MODEL_GPT_5_2: Final = "gpt-5.2"
 """The only model of this installation; both sides name it by this constant."""
 
 CONTRACT_VERSION: Final = 2
-"""The form of these bodies. 1 had no `finish_reason`; a gateway that tells no version has form 1."""
+"""The form of these bodies. 1 had no `finish_reason`; a gateway that reports no version has form 1."""
 
 MODEL_CONTEXT_TOKENS: Final = 400_000
 """What the model reads and writes at once.

@@ -2,7 +2,7 @@
 
 Signed bytes: METHOD, raw path and query as on the request line, timestamp, nonce and the sha256 hex of the raw
 body, joined by one newline. The order of the checks is the order of this module: headers, MAC, skew. The nonce
-comes last and belongs to whoever keeps a store of them.
+comes last; the gateway checks it, since it keeps a store of them.
 
     SignatureError
     ├── MissingSignature     a header is absent
@@ -76,14 +76,14 @@ class Signature(NamedTuple):
 
 
 def compute_mac(secret: bytes, method: str, target: bytes, timestamp: bytes, nonce: bytes, body: bytes) -> bytes:
-    """The lowercase hex MAC of a call; `target` is the raw path and query as on the request line."""
+    """Return the lowercase hex MAC of a call; `target` is the raw path and query as on the request line."""
     body_hash = hashlib.sha256(body).hexdigest().encode()
     canonical = b"\n".join((method.encode(), target, timestamp, nonce, body_hash))
     return hmac.digest(secret, canonical, "sha256").hex().encode()
 
 
 def sign(secret: bytes, method: str, target: str, body: bytes, *, unix_seconds: int) -> dict[str, str]:
-    """The headers that sign a call made at `unix_seconds`, with a fresh nonce of 128 random bits."""
+    """Return the headers that sign a call made at `unix_seconds`, with a fresh nonce of 128 random bits."""
     timestamp = str(unix_seconds)
     nonce = secrets.token_hex(16)
     mac = compute_mac(secret, method, target.encode(), timestamp.encode(), nonce.encode(), body)
@@ -127,7 +127,7 @@ def verify(
         StaleTimestamp: The MAC is right, the time is not.
     """
     timestamp, nonce, mac = signature
-    # Every secret is tried, so that the time taken does not tell which one matched.
+    # Every secret is tried, so that the time taken does not show which one matched.
     matches = [
         hmac.compare_digest(compute_mac(secret, method, target, timestamp, nonce, body), mac)
         for secret in accepted_secrets

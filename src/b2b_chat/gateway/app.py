@@ -30,6 +30,7 @@ from b2b_chat.kit.request_body import UnreadBodies
 from b2b_chat.kit.request_id import RequestId
 from b2b_chat.kit.security_headers import SecurityHeaders
 from b2b_chat.kit.strict_json import StrictJsonRequest
+from b2b_chat.kit.strict_query import StrictQueries
 
 
 def create_app(settings: GatewaySettings | None = None, *, clock: Clock = utc_now) -> ASGIApp:
@@ -75,7 +76,11 @@ def openapi_schema() -> dict[str, Any]:
     config = openapi_config(version("b2b-chat"))
     described = _litestar(None, None, chat, openapi_config=config)
     document = described.openapi_schema.to_schema()
-    for closed in (ChatRequest, ChatMessage, ChatMetadata):  # what forbids unknown fields; Litestar does not say so
+    for closed in (
+        ChatRequest,
+        ChatMessage,
+        ChatMetadata,
+    ):  # unknown fields are refused; Litestar does not document it
         document["components"]["schemas"][closed.__name__]["additionalProperties"] = False
     return document
 
@@ -92,6 +97,7 @@ def _litestar(
             *described,
         ],
         exception_handlers={Exception: on_exception},
+        middleware=[StrictQueries],
         request_class=StrictJsonRequest,
         request_max_body_size=None,  # Verification has its own limit, and has read the body
         dependencies={

@@ -1,4 +1,4 @@
-"""A circuit breaker: tells whether a place that fails again and again is worth another call now.
+"""A circuit breaker: decides whether an upstream that keeps failing is worth another call now.
 
 Source: M. Nygard, "Release It!", the pattern of that name.
 """
@@ -8,10 +8,9 @@ from collections.abc import Callable
 
 
 class Breaker:
-    """Closed, a place is asked; after so many failures in a row it opens.
+    """Closed, it allows every call; after so many failures in a row it opens.
 
-    An open breaker leaves the place alone for a while; then one call probes it, and closes the breaker or opens it
-    anew.
+    An open breaker allows no calls for a while. Then it allows one probe, which closes it or opens it again.
     """
 
     def __init__(self, *, failures: int, open_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -24,11 +23,11 @@ class Breaker:
 
     @property
     def is_closed(self) -> bool:
-        """Whether nothing is known against the place."""
+        """Whether the upstream is presumed to work."""
         return self._failures < self._max_failures
 
     def allows(self) -> bool:
-        """Whether a call may be made now; after a True for an open breaker, that call is its one probe."""
+        """Return whether a call may be made now. If an open breaker returns True, that call is its one probe."""
         if self.is_closed:
             return True
         if self._is_probing or self._clock() < self._open_until:
@@ -37,17 +36,17 @@ class Breaker:
         return True
 
     def succeeded(self) -> None:
-        """A call was answered."""
+        """Record that a call was answered."""
         self._failures = 0
         self._is_probing = False
 
     def failed(self) -> None:
-        """A call failed by the place's fault."""
+        """Record that the upstream failed a call."""
         self._failures += 1
         self._is_probing = False
         if not self.is_closed:
             self._open_until = self._clock() + self._open_seconds
 
     def abandoned(self) -> None:
-        """A call ended without telling anything about the place."""
+        """Record that a call ended without showing whether the upstream works."""
         self._is_probing = False

@@ -17,6 +17,7 @@ from b2b_chat.kit.disconnects import WhileClientStays
 from b2b_chat.kit.event_stream import EventSender, send_events
 from b2b_chat.kit.request_id import current_request_id
 from b2b_chat.kit.strict_json import decode, require_json
+from b2b_chat.kit.strict_query import refuse_query
 
 _METHOD: Final = "POST"
 Answer: TypeAlias = Callable[[ChatRequest, str, OnText], Awaitable[ChatResult]]
@@ -89,6 +90,7 @@ class ChatEndpoint:
 
 
 async def _read(scope: HTTPScope, receive: Receive) -> ChatRequest:
+    refuse_query(scope["query_string"])
     content_type = next((value for name, value in scope["headers"] if name == b"content-type"), b"")
     require_json(content_type.partition(b";")[0].strip().lower().decode("latin-1"))
     message: Any = await receive()  # the whole body, as the verification hands it on

@@ -1,4 +1,4 @@
-"""Is this server able to do gateway_api's work? Looks at everything that it needs, and changes nothing."""
+"""Check that this server can do gateway_api's work: everything that it needs is examined, nothing is changed."""
 
 import asyncio
 import ssl
@@ -19,15 +19,15 @@ _EVERY_ADDRESS: Final = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - 
 
 
 async def examine(settings: GatewaySettings, *, timeout_seconds: float) -> list[Finding]:
-    """Look at everything.
+    """Run every check.
 
     Args:
         settings: Those that gateway_api runs with.
-        timeout_seconds: How long each look may take.
+        timeout_seconds: How long each check may take.
     """
-    places: dict[str, tuple[str, Secret]] = {"OPENAI_BASE_URL": (settings.openai_base_url, settings.openai_api_key)}
+    upstreams: dict[str, tuple[str, Secret]] = {"OPENAI_BASE_URL": (settings.openai_base_url, settings.openai_api_key)}
     if settings.openai_fallback_base_url is not None and settings.openai_fallback_api_key is not None:
-        places["OPENAI_FALLBACK_BASE_URL"] = (settings.openai_fallback_base_url, settings.openai_fallback_api_key)
+        upstreams["OPENAI_FALLBACK_BASE_URL"] = (settings.openai_fallback_base_url, settings.openai_fallback_api_key)
     certificates = ssl.create_default_context()
     async with (
         # A proxy of the environment is for calls to OpenAI, as in gateway_api itself.
@@ -35,7 +35,7 @@ async def examine(settings: GatewaySettings, *, timeout_seconds: float) -> list[
         httpx.AsyncClient(verify=certificates, timeout=timeout_seconds) as outside,
     ):
         found = await asyncio.gather(
-            _process(settings, here), *(_openai(name, url, key, outside) for name, (url, key) in places.items())
+            _process(settings, here), *(_openai(name, url, key, outside) for name, (url, key) in upstreams.items())
         )
         valkey = await check_valkey(settings)
     shared = [] if valkey is None else [valkey]
@@ -56,7 +56,7 @@ async def _process(settings: GatewaySettings, http: httpx.AsyncClient) -> list[F
         status, _ = await _get(http, f"http://{host}:{settings.gateway_port}{PING_PATH}", headers)
     except (httpx.HTTPError, TimeoutError) as error:
         text = f"nothing answers at port {settings.gateway_port}: {type(error).__name__}"
-        return [Finding("gateway_api", "fail", text, "Start it, and read its log where it does not stay.")]
+        return [Finding("gateway_api", "fail", text, "Start it. If it stops again, read its log.")]
     if status == HTTPStatus.OK:
         return [Finding("gateway_api", "ok", "runs, and knows this GATEWAY_SHARED_SECRET")]
     remedy = "It was started with another GATEWAY_SHARED_SECRET: restart it."
@@ -64,15 +64,15 @@ async def _process(settings: GatewaySettings, http: httpx.AsyncClient) -> list[F
 
 
 async def _openai(name: str, base_url: str, key: Secret, http: httpx.AsyncClient) -> list[Finding]:
-    """Ask for the model's description: that costs nothing, and needs the key."""
+    """Request the model's description: that costs nothing, and needs the key."""
     url = f"{base_url.rstrip('/')}/models/{MODEL_GPT_5_2}"
     try:
         status, date = await _get(http, url, {"Authorization": f"Bearer {key.reveal()}"})
     except (httpx.HTTPError, TimeoutError) as error:
         if "CERTIFICATE_VERIFY_FAILED" in str(error):
-            remedy = "Look at this server's clock and ca-certificates."
+            remedy = "Check this server's clock and ca-certificates."
             return [Finding(name, "fail", "its certificate is not trusted", remedy)]
-        remedy = "Look at the address and at this server's way out."
+        remedy = "Check the address, and this server's way to the Internet."
         return [Finding(name, "fail", f"not reached: {type(error).__name__}", remedy)]
     difference_seconds = seconds_ahead_of(date, utc_now())
     clock = [] if difference_seconds is None else [check_clock(name, difference_seconds)]
@@ -85,8 +85,10 @@ def _answered(name: str, status: int) -> Finding:
     if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
         return Finding(name, "fail", f"it refuses our key ({status})", "Make another key, and set it here alone.")
     if status == HTTPStatus.NOT_FOUND:
-        return Finding(name, "warn", f"it does not list {MODEL_GPT_5_2}", "Look whether the key's project may use it.")
-    return Finding(name, "fail", f"it answered {status}", "Look at its status page.")
+        return Finding(name, "warn", f"it does not list {MODEL_GPT_5_2}", "Check that the key's project may use it.")
+    if status == HTTPStatus.PAYMENT_REQUIRED:
+        return Finding(name, "fail", "its account is unpaid (402)", "Pay, or raise the account's limit.")
+    return Finding(name, "fail", f"it answered {status}", "Check its status page.")
 
 
 async def _get(http: httpx.AsyncClient, url: str, headers: Mapping[str, str]) -> tuple[int, str | None]:

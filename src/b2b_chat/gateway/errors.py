@@ -1,6 +1,6 @@
 """How failures look on the wire.
 
-The vocabulary itself is `contract.errors`. What OpenAI says in words never leaves this process: it can quote a prompt.
+The vocabulary itself is `contract.errors`. OpenAI's own wording never leaves this process: it can quote a prompt.
 """
 
 import math

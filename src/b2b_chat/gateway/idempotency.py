@@ -1,7 +1,7 @@
-"""One message, one answer: whoever asks again for what was answered gets the same answer, and OpenAI is not asked.
+"""One message, one answer: a call that repeats an answered one gets the stored answer, and OpenAI is not asked again.
 
-Only success is remembered. While a message is being answered, asking for it again is refused; asking under its id for
-something else is refused as long as it is known.
+Only success is remembered. While a message is being answered, another call for it is refused; a call for other content
+under its id is refused as long as it is known.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ Key: TypeAlias = bytes
 """Company and message, 16 bytes each."""
 
 _RECORD_BYTES: Final = 1024
-"""What an answer takes beside its text, generously."""
+"""A generous bound of what an answer takes beside its text."""
 
 log = structlog.get_logger(__name__)
 
@@ -35,36 +35,36 @@ class MessageInFlight(Exception):
 
 
 class OtherContent(Exception):
-    """The message's id stands for other content already."""
+    """The message's id is in use for other content."""
 
 
 class RecordsUnavailable(Exception):
-    """Nobody can tell now whether the message is known."""
+    """The records cannot be asked whether the message is known."""
 
 
 class Records(Protocol):
-    """The messages that are being answered, and for a while those that were.
+    """The messages that are being answered and, for a while, those that were.
 
-    It is bounded, and the oldest answer goes first. An answer that went early costs a second call to OpenAI if it is
-    asked for again, and nothing else: product_api charges a message once whatever happens here.
+    They are bounded, and the oldest answer is dropped first. A dropped answer costs a second call to OpenAI if it is
+    asked for again, and nothing else: product_api charges a message once, whatever happens here.
     """
 
     async def begin(self, key: Key, fingerprint: bytes) -> ChatResult | None:
-        """The stored answer; or None, and then the message is being answered until `finish` or `forget`.
+        """Return the stored answer; or None, and then the message is being answered until `finish` or `forget`.
 
         Raises:
             MessageInFlight: It is being answered already.
-            OtherContent: Its id stands for something else.
-            RecordsUnavailable: Nobody can tell.
+            OtherContent: Its id is in use for something else.
+            RecordsUnavailable: The records cannot be asked.
         """
         ...
 
     async def finish(self, key: Key, result: ChatResult) -> None:
-        """Remember the answer of a message that was begun."""
+        """Store the answer of a message that was begun."""
         ...
 
     async def forget(self, key: Key) -> None:
-        """Let a message that was begun, and not finished, be asked for again."""
+        """Release a message that was begun and not finished, so that it may be asked for again."""
         ...
 
 
@@ -76,12 +76,12 @@ class _Finished(Struct, frozen=True):
 
 
 def key_of(request: ChatRequest) -> Key:
-    """What names a request's message."""
+    """Return the key of a request's message."""
     return request.metadata.company_id.bytes + request.metadata.message_id.bytes
 
 
 def fingerprint_of(request: ChatRequest) -> bytes:
-    """What was asked. How the answer is fetched, and how long it may be, does not make it another question."""
+    """Return a hash of what was asked. Streaming or not, and the answer's limit, do not make it another question."""
     return hashlib.sha256(msgspec.json.encode((request.model, request.messages))).digest()
 
 
@@ -97,11 +97,11 @@ class MemoryRecords:
         self._size_bytes = 0
 
     async def begin(self, key: Key, fingerprint: bytes) -> ChatResult | None:
-        """The stored answer; or None, and then the message is being answered until `finish` or `forget`.
+        """Return the stored answer; or None, and then the message is being answered until `finish` or `forget`.
 
         Raises:
             MessageInFlight: It is being answered already.
-            OtherContent: Its id stands for something else.
+            OtherContent: Its id is in use for something else.
         """
         self._expire()
         record = self._finished.get(key)
@@ -116,14 +116,14 @@ class MemoryRecords:
         return None
 
     async def finish(self, key: Key, result: ChatResult) -> None:
-        """Remember the answer of a message that was begun."""
+        """Store the answer of a message that was begun."""
         size_bytes = len(result.text.encode()) + _RECORD_BYTES
         self._finished[key] = _Finished(self._running.pop(key), result, size_bytes, self._clock())
         self._size_bytes += size_bytes
         self._expire()
 
     async def forget(self, key: Key) -> None:
-        """Let a message that was begun, and not finished, be asked for again."""
+        """Release a message that was begun and not finished, so that it may be asked for again."""
         self._running.pop(key, None)
 
     def _expire(self) -> None:
@@ -145,12 +145,12 @@ _INDEX_KEY: Final = "gateway:answers"
 _SIZE_KEY: Final = "gateway:answers:bytes"
 
 _RENEW: Final = Script("""
-for place, key in ipairs(KEYS) do
+for number, key in ipairs(KEYS) do
   local known = redis.call('GET', key)
-  if known == ARGV[place + 1] then
+  if known == ARGV[number + 1] then
     redis.call('PEXPIRE', key, ARGV[1])
   elseif not known then
-    redis.call('SET', key, ARGV[place + 1], 'PX', ARGV[1])
+    redis.call('SET', key, ARGV[number + 1], 'PX', ARGV[1])
   end
 end
 """)
@@ -188,15 +188,15 @@ end
 class ValkeyRecords:
     """The messages of all workers and machines of a gateway.
 
-    A message that is being answered has a lease, which its worker renews (`keep_leases`). A worker that is killed
-    renews nothing, and its messages may soon be asked for again. Each call has an owner's mark of its own, so that one
-    that lost its lease, by a stall or because Valkey lost its memory, never touches what another has begun since.
+    A message that is being answered has a lease, which its worker renews (`keep_leases`). A killed worker renews
+    nothing, and its messages may soon be asked for again. Each call has its own owner's mark, so that a call that lost
+    its lease, by a stall or because Valkey lost its memory, never touches what another has begun since.
 
     Args:
         valkey: Holds the records.
         ttl_seconds: How long an answer is kept; 0 keeps none.
         capacity_bytes: Of all answers together.
-        lease_seconds: How long a message is taken for being answered after the last sign of life.
+        lease_seconds: How long a message counts as being answered after its lease was last renewed.
     """
 
     def __init__(self, valkey: Valkey, *, ttl_seconds: float, capacity_bytes: int, lease_seconds: float) -> None:
@@ -209,11 +209,11 @@ class ValkeyRecords:
         self._forgetting: set[asyncio.Task[None]] = set()
 
     async def begin(self, key: Key, fingerprint: bytes) -> ChatResult | None:
-        """The stored answer; or None, and then the message is being answered until `finish` or `forget`.
+        """Return the stored answer; or None, and then the message is being answered until `finish` or `forget`.
 
         Raises:
             MessageInFlight: It is being answered already.
-            OtherContent: Its id stands for something else.
+            OtherContent: Its id is in use for something else.
             RecordsUnavailable: Valkey does not answer.
         """
         mark = _RUNNING + fingerprint + secrets.token_bytes(_OWNER_BYTES)
@@ -232,7 +232,7 @@ class ValkeyRecords:
         return _decoder.decode(rest[_FINGERPRINT_BYTES:])
 
     async def finish(self, key: Key, result: ChatResult) -> None:
-        """Remember the answer of a message that was begun. Where Valkey does not answer, the lease runs out instead."""
+        """Store the answer of a message that was begun. If Valkey does not answer, the lease runs out instead."""
         mark = self._begun.pop(key)
         fingerprint = mark[1 : 1 + _FINGERPRINT_BYTES]
         answer = _FINISHED + fingerprint + _encoder.encode(result)
@@ -246,7 +246,7 @@ class ValkeyRecords:
             log.warning("answer_not_kept", company_id=UUID(bytes=key[:16]), message_id=UUID(bytes=key[16:]))
 
     async def forget(self, key: Key) -> None:
-        """Let a message that was begun, and not finished, be asked for again. A caller that is cancelled still does."""
+        """Release a message that was begun and not finished, also while the caller is being cancelled."""
         mark = self._begun.pop(key, None)
         if mark is None:
             return
@@ -274,5 +274,5 @@ _decoder = msgspec.msgpack.Decoder(ChatResult)
 
 
 def _name(key: Key) -> bytes:
-    """A message's key in Valkey."""
+    """Return a message's key in Valkey."""
     return b"gateway:message:" + key

@@ -1,4 +1,4 @@
-"""Which nonces were seen, so that a signed call is let in once."""
+"""The nonces that were seen, so that a signed call is let in once."""
 
 import time
 from collections import OrderedDict
@@ -19,21 +19,21 @@ _NONCE_CAPACITY = Gauge("gateway_nonces_max", "Nonces that can be remembered at 
 
 
 class NonceStoreUnavailable(Exception):
-    """Nobody can tell now whether a nonce was seen, so no call may be let in."""
+    """The store cannot be asked whether a nonce was seen, so no call may be let in."""
 
 
 class NonceStore(Protocol):
-    """Remembers nonces for at least twice the clock skew: so long can one signed call be valid."""
+    """Remembers nonces for at least twice the clock skew, which is how long a signed call can be valid."""
 
     async def claim(self, nonce: bytes, signed_at: int) -> bool:
-        """Record a nonce and tell whether it is new. Of many claims of one nonce, one is told True.
+        """Record a nonce and return whether it is new. Of many claims of one nonce, one returns True.
 
         Args:
-            nonce: That of a call whose signature and time are right.
+            nonce: Of a call whose signature and time are right.
             signed_at: The call's timestamp, in unix seconds.
 
         Raises:
-            NonceStoreUnavailable: The store cannot tell.
+            NonceStoreUnavailable: The store cannot be asked.
         """
         ...
 
@@ -57,7 +57,7 @@ class MemoryNonces:
         return len(self._seen_at)
 
     async def claim(self, nonce: bytes, signed_at: int) -> bool:  # noqa: ARG002 - what was forgotten was too old anyway
-        """Record a nonce and tell whether it is new.
+        """Record a nonce and return whether it is new.
 
         Raises:
             NonceStoreUnavailable: As many live nonces as fit are recorded already.
@@ -82,7 +82,7 @@ class MemoryNonces:
 _BORN_KEY: Final = "gateway:nonces"
 _NONCE_KEY: Final = b"gateway:nonce:"
 _CLOCKS_APART_SECONDS: Final = 1
-"""What the clocks of the gateways and of Valkey may differ by."""
+"""How far the clocks of the gateways and of Valkey may differ."""
 
 _NEW, _SEEN, _BORN, _FORGETFUL = 1, 0, -2, -3
 _CLAIM: Final = Script("""
@@ -106,9 +106,9 @@ class ValkeyNonces:
     """Nonces that all workers and machines of a gateway share, at one round trip a call.
 
     Valkey can lose what it holds: by FLUSHALL, by a restart (also one from disk, which lacks the last second), by
-    failing over to a replica that had not heard all. So beside the nonces there is a key that tells when the store was
+    failing over to a replica that lags behind. So beside the nonces there is a key that records when the store was
     born, and in which history of Valkey's: `master_replid`, which Valkey changes at each start and each failover. The
-    script looks at that first. Where the key is gone or tells of another history, the store is born now.
+    script reads that first. If the key is gone or names another history, the store is born now.
 
     No call is let in twice. Suppose one is, at moments a < b. Its nonce was recorded at a and is not there at b.
 
@@ -140,7 +140,7 @@ class ValkeyNonces:
         self._kept_milliseconds = int((ttl_seconds + _CLOCKS_APART_SECONDS + timeout_seconds) * 1000)
 
     async def claim(self, nonce: bytes, signed_at: int) -> bool:
-        """Record a nonce and tell whether it is new.
+        """Record a nonce and return whether it is new.
 
         Raises:
             NonceStoreUnavailable: Valkey does not answer, or is so new that this call may have been let in before.
@@ -163,6 +163,6 @@ class ValkeyNonces:
         return bool(outcome == _NEW)
 
     async def notice_loss(self) -> None:
-        """See to it that an empty store is noticed soon, and not by the first call: refusals end so much earlier."""
+        """Notice an empty store before the first call does, so that the refusals end earlier."""
         with suppress(NonceStoreUnavailable):
             await self.claim(b"", 0)

@@ -154,8 +154,11 @@ class StreamReader:
 
     def _read_chunk(self, chunk: bytes) -> list[Completion]:
         """Read a chunk of any form."""
-        if self._document is None and not self._events.has_begun and self._events.is_empty and _is_document(chunk):
-            self._document = bytearray()
+        if self._document is None and not self._events.has_begun and self._events.is_empty:
+            if chunk.isspace():  # keeps the connection alive until a document, or events, begin
+                return []
+            if _is_document(chunk):
+                self._document = bytearray()
         if self._document is not None:
             self._document += chunk
             if len(self._document) > MAX_EVENT_BYTES:

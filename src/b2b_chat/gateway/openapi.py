@@ -1,4 +1,4 @@
-"""What the OpenAPI document says beyond what Litestar reads from the handlers: errors, the signature, the stream."""
+"""What the OpenAPI document has beyond the handlers that Litestar reads: chats, errors, the signature, the stream."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -20,10 +20,10 @@ from litestar.openapi.spec import (
 )
 from litestar.params import Body
 
-from b2b_chat.contract.errors import FAILURES, Code, ErrorBody, Failure
+from b2b_chat.contract.errors import FAILURES, Code, ErrorBody
 from b2b_chat.contract.schemas import CHAT_PATH, MODEL_GPT_5_2, ChatRequest, ChatResult
 from b2b_chat.contract.signing import NONCE_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER
-from b2b_chat.kit.openapi import KeyedExample
+from b2b_chat.kit.openapi import FailureExample, failures
 
 DOOR_CODES: Final[tuple[Code, ...]] = (
     "missing_signature",
@@ -38,7 +38,7 @@ DOOR_CODES: Final[tuple[Code, ...]] = (
 """How any signed operation can fail."""
 
 CHAT_CODES: Final = tuple(code for code in FAILURES if code not in {"not_found", "method_not_allowed", "not_ready"})
-"""How a chat can fail: in every way but those of paths that are none, and of a probe."""
+"""How a chat can fail: in every way but those of other paths and of the probe."""
 
 REQUEST_EXAMPLE: Final = Example(
     summary="A first message, streamed",
@@ -110,26 +110,16 @@ class StreamingOperation(Operation):
 
 
 def documented(codes: Iterable[Code]) -> dict[int, ResponseSpec]:
-    """The error responses of an operation that can fail in these ways: one a status, with an example of each code."""
-    by_status: dict[int, list[Failure]] = {}
-    for code in codes:
-        by_status.setdefault(FAILURES[code].status, []).append(FAILURES[code])
-    return {
-        status: ResponseSpec(
-            data_container=ErrorBody,
-            generate_examples=False,
-            description=" ".join(f"`{failure.code}`: {failure.message}" for failure in failures),
-            examples=[
-                KeyedExample(id=failure.code, summary=failure.message, value=msgspec.to_builtins(failure.body))
-                for failure in failures
-            ],
-        )
-        for status, failures in by_status.items()
-    }
+    """Return the error responses of an operation that can fail in these ways."""
+    found = [FAILURES[code] for code in codes]
+    return failures(
+        ErrorBody,
+        [FailureExample(each.status, each.code, each.message, msgspec.to_builtins(each.body)) for each in found],
+    )
 
 
 def openapi_config(version: str) -> OpenAPIConfig:
-    """The document's own part: what this is and how calls are signed."""
+    """Return the document's own part: what this is and how calls are signed."""
     return OpenAPIConfig(
         title="gateway_api",
         version=version,

@@ -1,4 +1,4 @@
-"""When a failed attempt at OpenAI is followed by another, and after how long."""
+"""Whether a failed attempt is followed by another, and after how long."""
 
 import math
 import random
@@ -19,7 +19,7 @@ class RetryPolicy(Struct, frozen=True):
     """How often and how patiently to try again.
 
     The wait is random between nothing and a bound that doubles with each attempt, so that calls which failed together
-    do not return together. Where OpenAI says when to come back we come no sooner, and give up where that is too late.
+    do not return together. If OpenAI names a time to come back, we come no sooner, and give up if that is too late.
     """
 
     max_attempts: int
@@ -39,7 +39,7 @@ class RetryPolicy(Struct, frozen=True):
 
 
 def read_retry_after(headers: Mapping[str, str], *, unix_seconds: float) -> float | None:
-    """The seconds that an answer asks us to wait; None where it does not, or not in a form that can be read.
+    """Return the seconds that an answer asks us to wait; None if it does not, or not in a readable form.
 
     OpenAI's own `retry-after-ms` is the more exact one; `Retry-After` holds seconds or a date.
     """

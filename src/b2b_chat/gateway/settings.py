@@ -1,4 +1,4 @@
-"""The settings of gateway_api, and what production does not accept of them."""
+"""The settings of gateway_api, and which of them production refuses."""
 
 import os
 import re
@@ -34,15 +34,15 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     ] = "INFO"
     gateway_host: Annotated[str, Meta(description="Address to listen on; 0.0.0.0 in a container.")] = "127.0.0.1"
     gateway_port: Annotated[int, Meta(ge=1, le=65535, description="Port to listen on.")] = 8001
-    metrics_host: Annotated[str, Meta(description="Address to show metrics on; keep it from strangers.")] = "127.0.0.1"
+    metrics_host: Annotated[str, Meta(description="Address to serve metrics on; keep it from strangers.")] = "127.0.0.1"
     gateway_metrics_port: Annotated[
         int, Meta(ge=0, le=65_000, description="Port of /metrics, and for each further worker the next; 0 for none.")
     ] = 0
     readiness_cache_seconds: Annotated[
-        float, Meta(ge=0, le=60, description="Seconds for which GET /ready repeats what it found.")
+        float, Meta(ge=0, le=60, description="Seconds for which GET /ready repeats its last result.")
     ] = 1.0
     readiness_timeout_seconds: Annotated[
-        float, Meta(ge=0.1, le=60, description="Seconds that GET /ready waits for a part that it asks.")
+        float, Meta(ge=0.1, le=60, description="Seconds that GET /ready waits for each of its checks.")
     ] = 2.0
     otel_exporter_otlp_endpoint: Annotated[
         str | None, Meta(description="Where traces go by OTLP over HTTP, as http://127.0.0.1:4318. None without it.")
@@ -79,7 +79,7 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     ] = 1_048_576
 
     gateway_idempotency_ttl_seconds: Annotated[
-        int, Meta(ge=0, le=604_800, description="Seconds an answer is kept for whoever asks again.")
+        int, Meta(ge=0, le=604_800, description="Seconds an answer is kept for calls that repeat it.")
     ] = 3600
     gateway_idempotency_max_bytes: Annotated[
         int, Meta(ge=0, le=17_179_869_184, description="Bytes of answers kept at most; the oldest goes first.")
@@ -99,14 +99,15 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
         "https://api.openai.com/v1"
     )
     openai_fallback_base_url: Annotated[
-        str | None, Meta(description="A second place for the same model, asked when the first fails. With its key.")
+        str | None, Meta(description="A second upstream for the same model, asked when the first fails. Needs its key.")
     ] = None
-    openai_fallback_api_key: Annotated[Secret | None, Meta(description="The key of the second place.")] = None
+    openai_fallback_api_key: Annotated[Secret | None, Meta(description="The key of the second upstream.")] = None
     upstream_breaker_failures: Annotated[
-        int, Meta(ge=1, le=1000, description="Failures in a row after which a place is left alone for a while.")
+        int, Meta(ge=1, le=1000, description="Failures in a row after which an upstream is left alone for a while.")
     ] = 5
     upstream_breaker_open_seconds: Annotated[
-        float, Meta(gt=0, le=3600, description="Seconds that a failing place is left alone before one call probes it.")
+        float,
+        Meta(gt=0, le=3600, description="Seconds that a failing upstream is left alone; then one call probes it."),
     ] = 10.0
     upstream_connect_timeout_seconds: Annotated[
         float, Meta(gt=0, le=60, description="Seconds to reach OpenAI, TLS included, an attempt.")
@@ -175,7 +176,7 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
 
 
 def load_settings(environ: Mapping[str, str] = os.environ) -> GatewaySettings:
-    """The settings of this process.
+    """Return the settings of this process.
 
     Raises:
         SettingsError: Variables are missing, wrong, or unsafe for production.
@@ -184,7 +185,7 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> GatewaySettings:
 
 
 def check(settings: GatewaySettings) -> Iterator[str]:
-    """The problems that no single variable shows. Each names its variable and never a secret."""
+    """Yield the problems that no single variable shows. Each names its variable and never a secret."""
     if settings.gateway_nonce_ttl_seconds < 2 * settings.gateway_clock_skew_seconds:
         yield (
             "GATEWAY_NONCE_TTL_SECONDS must be at least twice GATEWAY_CLOCK_SKEW_SECONDS: a call stays valid for so "

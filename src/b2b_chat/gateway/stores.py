@@ -1,4 +1,4 @@
-"""What the gateway remembers from call to call: in its own memory, or in Valkey, which workers and machines share."""
+"""The stores that outlive a call: in the process's memory, or in Valkey, which workers and machines share."""
 
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -33,12 +33,12 @@ class Stores:
 
     @property
     def checks(self) -> dict[str, Check]:
-        """What `/ready` asks."""
+        """The checks of `/ready`."""
         return {} if self._valkey is None else {"valkey": self._valkey.check}
 
     @asynccontextmanager
     async def kept(self) -> AsyncIterator[None]:
-        """Renew leases and look after the nonces until the block ends; then close what is open."""
+        """Renew leases and watch the nonces until the block ends; then close the connections."""
         try:
             async with running(*[work() for work in self._upkeep]):
                 yield

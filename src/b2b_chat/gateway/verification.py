@@ -1,7 +1,7 @@
-"""Lets signed calls in, once each, and nobody else.
+"""The door: it lets signed calls in, once each, and no others.
 
-This layer stands outside of routing, so that what is not found or not allowed is told to signed callers only.
-Everything but `GET /health` and `GET /ready` is signed: a path that nobody thought of is closed.
+This layer stands outside of routing, so that only signed callers learn which paths and methods exist.
+Everything but `GET /health` and `GET /ready` must be signed, so that a forgotten path is closed.
 """
 
 from http import HTTPStatus
@@ -39,8 +39,8 @@ log = structlog.get_logger(__name__)
 class Verification:
     """ASGI layer that checks size, signature, time and nonce, in this order.
 
-    A nonce is recorded only when all else is right, so that nobody without the secret can fill the store or spoil the
-    nonce of another's call.
+    A nonce is recorded only when all else is right, so that a caller without the secret can neither fill the store nor
+    use up the nonce of another's call.
     """
 
     def __init__(self, app: ASGIApp, *, settings: GatewaySettings, nonces: NonceStore, clock: Clock) -> None:
@@ -52,7 +52,7 @@ class Verification:
         self._clock = clock
         for code, failure in FAILURES.items():
             if failure.type == AUTHENTICATION:
-                _REFUSALS.labels(code)  # the first refusal must be a rise, and not a new series
+                _REFUSALS.labels(code)  # the first refusal must be a rise, not a new series
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -80,7 +80,7 @@ class Verification:
         if query:
             self._verify(signature, scope, path + b"?" + query, body)
         else:
-            # The server does not tell `/v1/chat?` from `/v1/chat`; the caller signed one of them.
+            # The server does not distinguish `/v1/chat?` from `/v1/chat`; the caller signed one of them.
             try:
                 self._verify(signature, scope, path, body)
             except InvalidSignature:
@@ -105,7 +105,7 @@ def _is_open(scope: HTTPScope) -> bool:
 
 
 def _with_body(body: bytes, receive: Receive) -> Receive:
-    """Hand the body on in one piece, and after it whatever comes: the disconnect."""
+    """Pass the body on in one piece, and after it what follows: the disconnect."""
     is_handed_on = False
 
     async def receive_verified() -> ReceiveMessage:

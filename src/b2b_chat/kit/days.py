@@ -24,7 +24,7 @@ def read_day(name: str, text: str | None) -> date | None:
     try:
         return None if text is None else msgspec.convert(text, date)
     except msgspec.ValidationError as error:
-        raise InvalidRequest(f"{InvalidRequest.message} {name}: {error}.") from None
+        raise InvalidRequest(f"{InvalidRequest.message} {name}: {error}.", param=name) from None
 
 
 def start_of(day: date) -> datetime:

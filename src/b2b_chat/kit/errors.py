@@ -21,17 +21,27 @@ from litestar.exceptions import (
     ValidationException,
 )
 
+from b2b_chat.kit.text import in_words
+
 
 class Refusal(Exception):
     """An expected failure. Subclasses set `code`, `status` and `message`; an instance may word it more closely."""
 
     code: ClassVar[str]
     status: ClassVar[int]
+    retryable: ClassVar[bool] = False
+    """Whether the same request, unchanged, may succeed later."""
     message: str
+    param: str | None = None
+    """The field, parameter or header at fault, where there is one."""
 
-    def __init__(self, message: str | None = None, *, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, message: str | None = None, *, headers: Mapping[str, str] | None = None, param: str | None = None
+    ) -> None:
         if message is not None:
             self.message = message
+        if param is not None:
+            self.param = param
         self.headers = dict(headers or {})
         super().__init__(self.code)
 
@@ -81,7 +91,7 @@ def as_refusal(error: Exception) -> Refusal:
         case MethodNotAllowedException():
             return MethodNotAllowed(headers=error.headers)
         case ValidationException():
-            return InvalidRequest(_what_is_invalid(error))
+            return InvalidRequest(_what_is_invalid(error), param=_param_of(error))
         case HTTPException(status_code=BodyTooLarge.status):
             return BodyTooLarge()
         case HTTPException(status_code=status) if status < InternalError.status:
@@ -94,8 +104,14 @@ def _what_is_invalid(error: ValidationException) -> str:
     """Name the fields, and msgspec's words for what is wrong with them; these tell types and bounds, not values."""
     extra = error.extra if isinstance(error.extra, list) else []
     problems = [
-        f"{item['key']}: {item['message']}" if item.get("key") else str(item["message"])
+        in_words(f"{item['key']}: {item['message']}" if item.get("key") else str(item["message"]))
         for item in extra
         if isinstance(item, dict) and "message" in item
     ]
     return " ".join([InvalidRequest.message, *problems])
+
+
+def _param_of(error: ValidationException) -> str | None:
+    """The first parameter or header that is named."""
+    extra = error.extra if isinstance(error.extra, list) else []
+    return next((item["key"] for item in extra if isinstance(item, dict) and item.get("key")), None)

@@ -43,6 +43,7 @@ class NotReady(Refusal):
     """Something that the process needs is missing."""
 
     code, status = "not_ready", 503
+    retryable = True
     message = "Not ready."
 
     def __init__(self, parts: list[str]) -> None:

@@ -1,14 +1,18 @@
 """What Litestar's OpenAPI document lacks: closed objects, portable patterns, answers that are event streams."""
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Example, OpenAPIMediaType, OpenAPIType, Operation, Reference, Schema
 from litestar.params import BodyKwarg
 from litestar.plugins import OpenAPISchemaPlugin
 from litestar.typing import FieldDefinition
 from msgspec import Struct
+
+from b2b_chat.kit.text import portable
 
 EVENT_STREAM = "text/event-stream"
 
@@ -41,7 +45,7 @@ class ExactStructs(OpenAPISchemaPlugin):
             schema.additional_properties = False
         for part in _parts(schema):
             if part.pattern is not None:
-                part.pattern = part.pattern.replace(r"\Z", "$")
+                part.pattern = portable(part.pattern)
         return schema
 
 
@@ -69,6 +73,32 @@ class KeyedExample(Example):
     @property
     def _exclude_fields(self) -> set[str]:
         return {"id"}
+
+
+class FailureExample(NamedTuple):
+    """A way in which an operation can fail, as its document shows it."""
+
+    status: int
+    code: str
+    description: str
+    body: Any
+    """What is answered, as plain values."""
+
+
+def failures(body: type[Struct], examples: Iterable[FailureExample]) -> dict[int, ResponseSpec]:
+    """Return the failures of an operation by status: one description each, and an example of each code."""
+    by_status: defaultdict[int, dict[str, FailureExample]] = defaultdict(dict)
+    for example in examples:
+        by_status[example.status].setdefault(example.code, example)
+    return {
+        status: ResponseSpec(
+            data_container=body,
+            generate_examples=False,
+            description=" ".join(f"`{each.code}`: {each.description}" for each in group.values()),
+            examples=[KeyedExample(id=each.code, summary=each.code, value=each.body) for each in group.values()],
+        )
+        for status, group in sorted(by_status.items())
+    }
 
 
 def event_stream(

@@ -7,13 +7,15 @@ from litestar.params import QueryParameter
 from msgspec import Struct
 
 from b2b_chat.kit.errors import InvalidRequest
+from b2b_chat.kit.text import form
 
 ItemT = TypeVar("ItemT")
+_CURSOR = "a cursor that this list gave"
 
 IdCursor = Annotated[
     str | None,
     QueryParameter(
-        pattern="^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$",
+        pattern=form("^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", _CURSOR),
         description="Where the page starts: `next_cursor` of the page before.",
     ),
 ]
@@ -21,7 +23,9 @@ IdCursor = Annotated[
 
 PositionCursor = Annotated[
     str | None,
-    QueryParameter(pattern="^[0-9]{1,18}$", description="Where the page starts: `next_cursor` of the page before."),
+    QueryParameter(
+        pattern=form("^[0-9]{1,18}$", _CURSOR), description="Where the page starts: `next_cursor` of the page before."
+    ),
 ]
 """The cursor of a list whose items are numbered."""
 
@@ -44,4 +48,4 @@ def id_from_cursor(cursor: str | None) -> UUID | None:
     try:
         return None if cursor is None else UUID(cursor)
     except ValueError:
-        raise InvalidRequest("cursor: not one of this list.") from None
+        raise InvalidRequest("cursor: not one of this list.", param="cursor") from None

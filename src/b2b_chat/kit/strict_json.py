@@ -4,7 +4,9 @@ Litestar decodes to plain objects first and converts these leniently, so that `"
 takes a body of any content type, and fails with 500 on one that is not UTF-8 or is nested too deeply.
 """
 
+import re
 import sys
+from codecs import BOM_UTF8
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -13,8 +15,11 @@ from litestar.types import Empty
 
 from b2b_chat.kit.errors import InvalidRequest, Refusal
 from b2b_chat.kit.request_body import read_body
+from b2b_chat.kit.text import in_words
 
 _JSON: Final = "application/json"
+_PLACE: Final = re.compile(r"`\$\.([a-z0-9_]+)|(?:missing required|unknown) field `(\w+)`")
+"""How msgspec names the field at fault, at the end of what it says, or in it."""
 T = TypeVar("T")
 
 
@@ -26,15 +31,17 @@ class UnsupportedMediaType(Refusal):
 
 
 def decode(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
-    """The body, decoded.
+    """Return the body, decoded; a byte order mark before it, which some libraries write, is no part of it.
 
     Raises:
         InvalidRequest: It is not JSON, or not what the operation takes.
     """
     try:
-        return decoder.decode(body)
+        return decoder.decode(body.removeprefix(BOM_UTF8))
     except msgspec.MsgspecError as error:  # tells places and types, and of values only those of enumerations
-        raise InvalidRequest(f"{InvalidRequest.message} {error}.") from None
+        place = _PLACE.search(str(error))
+        param = place and (place[1] or place[2])
+        raise InvalidRequest(f"{InvalidRequest.message} {in_words(str(error))}.", param=param) from None
     except UnicodeDecodeError:
         raise InvalidRequest(f"{InvalidRequest.message} It is not UTF-8.") from None
     except RecursionError:

@@ -6,6 +6,8 @@ The page's scripts have the same rule in `web/assets/visible.js`; a test compare
 import re
 from typing import Final
 
+from b2b_chat.kit.text import form
+
 # Controls, formats and separators (Cc, Cf, Z*), what Unicode lets nobody show (fillers, joiners, selectors, and what
 # it has set aside for more of them), and the space of Braille. Written out, so that no version of Python changes it.
 _INVISIBLE: Final = (
@@ -18,9 +20,11 @@ _INVISIBLE_ABOVE: Final = (
 )
 _BLANK: Final = re.compile(f"[{_INVISIBLE}{_INVISIBLE_ABOVE}]*")
 
-VISIBLE: Final = f"[^{_INVISIBLE}]"
+VISIBLE: Final = form(f"[^{_INVISIBLE}]", "a text with a visible character")
 """A visible character, for patterns that programs in other languages read too: they know no ranges above U+FFFF."""
-VISIBLE_LINE: Final = rf"^[^\x00-\x1f\x7f]*{VISIBLE}[^\x00-\x1f\x7f]*\Z"
+VISIBLE_LINE: Final = form(
+    rf"^[^\x00-\x1f\x7f]*{VISIBLE}[^\x00-\x1f\x7f]*\Z", "one line of text with a visible character"
+)
 """The pattern of a line in which something can be seen."""
 
 

@@ -2,16 +2,12 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from importlib.metadata import version
 from typing import Any, Final
 
-from litestar import Litestar, Router
+from litestar import Litestar
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
-from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin, ScalarRenderPlugin
-from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import ASGIApp
 
 from b2b_chat.kit import metrics, tracing
@@ -21,9 +17,11 @@ from b2b_chat.kit.garbage import spare_collector
 from b2b_chat.kit.health import NotReady, health, health_head, ready_route
 from b2b_chat.kit.logging import configure_logging
 from b2b_chat.kit.openapi import ExactStructs
+from b2b_chat.kit.options import AllMethods
 from b2b_chat.kit.request_body import UnreadBodies
 from b2b_chat.kit.request_id import RequestId
 from b2b_chat.kit.security_headers import SecurityHeaders
+from b2b_chat.kit.strict_query import StrictQueries
 from b2b_chat.product.audit.refusals import refusal_recorder
 from b2b_chat.product.audit.routes import CompanyAuditRoutes, OperatorAuditRoutes
 from b2b_chat.product.chat.routes import ChatRoutes, Entrance
@@ -41,6 +39,7 @@ from b2b_chat.product.credits.routes import CompanyUsageRoutes, CreditRoutes, My
 from b2b_chat.product.errors import documents, refuse
 from b2b_chat.product.guards import provide_viewer
 from b2b_chat.product.identity.routes import LoginRoutes, MeRoutes
+from b2b_chat.product.openapi import describe_refusals, openapi_config
 from b2b_chat.product.operators.routes import OperatorCompanyRoutes, OperatorHealthRoutes, OperatorUserRoutes
 from b2b_chat.product.request_bodies import JsonRequest
 from b2b_chat.product.services import Services, opened, services_of
@@ -77,15 +76,6 @@ ROUTES: Final[tuple[Any, ...]] = (
     health_part,
 )
 
-_PAGE_POLICY: Final = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'unsafe-inline' https://cdn.jsdelivr.net; img-src data: https:; "
-        "style-src 'unsafe-inline' https://cdn.jsdelivr.net; font-src https:; connect-src 'self'; base-uri 'none'; "
-        "frame-ancestors 'none'"
-    )
-}
-"""What the page at /openapi, which is for developers and not there in production, may load."""
-
 
 def create_app(settings: ProductSettings | None = None) -> ASGIApp:
     """The ASGI app that Granian serves; settings come from the environment unless given."""
@@ -109,20 +99,23 @@ def create_litestar(settings: ProductSettings) -> Litestar:
             spare_collector()
             yield
 
-    return Litestar(
+    app = Litestar(
         route_handlers=ROUTES,
         lifespan=[lifespan],
         state=State({"gatekeeper": services.gatekeeper}),
         dependencies=_dependencies(services),
         after_exception=[refusal_recorder(services.audit)],
         exception_handlers={Refusal: refuse, HTTPException: refuse, Exception: refuse},
+        middleware=[StrictQueries],
         request_class=JsonRequest,
         request_max_body_size=settings.max_body_bytes,
-        plugins=[ExactStructs()],
-        openapi_config=_openapi(services.session_cookie.name, with_page=settings.app_env != "prod"),
+        plugins=[AllMethods(), ExactStructs()],
+        openapi_config=openapi_config(services.session_cookie.name, with_page=settings.app_env != "prod"),
         logging_config=None,
         debug=False,
     )
+    describe_refusals(app)
+    return app
 
 
 def _dependencies(services: Services) -> dict[str, Provide]:
@@ -139,30 +132,3 @@ def _given(value: Any) -> Provide:
         return value
 
     return Provide(provide, use_cache=True)
-
-
-def _openapi(cookie_name: str, *, with_page: bool) -> OpenAPIConfig:
-    """The description, at /openapi.
-
-    Its page runs a stranger's script beside the session cookie, so that there is none in production.
-    """
-    return OpenAPIConfig(
-        title="b2b-chat product API",
-        version=version("b2b-chat"),
-        path="/openapi",
-        openapi_router=Router("/openapi", route_handlers=[], include_in_schema=False, response_headers=_PAGE_POLICY),
-        render_plugins=[ScalarRenderPlugin(), JsonRenderPlugin()] if with_page else [JsonRenderPlugin()],
-        components=Components(
-            security_schemes={
-                "ApiKey": SecurityScheme(type="http", scheme="bearer", description="An API key: `b2b_…`"),
-                "SessionCookie": SecurityScheme(
-                    type="apiKey",
-                    security_scheme_in="cookie",
-                    name=cookie_name,
-                    description="Set by `POST /auth/verify`",
-                ),
-            }
-        ),
-        security=[{"ApiKey": []}, {"SessionCookie": []}],
-        use_handler_docstrings=True,
-    )

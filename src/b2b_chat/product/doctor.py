@@ -12,7 +12,7 @@ import httpx
 import msgspec
 
 from b2b_chat.contract.errors import ErrorBody
-from b2b_chat.contract.schemas import MODEL_GPT_5_2, PING_PATH, Ping
+from b2b_chat.contract.schemas import CONTRACT_VERSION, MODEL_GPT_5_2, PING_PATH, Ping
 from b2b_chat.contract.signing import sign
 from b2b_chat.kit.checkup import Finding, check_certificate, check_clock, check_valkey, seconds_ahead_of
 from b2b_chat.kit.clock import utc_now
@@ -134,6 +134,9 @@ def _pong(body: bytes) -> list[Finding]:
     ours = version("b2b-chat")
     if pong.model != MODEL_GPT_5_2:
         answer = Finding("gateway", "fail", f"it serves {pong.model}", "Run the same release on both servers.")
+    elif pong.contract < CONTRACT_VERSION:
+        finding = f"release {pong.version} speaks contract {pong.contract}, this one needs {CONTRACT_VERSION}"
+        answer = Finding("gateway", "fail", finding, "Update the gateway: it is always released first.")
     elif pong.version != ours:
         answer = Finding("gateway", "warn", f"it is release {pong.version}, this one {ours}", "Update it.")
     else:

@@ -1,20 +1,31 @@
-"""How product_api words a failure: `{"detail": {"code", "message"}}`, whatever failed, and the same in OpenAPI."""
+"""How product_api words a failure, whatever failed, and the same in OpenAPI.
 
-from collections import defaultdict
-from typing import Any
+Every failed answer has the body `{"detail": {"code", "message", "retryable", "request_id", "param"}}`, and so has the
+data of `event: error`. `param` is there only where one part of the request is at fault.
+"""
 
+from collections.abc import Iterable
+from typing import Any, Final
+
+import msgspec
 import structlog
 from litestar import Request, Response
 from litestar.openapi.datastructures import ResponseSpec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
+from b2b_chat.kit import errors
 from b2b_chat.kit.database import is_outage, is_unstorable_text
-from b2b_chat.kit.errors import BodyTooLarge, InternalError, InvalidRequest, Refusal, as_refusal
-from b2b_chat.kit.openapi import KeyedExample
+from b2b_chat.kit.errors import BodyTooLarge, InternalError, InvalidRequest, as_refusal
+from b2b_chat.kit.openapi import FailureExample, failures
+from b2b_chat.kit.request_id import current_request_id
 from b2b_chat.kit.strict_json import UnsupportedMediaType
+from b2b_chat.kit.strict_query import UnknownParameter
+from b2b_chat.product.refusals import Refusal
 from b2b_chat.product.request_bodies import InvalidUnicode, NulCharacter, TooDeeplyNested
 
 log = structlog.get_logger(__name__)
+
+_EXAMPLE_ID: Final = "5f0c3f0a4f4e4c7f9a3c0d0e8b6a2c11"
 
 
 class ErrorDetail(Struct, frozen=True):
@@ -22,6 +33,12 @@ class ErrorDetail(Struct, frozen=True):
 
     code: str
     message: str
+    retryable: bool
+    """Whether the same request, unchanged, may succeed later."""
+    request_id: str | None
+    """Under which the server's log has this request, as in `X-Request-ID`."""
+    param: str | UnsetType = UNSET
+    """The field, parameter or header at fault, where there is one."""
 
 
 class ErrorBody(Struct, frozen=True):
@@ -34,15 +51,23 @@ class DatabaseUnavailable(Refusal):
     """PostgreSQL is away or has no connection left."""
 
     code, status = "database_unavailable", 503
+    retryable = True
     message = "The server cannot reach its database now. Try again in a moment."
 
     def __init__(self) -> None:
         super().__init__(headers={"Retry-After": "2"})
 
 
-def error_body(refusal: Refusal) -> ErrorBody:
-    """A refusal as it is sent."""
-    return ErrorBody(ErrorDetail(refusal.code, refusal.message))
+IN_BODIES: Final = (BodyTooLarge, UnsupportedMediaType, NulCharacter, InvalidUnicode, TooDeeplyNested)
+"""How an operation that takes a body can refuse it."""
+ANYWHERE: Final = (InvalidRequest, UnknownParameter, InternalError, DatabaseUnavailable)
+"""How any operation can fail."""
+
+
+def error_body(refusal: errors.Refusal) -> ErrorBody:
+    """Return a refusal as it is sent."""
+    param = UNSET if refusal.param is None else refusal.param
+    return ErrorBody(ErrorDetail(refusal.code, refusal.message, refusal.retryable, current_request_id.get(), param))
 
 
 def refuse(_request: Request[Any, Any, Any], error: Exception) -> Response[ErrorBody]:
@@ -51,10 +76,11 @@ def refuse(_request: Request[Any, Any, Any], error: Exception) -> Response[Error
     return Response(error_body(refusal), status_code=refusal.status, headers=refusal.headers)
 
 
-def refusal_of(error: Exception) -> Refusal:
-    """What any exception is to whoever asked. Only defects are logged here; the access line has the rest."""
+def refusal_of(error: Exception) -> errors.Refusal:
+    """Return what any exception is to the caller. Only defects are logged here; the access line has the rest."""
+    refusal: errors.Refusal
     if is_outage(error):
-        refusal: Refusal = DatabaseUnavailable()
+        refusal = DatabaseUnavailable()
     elif is_unstorable_text(error):
         refusal = NulCharacter()
     else:
@@ -66,26 +92,21 @@ def refusal_of(error: Exception) -> Refusal:
     return refusal
 
 
-_IN_BODIES = (BodyTooLarge, UnsupportedMediaType, NulCharacter, InvalidUnicode, TooDeeplyNested)
-_ANYWHERE = (InvalidRequest, InternalError, DatabaseUnavailable)
-
-
-def documents(*refusals: type[Refusal], takes_body: bool = False) -> dict[int, ResponseSpec]:
+class Documented(dict[int, ResponseSpec]):
     """The failures of an operation for its OpenAPI description, by status, with an example each."""
-    by_status: defaultdict[int, list[type[Refusal]]] = defaultdict(list)
-    for refusal in (*refusals, *_ANYWHERE, *(_IN_BODIES if takes_body else ())):
-        by_status[refusal.status].append(refusal)
-    return {
-        status: ResponseSpec(
-            data_container=ErrorBody,
-            generate_examples=False,
-            description="; ".join((refusal.__doc__ or "").partition("\n")[0] for refusal in group),
-            examples=[_example(refusal) for refusal in group],
-        )
-        for status, group in sorted(by_status.items())
-    }
+
+    def __init__(self, refusals: Iterable[type[errors.Refusal]]) -> None:
+        self.refusals = tuple(dict.fromkeys(refusals))
+        super().__init__(failures(ErrorBody, map(_example, self.refusals)))
 
 
-def _example(refusal: type[Refusal]) -> KeyedExample:
-    body = {"detail": {"code": refusal.code, "message": refusal.message}}
-    return KeyedExample(id=refusal.code, summary=refusal.code, value=body)
+def documents(*refusals: type[errors.Refusal]) -> Documented:
+    """Say in which ways of its own an operation can fail; what its guards and its body add is added by the app."""
+    return Documented(refusals)
+
+
+def _example(refusal: type[errors.Refusal]) -> FailureExample:
+    param = UNSET if refusal.param is None else refusal.param
+    detail = ErrorDetail(refusal.code, refusal.message, refusal.retryable, _EXAMPLE_ID, param)
+    meaning = (refusal.__doc__ or "").partition("\n")[0]
+    return FailureExample(refusal.status, refusal.code, meaning, msgspec.to_builtins(ErrorBody(detail)))

@@ -1,4 +1,4 @@
-"""Who may pass: the caller is made known before anything of the request is read.
+"""Guards: they recognise the caller before anything else of the request is read.
 
 Every route has one of these guards, except `GET /health`.
 """
@@ -7,9 +7,9 @@ from typing import Any, Final, Protocol
 
 from litestar import Request
 from litestar.connection import ASGIConnection
-from litestar.handlers import BaseRouteHandler
+from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 
-from b2b_chat.kit.errors import Refusal
+from b2b_chat.product.refusals import Refusal
 from b2b_chat.product.viewer import (
     CompanyBlocked,
     NoCompany,
@@ -22,6 +22,8 @@ from b2b_chat.product.viewer import (
 )
 from b2b_chat.product.vocabulary import Scope
 
+SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
 
 class CrossSiteRequest(Refusal):
     """Another website's page sent this, with or without its visitor's knowledge."""
@@ -30,17 +32,11 @@ class CrossSiteRequest(Refusal):
     message = "This came from another website. From there only an API key may be used."
 
 
-READING_REFUSALS: Final = (Unauthenticated, NoCompany, CompanyBlocked, UserBlocked, ScopeMissing)
-"""What `signed_in` may refuse on a route with a scope."""
-ACTING_REFUSALS: Final = (*READING_REFUSALS, CrossSiteRequest)
-"""The same for methods that change something."""
-
-
 class Gatekeeper(Protocol):
     """Recognises callers; the app keeps one in its state."""
 
     async def viewer_of(self, connection: ASGIConnection[Any, Any, Any, Any]) -> Viewer:
-        """Return the caller, or raise the refusal that says why there is none."""
+        """Return the caller, or raise the refusal that says why no one is recognised."""
         ...
 
     def refuse_foreign(self, connection: ASGIConnection[Any, Any, Any, Any]) -> None:
@@ -67,7 +63,7 @@ async def signed_in(connection: ASGIConnection[Any, Any, Any, Any], handler: Bas
         ScopeMissing: The key or the role may not do this.
     """
     viewer = await _gatekeeper(connection).viewer_of(connection)
-    # Known before the refusal, which the audit log tells of.
+    # Set before a refusal, which the audit log records.
     connection.scope["user"] = viewer
     scope = handler.opt.get("scope")
     if scope is not None:
@@ -89,15 +85,35 @@ async def operator_only(connection: ASGIConnection[Any, Any, Any, Any], handler:
     """As `signed_in`, but let in an operator of this installation only.
 
     Raises:
-        OperatorRequired: The caller is none.
+        OperatorRequired: The caller is not an operator.
     """
     await signed_in(connection, handler)
     if not connection.scope["user"].is_operator:
         raise OperatorRequired
 
 
+_REFUSALS: Final[dict[Any, tuple[type[Refusal], ...]]] = {
+    anyone: (),
+    signed_in: (Unauthenticated, UserBlocked),
+    by_session: (Unauthenticated, UserBlocked, SessionRequired),
+    operator_only: (Unauthenticated, UserBlocked, OperatorRequired),
+}
+_REFUSALS_FOR_A_SCOPE: Final = (NoCompany, CompanyBlocked, ScopeMissing)
+
+
+def refusals_of(handler: HTTPRouteHandler) -> list[type[Refusal]]:
+    """Return what the guards of a route may refuse."""
+    guards = handler.resolve_guards()
+    found = [refusal for guard in guards for refusal in _REFUSALS[guard]]
+    if guards and handler.opt.get("scope") is not None:
+        found += _REFUSALS_FOR_A_SCOPE
+    if guards and not handler.http_methods <= SAFE_METHODS:
+        found.append(CrossSiteRequest)
+    return found
+
+
 async def provide_viewer(request: Request[Viewer, Any, Any]) -> Viewer:
-    """The caller, as the guard found him."""
+    """The caller, as the guard recognised them."""
     return request.user
 
 

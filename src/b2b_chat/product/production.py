@@ -18,7 +18,7 @@ from b2b_chat.product.limits.client_ip import parse_networks
 from b2b_chat.product.settings import ProductSettings
 
 _ENCRYPTED: Final = {"require", "verify-ca", "verify-full"}
-"""Less than these encrypts only if nobody in between objects."""
+"""A weaker mode encrypts only if no one on the way objects."""
 
 
 def unsafe_in_production(settings: ProductSettings) -> Iterator[str]:
@@ -75,12 +75,12 @@ def _unsafe_web(settings: ProductSettings) -> Iterator[str]:
     if settings.public_url.startswith("http://") and is_this_machine(urlsplit(settings.public_url).hostname or ""):
         yield "PUBLIC_URL must start with https:// in production."
     if _trusts_everybody(settings.trusted_proxies):
-        yield "TRUSTED_PROXIES must not hold every address: whoever calls could choose the IP that limits count."
+        yield "TRUSTED_PROXIES must not hold every address: a caller could choose the IP that limits count."
 
 
 def _unsafe_database(url: str) -> Iterator[str]:
     if not is_postgresql_url(url):
-        return  # told already
+        return  # reported already
     address = address_of(url)
     if is_documentation_host(address.host):
         yield "DATABASE_URL still has the address of an example."
@@ -94,4 +94,4 @@ def _trusts_everybody(networks: str) -> bool:
     try:
         return any(network.prefixlen == 0 for network in parse_networks(networks))
     except ValueError:
-        return False  # told already
+        return False  # reported already

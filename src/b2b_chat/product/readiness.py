@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
+from b2b_chat.contract.schemas import CONTRACT_VERSION
 from b2b_chat.kit.database import Database
 from b2b_chat.kit.health import Check, Readiness, draining_check
 from b2b_chat.kit.valkey import Valkey
@@ -46,13 +47,13 @@ def database_check(database: Database, find_head: Callable[[], str] = head) -> C
 
 
 def gateway_check(gateway: GatewayClient) -> Check:
-    """Whether the gateway is reached, and lets our signed calls in."""
+    """Whether the gateway is reached, accepts our signed calls, and speaks the contract that this release needs."""
 
     async def check() -> str | None:
         try:
-            await gateway.ping()
+            ping = await gateway.ping()
         except PingRefused as refused:
             return _PARTS.get(refused.code, "gateway")
-        return None
+        return "gateway_outdated" if ping.contract < CONTRACT_VERSION else None
 
     return check

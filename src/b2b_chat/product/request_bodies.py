@@ -8,10 +8,12 @@ Refusal
 
 import json
 import re
+from codecs import BOM_UTF8
 from typing import Any, Final
 
-from b2b_chat.kit.errors import InvalidRequest, Refusal
+from b2b_chat.kit.errors import InvalidRequest
 from b2b_chat.kit.strict_json import StrictJsonRequest
+from b2b_chat.product.refusals import Refusal
 
 MAX_DEPTH: Final = 32
 """Of lists and objects in each other; nothing that we take needs more than a few."""
@@ -65,7 +67,7 @@ class JsonRequest(StrictJsonRequest):
 def _closer(body: bytes) -> Refusal | None:
     """What is wrong with a body that could not be decoded, if it is wrong for every operation."""
     try:
-        value = json.loads(body)  # takes half a pair, unlike msgspec
+        value = json.loads(body.removeprefix(BOM_UTF8))  # takes half a pair, unlike msgspec
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeError:
         return InvalidUnicode()

@@ -36,7 +36,7 @@ TABLES = (
     operators.OperatorRow,
     audit.AuditRow,
 )
-"""Every table, named so that none is forgotten by an import that nobody makes."""
+"""Every table, named here so that none depends on a module that happens to be imported."""
 
 
 def metadata() -> MetaData:
@@ -66,7 +66,7 @@ def head() -> str:
 
 
 def differences(database_url: str) -> list[str]:
-    """Migrate a database, and tell what the models have and it lacks or the other way round, a line each."""
+    """Migrate a database, and return the differences between it and the models, a line each."""
     upgrade_to_head(database_url)
     try:
         command.check(_config(database_url))

@@ -32,7 +32,7 @@ _PGBOUNCER: Final = (
 
 
 class ProductSettings(Struct, frozen=True):
-    """Everything that product_api can be told. Names of variables are the fields' names in capitals."""
+    """Every setting of product_api. A variable is its field's name in capitals."""
 
     database_url: Annotated[Secret, Meta(description="PostgreSQL, as postgresql://user:password@host:5432/name")]
     gateway_shared_secret: Annotated[Secret, Meta(description="Signs calls to gateway_api; the same value there")]

@@ -5,12 +5,12 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from b2b_chat.kit.errors import Refusal
+from b2b_chat.product.refusals import Refusal
 from b2b_chat.product.vocabulary import SCOPES_OF_ROLES, Role, Scope
 
 
 class Unauthenticated(Refusal):
-    """Nobody, or nobody that is known."""
+    """The request has no valid session or API key."""
 
     code, status = "unauthenticated", 401
     message = "Sign in, or send a valid API key as `Authorization: Bearer b2b_…`."
@@ -20,28 +20,28 @@ class Unauthenticated(Refusal):
 
 
 class ScopeMissing(Refusal):
-    """A known caller, but one that may not do this."""
+    """The caller is known, but may not do this."""
 
     code, status = "scope_missing", 403
     message = "This API key or role may not do that. Ask your admin for one with the right scope."
 
 
 class NoCompany(Refusal):
-    """A person signed in, who acts in no company."""
+    """The caller is signed in, but acts in no company."""
 
     code, status = "no_company", 403
     message = "You act in no company. Accept an invite, or choose a company with PUT /v1/me/company."
 
 
 class UserBlocked(Refusal):
-    """A known caller who was blocked, altogether or in this company."""
+    """The caller was blocked, altogether or in this company."""
 
     code, status = "user_blocked", 403
     message = "You are blocked. Ask your admin."
 
 
 class CompanyBlocked(Refusal):
-    """A known caller of a company that was blocked."""
+    """The caller's company was blocked."""
 
     code, status = "company_blocked", 403
     message = "Your company is blocked. Ask the operator of this installation."
@@ -55,7 +55,7 @@ class SessionRequired(Refusal):
 
 
 class OperatorRequired(Refusal):
-    """Somebody known, who does not run this installation."""
+    """The caller is not an operator of this installation."""
 
     code, status = "operator_required", 403
     message = "Only an operator of this installation may do that."
@@ -69,9 +69,9 @@ class Viewer(Struct, frozen=True):
     credential_id: UUID
     """The id of the session or API key."""
     acting_in: UUID | None
-    """The company that he has chosen, or that the key is of. Use `company_id` where one is needed."""
+    """The company that the user has chosen, or that the key belongs to. Use `company_id` where one is needed."""
     obstacle: type[Refusal] | None
-    """What keeps him from acting in a company, if anything does."""
+    """What keeps the caller from acting in a company, if anything does."""
     role: Role | None
     scopes: frozenset[Scope]
     is_operator: bool
@@ -88,11 +88,11 @@ class Viewer(Struct, frozen=True):
 
     @property
     def company_id(self) -> UUID:
-        """The company that he is acting in.
+        """The company that the caller acts in.
 
         Raises:
-            NoCompany: He belongs to none, or has chosen none.
-            CompanyBlocked, UserBlocked: He may not act in it now.
+            NoCompany: The caller belongs to none, or has chosen none.
+            CompanyBlocked, UserBlocked: The caller may not act in it now.
         """
         if self.obstacle is not None:
             raise self.obstacle
@@ -101,12 +101,12 @@ class Viewer(Struct, frozen=True):
         return self.acting_in
 
     def require(self, scope: Scope) -> None:
-        """Refuse a caller who may not do this in the company that he is acting in.
+        """Refuse a caller who may not do this in the company that they act in.
 
         Raises:
-            NoCompany: He acts in none.
-            CompanyBlocked, UserBlocked: He may not act in it now.
-            ScopeMissing: The key was made without this scope, or his role does not have it.
+            NoCompany: The caller acts in none.
+            CompanyBlocked, UserBlocked: The caller may not act in it now.
+            ScopeMissing: The key was made without this scope, or the role does not have it.
         """
         if self.obstacle is not None:
             raise self.obstacle
@@ -134,7 +134,7 @@ class Credential(Struct, frozen=True):
         """The caller that presents it.
 
         Raises:
-            UserBlocked: He may do nothing at all.
+            UserBlocked: The user may do nothing at all.
         """
         if self.is_user_blocked:
             raise UserBlocked

@@ -14,19 +14,20 @@ from datetime import UTC, datetime
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
+from urllib.parse import parse_qs, urlsplit
 
+import msgspec
 from aiosmtpd.smtp import SMTP, Envelope, Session
-from granian.constants import HTTPModes, Interfaces
-from granian.server.embed import Server
-from litestar import Litestar, get
-from litestar.params import FromQuery
 
 from b2b_chat.kit.serving import ensure_port_is_free
 from b2b_chat.sandbox.plan import LOCAL_HOST, MAILS_PATH
 
 _KEPT: Final = 1000
-_POLL_SECONDS: Final = 0.01
+_POLL_SECONDS: Final = 0.05
+"""How soon the HTTP server notices that it should end."""
 _LINK: Final = re.compile(r"^https?://\S+$", re.MULTILINE)
 _CODE: Final = re.compile(r"^[0-9]{6}$", re.MULTILINE)
 
@@ -98,7 +99,8 @@ class MailCatcher:
     def list_mails(self, recipient: str = "") -> list[CaughtMail]:
         """Return the mails, newest first; only those to a recipient if one is named."""
         wanted = recipient.lower()
-        return [mail for mail in reversed(self.mails) if not wanted or mail.to.lower() == wanted]
+        # A copy, since the HTTP server's threads read while mails arrive.
+        return [mail for mail in reversed(list(self.mails)) if not wanted or mail.to.lower() == wanted]
 
 
 @asynccontextmanager
@@ -112,48 +114,53 @@ async def catching(
     )
     try:
         ensure_port_is_free(host, http_port)
-        http: Any = Server(
-            _app(catcher),
-            address=host,
-            port=http_port,
-            interface=Interfaces.ASGI,
-            http=HTTPModes.http1,
-            log_enabled=False,
-        )
-        serving = asyncio.create_task(http.serve())
+        http = _MailsServer(catcher, host, http_port)
+        serving = asyncio.create_task(asyncio.to_thread(http.serve_forever, _POLL_SECONDS))
         try:
-            await _until_listening(host, http_port, serving)
             yield
         finally:
-            http.stop()
+            await asyncio.to_thread(http.shutdown)
             await serving
+            http.server_close()
     finally:
         smtp.close()
 
 
-async def _until_listening(host: str, port: int, serving: asyncio.Task[None]) -> None:
-    """Return once the HTTP server accepts connections, which it reports nowhere."""
-    while not serving.done():
-        try:
-            _, writer = await asyncio.open_connection(host, port)
-        except OSError:
-            await asyncio.sleep(_POLL_SECONDS)
-        else:
-            writer.close()
-            return
-    await serving
+class _MailsServer(ThreadingHTTPServer):
+    """Lists the mails to their reader. A server for a laptop is all that this takes, and it ends cleanly."""
+
+    daemon_threads = True
+
+    def __init__(self, catcher: MailCatcher, host: str, port: int) -> None:
+        super().__init__((host, port), _MailsHandler)
+        self.catcher = catcher
 
 
-def _app(catcher: MailCatcher) -> Litestar:
-    @get("/health", sync_to_thread=False)
-    def health() -> dict[str, str]:
-        return {"status": "ok"}
+class _MailsHandler(BaseHTTPRequestHandler):
+    server: _MailsServer
 
-    @get(MAILS_PATH, sync_to_thread=False)
-    def mails(to: FromQuery[str] = "") -> dict[str, list[CaughtMail]]:
-        return {"items": catcher.list_mails(to)}
+    def do_GET(self) -> None:
+        """Answer `/health` and the list of mails."""
+        url = urlsplit(self.path)
+        match url.path:
+            case "/health":
+                self._answer(HTTPStatus.OK, {"status": "ok"})
+            case path if path == MAILS_PATH:
+                recipient = parse_qs(url.query).get("to", [""])[0]
+                self._answer(HTTPStatus.OK, {"items": self.server.catcher.list_mails(recipient)})
+            case _:
+                self._answer(HTTPStatus.NOT_FOUND, {"detail": f"Mails are listed at {MAILS_PATH}."})
 
-    return Litestar([health, mails], openapi_config=None, logging_config=None)
+    def log_message(self, *_: object) -> None:
+        """Say nothing: the output belongs to the mails."""
+
+    def _answer(self, status: HTTPStatus, content: object) -> None:
+        body = msgspec.json.encode(content)
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
 
 
 def run(environ: Mapping[str, str]) -> None:

@@ -50,7 +50,7 @@ CASES: Final = (
 
 
 def run(bench: Bench, *, base: str, rounds: int, seconds: float) -> None:
-    """Measure both in turn, who goes first changing each round."""
+    """Measure both in turn; the order alternates from round to round."""
     with checked_out(base, bench.folder) as folder:
         bench.report.environment["versions"] = {"base": commit(folder), "this": commit(_ROOT)}
         bench.report.say(f"comparing {commit(_ROOT)} with {base} ({commit(folder)})")

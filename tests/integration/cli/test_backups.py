@@ -81,7 +81,7 @@ async def test_it_overwrites_neither_a_file_nor_a_database(
     assert run_sql(database_url, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == tables
 
 
-async def test_what_is_missing_is_told_and_the_password_is_not(tmp_path: Path) -> None:
+async def test_what_is_missing_is_reported_without_the_password(tmp_path: Path) -> None:
     address = {"DATABASE_URL": "postgresql://chat:canary-9d1@127.0.0.1:1/chat"}
     file = tmp_path / "chat.backup"
     without = await called("backup", file, environ=clean_environ(tmp_path, PATH="", **address))

@@ -1,4 +1,4 @@
-"""`b2b-chat doctor`: what it finds at real servers that are well, and at such that are not."""
+"""`b2b-chat doctor`: what it finds at healthy servers, and at broken ones."""
 
 import asyncio
 import re
@@ -14,6 +14,7 @@ import pytest
 import pytest_asyncio
 import trustme
 
+from b2b_chat.contract.schemas import CONTRACT_VERSION, MODEL_GPT_5_2
 from b2b_chat.gateway.doctor import examine as examine_gateway
 from b2b_chat.gateway.settings import GatewaySettings
 from b2b_chat.kit.checkup import Finding, check_certificate
@@ -131,7 +132,7 @@ async def test_a_clock_that_is_wrong(minutes: float, gateway_level: str) -> None
     async with gateway(gateway_settings(), clock=skewed) as served:
         found = await of_product(gateway_url=served.url)
     assert found["gateway"].level == gateway_level
-    if gateway_level == "ok":  # within what the gateway lets pass, and told all the same
+    if gateway_level == "ok":  # within what the gateway accepts, and reported all the same
         assert found["clock beside the gateway"].level == "fail"
         assert re.fullmatch(r"this server's is \d+ s behind", found["clock beside the gateway"].text)
     else:
@@ -146,6 +147,11 @@ async def test_a_clock_that_is_wrong(minutes: float, gateway_level: str) -> None
         (502, "", "it answered 502"),
         (200, "<html>Welcome to nginx!</html>", "what answers is no gateway_api"),
         (200, '{"version": "0", "model": "another", "server_time": 1}', "it serves another"),
+        (
+            200,
+            f'{{"version": "0.0.9", "model": "{MODEL_GPT_5_2}", "server_time": 1}}',
+            f"release 0.0.9 speaks contract 1, this one needs {CONTRACT_VERSION}",
+        ),
     ],
 )
 async def test_something_else_in_the_gateways_place(status: int, body: str, text: str) -> None:
@@ -186,7 +192,7 @@ async def test_a_valkey_that_writes_answers_to_disk(setting: dict[str, str], tmp
         server.stop()
 
 
-async def test_a_valkey_that_tells_nothing_of_its_settings(tmp_path: Path) -> None:
+async def test_a_valkey_that_does_not_reveal_its_settings(tmp_path: Path) -> None:
     server = EmbeddedValkey(tmp_path / "valkey", settings={"appendonly": "yes"})
     server.start()
     owner = Valkey(Secret(server.url), timeout_seconds=5, max_connections=1)
@@ -237,14 +243,14 @@ class TestCertificates:
         assert found is not None
         assert (found.level, found.text.startswith(text)) == (level, True), found
 
-    async def test_one_that_nobody_vouches_for(self) -> None:
+    async def test_an_untrusted_certificate(self) -> None:
         async with answering(200, tls=server_context(trustme.CA())) as url:
             found = await of_product(gateway_url=url)
         assert found["certificate of GATEWAY_URL"].level == "fail"
         assert "fullchain.pem" in found["certificate of GATEWAY_URL"].remedy
         assert found["gateway"].text.startswith("not reached")
 
-    async def test_nobody_there_and_no_tls(self) -> None:
+    async def test_a_closed_port_and_an_address_without_tls(self) -> None:
         closed = f"https://localhost:{free_port()}"
         found = await check_certificate("PUBLIC_URL", closed, now=utc_now())
         assert found is not None
@@ -264,6 +270,7 @@ class TestGateway:
         [
             (200, "ok", "takes our key"),
             (401, "fail", "it refuses our key (401)"),
+            (402, "fail", "its account is unpaid (402)"),
             (404, "warn", "it does not list"),
             (500, "fail", "it answered 500"),
         ],
@@ -290,7 +297,7 @@ class TestGateway:
             "OPENAI_BASE_URL", "OPENAI_FALLBACK_BASE_URL", "gateway_api"
         }  # fmt: skip
 
-    async def test_an_openai_that_nobody_vouches_for(self) -> None:
+    async def test_an_openai_with_an_untrusted_certificate(self) -> None:
         async with answering(200, tls=server_context(trustme.CA())) as url:
             found = await of_gateway(gateway_settings(openai_base_url=f"{url}/v1"))
         assert (found["OPENAI_BASE_URL"].level, found["OPENAI_BASE_URL"].text) == (

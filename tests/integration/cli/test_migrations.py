@@ -1,4 +1,4 @@
-"""`b2b-chat migrate` beside those who use the database, and `migrate-check`."""
+"""`b2b-chat migrate` while the database is in use, and `migrate-check`."""
 
 from pathlib import Path
 
@@ -50,7 +50,7 @@ async def test_a_migration_gives_up_a_lock_that_it_cannot_have_soon_and_works_ag
     assert run_sql(database_url, "SELECT version_num FROM alembic_version") == "9999"
 
 
-def test_a_wrong_time_is_told_by_its_name(database_url: str, tmp_path: Path) -> None:
+def test_an_invalid_timeout_is_named(database_url: str, tmp_path: Path) -> None:
     environ = {"DATABASE_URL": database_url, "MIGRATION_LOCK_TIMEOUT_SECONDS": "canary"}
     done = copied(tmp_path).run("migrate", environ=environ)
     assert done.returncode != 0

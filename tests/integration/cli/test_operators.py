@@ -1,4 +1,4 @@
-"""What an operator does in a shell: results on stdout, failures in a line, wrong use told by its name."""
+"""An operator's shell commands: results on stdout, failures in one line, wrong use named."""
 
 import json
 from uuid import UUID, uuid4
@@ -104,7 +104,7 @@ def test_the_audit_log_is_printed_and_searched(shell: Shell, company: str) -> No
         (["credits-add", str(uuid4()), "1", "--external-id", "x"], "There is no company with this id."),
     ],
 )
-def test_what_is_refused_is_told_in_a_line(shell: Shell, arguments: list[str], problem: str) -> None:
+def test_a_refusal_is_reported_in_one_line(shell: Shell, arguments: list[str], problem: str) -> None:
     done = shell.run(*arguments)
     assert (done.exit_code, done.stdout, done.stderr) == (1, "", f"b2b-chat: {problem}\n")
 
@@ -127,14 +127,14 @@ def test_what_is_refused_is_told_in_a_line(shell: Shell, arguments: list[str], p
         (["audit", "--since", "yesterday"], "--since"),
     ],
 )
-def test_wrong_use_is_told_by_its_name(shell: Shell, arguments: list[str], named: str) -> None:
+def test_wrong_use_is_named(shell: Shell, arguments: list[str], named: str) -> None:
     done = shell.run(*arguments)
     assert (done.exit_code, done.stdout) == (2, "")
     assert named in done.stderr.splitlines()[-1]
     assert run_sql(shell.database_url, "SELECT count(*) FROM audit_log") == "0"
 
 
-def test_a_database_that_is_away_is_told_without_its_address() -> None:
+def test_an_unreachable_database_is_reported_without_its_address() -> None:
     done = Shell("postgresql://someone:password@127.0.0.1:1/none").run("operator-create", "ops@example.test")
     assert (done.exit_code, done.stdout) == (1, "")
     assert done.stderr.startswith("b2b-chat: the database at DATABASE_URL does not answer (ConnectionRefusedError).")

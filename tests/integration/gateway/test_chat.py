@@ -60,7 +60,7 @@ async def test_no_usage_is_not_zero_usage(patient: Gateway, directive: str, *, s
 
 
 @both_modes
-async def test_kinds_of_tokens_are_told(patient: Gateway, *, stream: bool) -> None:
+async def test_kinds_of_tokens_are_reported(patient: Gateway, *, stream: bool) -> None:
     usage = (await ask(patient, "[[simulate: reasoning_tokens=5; cached_tokens=1; tokens=9]]", stream=stream))["usage"]
     assert (usage["reasoning_tokens"], usage["cached_tokens"]) == (5, 1)
     assert usage["completion_tokens"] == 14
@@ -86,9 +86,7 @@ async def test_an_event_that_only_looks_wrong_is_survived(patient: Gateway, kind
 
 
 @both_modes
-async def test_half_an_emoji_is_told_as_a_replacement_character_and_a_nul_as_it_is(
-    patient: Gateway, *, stream: bool
-) -> None:
+async def test_half_an_emoji_becomes_a_replacement_character_and_a_nul_stays(patient: Gateway, *, stream: bool) -> None:
     result = await ask(patient, "[[simulate: text=a%00b%ED%A0%80c%EF%BF%BF]]", stream=stream)
     assert result["text"] == "a\0b�c\uffff"
 
@@ -98,7 +96,7 @@ async def test_half_an_emoji_is_told_as_a_replacement_character_and_a_nul_as_it_
     ("directive", "max_tokens", "reason"),
     [("tokens=3", 500, "stop"), ("tokens=30", 3, "length"), ("content_filter_after=3", 500, "content_filter")],
 )
-async def test_how_an_answer_ended_is_told(
+async def test_how_an_answer_ended_is_reported(
     patient: Gateway, directive: str, max_tokens: int, reason: str, *, stream: bool
 ) -> None:
     result = await ask(patient, f"[[simulate: {directive}]]", stream=stream, max_completion_tokens=max_tokens)
@@ -110,7 +108,7 @@ async def test_deltas_that_come_together_are_one_event(patient: Gateway) -> None
     assert [event.name for event in events_of(response)].count("delta") <= 10
 
 
-async def test_deltas_that_come_apart_are_told_apart(patient: Gateway) -> None:
+async def test_separate_deltas_stay_separate(patient: Gateway) -> None:
     async with patient.opened("[[simulate: tokens=10;tps=20]]") as response:
         chunks = [chunk async for chunk in response.aiter_raw()]
     assert len([chunk for chunk in chunks if b"event: delta" in chunk]) >= 5

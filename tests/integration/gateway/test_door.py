@@ -1,4 +1,4 @@
-"""What the door lets in and what not, told over a raw socket, where nothing tidies up what is sent."""
+"""What verification lets in, asked over a raw socket that sends every byte as written."""
 
 import asyncio
 import json
@@ -87,7 +87,7 @@ async def test_health_is_open_and_says_no_more_than_the_version(port: int) -> No
     assert await send(port, "GET", "/health", {}, b"") == (200, {"status": "ok", "version": version("b2b-chat")})
 
 
-async def test_ping_tells_version_model_and_time(port: int) -> None:
+async def test_ping_reports_version_model_and_time(port: int) -> None:
     status, body = await send(port, "GET", "/internal/ping", signed("GET", "/internal/ping"), b"")
     assert status == 200
     assert body["model"] == "gpt-5.2"
@@ -108,7 +108,7 @@ async def test_ping_tells_version_model_and_time(port: int) -> None:
         ("POST", "/health", 405, "method_not_allowed"),
     ],
 )
-async def test_what_is_not_there_is_told_to_signed_callers_only(
+async def test_only_signed_callers_learn_that_a_path_does_not_exist(
     port: int, method: str, target: str, status: int, code: Code
 ) -> None:
     failure = FAILURES[code]
@@ -146,8 +146,31 @@ async def test_a_body_that_is_not_in_the_contract_is_refused_with_its_reason(por
     assert told in answer["error"]["message"]
 
 
+@pytest.mark.parametrize("target", ["/v1/chat?x=1", "/v1/chat?=", "/internal/ping?x", "/health?probe=1", "/ready?x=2"])
+async def test_no_operation_takes_a_query(port: int, target: str) -> None:
+    method = "POST" if target.startswith("/v1/chat") else "GET"
+    body = json.dumps(chat_request()).encode() if method == "POST" else b""
+    headers = {"Content-Type": "application/json", **signed(method, target, body)}
+    status, answer = await send(port, method, target, headers, body)
+    assert (status, answer["error"]["code"]) == (400, "invalid_body")
+    assert "has no query parameter" in answer["error"]["message"]
+
+
+@pytest.mark.parametrize("query", ["%ff", "a=%C3%28", "a=%ED%A0%80"])
+async def test_a_query_that_is_not_utf8_is_refused(port: int, query: str) -> None:
+    status, answer = await send(port, "GET", f"/health?{query}", {}, b"")
+    assert (status, answer["error"]["message"]) == (400, "The query is not UTF-8.")
+
+
+async def test_a_byte_order_mark_is_no_part_of_a_body(port: int) -> None:
+    body = json.dumps(chat_request(model="gpt-4")).encode("utf-8-sig")
+    headers = {"Content-Type": "application/json", **signed("POST", "/v1/chat", body)}
+    status, answer = await send(port, "POST", "/v1/chat", headers, body)
+    assert (status, "$.model" in answer["error"]["message"]) == (400, True)  # so that it was understood up to there
+
+
 @pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "application/jsonp"])
-async def test_what_says_it_is_not_json_is_refused(port: int, content_type: str) -> None:
+async def test_a_body_declared_as_other_than_json_is_refused(port: int, content_type: str) -> None:
     body = json.dumps(chat_request()).encode()
     headers = {"Content-Type": content_type, **signed("POST", "/v1/chat", body)}
     status, answer = await send(port, "POST", "/v1/chat", headers, body)
@@ -193,7 +216,7 @@ async def test_the_request_id_comes_back_even_from_the_door(doors: dict[str, Gat
         assert response.headers["x-request-id"] == request_id
 
 
-async def test_which_methods_are_allowed_is_told(doors: dict[str, Gateway]) -> None:
+async def test_the_allowed_methods_are_named(doors: dict[str, Gateway]) -> None:
     client = doors[SECRET]
     headers = signed("GET", "/v1/chat")
     response = await client.http.get("/v1/chat", headers=headers, auth=None)

@@ -1,12 +1,13 @@
 """The end of a gateway: no new calls, a while for those under way, and a clear word to those that are cut."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, MutableMapping
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+import structlog
 
 from b2b_chat.contract.schemas import MODEL_GPT_5_2, ChatMessage, ChatMetadata, ChatRequest, ChatResult
 from b2b_chat.gateway.answers import Answers
@@ -15,6 +16,7 @@ from b2b_chat.gateway.idempotency import MemoryRecords
 from b2b_chat.gateway.upstream import open_upstreams
 from support.gateway.app import gateway_settings
 from support.openai.simulated import Wire
+from support.processes.waiting import until
 
 
 @asynccontextmanager
@@ -47,7 +49,7 @@ async def read(answers: Answers, asked: ChatRequest) -> ChatResult | str:
 
 
 async def unheard(_text: str) -> None:
-    """These tests look at ends."""
+    """Drain for so long: these tests end servers."""
 
 
 async def begun(answers: Answers, asked: ChatRequest) -> asyncio.Task[ChatResult | str]:
@@ -57,7 +59,7 @@ async def begun(answers: Answers, asked: ChatRequest) -> asyncio.Task[ChatResult
     return reading
 
 
-async def test_what_is_under_way_is_finished_and_nothing_begun(openai: Wire) -> None:
+async def test_running_calls_finish_and_new_ones_are_refused(openai: Wire) -> None:
     async with answers(openai) as gateway:
         reading = await begun(gateway, request("[[simulate: tps=100; tokens=40]]"))
         draining = asyncio.create_task(gateway.drain(10))
@@ -74,7 +76,7 @@ async def test_with_nothing_under_way_it_is_over_at_once(openai: Wire) -> None:
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["json", "sse"])
-async def test_what_takes_too_long_is_cut_and_told(openai: Wire, *, stream: bool) -> None:
+async def test_a_call_over_the_drain_deadline_is_ended_with_an_error(openai: Wire, *, stream: bool) -> None:
     async with answers(openai) as gateway:
         asked = request("[[simulate: tps=10; tokens=400; delay_ms=50]]", stream=stream)
         reading = await begun(gateway, asked)
@@ -82,21 +84,29 @@ async def test_what_takes_too_long_is_cut_and_told(openai: Wire, *, stream: bool
         assert await asyncio.wait_for(reading, 5) == "shutting_down"
 
 
-async def test_nobody_is_tried_again_while_draining(openai: Wire) -> None:
+async def test_no_call_is_retried_while_draining(openai: Wire) -> None:
     async with answers(openai, upstream_max_attempts=5, upstream_retry_base_seconds=0) as gateway:
         reading = await begun(gateway, request("[[simulate: delay_ms=300; status=503]]"))
         await gateway.drain(10)
         assert await reading == "upstream_unavailable"
 
 
-async def test_who_waits_to_try_again_is_told(openai: Wire) -> None:
+async def test_a_call_waiting_for_its_retry_is_ended_with_an_error(openai: Wire) -> None:
     async with answers(openai, upstream_max_attempts=5, upstream_retry_base_seconds=0) as gateway:
-        reading = await begun(gateway, request("[[simulate: status=429; retry_after_ms=500]]"))
+        asked = request("[[simulate: status=429; retry_after_ms=500]]")
+        with structlog.testing.capture_logs() as lines:
+            reading = asyncio.create_task(read(gateway, asked))
+            # Where the drain overtakes the first attempt, the call ends as that attempt does.
+            await until(lambda: _is_retried(lines))
         await gateway.drain(10)
         assert await reading == "shutting_down"
 
 
-async def test_who_is_known_is_answered_to_the_end(openai: Wire) -> None:
+async def _is_retried(lines: list[MutableMapping[str, Any]]) -> bool:
+    return any(line["event"] == "upstream_retry" for line in lines)
+
+
+async def test_a_stored_answer_is_replayed_while_draining(openai: Wire) -> None:
     async with answers(openai) as gateway:
         asked = request("Hello")
         first = await read(gateway, asked)

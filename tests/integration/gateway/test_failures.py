@@ -125,7 +125,7 @@ BREAKS_IN_MID_ANSWER = {
 
 
 @pytest.mark.parametrize(("directive", "code"), BREAKS_IN_MID_ANSWER.items(), ids=BREAKS_IN_MID_ANSWER)
-async def test_a_break_in_mid_answer(openai: Wire, patient: Gateway, directive: str, code: Code) -> None:
+async def test_a_break_mid_answer(openai: Wire, patient: Gateway, directive: str, code: Code) -> None:
     await openai.forget()
     response = await patient.post(f"[[simulate: {directive};tps=100]]", stream=True)
     assert response.status_code == 200
@@ -242,7 +242,7 @@ async def test_an_answer_of_endless_size_is_not_kept() -> None:
 
 
 @both_modes
-async def test_nobody_listens(*, stream: bool) -> None:
+async def test_nothing_listens(*, stream: bool) -> None:
     settings = gateway_settings(openai_base_url=f"http://127.0.0.1:{free_port()}/v1")
     async with gateway(settings) as client:
         check(await client.post(stream=stream), "upstream_unreachable")
@@ -250,7 +250,7 @@ async def test_nobody_listens(*, stream: bool) -> None:
 
 @contextmanager
 def deaf_port() -> Iterator[int]:
-    """A port whose connections are never taken up: the queue of those who wait is full."""
+    """A port that accepts no connection: its queue is full."""
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         server.listen(0)
@@ -267,7 +267,7 @@ def deaf_port() -> Iterator[int]:
 
 
 @both_modes
-async def test_nobody_takes_up_the_connection(*, stream: bool) -> None:
+async def test_no_connection_is_accepted(*, stream: bool) -> None:
     with deaf_port() as port:
         settings = gateway_settings(openai_base_url=f"http://127.0.0.1:{port}/v1", upstream_connect_timeout_seconds=0.2)
         async with gateway(settings) as client:

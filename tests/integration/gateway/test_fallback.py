@@ -98,7 +98,7 @@ async def test_what_is_wrong_with_the_request_is_not_asked_twice(openai: Wire, s
     assert await second.seen() == []
 
 
-async def test_what_has_begun_is_not_begun_elsewhere(second: Wire) -> None:
+async def test_a_begun_answer_is_not_started_elsewhere(second: Wire) -> None:
     await second.forget()
     async with (
         failing("tps=100; cut_after=3") as first,
@@ -110,7 +110,7 @@ async def test_what_has_begun_is_not_begun_elsewhere(second: Wire) -> None:
     assert await second.seen() == []
 
 
-async def test_where_both_fail_the_failure_is_told(second: Wire) -> None:
+async def test_when_both_fail_the_failure_is_reported(second: Wire) -> None:
     settings = settings_of(f"http://127.0.0.1:{free_port()}", second, upstream_max_attempts=1)
     async with gateway(settings) as client:
         refused = await client.post("[[simulate: status=503]]")

@@ -122,7 +122,7 @@ async def test_what_was_abandoned_can_be_asked_again(patient: Gateway) -> None:
     await until(is_answered)  # even as other content: nothing is known of it any more
 
 
-async def test_nothing_is_kept_for_longer_than_told(openai: Wire) -> None:
+async def test_nothing_is_kept_beyond_its_ttl(openai: Wire) -> None:
     key, metadata = secrets.token_hex(4), named()
     settings = gateway_settings(openai_base_url=f"{openai.url}/v1", gateway_idempotency_ttl_seconds=0)
     async with gateway(settings) as client:

@@ -1,4 +1,4 @@
-"""Whoever leaves takes the call to OpenAI with them, and whoever is one too many is told so."""
+"""A client that disconnects ends its call to OpenAI, and a client over the capacity is refused."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ async def outcome(openai: Wire, key: str, *, expected: str) -> bool:
 
 
 @both_modes
-async def test_who_leaves_before_the_first_text_closes_the_call(
+async def test_a_disconnect_before_the_first_text_closes_the_call(
     openai: Wire, patient: Gateway, *, stream: bool
 ) -> None:
     key = secrets.token_hex(4)
@@ -35,7 +35,7 @@ async def test_who_leaves_before_the_first_text_closes_the_call(
     await until(lambda: outcome(openai, key, expected="client_gone"))
 
 
-async def test_who_leaves_in_mid_answer_closes_the_call(openai: Wire, patient: Gateway) -> None:
+async def test_a_disconnect_mid_answer_closes_the_call(openai: Wire, patient: Gateway) -> None:
     key = secrets.token_hex(4)
     async with patient.opened(f"[[simulate: tps=20;tokens=1000;key={key}]]", max_completion_tokens=1000) as response:
         async for chunk in response.aiter_raw():
@@ -45,7 +45,7 @@ async def test_who_leaves_in_mid_answer_closes_the_call(openai: Wire, patient: G
     assert (await seen_by(openai, key))["deltas_sent"] < 100
 
 
-async def test_who_leaves_while_openai_is_silent_closes_the_call(openai: Wire, patient: Gateway) -> None:
+async def test_a_disconnect_while_openai_is_silent_closes_the_call(openai: Wire, patient: Gateway) -> None:
     key = secrets.token_hex(4)
     async with patient.opened(f"[[simulate: tps=100;stall_after=2;key={key}]]") as response:
         await anext(response.aiter_raw())
@@ -53,7 +53,7 @@ async def test_who_leaves_while_openai_is_silent_closes_the_call(openai: Wire, p
 
 
 @both_modes
-async def test_who_leaves_while_we_wait_to_try_again_is_not_asked_for_again(openai: Wire, *, stream: bool) -> None:
+async def test_a_disconnect_before_a_retry_prevents_it(openai: Wire, *, stream: bool) -> None:
     key = secrets.token_hex(4)
     settings = gateway_settings(openai_base_url=f"{openai.url}/v1", upstream_max_attempts=2)
     async with gateway(settings) as client:
@@ -65,7 +65,7 @@ async def test_who_leaves_while_we_wait_to_try_again_is_not_asked_for_again(open
     assert len([call for call in await openai.seen() if call["key"] == key]) == 1
 
 
-async def test_who_leaves_while_sending_does_no_harm(patient: Gateway) -> None:
+async def test_a_disconnect_while_sending_does_no_harm(patient: Gateway) -> None:
     _, writer = await asyncio.open_connection("127.0.0.1", patient.port)
     writer.write(b"POST /v1/chat HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{")
     await writer.drain()
@@ -92,7 +92,7 @@ async def test_one_call_too_many_is_refused_and_room_comes_back(openai: Wire) ->
         await until(has_room)
 
 
-async def test_a_hundred_who_leave_leave_nothing_behind(openai: Wire) -> None:
+async def test_a_hundred_disconnects_leave_nothing_behind(openai: Wire) -> None:
     settings = gateway_settings(openai_base_url=f"{openai.url}/v1", upstream_max_connections=30)
     await openai.forget()
     async with gateway(settings) as client:
@@ -114,7 +114,7 @@ async def test_a_hundred_who_leave_leave_nothing_behind(openai: Wire) -> None:
     assert {answer.status_code for answer in answers} == {200}
 
 
-async def test_who_leaves_at_once_leaves_nothing_behind(openai: Wire, patient: Gateway) -> None:
+async def test_an_immediate_disconnect_leaves_nothing_behind(openai: Wire, patient: Gateway) -> None:
     await openai.forget()
     auth = patient.http.auth
     for _ in range(30):

@@ -88,7 +88,7 @@ async def test_no_canary_is_written(tmp_path: Path) -> None:
 
 
 def check_lines(written: str) -> None:
-    """The app's lines tell what happened, by ids. Granian's own, of starting and stopping, are plain text."""
+    """The app's lines report events by ids. Granian's own, about starting and stopping, are plain text."""
     lines: list[dict[str, Any]] = [json.loads(line) for line in written.splitlines() if line.startswith("{")]
     chats = [line for line in lines if line["event"] == "request" and "outcome" in line]
     assert {line["outcome"] for line in chats} == {"answered", "failed"}

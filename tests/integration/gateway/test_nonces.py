@@ -132,7 +132,7 @@ async def test_workers_that_race_at_a_birth_agree(valkey: Valkey, clock: Clock) 
 class TestServersThatEnd:
     @pytest.fixture
     def server(self, tmp_path: Path) -> Iterator[EmbeddedValkey]:
-        """One that keeps what it holds on disk, and is told by each call to do so at once."""
+        """A Valkey that keeps its data on disk, and that each call asks to do so at once."""
         server = EmbeddedValkey(tmp_path / "valkey", settings={"appendonly": "yes", "appendfsync": "always"})
         server.start()
         yield server
@@ -141,7 +141,7 @@ class TestServersThatEnd:
     async def test_one_that_comes_back_with_its_memory_is_not_believed(
         self, server: EmbeddedValkey, clock: Clock
     ) -> None:
-        """Its disk may lack the last moment; that it lacked nothing here, nobody can know."""
+        """Its disk may lack the last writes; nothing can prove that it lacked none."""
         valkey = Valkey(Secret(server.url), timeout_seconds=5, max_connections=4)
         nonces = nonces_in(valkey, clock)
         await begin(nonces, clock)
@@ -177,7 +177,7 @@ class TestServersThatEnd:
         await valkey.close()
 
     async def test_a_replica_that_takes_over_is_not_believed(self, tmp_path: Path, clock: Clock) -> None:
-        """It may not have heard the last nonces."""
+        """It may have missed the last nonces."""
         (port,) = free_ports(1)
         first = EmbeddedValkey(tmp_path / "first", settings={"port": str(port), "bind": "127.0.0.1"})
         second = EmbeddedValkey(tmp_path / "second", settings={"replicaof": f"127.0.0.1 {port}"})
@@ -206,9 +206,7 @@ class TestServersThatEnd:
         second.stop()
         first.stop()
 
-    async def test_one_that_is_frozen_lets_nobody_in_and_soon_says_so(
-        self, own_valkey: EmbeddedValkey, clock: Clock
-    ) -> None:
+    async def test_a_frozen_store_refuses_everyone_soon(self, own_valkey: EmbeddedValkey, clock: Clock) -> None:
         valkey = Valkey(Secret(own_valkey.url), timeout_seconds=0.3, max_connections=4)
         nonces = nonces_in(valkey, clock)
         await begin(nonces, clock)
@@ -239,7 +237,7 @@ async def test_a_valkey_that_throws_keys_out_is_not_used(tmp_path: Path, clock: 
     server.stop()
 
 
-async def test_a_full_valkey_lets_nobody_in(own_valkey: EmbeddedValkey, clock: Clock) -> None:
+async def test_a_full_valkey_refuses_everyone(own_valkey: EmbeddedValkey, clock: Clock) -> None:
     valkey = Valkey(Secret(own_valkey.url), timeout_seconds=5, max_connections=4)
     nonces = nonces_in(valkey, clock)
     await begin(nonces, clock)

@@ -149,7 +149,7 @@ class TestLeases:
         await asyncio.sleep(0.3)
         assert await other.begin(KEY, A) is None
 
-    async def test_who_lost_his_lease_does_not_touch_what_another_began(
+    async def test_a_caller_without_its_lease_does_not_touch_a_newer_record(
         self, valkey: Valkey, other: ValkeyRecords
     ) -> None:
         stalled = ValkeyRecords(valkey, ttl_seconds=60, capacity_bytes=1_000_000, lease_seconds=0.1)

@@ -66,7 +66,7 @@ async def test_what_passes_is_not_noticed(
 
 @both_modes
 @pytest.mark.parametrize("directive", ["status=500", "error=rate_limit", "status=503", "close"])
-async def test_what_persists_is_told_after_the_last_attempt(
+async def test_a_persistent_failure_is_reported_after_the_last_attempt(
     openai: Wire, stubborn: Gateway, directive: str, *, stream: bool
 ) -> None:
     response, seen = await ask(stubborn, openai, directive, stream=stream)
@@ -96,7 +96,7 @@ async def test_a_refusal_is_not_repeated(openai: Wire, stubborn: Gateway, error:
 
 
 @pytest.mark.parametrize("directive", ["cut_after=2", "reset_after=2", "malformed_after=2", "error_after=2"])
-async def test_what_has_begun_is_not_begun_again(openai: Wire, stubborn: Gateway, directive: str) -> None:
+async def test_a_begun_answer_is_not_started_again(openai: Wire, stubborn: Gateway, directive: str) -> None:
     response, seen = await ask(stubborn, openai, f"{directive};tps=100;fail_times=1", stream=True)
     assert events_of(response)[0].name == "delta"
     assert failure_of(response)["retryable"] is True
@@ -106,7 +106,7 @@ async def test_what_has_begun_is_not_begun_again(openai: Wire, stubborn: Gateway
 @pytest.mark.parametrize(
     ("header", "seconds", "stream"), [("retry_after=1", 1, True), ("retry_after_ms=400", 0.4, False)]
 )
-async def test_we_come_back_no_sooner_than_told(
+async def test_a_retry_waits_for_retry_after(
     openai: Wire, stubborn: Gateway, header: str, seconds: float, *, stream: bool
 ) -> None:
     response, seen = await ask(stubborn, openai, f"error=rate_limit;{header};fail_times=1", stream=stream)
@@ -115,7 +115,7 @@ async def test_we_come_back_no_sooner_than_told(
 
 
 @both_modes
-async def test_told_to_come_back_too_late_we_pass_it_on(openai: Wire, stubborn: Gateway, *, stream: bool) -> None:
+async def test_a_retry_after_beyond_the_limit_is_passed_on(openai: Wire, stubborn: Gateway, *, stream: bool) -> None:
     response, seen = await ask(stubborn, openai, "error=rate_limit;retry_after=2;fail_times=1", stream=stream)
     assert (response.status_code, response.headers["retry-after"]) == (429, "2")
     assert len(seen) == 1
@@ -159,7 +159,7 @@ async def test_an_empty_answer_is_not_asked_for_again(openai: Wire, stubborn: Ga
     assert len(seen) == 1
 
 
-async def test_a_kept_connection_that_openai_has_closed_costs_nobody_an_answer() -> None:
+async def test_a_kept_connection_that_openai_closed_costs_no_answer() -> None:
     answered = asyncio.Event()
 
     async def reply(call: RawCall) -> None:

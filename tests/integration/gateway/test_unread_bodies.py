@@ -53,7 +53,7 @@ async def test_a_malformed_body_is_refused_in_the_error_form(door: Gateway, name
         assert received.body["error"]["type"] == failure.type
 
 
-async def test_a_client_that_leaves_in_mid_body_makes_no_error(door: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_client_that_leaves_mid_body_makes_no_error(door: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
     # A logger keeps how it was configured when first used, be it by another test's app.
     for module in (request_id_module, verification_module):
         monkeypatch.setattr(module, "log", structlog.get_logger())

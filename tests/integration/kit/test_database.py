@@ -1,4 +1,4 @@
-"""Transactions that lose nothing, and outages that are told from defects."""
+"""Transactions that lose nothing, and outages that are distinguished from defects."""
 
 import asyncio
 import random
@@ -152,7 +152,7 @@ class TestConnection:
                 await connection.execute("INSERT INTO pets VALUES ('Bob', 'nobody')")
         assert await pets(database) == ["Ada"]
 
-    async def test_before_it_is_opened_it_says_so(self, database_url: str) -> None:
+    async def test_using_it_before_opening_is_an_error(self, database_url: str) -> None:
         database = Database(database_url, pool_size=1, session_pool_size=1, acquire_seconds=1, statement_seconds=1)
         with pytest.raises(RuntimeError, match="not opened"):
             async with database.connection():
@@ -189,7 +189,7 @@ class TestConnection:
             await asyncio.gather(*(ask() for _ in range(100)))
             assert used == before
 
-    async def test_who_waits_gets_what_a_failed_or_cancelled_one_leaves(self, database_url: str) -> None:
+    async def test_a_waiter_gets_the_slot_of_a_failed_or_cancelled_one(self, database_url: str) -> None:
         async with opened(database_url, pool_size=1) as small:
 
             async def ask(sql: str) -> object:
@@ -207,13 +207,13 @@ class TestConnection:
             assert isinstance(gone, asyncio.CancelledError)
             assert last == 3
 
-    async def test_a_transaction_that_was_left_open_is_nobody_elses(self, database: Database) -> None:
+    async def test_an_abandoned_transaction_is_not_handed_on(self, database: Database) -> None:
         async with database.connection() as connection:
             await connection.execute("BEGIN")
             await connection.execute("INSERT INTO pets VALUES ('Ada')")
         assert await pets(database) == []
 
-    async def test_whoever_cancels_whom_at_random_no_connection_is_lost(self, database_url: str) -> None:
+    async def test_random_cancellations_lose_no_connection(self, database_url: str) -> None:
         seed = random.randrange(10**6)
         rng = random.Random(seed)
         async with opened(database_url, pool_size=3) as small:
@@ -261,7 +261,7 @@ async def failure_of(database: Database, sql: str, *arguments: object, by_sessio
 
 @pytest.mark.parametrize("by_session", [False, True])
 class TestOutages:
-    async def test_nobody_listens(self, by_session: bool) -> None:
+    async def test_nothing_listens(self, by_session: bool) -> None:
         async with opened(f"postgresql://user:pass@127.0.0.1:{free_port()}/none") as database:
             assert is_outage(await failure_of(database, "SELECT 1", by_session=by_session))
 
@@ -269,7 +269,7 @@ class TestOutages:
         async with opened(f"postgresql://user@/none?host={tmp_path}") as database:
             assert is_outage(await failure_of(database, "SELECT 1", by_session=by_session))
 
-    async def test_nobody_answers(self, by_session: bool) -> None:
+    async def test_no_reply_comes(self, by_session: bool) -> None:
         async def say_nothing(reader: asyncio.StreamReader) -> None:
             with suppress(ConnectionError):
                 await reader.read()

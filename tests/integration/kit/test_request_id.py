@@ -116,18 +116,18 @@ async def test_each_request_is_logged_once(http: aiohttp.ClientSession, monkeypa
     assert all(line["duration_ms"] >= 0 for line in lines)
 
 
-async def test_health_says_that_it_serves(http: aiohttp.ClientSession) -> None:
+async def test_health_reports_that_it_serves(http: aiohttp.ClientSession) -> None:
     response = await fetch(http, "/health")
     assert (response.status, await response.json()) == (200, {"status": "ok", "version": version("b2b-chat")})
 
 
-async def test_a_method_that_is_not_taken_is_told_those_that_are(http: aiohttp.ClientSession) -> None:
+async def test_a_refused_method_is_answered_with_the_allowed_ones(http: aiohttp.ClientSession) -> None:
     response = await fetch(http, "/who", method="DELETE")
     assert (response.status, (await response.json())["code"]) == (405, "method_not_allowed")
     assert "GET" in response.headers["Allow"]
 
 
-async def test_a_defect_says_nothing_of_itself(http: aiohttp.ClientSession) -> None:
+async def test_a_defect_reveals_nothing_of_itself(http: aiohttp.ClientSession) -> None:
     response = await fetch(http, "/items/13")
     assert response.status == 500
     assert "canary" not in await response.text()

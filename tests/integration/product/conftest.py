@@ -53,6 +53,6 @@ async def person(world: World) -> Person:
 
 @pytest_asyncio.fixture
 async def client(product_url: str, person: Person, gateway: FakeGateway) -> AsyncIterator[Client]:
-    del gateway  # begins anew for every client
+    del gateway  # it is reset for every client
     async with client_of(product_url, person) as client:
         yield client

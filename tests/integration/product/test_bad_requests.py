@@ -28,7 +28,12 @@ BODIES: dict[str, tuple[tuple[int, str], bytes]] = {
     "a text": (INVALID, b'"Hello"'),
     "not UTF-8": (INVALID_UNICODE, b'{"client_message_id": "same", "text": "\xff"}'),
     "UTF-16": (INVALID, json.dumps(GOOD).encode("utf-16")),
-    "a byte order mark": (INVALID, b"\xef\xbb\xbf" + json.dumps(GOOD).encode()),
+    "two byte order marks": (INVALID, b"\xef\xbb\xbf\xef\xbb\xbf" + json.dumps(GOOD).encode()),
+    "a byte order mark alone": (INVALID, b"\xef\xbb\xbf"),
+    "half a pair behind a byte order mark": (
+        INVALID_UNICODE,
+        b"\xef\xbb\xbf" + b'{"client_message_id": "same", "text": "\\ud800"}',
+    ),
     "a lone surrogate": (INVALID_UNICODE, b'{"client_message_id": "same", "text": "\\ud800"}'),
     "half a surrogate pair": (INVALID_UNICODE, b'{"client_message_id": "same", "text": "\\ud83d\\u0041"}'),
     "half a pair in an unknown field": (INVALID_UNICODE, b'{"client_message_id": "same", "text": "", "\\udc00": 1}'),
@@ -83,7 +88,7 @@ TEXTS: dict[str, tuple[str, str]] = {
 
 
 async def post(client: Client, body: bytes, **headers: str) -> tuple[int, str]:
-    """Send a body as it is."""
+    """Send a body unchanged."""
     all_headers = {"Content-Type": "application/json", **headers}
     return error_of(await client.http.post("/v1/chat", content=body, headers=all_headers))
 
@@ -102,6 +107,12 @@ async def test_a_body_that_is_no_message(
     refusal, body = BODIES[what]
     assert await post(client, body) == refusal
     await left_no_trace(client, gateway, world, person)
+
+
+async def test_a_byte_order_mark_is_no_part_of_a_body(client: Client) -> None:
+    body = json.dumps(GOOD | {"text": "Привет"}, ensure_ascii=False).encode("utf-8-sig")
+    answer = await client.http.post("/v1/chat", content=body, headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.json()["status"]) == (200, "completed")
 
 
 @pytest.mark.parametrize("what", FIELDS)
@@ -178,7 +189,7 @@ async def test_a_body_that_is_too_large(database_url: str, gateway: FakeGateway,
 @pytest.mark.parametrize(
     "path", ["/nothing", "/v1", "/v2/chat", "/v1/chat/", "/v1/nothing", "/v1/conversations/1/messages", "/%00", "/é"]
 )
-async def test_no_such_path(client: Client, path: str) -> None:
+async def test_an_unknown_path(client: Client, path: str) -> None:
     response = await client.http.get(path)
     if path == "/v1/chat/":
         assert response.status_code in {404, 405}
@@ -195,13 +206,13 @@ async def test_no_such_path(client: Client, path: str) -> None:
         ("PUT", "/health", "GET"),
     ],
 )
-async def test_no_such_method(client: Client, method: str, path: str, allowed: str) -> None:
+async def test_a_method_that_is_not_allowed(client: Client, method: str, path: str, allowed: str) -> None:
     response = await client.http.request(method, path)
     assert error_of(response) == (405, "method_not_allowed")
     assert allowed in response.headers["allow"].replace(" ", "").split(",")
 
 
-async def test_a_client_that_leaves_in_mid_body_harms_nobody(client: Client, product_url: str, person: Person) -> None:
+async def test_a_disconnect_mid_body_does_no_harm(client: Client, product_url: str, person: Person) -> None:
     parts = urlsplit(product_url)
     for _ in range(5):
         _, writer = await asyncio.open_connection(parts.hostname, parts.port)
@@ -211,7 +222,3 @@ async def test_a_client_that_leaves_in_mid_body_harms_nobody(client: Client, pro
         writer.close()
         await writer.wait_closed()
     assert (await client.ask())["status"] == "completed"
-
-
-async def test_a_query_that_nobody_asked_for_is_ignored(client: Client) -> None:
-    assert (await client.http.get("/v1/balance?debug=1&debug=2&x[]=%00")).status_code == 200

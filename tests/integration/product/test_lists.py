@@ -69,7 +69,9 @@ async def test_messages_oldest_first(client: Client, gateway: FakeGateway) -> No
         "client_message_id",
         "usage",
         "charge_credits",
+        "cut_by",
         "error_code",
+        "finish_reason",
         "created_at",
     }
 
@@ -91,7 +93,7 @@ async def test_ledger_newest_first(client: Client) -> None:
     }
 
 
-async def test_what_comes_while_one_reads_moves_nothing(client: Client) -> None:
+async def test_new_rows_do_not_shift_the_pages_being_read(client: Client) -> None:
     for number in range(4):
         await client.ask(f"Thread {number}")
     first = (await client.http.get("/v1/conversations", params={"limit": 2})).json()
@@ -103,7 +105,7 @@ async def test_what_comes_while_one_reads_moves_nothing(client: Client) -> None:
 
 @pytest.mark.parametrize("cursor", BAD_CURSORS)
 @pytest.mark.parametrize("path", ["/v1/conversations", "/v1/ledger", "/v1/conversations/{id}/messages"])
-async def test_a_cursor_that_is_none_is_refused(client: Client, path: str, cursor: str) -> None:
+async def test_an_invalid_cursor_is_refused(client: Client, path: str, cursor: str) -> None:
     if "{id}" in path:
         path = path.format(id=(await client.ask())["conversation_id"])
     response = await client.http.get(path, params={"cursor": cursor})

@@ -10,6 +10,7 @@ import schemathesis
 from anyio.from_thread import start_blocking_portal
 from hypothesis import HealthCheck, settings
 
+from b2b_chat.kit.text import known_patterns, portable
 from b2b_chat.product.app import create_litestar
 from b2b_chat.product.configuration import load_settings
 from support.database.world import open_world
@@ -130,7 +131,7 @@ def test_every_failure_is_of_one_shape_with_an_example_of_each_code() -> None:
                 assert example["value"]["detail"]["message"]
 
 
-def test_a_message_tells_every_way_in_which_it_can_fail() -> None:
+def test_every_failure_of_a_message_is_documented() -> None:
     told = {
         (int(status), code)
         for status, response in operations()["sendMessage"]["responses"].items()
@@ -179,6 +180,16 @@ def test_objects_that_take_no_other_fields_say_so() -> None:
     assert "additionalProperties" not in document["components"]["schemas"]["ChatAnswer"]
 
 
+def patterns_of(part: Any) -> set[str]:
+    """All patterns in a part of the document."""
+    if isinstance(part, list):
+        return {pattern for each in part for pattern in patterns_of(each)}
+    if not isinstance(part, dict):
+        return set()
+    own = {part["pattern"]} if isinstance(part.get("pattern"), str) else set()
+    return own | {pattern for each in part.values() for pattern in patterns_of(each)}
+
+
 def test_names_are_plain() -> None:
     names = list(document["components"]["schemas"])
     assert "ConversationPage" in names
@@ -186,7 +197,14 @@ def test_names_are_plain() -> None:
 
 
 def test_patterns_are_understood_outside_of_python() -> None:
-    assert "\\Z" not in json.dumps(document["components"])
+    patterns = patterns_of(document)
+    assert len(patterns) > 10
+    assert [pattern for pattern in patterns if "\\Z" in pattern or "(?P" in pattern] == []
+
+
+def test_every_pattern_has_words_for_people() -> None:
+    known = {portable(pattern) for pattern in known_patterns()}
+    assert patterns_of(document) - known == set()
 
 
 async def test_the_document_is_served(database_url: str) -> None:

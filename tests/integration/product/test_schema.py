@@ -1,4 +1,4 @@
-"""What PostgreSQL itself refuses, whoever asks, and the migrations that taught it so."""
+"""What PostgreSQL itself refuses any caller, and the migrations that made it so."""
 
 import subprocess
 import sys
@@ -167,7 +167,7 @@ _BROKEN: dict[str, tuple[str, type[asyncpg.PostgresError]]] = {
 
 
 @pytest.mark.parametrize("what", _BROKEN)
-async def test_what_must_not_be_cannot_be(client: Client, world: World, person: Person, what: str) -> None:
+async def test_the_schema_refuses_every_invalid_state(client: Client, world: World, person: Person, what: str) -> None:
     await client.ask()
     statement, refusal = _BROKEN[what]
     with pytest.raises(refusal):
@@ -236,7 +236,7 @@ class TestMigrations:
             assert process.returncode == 0, stderr
         assert run_sql(empty_database_url, "SELECT count(*) FROM alembic_version") == "1"
 
-    def test_without_an_address_it_says_what_to_set(self) -> None:
+    def test_without_an_address_it_names_the_variable(self) -> None:
         process = alembic("upgrade", "head")
         _, stderr = process.communicate(timeout=60)
         assert process.returncode != 0

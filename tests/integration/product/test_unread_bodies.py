@@ -70,7 +70,7 @@ async def test_a_malformed_body_is_refused_in_the_error_form(product_url: str, p
 
 
 @pytest.mark.parametrize("path", ["/v1/chat", *UNSIGNED])
-async def test_a_client_that_leaves_in_mid_body_makes_no_error(
+async def test_a_client_that_leaves_mid_body_makes_no_error(
     product_url: str, person: Person, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A logger keeps how it was configured when first used, be it by another test's app.

@@ -22,12 +22,12 @@ def unknown_account(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="for a normal user")
-def test_a_normal_user_needs_none() -> None:
+def test_a_normal_user_needs_no_account() -> None:
     assert account_for_postgres() is None
 
 
 @AS_ROOT
-def test_root_is_given_a_system_account_that_nobody_can_log_in_to(unknown_account: str) -> None:
+def test_root_gets_a_system_account_without_a_login(unknown_account: str) -> None:
     made = account_for_postgres()
     entry = pwd.getpwnam(unknown_account)
     assert made is not None
@@ -41,7 +41,7 @@ def test_root_is_given_a_system_account_that_nobody_can_log_in_to(unknown_accoun
 
 @AS_ROOT
 @pytest.mark.usefixtures("unknown_account")
-def test_where_none_can_be_made_it_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_no_account_can_be_made_the_error_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nothing/here")
     monkeypatch.setattr(accounts, "USERADD", "/nothing/here/useradd")
     with pytest.raises(
@@ -59,7 +59,7 @@ def test_root_needs_no_path_to_the_tools_of_root(unknown_account: str, monkeypat
 
 
 @AS_ROOT
-def test_what_the_system_says_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_systems_message_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(accounts, "ACCOUNT", "not a name")
     with pytest.raises(SandboxError, match=r"cannot be created: .*invalid user name"):
         account_for_postgres()

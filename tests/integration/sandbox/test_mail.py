@@ -65,6 +65,13 @@ async def test_the_newest_comes_first_and_a_recipient_can_be_named(ports: tuple[
     assert len(shown) == 3
 
 
+async def test_any_other_path_names_the_right_one(ports: tuple[int, int], shown: list[str]) -> None:
+    async with httpx.AsyncClient(trust_env=False) as http:
+        answer = await http.get(f"http://127.0.0.1:{ports[1]}/")
+    assert (answer.status_code, answer.json()) == (404, {"detail": "Mails are listed at /mails."})
+    assert shown == []
+
+
 async def test_only_the_latest_are_kept() -> None:
     catcher = MailCatcher()
     for number in range(1005):
@@ -94,7 +101,7 @@ async def test_as_a_process(tmp_path: Path, ports: tuple[int, int]) -> None:
     assert "  code 123456\n" in output
 
 
-def test_a_port_that_is_missing_is_told(tmp_path: Path) -> None:
+def test_a_port_that_is_missing_is_reported(tmp_path: Path) -> None:
     done = run("mail-catcher", environ=clean_environ(tmp_path, SMTP_PORT="x", MAIL_CATCHER_PORT="1"))
     assert (done.returncode, done.stderr) == (2, "b2b-chat: SMTP_PORT must be set to a port.\n")
 

@@ -50,7 +50,7 @@ def test_a_database_is_up_to_date_once_migrated_and_until_either_side_changes(
     assert not is_up_to_date(new_database_url, stamp)
 
 
-def test_a_migration_that_fails_is_told_and_not_noted(tmp_path: Path) -> None:
+def test_a_migration_that_fails_is_reported_and_not_noted(tmp_path: Path) -> None:
     url = "postgresql://nobody@127.0.0.1:1/nothing"
     stamp = tmp_path / "migrated"
     with pytest.raises(SandboxError, match=r"The migration ended with exit code 1\. The end of .*migrate\.log:\n"):

@@ -101,7 +101,7 @@ def test_it_ends_in_order_when_its_parent_is_killed(tmp_path: Path) -> None:
     assert "database system is shut down" in (tmp_path / "pg" / "postgres.log").read_text()
 
 
-def test_a_half_made_cluster_is_made_anew(tmp_path: Path, server: EmbeddedPostgres) -> None:
+def test_a_half_made_cluster_is_made_again(tmp_path: Path, server: EmbeddedPostgres) -> None:
     unfinished = tmp_path / "pg" / "cluster.unfinished"
     unfinished.mkdir(parents=True)
     (unfinished / "PG_VERSION").write_text("18\n")
@@ -140,7 +140,7 @@ def test_data_of_another_major_version_is_refused(tmp_path: Path) -> None:
         EmbeddedPostgres(tmp_path).start()
 
 
-def test_why_it_does_not_start_is_told(tmp_path: Path, server: EmbeddedPostgres) -> None:
+def test_the_reason_of_a_failed_start_is_reported(tmp_path: Path, server: EmbeddedPostgres) -> None:
     server.start()
     server.stop()
     (tmp_path / "pg" / "cluster" / "postgresql.conf").write_text("no_such_setting = 1\n")
@@ -148,13 +148,15 @@ def test_why_it_does_not_start_is_told(tmp_path: Path, server: EmbeddedPostgres)
         server.start()
 
 
-def test_a_full_disk_is_told_and_leaves_no_half_cluster(small_disk: Path) -> None:
+def test_a_full_disk_is_reported_and_leaves_no_half_cluster(small_disk: Path) -> None:
     with pytest.raises(SandboxError, match=r"(?s)Cannot create the database folder .*No space left on device"):
         EmbeddedPostgres(small_disk / "pg").start()
     assert list((small_disk / "pg").iterdir()) == []
 
 
-def test_one_that_takes_too_long_is_told_and_stopped(server: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_start_that_takes_too_long_is_reported_and_ended(
+    server: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(postgres, "_READY_SECONDS", -1)
     with pytest.raises(SandboxError, match="PostgreSQL is not ready after"):
         server.start()
@@ -162,7 +164,7 @@ def test_one_that_takes_too_long_is_told_and_stopped(server: EmbeddedPostgres, m
         _ = server.child
 
 
-def test_what_postgresql_refuses_is_told(server: EmbeddedPostgres) -> None:
+def test_what_postgresql_refuses_is_reported(server: EmbeddedPostgres) -> None:
     server.start()
     with pytest.raises(SandboxError, match=r'PostgreSQL says: .*relation "missing" does not exist'):
         run_sql(server.url("postgres"), "SELECT * FROM missing")

@@ -66,7 +66,7 @@ def test_its_own_children_end_with_it_even_when_it_died_before(log: Path) -> Non
     grandchild.wait(20)
 
 
-def test_one_that_dies_is_told_with_the_end_of_its_log(log: Path) -> None:
+def test_a_process_that_ends_is_reported_with_the_end_of_its_log(log: Path) -> None:
     child = python("import sys; print('no such table'); sys.exit(3)", log)
     until(lambda: not child.is_running())
     with pytest.raises(SandboxError) as raised:
@@ -74,7 +74,7 @@ def test_one_that_dies_is_told_with_the_end_of_its_log(log: Path) -> None:
     assert str(raised.value) == f"The program ended with exit code 3. The end of {log}:\n  no such table"
 
 
-def test_one_that_is_killed_is_told_by_its_signal(log: Path) -> None:
+def test_a_killed_process_is_reported_with_its_signal(log: Path) -> None:
     child = python("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", log)
     with pytest.raises(SandboxError, match=r"was killed by signal 9.*\n  \(it is empty\)"):
         child.wait_until_done()
@@ -85,12 +85,12 @@ def test_waiting_for_one_that_ends_well(log: Path) -> None:
     assert log.read_text() == "done\n"
 
 
-def test_a_command_that_is_not_there_is_told(log: Path) -> None:
+def test_a_command_that_is_not_there_is_reported(log: Path) -> None:
     with pytest.raises(SandboxError, match=r"Cannot start Nothing \(/no/such/program"):
         spawn("Nothing", ["/no/such/program"], environ={}, log=log)
 
 
-def test_a_log_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+def test_a_log_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
     with pytest.raises(SandboxError, match="Cannot start The program"):
         python(SLEEP, tmp_path / "missing" / "program.log")
 

@@ -84,7 +84,7 @@ def test_what_a_killed_run_left_is_ended_by_the_next(tmp_path: Path) -> None:
         server.stop()
 
 
-def test_a_setting_that_it_does_not_know_is_told(tmp_path: Path) -> None:
+def test_a_setting_that_it_does_not_know_is_reported(tmp_path: Path) -> None:
     server = EmbeddedValkey(tmp_path, settings={"no-such-setting": "1"})
     with pytest.raises(SandboxError, match="no-such-setting"):
         server.start()
@@ -102,7 +102,7 @@ async def test_a_script_is_sent_once_to_each_server(own_valkey: EmbeddedValkey) 
 
 
 async def test_a_frozen_server_is_not_waited_for(own_valkey: EmbeddedValkey) -> None:
-    """Also by those who wait for a connection, and by new connections, which the system still accepts."""
+    """Also for callers that wait for a connection, and for new connections, which the system still accepts."""
     client = client_of(own_valkey, timeout_seconds=0.3)
     await client.ask("PING")
     own_valkey.child.ask_to_stop(signal.SIGSTOP)

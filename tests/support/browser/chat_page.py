@@ -15,7 +15,7 @@ from support.product.sessions import add_session
 async def chat_page(
     browser: Browser, url: str, world: World, person: Person, *, language: str = "en-GB"
 ) -> AsyncIterator[Page]:
-    """A signed-in person's page; whatever its console complains of fails the test."""
+    """A signed-in person's page; any complaint on its console fails the test."""
     session = await add_session(world, person.user_id, person.company_id)
     async with opened_page(browser, url, session, language=language) as page:
         yield page
@@ -28,7 +28,7 @@ async def say(page: Page, text: str) -> None:
 
 
 def words_of(text: str) -> list[str]:
-    """What Markdown leaves as it is."""
+    """Return the words, which Markdown does not change."""
     return re.findall(r"\w+", text)
 
 
@@ -46,7 +46,7 @@ async def stored(world: World, person: Person) -> list[tuple[str, str]]:
 
 
 async def check_once(page: Page, world: World, person: Person) -> None:
-    """One question, one answer, shown as it is stored, paid for once."""
+    """Check that there is one question and one answer, shown as stored and paid for once."""
     shown = await shown_answer(page)
     (_, (status, text)) = await stored(world, person)
     assert status == "completed"

@@ -21,7 +21,7 @@ _QUIET: Final = (
 
 @asynccontextmanager
 async def chromium() -> AsyncIterator[Browser]:
-    """The browser; where there is none the test is skipped, and fails in CI, which installs one."""
+    """Start the browser. Without one the test is skipped, or fails in CI, which installs one."""
     found = needed_tool("chromium", "chromium-browser", "google-chrome", package="chromium")
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=found, args=list(_QUIET))

@@ -19,8 +19,8 @@ from support.processes.commands import COMMAND
 
 LONG_RUNNING: Final = {"demo", "gateway", "mail-catcher", "openai-simulator", "product", "up"}
 """They serve until they are stopped; product and gateway do so in the story, the others are toys of a laptop."""
-CANNOT_FAIL: Final = {"migrate-check"}
-"""It works on a database of its own, and takes nothing."""
+CANNOT_FAIL: Final = {"error-codes", "migrate-check"}
+"""They take nothing: one prints a table of the code, the other works on a database of its own."""
 SHOWS: Final = {"operator-create": "the new key, once"}
 """What a command prints because this is what it is for."""
 _WRONG_CHOICE: Final = "neither"
@@ -78,6 +78,7 @@ class Commands:
         for app in ("product", "gateway"):
             self._run("openapi", app)
             self._run("env-example", app)
+        self._run("error-codes")
 
     def fail(self) -> None:
         """Everything there is, where it cannot work: no database, no mail server, settings that are none."""

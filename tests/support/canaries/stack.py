@@ -104,7 +104,7 @@ class WatchedValkey:
         await asyncio.to_thread(self._server.stop)
 
     async def tell(self, *command: str) -> None:
-        """Send a command as whoever owns it."""
+        """Send a command as its owner does."""
         client: Any = Valkey(unix_socket_path=urlsplit(self._server.url).path)  # the library types no commands
         async with client:
             await client.execute_command(*command)
@@ -246,7 +246,7 @@ class WatchedStack:
             return (await http.get(f"{self.url}/ready")).is_success
 
     async def metrics(self) -> dict[str, str]:
-        """What each app tells of itself, by its name."""
+        """What each app reports of itself, by the app's name."""
         async with httpx.AsyncClient() as http:
             return {
                 app: (await http.get(f"http://{_HOST}:{port}/metrics")).text for app, port in self.metrics_ports.items()

@@ -47,7 +47,7 @@ class Story:
         self.stack = stack
         self.canaries = canaries
         self.error_bodies = b""
-        # Paths are logged by whoever stands before the apps, and hold ids. Those that hold something else go past it.
+        # The proxy before the apps logs paths, which hold ids. Paths that hold more than ids go past it.
         self._direct = httpx.AsyncClient(base_url=stack.url, timeout=30)
         self._http = stack.client("product_api")
         self._gateway = stack.client("gateway_api")
@@ -95,7 +95,7 @@ class Story:
         await self._call_the_gateway()
 
     async def fail(self) -> None:
-        """Everything that does not: for every operation there is, whoever asks and however it is asked."""
+        """Everything that fails: every operation, by every kind of caller, with every kind of bad request."""
         owner = await self._sign_in(OWNER)
         callers: list[dict[str, str]] = [
             {},
@@ -142,7 +142,7 @@ class Story:
         await self._do("POST", "/v1/chat", {**self._key, "X-Request-ID": request_id}, chat)
 
     async def ask_with_field(self, name: str) -> None:
-        """Give a field that there is none of."""
+        """Send an unknown field."""
         answer = await self._http.post("/auth/request-link", json={"email": OWNER, name: 1})
         assert answer.status_code == 400
 
@@ -237,7 +237,7 @@ class Story:
             assert page.status_code < 400, (section, page.text)
         await self._do("POST", f"{path}/block", operator)
         await self._do("POST", f"{path}/unblock", operator)
-        users = (await self._do("GET", f"/admin/users?email={quote(COLLEAGUE)}", operator))["items"]
+        users = (await self._do("GET", f"/admin/users?search={quote(COLLEAGUE)}", operator))["items"]
         user = f"/admin/users/{users[0]['id']}"
         await self._do("GET", user, operator)
         await self._do("POST", f"{user}/block", operator)
@@ -299,7 +299,7 @@ class Story:
             assert (await self._http.post("/auth/verify", json=wrong)).status_code == 401
 
     async def _fail_at_mail(self) -> None:
-        """A mail server refuses a person in words that name him, and then our password."""
+        """A mail server refuses a person in words that name them, and then our password."""
         mailbox, begun = self.stack.mailbox, len(self.stack.mailbox.mails)
         await self._do("POST", "/admin/companies", self._operator, {"name": "N", "owner_email": REFUSED_BY_MAIL_SERVER})
         mailbox.answers["RCPT"] = f"550 {REFUSED_BY_MAIL_SERVER} is not known; {self.stack.secrets.smtp_password}"
@@ -333,7 +333,7 @@ class Story:
             await self._http.post("/v1/chat", json={"client_message_id": table, "text": PROMPT}, headers=owner)
             await self._http.post("/auth/verify", json={"email": OWNER, "code": GUESSED_CODE})
             await self._http.post("/auth/request-link", json={"email": OWNER})
-            await self._http.get(f"/admin/users?email={quote(OWNER)}", headers=self._operator)
+            await self._http.get(f"/admin/users?search={quote(OWNER)}", headers=self._operator)
             self.stack.sql(f"ALTER TABLE {table}_away RENAME TO {table}")
         log = self.stack.product.files["stdout"].read_bytes()
         assert b"request_failed" in log
@@ -368,7 +368,7 @@ class Story:
         return found
 
     async def _keep(self, response: httpx.Response) -> None:
-        # A page of the web client is no error body: it tells its own viewer who he is.
+        # A page of the web client is no error body: it names its own viewer.
         if response.status_code >= 400 and not response.headers.get("content-type", "").startswith("text/html"):
             head = "".join(f"{name}: {value}\n" for name, value in response.headers.items())
             self.error_bodies += head.encode() + await response.aread() + b"\n"

@@ -43,7 +43,7 @@ _ADD_TURN: Final = """
 
 
 async def add_turns(world: World, person: Person, count: int) -> UUID:
-    """A conversation of so many questions and answers; nobody was charged for it."""
+    """Write a conversation of so many questions and answers, without charges."""
     conversation_id = new_id()
     await world.rows(
         "INSERT INTO conversations (id, company_id, user_id, title) VALUES ($1, $2, $3, 'A long conversation')",

@@ -133,7 +133,7 @@ class Postgres:
         return self.is_up and self._server.child.is_running()
 
     def start(self) -> None:
-        """Start it, with an empty database where there is none."""
+        """Start it, with an empty database where one is missing."""
         if not self.is_up:
             self._server.start()
             self._server.create_database(DATABASE)

@@ -236,14 +236,14 @@ class FaultStack:
                 await self.restored()
 
     async def calls_seen_by_upstream(self, simulator: Part | None = None) -> list[dict[str, Any]]:
-        """The record of a simulator, the first unless told, asked for past the proxy."""
+        """The record of a simulator (by default the first), requested past the proxy."""
         url = (simulator or self.simulator).url
         async with aiohttp.ClientSession() as http, http.get(f"{url}/simulator/requests") as response:
             seen: list[dict[str, Any]] = await response.json()
             return seen
 
     async def forget_calls(self) -> None:
-        """Begin the record anew."""
+        """Clear the record."""
         async with aiohttp.ClientSession() as http, http.delete(f"{self.simulator.url}/simulator/requests") as response:
             assert response.status == 200
         self.upstream_request_ids.clear()

@@ -51,7 +51,11 @@ class Documented:
     def problem(self, operation_id: str, status: int | None, body: Any) -> str | None:
         """What is wrong with an error; a status of None is that of an event, whose code alone counts."""
         detail = body.get("detail") if isinstance(body, dict) else None
-        if not isinstance(detail, dict) or set(body) != {"detail"} or set(detail) != {"code", "message"}:
+        if (
+            not isinstance(detail, dict)
+            or set(body) != {"detail"}
+            or set(detail) - {"param"} != {"code", "message", "retryable", "request_id"}
+        ):
             return f"{operation_id}: not a documented form: {status} {body!r}"
         code = detail["code"]
         known = self._errors[operation_id]
@@ -73,7 +77,7 @@ class Ids(NamedTuple):
 
     @classmethod
     def of(cls, data: dict[str, Any]) -> "Ids":
-        """As the product tells them."""
+        """As the product reports them."""
         return cls(data["user_message_id"], data["assistant_message_id"])
 
 
@@ -107,7 +111,7 @@ class Reply:
 
 
 class Witness:
-    """Sends as many people, and remembers what it was told."""
+    """A client that sends as many people and remembers every reply."""
 
     def __init__(self, stack: FaultStack, world: World, documented: Documented, rng: random.Random) -> None:
         self.stack = stack
@@ -175,7 +179,7 @@ class Witness:
         self._request_ids.add(request_id)
 
     async def follow(self, sent: Sent, after: str = "", *, until_text: int | None = None) -> Reply:
-        """Read an answer's events after one of them; leave after so many characters where told."""
+        """Read an answer's events after one of them; disconnect after so many characters, if given."""
         assert sent.ids is not None
         reply = Reply(sent=sent)
         headers = {"Last-Event-ID": after} if after else {}
@@ -196,7 +200,7 @@ class Witness:
         return reply
 
     async def balance(self, person: Person) -> dict[str, Decimal] | None:
-        """A company's balance, if the product can tell it now."""
+        """A company's balance, or None while the product cannot report it."""
         with suppress(*BROKEN):
             async with self._request("GET", "/v1/balance", person) as response:
                 body = await response.json()
@@ -235,7 +239,7 @@ class Witness:
         return number == 0
 
     async def _check_acknowledged(self) -> None:
-        """What a client was told is in the database: the message, and the very answer and charge that it saw."""
+        """Every acknowledgement is in the database: the message, and the very answer and charge that the client saw."""
         acknowledged = {sent.ids.assistant_message_id: sent for sent in self.sent.values() if sent.ids is not None}
         stored = await self.world.rows(
             "SELECT messages.id, status, text, reply_to, -amount_credits AS charge FROM messages "
@@ -313,7 +317,7 @@ class Witness:
             case "final":
                 sent.answer = reply.answer = data
             case "error":
-                # Whoever reads the answer is told of its failure by the codes that sending it documents.
+                # A reader of the answer gets its failure by the codes that sending it documents.
                 reply.code = self._note_error("sendMessage", None, data)
 
     def _acknowledge(self, sent: Sent, data: dict[str, Any]) -> None:

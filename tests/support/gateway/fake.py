@@ -208,7 +208,7 @@ class FakeGateway:
         return self.calls[number - 1]
 
     async def close(self) -> None:
-        """Hang up on everybody."""
+        """Close every connection."""
         for task in self._serving:
             task.cancel()
         if self._serving:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 _GOODBYE_SECONDS = 0.6
-"""In which a connection whose handshake the client broke off is closed; asyncio tells nobody when."""
+"""How long a connection takes to close whose handshake the client broke off; asyncio does not report it."""
 
 
 @asynccontextmanager

@@ -41,7 +41,7 @@ exec chroot . sh -c '
 """
 """A chroot would not do: `docker exec` would find itself in the root around it."""
 _CGROUP: Final = "b2b-chat-engine"
-"""Of its own, so that it can be taken away in the end, and nobody else's with it."""
+"""The test's own, so that removing it in the end harms no other."""
 _READY_SECONDS: Final = 60
 _COMMAND_SECONDS: Final = 900
 

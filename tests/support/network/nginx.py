@@ -118,10 +118,10 @@ class Nginx:
         return [program, "-p", str(self.home), "-c", str(self.home / "conf" / "nginx.conf"), "-e", "logs/start.log"]
 
     def _install(self, sites: dict[SiteName, int], allowed: Sequence[str], authority: trustme.CA) -> None:
-        """As the comments at the head of the files tell an operator to."""
+        """As the comments at the head of the files instruct an operator."""
         for name in ("conf/b2b-chat", "conf/conf.d", "logs", "temp", "certificates"):
             (self.home / name).mkdir(parents=True)
-        # nginx drops root's rights for its workers, who then must reach a folder of root's own.
+        # nginx drops root's rights for its workers, which then must reach a folder of root's.
         is_root = Path("/proc/self").stat().st_uid == 0
         main = _MAIN.format(home=self.home, user="user root;" if is_root else "")
         (self.home / "conf" / "nginx.conf").write_text(main)

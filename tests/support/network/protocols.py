@@ -23,7 +23,7 @@ class HttpRequest(NamedTuple):
 
 
 def http_requests(seen: Callable[[HttpRequest], None]) -> Callable[[Link], Watch]:
-    """A watch that tells of every whole request with a Content-Length or without a body."""
+    """A watch that reports every whole request that has a Content-Length or no body."""
 
     def for_link(_link: Link) -> Watch:
         buffer = bytearray()

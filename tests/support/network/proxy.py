@@ -181,7 +181,7 @@ class Proxy:
             asyncio.create_task(self._pump(server_reader, writer, self.replies, link, _held_with(link))),
         ]
         try:
-            # One side has ended: the other has nobody left to speak to. HTTP and PostgreSQL both know no half-close.
+            # One side has ended, so the other has no peer. HTTP and PostgreSQL both lack a half-close.
             await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for pump in pumps:

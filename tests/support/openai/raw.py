@@ -64,7 +64,7 @@ class RawUpstream:
         self._serving.discard(task)
 
     async def close(self) -> None:
-        """Hang up on everybody."""
+        """Close every connection."""
         for task in self._serving:
             task.cancel()
         if self._serving:

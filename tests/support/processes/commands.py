@@ -18,7 +18,7 @@ COMMAND = [sys.executable, "-m", "b2b_chat.cli"]
 
 
 def clean_environ(home: Path, **variables: str) -> dict[str, str]:
-    """Nothing of the developer's own settings; what coverage needs to look into the processes stays."""
+    """None of the developer's own settings; the variables by which coverage measures processes stay."""
     kept = {
         name: value
         for name, value in os.environ.items()

@@ -7,5 +7,5 @@ from collections.abc import Awaitable, Callable
 async def until(condition: Callable[[], Awaitable[object]], *, timeout_seconds: float = 10) -> None:
     """Return once the condition holds; fail where it never does."""
     async with asyncio.timeout(timeout_seconds):
-        while not await condition():  # noqa: ASYNC110 - what is waited for happens in other processes
+        while not await condition():  # noqa: ASYNC110 - other processes cause it
             await asyncio.sleep(0.01)

@@ -33,6 +33,11 @@ class Event(NamedTuple):
     data: dict[str, Any]
     id: str
 
+    @property
+    def code(self) -> str:
+        """The code of an `error`, which is the same for all readers; the request's id in it is each reader's own."""
+        return str(self.data["detail"]["code"])
+
 
 class Client:
     """Sends messages as one person; `client_message_id`s number themselves."""
@@ -164,7 +169,7 @@ def environ(database_url: str, gateway_url: str, **variables: str) -> dict[str, 
         "AUTH_TOKEN_SECRET": "a83f1c6d07e24f9bb5c2d94e60718f3a",
         "INVITE_TOKEN_SECRET": "d1975be80c3a4f62a7e4f0b3952c6d81",
         "SHUTDOWN_GRACE_SECONDS": "0",
-        # All tests come from one address; whoever tests the limits sets them.
+        # All tests come from one address; a test of the limits sets them.
         **dict.fromkeys(("CHAT_RPM_PER_COMPANY", "CHAT_RPM_PER_USER", "CHAT_RPM_PER_IP"), "1000000"),
         **variables,
     }
@@ -183,7 +188,10 @@ def error_of(response: httpx.Response) -> tuple[int, str]:
     """Status and code of a refusal, once its body is seen to be of the one form."""
     body = response.json()
     assert set(body) == {"detail"}, body
-    assert set(body["detail"]) == {"code", "message"}, body
-    assert body["detail"]["message"]
+    detail = body["detail"]
+    assert set(detail) - {"param"} == {"code", "message", "retryable", "request_id"}, body
+    assert detail["message"]
+    assert isinstance(detail["retryable"], bool)
+    assert detail["request_id"] == response.headers["x-request-id"]
     assert response.headers["content-type"] == "application/json"
     return response.status_code, body["detail"]["code"]

@@ -157,7 +157,7 @@ class Speaker:
         return ask
 
     async def tell(self, ask: Follow, message: Message | bytes) -> None:
-        """Answer who asked."""
+        """Reply to the asking process."""
         await self._client.publish(ask.inbox, message if isinstance(message, bytes) else encode(message))
 
 

@@ -4,7 +4,7 @@ from prometheus_client import REGISTRY
 
 
 def count(name: str, **labels: str) -> float:
-    """A sample's value; 0 where there is none yet."""
+    """A sample's value, or 0 before its first count."""
     return REGISTRY.get_sample_value(name, labels) or 0.0
 
 

@@ -72,7 +72,7 @@ MUTANTS: Final = (
 
 
 def main() -> int:
-    """Run the cases against every mutant, print a table, and tell whether every one was noticed.
+    """Run the cases against every mutant, print a table, and return whether every one was noticed.
 
     Words on the command line choose mutants by name.
     """

@@ -36,7 +36,7 @@ class Books:
 
     snapshots: int = 0
     balances: dict[UUID, list[Decimal]] = field(default_factory=dict)
-    """As the product told them, by company, in order."""
+    """As the product reported them, by company, in order."""
     wrong: list[str] = field(default_factory=list)
     kills: list[str] = field(default_factory=list)
 
@@ -136,7 +136,7 @@ async def test_never_a_wrong_total(witness: Witness, stack: FaultStack, rng: ran
 
 
 async def _check_company(witness: Witness, owner: Person, seen: list[Decimal]) -> None:
-    """Every charge was told to a client, and every balance that was seen is one that the ledger passed through."""
+    """Check that every charge reached a client, and that every balance seen is one that the ledger passed through."""
     ledger = await witness.world.ledger(owner)
     told = [
         Decimal(sent.answer["charge_credits"])

@@ -1,4 +1,4 @@
-"""The first place of the model dies under load; the second takes over before the first word, and gives it back."""
+"""The first upstream fails under load; the second takes over before the first word, and hands back."""
 
 import asyncio
 import random
@@ -17,7 +17,7 @@ BREAKER: Final = {
 
 
 class Load:
-    """Clients that send one message after another until they are told to stop."""
+    """Clients that send one message after another until the test stops them."""
 
     def __init__(self, witness: Witness, rng: random.Random, *, clients: int) -> None:
         self.replies: list[Reply] = []
@@ -80,7 +80,7 @@ async def test_the_second_place_takes_over_and_gives_back(
     await witness.answer_all()
 
 
-async def test_a_first_place_that_says_nothing_is_left_for_the_second(witness: Witness, stack: FaultStack) -> None:
+async def test_a_silent_first_upstream_is_left_for_the_second(witness: Witness, stack: FaultStack) -> None:
     person = await witness.world.person()
     async with stack.with_fallback(**BREAKER | {"UPSTREAM_FIRST_TOKEN_TIMEOUT_SECONDS": "1"}) as second:
         stack.upstream_line.replies.freeze()
@@ -89,7 +89,7 @@ async def test_a_first_place_that_says_nothing_is_left_for_the_second(witness: W
         assert len(await stack.calls_seen_by_upstream(second)) == 4
 
 
-async def test_what_has_begun_is_not_begun_again_elsewhere(witness: Witness, stack: FaultStack) -> None:
+async def test_a_begun_answer_is_not_started_again_elsewhere(witness: Witness, stack: FaultStack) -> None:
     """After the first word the second place is no way out: the answer fails, and is retried by its client."""
     person = await witness.world.person()
     async with stack.with_fallback(**BREAKER) as second:

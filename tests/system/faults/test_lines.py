@@ -84,7 +84,7 @@ async def test_the_gateways_reply_is_lost(witness: Witness, stack: FaultStack, r
     stack.gateway_line.drop_all(reset=True)
     stack.gateway_line.heal()
     replies = await asyncio.gather(*sending)
-    # The product asks once more where not a word had come; what the gateway then says is told.
+    # The product asks once more if no word had come; the gateway's second reply is what the client gets.
     assert {reply.code for reply in replies} <= {None, "gateway_unavailable", "answer_cut"}
     await witness.answer_all()
 

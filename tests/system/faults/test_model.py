@@ -133,7 +133,7 @@ class Messages(RuleBasedStateMachine):
 
     @invariant()
     def balances_are_as_modelled(self) -> None:
-        """What was put in, less what clients were told that their answers cost; running ones may have ended by now."""
+        """What was put in, less the costs that clients saw; running answers may have ended by now."""
         for person in self.people:
             balance = self.do(self.witness.balance(person))
             assert balance is not None

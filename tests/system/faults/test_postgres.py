@@ -100,7 +100,7 @@ async def test_a_deadlock_is_tried_again(witness: Witness, stack: FaultStack) ->
         await connection.close()
     assert (await sending).is_answered
     deadlocks = await witness.world.row("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
-    print(f"deadlocks so far: {deadlocks['deadlocks']}")  # noqa: T201 - for who reads along
+    print(f"deadlocks so far: {deadlocks['deadlocks']}")  # noqa: T201 - for a reader of the output
 
 
 async def _somebody_waits(world: World) -> bool:
@@ -108,7 +108,7 @@ async def _somebody_waits(world: World) -> bool:
     return bool(rows)
 
 
-async def test_a_connection_is_half_open_in_mid_transaction(witness: Witness, stack: FaultStack) -> None:
+async def test_a_connection_is_half_open_mid_transaction(witness: Witness, stack: FaultStack) -> None:
     """The server never learns that its client is dead, which had locked the account: others must get it again."""
     person = await witness.world.person()
     failed = await witness.send(person, "Hello [[simulate: key=half; fail_times=1; status=400]]", stream=False)

@@ -84,7 +84,7 @@ async def test_product_killed_after_dispatch(
 async def test_product_killed_between_the_answer_and_the_client(
     witness: Witness, stack: FaultStack, *, after: bool
 ) -> None:
-    """The model has answered; PostgreSQL has stored it, or not yet; the client has heard nothing of it."""
+    """The model has answered; PostgreSQL has stored it, or not yet; the client has received nothing of it."""
     reply = await _killed_at(witness, stack, StatementTrap(SETTLEMENT, after=after), stream=True)
     assert not reply.is_answered
     calls = len(await stack.calls_seen_by_upstream())
@@ -93,7 +93,7 @@ async def test_product_killed_between_the_answer_and_the_client(
     assert len(await stack.calls_seen_by_upstream()) == calls
 
 
-async def test_gateway_killed_in_mid_answer(witness: Witness, stack: FaultStack, rng: random.Random) -> None:
+async def test_gateway_killed_mid_answer(witness: Witness, stack: FaultStack, rng: random.Random) -> None:
     people = [await witness.world.person() for _ in range(4)]
     text = "Hello [[simulate: tokens=200; tps=60]]"
     sending = [asyncio.create_task(witness.send(person, text)) for person in people]

@@ -89,12 +89,12 @@ async def test_a_failed_message_is_tried_again_once_however_many_ask(witness: Wi
     await other.start()
     person = await witness.world.person()
     failed = await witness.send(person, "Hello [[simulate: key=many; fail_times=1; status=400]]", stream=False)
-    assert failed.code == "gateway_refused"
+    assert failed.code == "message_rejected"
     sent = failed.sent
     assert sent is not None
     replies = await asyncio.gather(*[witness.send_again(sent, at=at) for at in [other.url, ""] * 15])
     other.kill()
-    # Whoever joined an attempt that was not let in, because the other process was first, is told to come again.
+    # A client that joined a refused attempt, because the other process was first, is asked to retry.
     assert {reply.code for reply in replies if not reply.is_answered} <= {"message_in_progress", "interrupted"}
     assert any(reply.is_answered for reply in replies)
     await witness.answer(sent)
@@ -117,7 +117,7 @@ async def test_two_processes_try_a_failed_message_again_at_the_same_moment(witne
     await until(lambda: _somebody_waits(witness.world))
     trap.release(cut=False)
     assert (await first).is_answered
-    # It is told to come later, or, where the first is done by then, gets the same answer.
+    # It is asked to retry later, or, if the first is done by then, gets the same answer.
     later = await second
     assert later.is_answered or later.code == "message_in_progress"
     (answer,) = [message for message in await witness.world.messages(person) if message["role"] == "assistant"]
@@ -130,9 +130,9 @@ async def _somebody_waits(world: World) -> bool:
 
 
 async def test_the_last_credits_are_spent_once(witness: Witness) -> None:
-    person = await witness.world.person(balance="0.300000")
+    person = await witness.world.person(balance="1.000000")
     replies = await asyncio.gather(*[witness.send(person, "Hello [[simulate: tokens=60]]") for _ in range(40)])
-    assert {reply.code for reply in replies if not reply.is_answered} <= {"insufficient_credits"}
+    assert {reply.code for reply in replies if not reply.is_answered} <= {"insufficient_credits", "credits_held"}
     assert any(reply.is_answered for reply in replies)
     assert any(not reply.is_answered for reply in replies)
 
@@ -237,7 +237,7 @@ async def test_a_sweeper_that_comes_late_leaves_a_stored_answer_alone(
     assert [message["status"] for message in messages] == ["completed", "completed"]
 
 
-async def test_the_database_itself_refuses_what_must_not_be(witness: Witness) -> None:
+async def test_the_database_itself_refuses_wrong_books(witness: Witness) -> None:
     """Should all our code be wrong: no second charge, no balance below what is held, no change of the ledger."""
     person = await witness.world.person()
     sent = (await witness.send(person)).sent

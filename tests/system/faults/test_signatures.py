@@ -57,7 +57,7 @@ def _body() -> bytes:
 
 
 async def _call(stack: FaultStack, body: bytes, headers: dict[str, str]) -> tuple[int, Any]:
-    """What a stranger at the gateway's door is told."""
+    """What the gateway replies to an unsigned caller."""
     all_headers = {"Content-Type": "application/json", "X-Request-ID": f"stranger-{uuid4().hex}", **headers}
     async with (
         aiohttp.ClientSession() as http,
@@ -81,7 +81,7 @@ async def test_a_call_from_a_clock_that_is_off_is_refused(
     assert (await witness.send(await witness.world.person())).is_answered
 
 
-async def test_strangers_get_nothing_from_the_upstream(witness: Witness, stack: FaultStack, rng: random.Random) -> None:
+async def test_unsigned_callers_reach_no_upstream(witness: Witness, stack: FaultStack, rng: random.Random) -> None:
     body = _body()
     good = _signed(body)
     attempts = {

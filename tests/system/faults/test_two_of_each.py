@@ -78,7 +78,7 @@ async def pairs() -> AsyncIterator[Pairs]:
 
 @dataclass
 class Load:
-    """Clients that send, leave, come back and send again, until they are told to stop."""
+    """Clients that send, disconnect, return and send again, until the test stops them."""
 
     witness: Witness
     rng: random.Random

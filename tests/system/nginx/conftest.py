@@ -1,4 +1,4 @@
-"""nginx before an app that tells what reached it."""
+"""nginx before an app that records the requests that reach it."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

@@ -59,7 +59,7 @@ async def test_events_arrive_before_the_app_has_sent_the_last(behind: Behind, si
         assert b"".join([piece async for piece in pieces]) == LAST
 
 
-async def test_what_a_client_says_of_itself_is_overwritten(behind: Behind, site: SiteName) -> None:
+async def test_headers_that_a_client_forges_are_overwritten(behind: Behind, site: SiteName) -> None:
     async with behind.nginx.client(site, address="127.0.0.2", headers=FORGED) as client:
         await client.get("/health")
     (arrival,) = behind.app.arrivals
@@ -162,18 +162,28 @@ async def test_an_app_that_is_down_is_said_in_its_own_words(tmp_path: Path) -> N
     nginx = Nginx(tmp_path / "nginx", {"product_api": nobody, "gateway_api": nobody})
     with nginx.running():
         async with nginx.client("product_api") as client:
-            down = await client.post("/v1/chat", json={})
+            down = await client.post("/v1/chat", json={}, headers={"X-Request-ID": "asked.1"})
             assert (down.status_code, down.json()["detail"]["code"]) == (503, "unavailable")
+            assert down.json()["detail"]["retryable"]
+            assert down.json()["detail"]["request_id"] == "asked.1"
             assert down.headers["retry-after"]
         async with nginx.client("gateway_api") as client:
             down = await client.post("/v1/chat", json={})
-            # product_api waits for a gateway that says this, and signs its call anew.
+            # product_api waits for a gateway that replies so, and signs its call again.
             expected = FAILURES["shutting_down"]
             assert (down.status_code, down.json()["error"]["code"]) == (expected.status, expected.code)
             assert down.json()["error"]["retryable"]
 
 
-async def test_what_nginx_says_as_the_gateway_is_of_its_vocabulary() -> None:
+async def test_what_nginx_says_as_product_api_has_all_fields_of_an_error() -> None:
+    text = (Path(__file__).parents[3] / "deploy" / "nginx" / "product_api.conf").read_text()
+    bodies = [line.split("'")[1] for line in text.splitlines() if line.strip().startswith("return ") and "'" in line]
+    assert len(bodies) == 4
+    for body in bodies:
+        assert json.loads(body)["detail"].keys() == {"code", "message", "retryable", "request_id"}
+
+
+async def test_nginx_answers_for_the_gateway_in_its_vocabulary() -> None:
     own = {"address_not_allowed"}
     text = (Path(__file__).parents[3] / "deploy" / "nginx" / "gateway_api.conf").read_text()
     bodies = [line.split("'")[1] for line in text.splitlines() if line.strip().startswith("return ") and "'" in line]
@@ -217,7 +227,7 @@ async def test_a_call_is_never_sent_twice_and_connections_to_the_app_are_kept(tm
     assert len(requests) == 4
 
 
-async def test_plain_http_is_sent_to_tls_and_every_answer_says_so(behind: Behind, site: SiteName) -> None:
+async def test_plain_http_is_redirected_and_every_answer_carries_hsts(behind: Behind, site: SiteName) -> None:
     async with httpx.AsyncClient() as plain:
         moved = await plain.post(f"http://127.0.0.1:{behind.nginx.plain_ports[site]}/v1/chat?x=1")
     assert (moved.status_code, moved.headers["location"]) == (308, f"https://{NAME}/v1/chat?x=1")

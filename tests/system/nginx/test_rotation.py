@@ -32,11 +32,11 @@ SENDERS: Final = 3
 SENDS_BETWEEN: Final = 6
 """So many messages at least are answered before, between and after the steps."""
 WHILE_IT_RESTARTS: Final = {"503 shutting_down", "503 unavailable"}
-"""What product_api says while it ends, and nginx until it is back; who is told so sends the same message again."""
+"""What product_api replies while it ends, and nginx until it is back; clients then send the same message again."""
 
 
 class Step(NamedTuple):
-    """A documented step: what changes in the `.env` of which app, which is then started anew."""
+    """A documented step: what changes in the `.env` of which app, which is then restarted."""
 
     app: str
     changes: dict[str, Literal["old", "new"]]
@@ -58,7 +58,7 @@ def documented_steps(title: str, name: str) -> list[Step]:
 
 
 class Servers(NamedTuple):
-    """Both apps behind nginx, and who uses them."""
+    """Both apps behind nginx, and the people who use them."""
 
     nginx: Nginx
     parts: dict[str, Part]
@@ -128,7 +128,7 @@ async def servers(
 
 
 class Load:
-    """People who chat all the time."""
+    """People who chat without a pause."""
 
     def __init__(self) -> None:
         self.told: Counter[str] = Counter()
@@ -151,7 +151,7 @@ class Load:
         """Return once some more messages are answered."""
         goal = self.told["200"] + SENDS_BETWEEN
         async with asyncio.timeout(60):
-            while self.told["200"] < goal:  # noqa: ASYNC110 - what is waited for happens in other processes
+            while self.told["200"] < goal:  # noqa: ASYNC110 - other processes cause it
                 await asyncio.sleep(0.02)
 
     async def _send_all(self, servers: Servers, person: Person, *, stream: bool) -> None:
@@ -190,7 +190,7 @@ async def test_the_border_s_secret(servers: Servers) -> None:
 
 
 Proof = Callable[[], Awaitable[int]]
-"""Uses what was given out once, and tells the status."""
+"""Use a credential that was issued once, and return the status."""
 
 
 async def sessions(servers: Servers, person: Person, http: httpx.AsyncClient) -> list[Proof]:
@@ -249,7 +249,7 @@ async def invites(servers: Servers, person: Person, http: httpx.AsyncClient) -> 
         ("SESSION_SECRET", sessions, 200, 401),
     ],
 )
-async def test_a_secret_of_what_people_were_given(
+async def test_a_secret_of_issued_credentials(
     servers: Servers,
     name: str,
     given_out: Callable[[Servers, Person, httpx.AsyncClient], Awaitable[list[Proof]]],

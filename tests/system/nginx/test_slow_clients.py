@@ -1,4 +1,4 @@
-"""Clients that take their time on purpose: they are shed, never reach an app, and others are served meanwhile."""
+"""Deliberately slow clients: they are dropped, never reach an app, and others are served meanwhile."""
 
 import asyncio
 

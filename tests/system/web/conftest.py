@@ -60,14 +60,14 @@ async def person(stack: FaultStack, world: World) -> Person:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def page(browser: Browser, stack: FaultStack, world: World, person: Person) -> AsyncIterator[Page]:
-    """A signed-in person's page; whatever its console complains of fails the test."""
+    """A signed-in person's page; any complaint on its console fails the test."""
     async with chat_page(browser, stack.url, world, person) as page:
         yield page
 
 
 @pytest.fixture
 def pictures() -> Path:
-    """Where the pictures go, for people to look at: SCREENSHOTS_DIR, or a folder that git does not know."""
+    """Where the screenshots go, for people to look at: SCREENSHOTS_DIR, or a folder that git ignores."""
     folder = Path(os.environ.get("SCREENSHOTS_DIR") or Path(__file__).parents[3] / "artefacts" / "screenshots")
     folder.mkdir(parents=True, exist_ok=True)
     return folder

@@ -1,4 +1,4 @@
-"""Keyboard, clipboard, focus, and what a screen reader is told."""
+"""Keyboard, clipboard, focus, and what a screen reader announces."""
 
 import asyncio
 import re
@@ -148,7 +148,7 @@ async def test_where_copying_is_not_possible_that_is_said(page: Page) -> None:
     assert "Copying was not possible." in await page.evaluate("told")
 
 
-async def test_a_screen_reader_is_told_twice_of_an_answer_however_many_deltas_it_has(page: Page) -> None:
+async def test_a_screen_reader_announces_an_answer_twice_however_many_deltas_it_has(page: Page) -> None:
     """That it begins, and what it says: no live region holds the text that grows."""
     await page.goto("/")
     await page.evaluate(_LISTEN)
@@ -165,7 +165,7 @@ async def test_a_screen_reader_is_told_twice_of_an_answer_however_many_deltas_it
     await expect(page.locator("#told")).to_have_text("", timeout=10_000)
 
 
-async def test_an_old_failure_alarms_nobody_and_a_new_one_does(page: Page) -> None:
+async def test_only_a_new_failure_is_announced_as_an_alert(page: Page) -> None:
     await page.goto("/")
     await say(page, "Hello [[simulate: key=alarm; fail_times=3; status=500]]")
     await expect(page.locator(".failure[role=alert]")).to_be_visible(timeout=30_000)
@@ -188,7 +188,7 @@ async def test_a_draft_survives_a_reload_and_another_conversation(page: Page) ->
     await expect(page.locator("#text")).to_have_value("")
 
 
-async def test_motion_is_reduced_for_those_who_ask(page: Page) -> None:
+async def test_motion_is_reduced_on_request(page: Page) -> None:
     caret: Final = "getComputedStyle(document.querySelector('.live .text > :last-child'), '::after').animationName"
     await page.goto("/")
     await say(page, f"Hello {SLOW}")

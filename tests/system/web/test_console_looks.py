@@ -52,7 +52,7 @@ async def person(stack: FaultStack, world: World) -> Person:
     )
     async with client_of(stack.url, person) as client:
         await client.ask("Hello")
-        await client.http.post("/v1/company/invites", json={"email": f"{uuid4()}@example.test", "role": "admin"})
+        await client.http.post("/v1/company/invites", json={"email": f"{uuid4()}@example.test", "role": "member"})
         key = (await client.http.post("/v1/company/api-keys", json={"name": "k" * 100, "scopes": ["read"]})).json()
         await client.http.delete(f"/v1/company/api-keys/{key['api_key']['id']}")
     return person

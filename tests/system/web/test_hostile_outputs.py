@@ -92,7 +92,7 @@ HOSTILE: Final = [
     '[x](https://a.example "<pre><script>window.hacked=1</script>")',
     "<data:text/html,<script>window.hacked=1</script>>",
     "<a href=https://evil.example/ ping=https://evil.example/ping target=_top>x</a>",
-    # Images: one that is loaded tells another host who reads what.
+    # Images: loading one would inform another host of who reads what.
     "![x][r]\n\n[r]: https://evil.example/pixel.png",
     f"![x](data:image/svg+xml,%3Csvg%20onload={_RUN}%3E)",
     "[![x](https://evil.example/pixel.png)](https://evil.example/)",
@@ -101,7 +101,7 @@ HOSTILE: Final = [
     # Text that hides or turns around what comes after it.
     "\u202e" * 200 + "safe",
     "\u2066" * 100 + "never closed",
-    "\u200b\u200c\u200d\ufeff" * 200,
+    "\u200b\u200c\u200d\ufeff" * 200 + "x",  # alone they are no answer
     "Z" + "\u0335\u0301\u0324" * 300,
     f"&#60;img src=x onerror={_RUN}&#62; &#x3c;script&#x3e;",
     f"~~~ <img src=x onerror={_RUN}>\ncode\n~~~",
@@ -188,7 +188,7 @@ def watch_for_harm(page: Page, url: str) -> list[str]:
 
 
 async def test_nothing_of_it_runs(page: Page, stack: FaultStack, world: World, person: Person) -> None:
-    """Each as it is written, when it is finished, and as the page is loaded again."""
+    """Each while it is written, when it is complete, and after a reload."""
     foreign = watch_for_harm(page, stack.url)
     await page.goto("/")
     for number, text in enumerate(HOSTILE, start=1):
@@ -258,9 +258,7 @@ async def test_the_search_for_harm_can_find_some(page: Page) -> None:
     assert found["elements"] == ["<script></script>"]
 
 
-async def test_a_page_that_is_broken_into_still_cannot_load_or_run_what_is_not_ours(
-    browser: Browser, stack: FaultStack
-) -> None:
+async def test_an_injected_page_still_cannot_load_or_run_foreign_code(browser: Browser, stack: FaultStack) -> None:
     """The second fence: the policy of the page, with the first one gone."""
     context = await browser.new_context(base_url=stack.url)
     page = await context.new_page()

@@ -18,7 +18,7 @@ from support.product.sessions import add_session
 
 LANGUAGES: Final = {"en": "en-GB", "ru": "ru-RU"}
 IN_BOTH: Final = pytest.mark.parametrize("language", LANGUAGES)
-NO_CREDITS: Final = {"en": "credits do not cover an answer", "ru": "Кредитов компании не хватает"}
+NO_CREDITS: Final = {"en": "credits do not cover an answer", "ru": "Кредитов компании не хватает на ответ"}
 LIMITED: Final = {
     "en": re.compile(r"Too many messages.*Try again in [1-9][0-9]? s\."),
     "ru": re.compile(r"Слишком много сообщений.*через [1-9][0-9]? с\."),  # noqa: RUF001 - Russian
@@ -73,7 +73,7 @@ async def test_429_is_explained_with_its_time(
 
 
 @IN_BOTH
-async def test_offline_is_told_and_the_message_goes_out_once_when_the_network_is_back(
+async def test_being_offline_is_shown_and_the_message_is_sent_once_the_network_returns(
     browser: Browser, stack: FaultStack, world: World, person: Person, language: str
 ) -> None:
     async with chat_page(browser, stack.url, world, person, language=LANGUAGES[language]) as page:
@@ -88,7 +88,7 @@ async def test_offline_is_told_and_the_message_goes_out_once_when_the_network_is
 
 
 @IN_BOTH
-async def test_whoever_stops_waiting_is_told_what_is_known_and_may_try_again(
+async def test_a_person_who_stops_waiting_sees_the_state_and_may_retry(
     browser: Browser, stack: FaultStack, world: World, person: Person, language: str
 ) -> None:
     async with chat_page(browser, stack.url, world, person, language=LANGUAGES[language]) as page:
@@ -205,7 +205,7 @@ async def test_again_is_offered_only_where_it_can_help(
         await expect(page.locator("[data-retry]")).to_be_visible()
 
 
-async def test_stop_before_the_server_has_told_that_it_has_the_message_stops_the_answer(
+async def test_stop_before_the_server_has_confirmed_the_message_stops_the_answer(
     browser: Browser, stack: FaultStack, world: World, person: Person
 ) -> None:
     async with chat_page(browser, stack.url, world, person) as page:
@@ -218,7 +218,7 @@ async def test_stop_before_the_server_has_told_that_it_has_the_message_stops_the
         assert [status for status, _ in await stored(world, person)] == ["completed", "stopped"]
 
 
-async def test_a_connection_that_falls_silent_in_mid_answer_is_replaced(
+async def test_a_connection_that_falls_silent_mid_answer_is_replaced(
     browser: Browser, stack: FaultStack, world: World, person: Person
 ) -> None:
     async with chat_page(browser, stack.url, world, person) as page:
@@ -235,7 +235,7 @@ async def test_a_connection_that_falls_silent_in_mid_answer_is_replaced(
 async def test_a_restart_behind_a_proxy_is_waited_for(
     browser: Browser, stack: FaultStack, world: World, person: Person, language: str
 ) -> None:
-    """What nginx answers meanwhile, as deploy/nginx has it."""
+    """What nginx answers during a restart, by deploy/nginx."""
     async with chat_page(browser, stack.url, world, person, language=LANGUAGES[language]) as page:
         await page.goto("/")
         unavailable = '{"detail":{"code":"unavailable","message":"The service is restarting."}}'
@@ -250,7 +250,7 @@ async def test_a_restart_behind_a_proxy_is_waited_for(
 
 
 @IN_BOTH
-async def test_a_page_without_its_database_says_so_as_a_page(
+async def test_a_page_without_its_database_is_an_error_page(
     browser: Browser, stack: FaultStack, world: World, person: Person, language: str
 ) -> None:
     async with chat_page(browser, stack.url, world, person, language=LANGUAGES[language]) as page:
@@ -285,7 +285,7 @@ async def test_a_session_that_ends_in_between_leads_back_and_the_message_goes_ou
         assert len(await stored(world, person)) == 4
 
 
-async def test_somebody_else_who_signs_in_in_the_same_tab_sends_nothing_of_it(
+async def test_another_person_who_signs_in_in_the_same_tab_sends_nothing_of_it(
     browser: Browser, stack: FaultStack, world: World, person: Person
 ) -> None:
     other = await world.person()

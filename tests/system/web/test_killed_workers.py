@@ -76,7 +76,7 @@ async def begin_answer(page: Page) -> None:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-async def test_a_killed_writer_is_told_and_the_message_tried_again_once(
+async def test_a_killed_writer_is_shown_and_the_message_retried_once(
     browser: Browser, stack: FaultStack, world: World, person: Person, valkey: EmbeddedValkey, workers: int
 ) -> None:
     async with (
@@ -94,10 +94,10 @@ async def test_a_killed_writer_is_told_and_the_message_tried_again_once(
         await until_all_serve(product, workers)
 
 
-async def test_with_two_workers_another_than_the_writer_is_killed_and_nobody_notices(
+async def test_killing_a_worker_that_is_not_the_writer_goes_unnoticed(
     browser: Browser, stack: FaultStack, world: World, person: Person, valkey: EmbeddedValkey
 ) -> None:
-    """Wherever the page has landed: a reload in between lets it land anew."""
+    """Whichever worker the page reached: a reload in between may reach another."""
     async with product_of(stack, valkey, 2) as product, chat_page(browser, product.url, world, person) as page:
         await begin_answer(page)
         writer = writer_of(product, stack)

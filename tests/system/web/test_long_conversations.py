@@ -60,7 +60,7 @@ async def test_a_delta_changes_one_text_node_and_nothing_else(page: Page, conver
     assert late["appended"] - early["appended"] > 10
     for each in counts:
         assert each["other"] == []
-        # MutationObserver tells of each append once, and of each new piece of text once.
+        # MutationObserver reports each append once, and each new piece of text once.
         assert each["text"] + each["blocks"] <= 2 * each["appended"]
         assert each["blocks"] <= 8_000 / BLOCK_CHARACTERS + 2
         assert each["longest"] < 2 * BLOCK_CHARACTERS
@@ -129,7 +129,7 @@ async def test_a_long_list_of_conversations_comes_in_parts(page: Page, world: Wo
     assert ids == [str(each) for each in reversed(conversations)]
 
 
-async def test_nobody_elses_messages_come_in_parts(page: Page, world: World, conversation: UUID) -> None:
+async def test_no_other_persons_messages_are_loaded(page: Page, world: World, conversation: UUID) -> None:
     await page.goto("/")
     other = await add_turns(world, await world.person(), 30)
     newest = await world.row("SELECT max(id::text) AS id FROM messages WHERE conversation_id = $1", other)

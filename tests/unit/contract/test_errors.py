@@ -33,7 +33,7 @@ class TestEachFailure:
         assert failure.message[0].isupper()
         assert failure.message.endswith(".")
 
-    def test_who_asked_wrongly_need_not_ask_again(self, failure: Failure) -> None:
+    def test_callers_errors_are_not_retryable(self, failure: Failure) -> None:
         if failure.type in {"authentication_error", "invalid_request_error"}:
             assert not failure.retryable
 

@@ -48,7 +48,7 @@ def test_no_usage_is_not_zero_usage() -> None:
     assert b'"prompt_tokens":0' in msgspec.json.encode(ChatResult("", Usage(0, 0, 0)))
 
 
-def test_kinds_of_tokens_are_told_where_they_are_known() -> None:
+def test_kinds_of_tokens_are_reported_where_they_are_known() -> None:
     figures = b'{"prompt_tokens":9,"completion_tokens":5,"total_tokens":14'
     assert msgspec.json.encode(Usage(9, 5, 14)) == figures + b"}"
     detailed = msgspec.json.encode(Usage(9, 5, 14, cached_tokens=4, reasoning_tokens=0))
@@ -66,7 +66,7 @@ def test_no_other_way_to_end_is_known(reason: str) -> None:
         msgspec.json.decode(f'{{"text":"a","usage":null,"finish_reason":{reason}}}', type=ChatResult)
 
 
-def test_a_gateway_that_tells_no_contract_has_the_first() -> None:
+def test_a_gateway_without_a_contract_version_has_the_first() -> None:
     told = b'{"version":"0.1.0","model":"gpt-5.2","server_time":1}'
     assert msgspec.json.decode(told, type=Ping).contract == 1
 

@@ -89,7 +89,7 @@ def test_no_secret_accepts_nothing() -> None:
         verify([], read_signature(raw_headers(ACCEPT[0])), "POST", b"/", b"", unix_seconds=0, skew_seconds=60)
 
 
-def test_a_wrong_mac_tells_nothing_of_the_time() -> None:
+def test_a_wrong_mac_reveals_nothing_of_the_time() -> None:
     stale = next(row for row in REJECT if row["code"] == "stale_timestamp")
     with pytest.raises(StaleTimestamp):
         check(stale)

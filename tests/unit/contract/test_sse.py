@@ -62,11 +62,11 @@ def test_a_byte_order_mark_at_the_start_is_skipped(mark: bytes, stream: bytes) -
 
 
 @pytest.mark.parametrize("start", [b"\xef", b"\xef\xbb", b"\xef\xbb\xbe", b"\xef\xbb\xbf\xef\xbb\xbf"])
-def test_what_only_looks_like_a_mark_is_none(start: bytes) -> None:
+def test_bytes_that_only_resemble_a_bom_are_content(start: bytes) -> None:
     assert decode(start, b"data: a\n\n") == []
 
 
-def test_a_mark_in_the_middle_is_none() -> None:
+def test_a_bom_in_the_middle_is_content() -> None:
     assert decode(b"data: a\n\n", BOM + b"data: b\n\n") == [Event("message", b"a", None)]
 
 

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import yaml
 
+from b2b_chat.contract.errors import ACCOUNT_FAULTS
 from support.processes.programs import needed_tool
 
 RULES: Final = Path(__file__).parents[3] / "deploy/prometheus/alerts.yml"
@@ -55,6 +56,9 @@ WELL: Final[Series] = {
     f'gateway_upstream_attempts_total{{{GATEWAY}, upstream="primary", code="abandoned"}}': f"0+100x{SAMPLES}",
     f'gateway_upstream_attempts_total{{{GATEWAY}, upstream="primary", code="upstream_authentication"}}': STILL,
     f'gateway_upstream_attempts_total{{{GATEWAY}, upstream="primary", code="upstream_timeout"}}': STILL,
+    # What people ask wrongly is no failure of OpenAI.
+    f'gateway_upstream_attempts_total{{{GATEWAY}, upstream="primary", code="content_filtered"}}': f"0+60x{SAMPLES}",
+    f'gateway_upstream_attempts_total{{{GATEWAY}, upstream="primary", code="upstream_empty"}}': f"0+60x{SAMPLES}",
     f'gateway_breaker_open{{{GATEWAY}, upstream="primary"}}': always(0),
     f'gateway_refusals_total{{{GATEWAY}, code="invalid_signature"}}': STILL,
     f'gateway_refusals_total{{{GATEWAY}, code="replayed_nonce"}}': STILL,
@@ -85,7 +89,7 @@ WRONG: Final[dict[str, Series]] = {
         f'gateway_upstream_attempts_total{{{GATEWAY}, upstream="primary", code="upstream_authentication"}}': SOME
     },
     "UpstreamFails": {
-        f'gateway_upstream_attempts_total{{{GATEWAY}, upstream="primary", code="upstream_timeout"}}': f"0+60x{SAMPLES}"
+        f'gateway_upstream_attempts_total{{{GATEWAY}, upstream="primary", code="upstream_timeout"}}': f"0+100x{SAMPLES}"
     },
     "BreakerOpen": {f'gateway_breaker_open{{{GATEWAY}, upstream="primary"}}': always(1)},
     "SignaturesRefused": {f'gateway_refusals_total{{{GATEWAY}, code="invalid_signature"}}': SOME},
@@ -134,8 +138,17 @@ def test_each_has_its_case() -> None:
         assert series.keys() <= WELL.keys()
 
 
-def test_each_fires_at_what_it_is_for_and_is_alone(tmp_path: Path) -> None:
+def test_each_alert_fires_for_its_own_cause_alone(tmp_path: Path) -> None:
     code, said = judged(tmp_path, case(None, WELL), *(case(alert, WELL | series) for alert, series in WRONG.items()))
+    assert code == 0, said
+
+
+def test_every_fault_of_an_account_is_reported(tmp_path: Path) -> None:
+    faults = [
+        f'gateway_upstream_attempts_total{{{GATEWAY}, upstream="primary", code="{code}"}}'
+        for code in sorted(ACCOUNT_FAULTS)
+    ]
+    code, said = judged(tmp_path, *(case("UpstreamRefusesUs", WELL | {fault: SOME}) for fault in faults))
     assert code == 0, said
 
 

@@ -131,14 +131,14 @@ def test_every_recipe_and_command_that_is_named_exists() -> None:
     assert named <= recipes
 
 
-def test_what_security_md_refers_to_is_there() -> None:
+def test_everything_that_security_md_refers_to_exists() -> None:
     text = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
     referred = re.findall(r"`((?:tests|deploy)/[^`]+)`", text)
     assert len(referred) > 40
     assert [file for file in referred if not (ROOT / file).exists()] == []
 
 
-def test_what_is_to_be_replaced_in_files_stands_in_them() -> None:
+def test_every_placeholder_to_replace_is_in_its_file() -> None:
     edits = re.findall(r"sed -i 's/([^/]+)/[^/]+/g?' /etc/nginx/b2b-chat/(\S+)", DEPLOY)
     assert {file for _, file in edits} == {"product_api.conf", "gateway_api.conf", "allowlist.conf"}
     for pattern, file in edits:

@@ -61,7 +61,7 @@ def test_the_check_of_the_specification_can_fail() -> None:
         compose_spec.PyCompose.from_json(json.dumps(wrong))
 
 
-def test_plain_up_starts_both_apps_and_what_they_need() -> None:
+def test_plain_up_starts_both_apps_and_their_services() -> None:
     plain = {name for name, described in compose()["services"].items() if "profiles" not in described}
     assert plain == {"postgres", "valkey", "migrations", "product_api", "gateway_api"}
     for name in ("openai_simulator", "mail_catcher"):
@@ -93,7 +93,7 @@ def test_metrics_are_shown_to_the_other_containers_alone_and_prometheus_knows_wh
         assert target == {"targets": [f"{name}:{port}"], "labels": {"job": name}}
 
 
-def test_what_watches_is_given_files_that_are_there() -> None:
+def test_monitoring_mounts_files_that_exist() -> None:
     for observed in ("", "product_api.yml", "gateway_api.yml"):
         for name in ("prometheus", "grafana"):
             mounted = [
@@ -143,7 +143,7 @@ def test_one_app_does_not_bring_the_other_along() -> None:
 
 
 @pytest.mark.parametrize("name", ["product_api", "gateway_api", "migrations", "openai_simulator", "mail_catcher"])
-def test_what_is_ours_runs_with_as_little_as_it_needs(name: str) -> None:
+def test_our_containers_run_with_least_privilege(name: str) -> None:
     described = service(name)
     assert described["read_only"] is True
     assert described["tmpfs"] == ["/tmp"]  # noqa: S108 - a mount of the container's own

@@ -56,7 +56,7 @@ def test_it_installs_by_the_lock_what_its_app_needs_and_no_more(dockerfile: Path
         )
 
 
-def test_the_last_stage_is_lean_and_runs_as_nobody_special(dockerfile: Path) -> None:
+def test_the_last_stage_is_lean_and_runs_unprivileged(dockerfile: Path) -> None:
     stage = last_stage(dockerfile)
     assert "USER 10001:10001" in stage
     assert "STOPSIGNAL SIGTERM" in stage

@@ -50,7 +50,7 @@ def test_a_probe_that_succeeds_closes_it() -> None:
     assert [breaker.allows() for _ in range(3)] == [True, True, True]
 
 
-def test_a_probe_that_fails_opens_it_anew() -> None:
+def test_a_failed_probe_opens_it_again() -> None:
     clock = Clock()
     breaker = opened(clock)
     clock.seconds = 10
@@ -62,7 +62,7 @@ def test_a_probe_that_fails_opens_it_anew() -> None:
     assert breaker.allows()
 
 
-def test_a_probe_that_tells_nothing_leaves_room_for_another() -> None:
+def test_an_inconclusive_probe_leaves_room_for_another() -> None:
     clock = Clock()
     breaker = opened(clock)
     clock.seconds = 10

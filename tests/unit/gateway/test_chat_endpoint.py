@@ -18,7 +18,7 @@ END = ChatResult("ab", None)
 
 
 class Pieces:
-    """Pieces of an answer that end as told, and whether they were closed."""
+    """Pieces of an answer that end as the test orders, and whether they were closed."""
 
     def __init__(self, *pieces: str | ChatResult | Exception) -> None:
         self.is_closed = False
@@ -87,7 +87,7 @@ class Client:
     async def take(self, pieces: Pieces, *, start_seconds: float = 60, keep_alive_seconds: float = 60) -> None:
         """Read the stream to its end, or until leaving."""
         settings = gateway_settings(stream_start_seconds=start_seconds, sse_keep_alive_seconds=keep_alive_seconds)
-        scope: Any = {"type": "http", "path": "/v1/chat", "method": "POST", "headers": []}
+        scope: Any = {"type": "http", "path": "/v1/chat", "method": "POST", "query_string": b"", "headers": []}
         await ChatEndpoint(no_app, pieces.answer, settings)(scope, self.receive, self.send)
 
     async def until_seen(self, text: bytes) -> None:
@@ -156,7 +156,7 @@ async def test_a_failure_of_openai_becomes_an_error(client: Client) -> None:
     assert client.has_all
 
 
-async def test_a_failure_of_ours_becomes_an_error_that_says_nothing_more(client: Client) -> None:
+async def test_a_defect_becomes_an_error_without_details(client: Client) -> None:
     await client.take(Pieces("a", RuntimeError("a secret")))
     assert json.loads(client.events[-1].data)["error"]["code"] == "internal_error"
     assert b"secret" not in client.body

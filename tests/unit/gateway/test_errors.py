@@ -52,16 +52,16 @@ def test_everything_else_is_answered_from_the_vocabulary(error: Exception, statu
     assert "secret" not in json.dumps(response.content.error.message)
 
 
-def test_what_is_wrong_with_a_body_is_told() -> None:
+def test_the_fault_of_a_body_is_named() -> None:
     content = answer(InvalidRequest("Something closer.")).content
     assert content.error.message == "Something closer."
 
 
-def test_which_methods_are_allowed_is_told() -> None:
+def test_the_allowed_methods_are_named() -> None:
     assert answer(MethodNotAllowedException(headers={"Allow": "GET"})).headers["Allow"] == "GET"
 
 
-def test_nobody_is_answered_with_nothing() -> None:
+def test_a_client_that_left_gets_no_answer() -> None:
     response = answer(ClientLeft())
     assert (response.status_code, response.content) == (499, None)
 

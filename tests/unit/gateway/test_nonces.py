@@ -54,7 +54,7 @@ async def test_a_replay_does_not_prolong_a_life(nonces: MemoryNonces, clock: Hel
     assert await nonces.claim(b"a", 0)
 
 
-async def test_a_full_store_lets_nobody_in_and_forgets_nothing(nonces: MemoryNonces) -> None:
+async def test_a_full_store_refuses_everyone_and_forgets_nothing(nonces: MemoryNonces) -> None:
     for nonce in (b"a", b"b", b"c"):
         await nonces.claim(nonce, 0)
     with pytest.raises(NonceStoreUnavailable):

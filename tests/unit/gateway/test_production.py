@@ -31,7 +31,7 @@ def test_a_bad_configuration_is_refused_and_its_variable_named_without_its_value
     ],
     ids=str,
 )
-def test_what_is_safe_is_taken(changes: dict[str, str]) -> None:
+def test_safe_settings_are_accepted(changes: dict[str, str]) -> None:
     assert load_settings(GATEWAY | changes).app_env == "prod"
 
 

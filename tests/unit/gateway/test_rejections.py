@@ -55,7 +55,7 @@ BY_STATUS: list[tuple[int, Code]] = [
 
 @pytest.mark.parametrize(("status", "code"), BY_STATUS)
 @pytest.mark.parametrize("body", [b"", b"no", b"{}", b"null", b"[]", b"7", b'{"error":null}', b"\xff\xfe", b"{" * 9999])
-def test_a_status_alone_tells_enough(status: int, code: Code, body: bytes) -> None:
+def test_a_status_alone_is_enough(status: int, code: Code, body: bytes) -> None:
     assert code_of_rejection(status, body) == code
 
 

@@ -41,17 +41,17 @@ def test_the_wait_is_random_between_nothing_and_its_bound(attempt: int) -> None:
     assert all(wait is not None and 0 <= wait <= 0.5 * 2 ** (attempt - 1) for wait in waits)
 
 
-def test_we_come_back_no_sooner_than_told_and_not_all_at_once() -> None:
+def test_retries_wait_for_retry_after_and_are_spread() -> None:
     assert always_longest.wait_seconds(1, limited(2)) == 2.5
     assert RetryPolicy(max_attempts=5, base_seconds=0.5, cap_seconds=3).wait_seconds(1, limited(2)) != 2.5
 
 
-def test_told_to_come_too_late_we_give_up() -> None:
+def test_a_retry_after_beyond_the_limit_ends_the_retries() -> None:
     assert always_longest.wait_seconds(1, limited(3)) == 3.5
     assert always_longest.wait_seconds(1, limited(3.001)) is None
 
 
-def test_told_to_come_at_once_we_come_soon() -> None:
+def test_a_retry_after_of_zero_retries_soon() -> None:
     assert always_longest.wait_seconds(1, limited(0)) == 0.5
 
 

@@ -54,7 +54,7 @@ def test_good_settings_are_good_in_production() -> None:
         ({"OPENAI_BASE_URL": "http://10.0.0.1/v1"}, "OPENAI_BASE_URL"),
     ],
 )
-def test_what_is_only_fit_for_a_laptop_is_refused_in_production_alone(changes: dict[str, str], variable: str) -> None:
+def test_laptop_settings_are_refused_in_production_alone(changes: dict[str, str], variable: str) -> None:
     assert [line.split()[0] for line in problems(PROD | changes)] == [variable]
     assert problems(REQUIRED | changes) == []
 
@@ -111,7 +111,7 @@ def test_an_address_must_be_one(url: str) -> None:
         ({"UPSTREAM_MAX_ATTEMPTS": "0"}, "UPSTREAM_MAX_ATTEMPTS"),
     ],
 )
-def test_what_cannot_work_is_refused_anywhere(changes: dict[str, str], variable: str) -> None:
+def test_settings_that_cannot_work_are_refused_everywhere(changes: dict[str, str], variable: str) -> None:
     assert [line.split()[0] for line in problems(REQUIRED | changes)] == [variable]
 
 
@@ -119,7 +119,7 @@ def test_a_nonce_may_be_kept_for_exactly_twice_the_skew() -> None:
     assert problems({**REQUIRED, "GATEWAY_NONCE_TTL_SECONDS": "120"}) == []
 
 
-def test_all_problems_are_told_at_once_and_no_value() -> None:
+def test_all_problems_are_reported_at_once_without_values() -> None:
     lines = problems(
         {
             **PROD,

@@ -81,7 +81,7 @@ class TestRest:
 
 
 class TestFlush:
-    """Whether what comes close behind a delta is waited for."""
+    """How long the stream waits for text that closely follows a delta."""
 
     async def chunks(self, body: Body, *, flush_in_seconds: float) -> _Chunks:
         """Chunks of which one was passed on just as an interval began, so that the next is not due before its end."""
@@ -129,7 +129,7 @@ class TestFlush:
         assert await asyncio.wait_for(chunks.next(), 5) == b"one"
         assert await asyncio.wait_for(chunks.next(), 5) == b""
 
-    async def test_what_breaks_meanwhile_breaks_what_comes_next(self) -> None:
+    async def test_a_failure_meanwhile_is_raised_by_the_next_read(self) -> None:
         body = body_of(b"one")
         chunks = await self.chunks(body, flush_in_seconds=0.1)
         asyncio.get_running_loop().call_later(0.01, body.breaks)

@@ -117,13 +117,13 @@ class TestOrder:
         assert (await door.knock("POST", "/v1/chat", wrong, b"{}"))[0] == 401
         assert await door.knock("POST", "/v1/chat", good, b"{}") == LET_IN
 
-    async def test_a_store_that_cannot_tell_lets_nobody_in(self) -> None:
+    async def test_an_uncertain_store_refuses_everyone(self) -> None:
         door = Door(nonces=MemoryNonces(ttl_seconds=180, capacity=1))
         assert await door.knock("POST", "/v1/chat", signed(), b"{}") == LET_IN
         assert await door.knock("POST", "/v1/chat", signed(), b"{}") == (503, "nonce_store_unavailable")
         assert len(door.inside.bodies) == 1
 
-    async def test_a_store_that_is_down_lets_nobody_in(self) -> None:
+    async def test_an_unreachable_store_refuses_everyone(self) -> None:
         class Down:
             async def claim(self, _nonce: bytes, _signed_at: int) -> bool:
                 raise NonceStoreUnavailable
@@ -152,7 +152,7 @@ class TestSecrets:
         assert await door.knock("POST", "/v1/chat", signed(), b"{}") == LET_IN
         assert await door.knock("POST", "/v1/chat", signed(secret=OTHER_SECRET), b"{}") == LET_IN
 
-    async def test_one_that_was_never_told_is_not(self) -> None:
+    async def test_a_secret_that_was_never_set_is_refused(self) -> None:
         door = Door(gateway_shared_secret_previous=Secret("Yk4vP9sF2hJ7mQ1xT6wB8nZ3cD5gL0rE"))
         answer = await door.knock("POST", "/v1/chat", signed(secret=OTHER_SECRET), b"{}")
         assert answer == (401, "invalid_signature")
@@ -225,7 +225,7 @@ class TestBody:
         assert exchange.status == 200
         assert door.inside.bodies == [b'{"a":1}']
 
-    async def test_after_it_the_app_hears_what_the_server_says(self) -> None:
+    async def test_after_the_body_the_app_receives_the_servers_messages(self) -> None:
         door = Door()
         await self.run(door, in_one_piece(b"{}"))
         assert door.inside.next_message == {"type": "http.disconnect"}
@@ -234,7 +234,7 @@ class TestBody:
         exchange = await self.run(Door(gateway_max_body_bytes=1024), in_one_piece(b"a" * 1024))
         assert exchange.status == 200
 
-    async def test_that_says_it_is_too_large_is_not_read(self) -> None:
+    async def test_a_body_declared_too_large_is_not_read(self) -> None:
         door = Door(gateway_max_body_bytes=1024)
         read: list[str] = []
 
@@ -253,7 +253,7 @@ class TestBody:
         exchange = await Exchange("POST", "/v1/chat", signed(), endless).run(door.app)
         assert exchange.status == 413
 
-    async def test_that_breaks_off_is_refused(self) -> None:
+    async def test_a_body_that_breaks_off_is_refused(self) -> None:
         door = Door()
         begun: dict[str, Any] = {"type": "http.request", "body": b"{", "more_body": True}
         messages = [begun, {"type": "http.disconnect"}]
@@ -262,7 +262,7 @@ class TestBody:
         assert door.inside.bodies == []
 
 
-async def test_a_refusal_is_in_the_agreed_shape_and_says_how_to_authenticate() -> None:
+async def test_a_refusal_has_the_agreed_shape_and_names_the_authentication() -> None:
     exchange = await Exchange("POST", "/v1/chat", [], in_one_piece(b"{}")).run(Door().app)
     headers = dict(exchange.sent[0]["headers"])
     assert headers[b"content-type"] == b"application/json"

@@ -20,11 +20,11 @@ def test_days_before() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "2026-2-3", "2026-02-30", "20260203", "2026-02-03T00:00:00Z", "today", "\0"])
-def test_what_is_no_day(text: str) -> None:
+def test_an_invalid_day(text: str) -> None:
     with pytest.raises(InvalidRequest, match="invalid_request"):
         read_day("first_day", text)
 
 
-def test_a_day_and_none() -> None:
+def test_a_day_and_no_day() -> None:
     assert read_day("first_day", "2026-02-03") == date(2026, 2, 3)
     assert read_day("first_day", None) is None

@@ -24,7 +24,7 @@ async def forever() -> None:
 
 
 class Timers(asyncio.SelectorEventLoop):
-    """A loop that tells how many of its timers still wait."""
+    """A loop that counts its pending timers."""
 
     def waiting(self) -> int:
         timers: list[asyncio.TimerHandle] = self._scheduled  # type: ignore[attr-defined]
@@ -37,7 +37,7 @@ async def test_what_ends_in_time_is_left_alone() -> None:
     await asyncio.sleep(2 * SHORT_SECONDS)
 
 
-async def test_what_takes_too_long_is_ended_and_says_by_what() -> None:
+async def test_a_block_over_its_deadline_is_ended_and_names_the_deadline() -> None:
     with pytest.raises(DeadlinePassed, match="total") as caught, Deadline(at(SHORT_SECONDS), "total"):
         await forever()
     assert caught.value.code == "total"
@@ -109,7 +109,7 @@ async def test_what_does_not_wait_for_life_is_left_alone() -> None:
         await block()
 
 
-async def test_the_last_moment_counts_for_who_suspended_it_too() -> None:
+async def test_the_last_moment_counts_after_a_suspension_too() -> None:
     async def block() -> None:
         with Deadline(at(4 * SHORT_SECONDS), "total") as deadline:
             deadline.move(SHORT_SECONDS, "silence")
@@ -120,7 +120,7 @@ async def test_the_last_moment_counts_for_who_suspended_it_too() -> None:
         await block()
 
 
-async def test_who_waited_while_it_was_suspended_can_begin_anew() -> None:
+async def test_a_wait_during_a_suspension_can_be_restarted() -> None:
     with Deadline(at(LONG_SECONDS), "total") as deadline:
         deadline.move(SHORT_SECONDS, "silence")
         deadline.is_suspended = True
@@ -130,7 +130,7 @@ async def test_who_waited_while_it_was_suspended_can_begin_anew() -> None:
         await asyncio.sleep(4 * SHORT_SECONDS)
 
 
-async def test_who_is_cancelled_by_another_stays_cancelled() -> None:
+async def test_an_outside_cancellation_stays_a_cancellation() -> None:
     async def work() -> None:
         with Deadline(at(LONG_SECONDS), "total"):
             await forever()
@@ -143,7 +143,7 @@ async def test_who_is_cancelled_by_another_stays_cancelled() -> None:
     assert working.cancelled()
 
 
-async def test_who_is_cancelled_by_another_at_the_deadline_stays_cancelled() -> None:
+async def test_an_outside_cancellation_at_the_deadline_stays_a_cancellation() -> None:
     async def work() -> None:
         with Deadline(at(SHORT_SECONDS), "total"):
             try:

@@ -7,7 +7,7 @@ from b2b_chat.kit.disconnects import ClientLeft, WhileClientStays
 
 
 class Client:
-    """A client that leaves when told, and has more of its body to tell before."""
+    """A client that disconnects when the test says so, after more of its body."""
 
     def __init__(self) -> None:
         self.has_left = asyncio.Event()
@@ -33,14 +33,14 @@ def asks_to_be_cancelled() -> int:
     return task.cancelling()
 
 
-async def test_who_stays_ends_nothing(client: Client) -> None:
+async def test_a_client_that_stays_ends_nothing(client: Client) -> None:
     with WhileClientStays(client.receive):
         await client.is_watched.wait()
     client.has_left.set()
     await asyncio.sleep(0.01)
 
 
-async def test_who_leaves_ends_what_is_awaited(client: Client) -> None:
+async def test_a_disconnect_ends_the_awaited_work(client: Client) -> None:
     async def leave() -> None:
         await client.is_watched.wait()
         client.has_left.set()
@@ -53,7 +53,7 @@ async def test_who_leaves_ends_what_is_awaited(client: Client) -> None:
     await asyncio.sleep(0)
 
 
-async def test_who_is_cancelled_by_another_stays_cancelled(client: Client) -> None:
+async def test_an_outside_cancellation_stays_a_cancellation(client: Client) -> None:
     async def work() -> None:
         with WhileClientStays(client.receive):
             await asyncio.Event().wait()

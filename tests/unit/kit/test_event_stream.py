@@ -108,7 +108,7 @@ class TestStream:
         client.has_left.set()
         await asyncio.wait_for(taking, 5)
 
-    async def test_who_leaves_closes_the_source(self, client: Client) -> None:
+    async def test_a_disconnect_closes_the_source(self, client: Client) -> None:
         source = Source(b"one\n\n")
         taking = asyncio.create_task(client.take(stream_of(source)))
         await until_seen(client, b"one")

@@ -1,4 +1,4 @@
-"""How readiness is found out: all parts at once, seldom, within a time, and told by names alone."""
+"""How readiness is determined: all parts at once, seldom, within a deadline, and reported by names alone."""
 
 import asyncio
 
@@ -8,7 +8,7 @@ from b2b_chat.kit.health import Check, NotReady, Readiness, draining_check
 
 
 class Part:
-    """Something that is asked, counts how often, and answers as it is told."""
+    """A part whose checks are counted and answered as the test orders."""
 
     def __init__(self, answer: str | Exception | None = None, *, takes_seconds: float = 0.0) -> None:
         self.answer = answer
@@ -61,7 +61,7 @@ async def test_nothing_is_repeated_without_a_cache() -> None:
     assert await parts_missing(probe) == []
 
 
-async def test_a_hundred_who_ask_at_once_are_told_by_one_look() -> None:
+async def test_a_hundred_concurrent_probes_share_one_check() -> None:
     part = Part(takes_seconds=0.01)
     probe = readiness(cache_seconds=60, part=part)
     await asyncio.gather(*(probe.ensure() for _ in range(100)))

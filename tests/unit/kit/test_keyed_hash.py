@@ -32,7 +32,7 @@ def test_a_rotation_invalidates_nothing() -> None:
     assert not KeyedHash(SECOND, None, purpose="session").matches("token", kept)
 
 
-def test_an_empty_previous_secret_is_none() -> None:
+def test_an_empty_previous_secret_counts_as_unset() -> None:
     assert len(KeyedHash(FIRST, Secret(""), purpose="session").candidates("token")) == 1
 
 

@@ -1,4 +1,4 @@
-"""What may be in a log line, and that nothing else can be, whoever logs it."""
+"""What a log line may hold, and that nothing else can be in one, from any logger."""
 
 import asyncio
 import io
@@ -152,7 +152,7 @@ def test_no_lines_at_all_are_not_clean() -> None:
         assert not output.is_clean
 
 
-def test_a_line_tells_when_who_what_and_for_which_request() -> None:
+def test_a_line_holds_time_app_event_and_request() -> None:
     token = current_request_id.set("mine")
     with logging_to_output() as output:
         ours().warning("it_happened", status=200, count=3, code="x")
@@ -170,7 +170,7 @@ def test_a_line_tells_when_who_what_and_for_which_request() -> None:
     }
 
 
-def test_a_librarys_line_tells_where_it_comes_from() -> None:
+def test_a_librarys_line_names_its_origin() -> None:
     with logging_to_output() as output:
         library.warning("words")
     (line,) = output.lines

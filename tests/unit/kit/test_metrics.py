@@ -69,7 +69,7 @@ async def test_every_worker_takes_a_port_and_gives_it_back() -> None:
 
 
 @pytest.mark.parametrize("workers", [1, 3])
-async def test_a_port_that_is_taken_stops_nobody(workers: int) -> None:
+async def test_a_taken_port_stops_no_app(workers: int) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         async with exported("127.0.0.1", port, workers=workers):

@@ -11,7 +11,7 @@ from b2b_chat.kit.errors import InvalidRequest
 from b2b_chat.kit.pagination import id_from_cursor
 
 
-def test_the_first_page_has_none() -> None:
+def test_the_first_page_has_no_cursor() -> None:
     assert id_from_cursor(None) is None
 
 
@@ -27,6 +27,6 @@ def test_any_other_text_is_refused_or_an_id(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "x", "0198a1b2", "g" * 32, "\0", "\ud800"])
-def test_what_is_no_id_is_refused(text: str) -> None:
+def test_an_invalid_id_is_refused(text: str) -> None:
     with pytest.raises(InvalidRequest, match="invalid_request"):
         id_from_cursor(text)

@@ -37,7 +37,7 @@ def finds(search: str, text: str) -> bool:
     ],
     ids=ascii,
 )
-def test_what_is_found(search: str, text: str) -> None:
+def test_texts_that_match(search: str, text: str) -> None:
     assert finds(search, text)
 
 
@@ -55,7 +55,7 @@ def test_what_is_found(search: str, text: str) -> None:
     ],
     ids=ascii,
 )
-def test_what_is_not_found(search: str, text: str) -> None:
+def test_texts_that_do_not_match(search: str, text: str) -> None:
     assert not finds(search, text)
 
 

@@ -23,14 +23,14 @@ async def answered(*headers: tuple[bytes, bytes], scope_type: str = "http") -> l
     return sent
 
 
-async def test_an_answer_that_says_nothing_gets_them_all_and_its_body_as_it_is() -> None:
+async def test_an_answer_without_them_gets_them_all_and_keeps_its_body() -> None:
     start, *body = await answered((b"content-type", b"application/json"))
     assert start["headers"] == [(b"content-type", b"application/json"), *SECURITY_HEADERS]
     assert [part["body"] for part in body] == [b"one", b"two"]
 
 
 @pytest.mark.parametrize("name", [name for name, _ in SECURITY_HEADERS])
-async def test_what_an_answer_says_itself_stands(name: bytes) -> None:
+async def test_headers_that_an_answer_sets_itself_stay(name: bytes) -> None:
     start, *_ = await answered((name, b"its own"))
     assert [value for each, value in start["headers"] if each == name] == [b"its own"]
     assert {each for each, _ in start["headers"]} == {each for each, _ in SECURITY_HEADERS}

@@ -152,16 +152,16 @@ class TestLoad:
             ("MODE", "FAST", "MODE must be one of fast, slow."),
         ],
     )
-    def test_a_wrong_value_is_told_by_what_it_should_be(self, name: str, text: str, expected: str) -> None:
+    def test_a_wrong_value_is_reported_with_what_it_should_be(self, name: str, text: str, expected: str) -> None:
         assert problems(**{name: text}) == [expected]
 
-    def test_all_problems_are_told_at_once_and_no_value(self) -> None:
+    def test_all_problems_are_reported_at_once_without_values(self) -> None:
         told = problems(API_SECRET="", NAME="", RETRIES="canary-1", DEBUG="canary-2", MODE="canary-3")
         assert [problem.partition(" ")[0] for problem in told] == ["API_SECRET", "NAME", "RETRIES", "DEBUG", "MODE"]
         assert told[0] == "API_SECRET is required: text."
         assert "canary" not in "".join(told)
 
-    def test_what_a_check_finds_is_told(self) -> None:
+    def test_findings_of_a_check_are_reported(self) -> None:
         def check(settings: Settings) -> Iterator[str]:
             if settings.retries > 2:
                 yield "RETRIES is too much for one day."
@@ -210,7 +210,7 @@ class TestFiles:
             "API_SECRET_FILE names a file that cannot be read."
         ]
 
-    def test_what_is_no_secret_has_no_file(self, tmp_path: Path) -> None:
+    def test_only_secrets_are_read_from_files(self, tmp_path: Path) -> None:
         (tmp_path / "retries").write_text("5")
         assert load(Settings, REQUIRED | {"RETRIES_FILE": str(tmp_path / "retries")}).retries == 3
 
@@ -223,7 +223,7 @@ class TestSecret:
             assert "***" in shown
         assert settings.api_secret.reveal() == GOOD
 
-    def test_it_is_what_it_holds(self) -> None:
+    def test_secrets_compare_by_their_values(self) -> None:
         assert Secret("a") == Secret("a") != Secret("b")
         assert Secret("a") != "a"
         assert len({Secret("a"), Secret("a"), Secret("b")}) == 2
@@ -247,7 +247,7 @@ class TestSecretProblems:
             ("abcdabcd" * 8, "looks like a placeholder"),
         ],
     )
-    def test_what_production_does_not_take(self, value: str, problem: str) -> None:
+    def test_what_production_refuses(self, value: str, problem: str) -> None:
         (told,) = secret_problems({"API_SECRET": Secret(value)})
         assert told.startswith(f"API_SECRET {problem}")
         assert not value or value not in told

@@ -24,7 +24,7 @@ def test_off_there_are_no_spans_and_nothing_is_imported() -> None:
     assert (done.stdout, done.stderr) == ("[]\n", "")
 
 
-def test_a_span_that_is_none_takes_everything() -> None:
+def test_a_no_op_span_accepts_everything() -> None:
     with serving([TRACEPARENT], {"a": 1}) as nothing:
         nothing.set({"b": "2"})
         nothing.answered("GET", "/x", 500)
@@ -44,7 +44,7 @@ async def recorded(work: Any, *, count: int) -> list[SeenSpan]:
         return collector.spans
 
 
-async def test_spans_are_children_of_what_they_stand_in() -> None:
+async def test_spans_are_children_of_the_enclosing_span() -> None:
     async def work() -> None:
         with serving([(b"host", b"x"), TRACEPARENT], {}) as server:
             with span("outer", "client", dict):
@@ -84,7 +84,7 @@ async def test_an_exception_leaves_its_name_and_never_its_words(error: Exception
     assert (seen.is_failed, seen.attributes, seen.events) == (True, {"error.type": told}, [])
 
 
-async def test_what_clients_send_as_a_trace_and_is_none_begins_a_new_one() -> None:
+async def test_an_invalid_trace_of_a_client_begins_a_new_one() -> None:
     async def work() -> None:
         with serving([(b"traceparent", b"\xff' OR 1=1")], {}):
             pass
@@ -93,7 +93,7 @@ async def test_what_clients_send_as_a_trace_and_is_none_begins_a_new_one() -> No
     assert seen.parent_id == ""
 
 
-async def test_a_collector_that_is_away_stops_nobody() -> None:
+async def test_an_unreachable_collector_stops_no_app() -> None:
     async with exported("test_app", Collector().url):
         with span("lost", "client", dict) as lost:
             assert type(lost) is not Span

@@ -13,7 +13,7 @@ VISIBLE = [".", "a", "я", "0", "\u0301", "👍", "👨\u200d👩\u200d👧", "\
 
 
 @pytest.mark.parametrize("text", BLANK, ids=ascii)
-def test_what_is_blank(text: str) -> None:
+def test_blank_texts(text: str) -> None:
     assert is_blank(text)
     assert from_first_visible(text) == ""
     with pytest.raises(ValueError, match="`name` needs"):
@@ -21,7 +21,7 @@ def test_what_is_blank(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", VISIBLE, ids=ascii)
-def test_what_is_not(text: str) -> None:
+def test_visible_texts(text: str) -> None:
     assert not is_blank(text)
     require_visible("name", text)
 

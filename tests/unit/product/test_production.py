@@ -37,7 +37,7 @@ def test_a_bad_configuration_is_refused_and_its_variable_named_without_its_value
     ],
     ids=str,
 )
-def test_what_is_safe_is_taken(changes: dict[str, str]) -> None:
+def test_safe_settings_are_accepted(changes: dict[str, str]) -> None:
     good = {name: value for name, value in (PRODUCT | changes).items() if value}
     assert load_settings(good).app_env == "prod"
 

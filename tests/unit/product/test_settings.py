@@ -40,7 +40,7 @@ def test_a_laptop_needs_no_more_than_addresses_and_secrets() -> None:
     assert settings.price_completion_credits_per_1k_tokens == Decimal("1.6")
 
 
-def test_production_takes_what_is_safe() -> None:
+def test_production_accepts_safe_settings() -> None:
     assert load_settings(PROD).app_env == "prod"
 
 
@@ -66,7 +66,7 @@ def test_production_takes_what_is_safe() -> None:
         ),
     ],
 )
-def test_production_refuses_what_is_not(variables: dict[str, str], named: list[str]) -> None:
+def test_production_refuses_unsafe_settings(variables: dict[str, str], named: list[str]) -> None:
     told = problems(PROD | variables)
     assert [name for name, line in zip(named, told, strict=True) if name in line] == named
 
@@ -92,7 +92,7 @@ def test_production_refuses_what_is_not(variables: dict[str, str], named: list[s
         ({"GATEWAY_URL": "http://"}, "GATEWAY_URL"),
     ],
 )
-def test_what_nobody_can_use_is_refused_anywhere(variables: dict[str, str], named: str) -> None:
+def test_unusable_settings_are_refused_everywhere(variables: dict[str, str], named: str) -> None:
     (told,) = problems(MINIMAL | variables)
     assert told.startswith(named)
 
@@ -122,7 +122,7 @@ def test_settings_show_no_secret() -> None:
     assert not any(PROD[name] in shown for name in MINIMAL)
 
 
-def test_single_variables_and_the_rest_are_told_in_one_round() -> None:
+def test_all_problems_are_reported_in_one_round() -> None:
     with pytest.raises(SettingsError) as raised:
         load_settings({"APP_ENV": "prod", "DEBUG": "true", "OPENAI_API_KEY": "canary", "CHAT_LEASE_SECONDS": "0"})
     named = [problem.split()[0] for problem in raised.value.problems]

@@ -35,7 +35,7 @@ def test_a_key_goes_as_far_as_both_its_role_and_its_scopes() -> None:
         ({"is_member_blocked": True, "is_company_blocked": True}, CompanyBlocked),
     ],
 )
-def test_what_keeps_one_from_acting_in_a_company(changes: dict[str, object], refusal: type[Refusal]) -> None:
+def test_obstacles_to_acting_in_a_company(changes: dict[str, object], refusal: type[Refusal]) -> None:
     viewer = structs.replace(MEMBER, **changes).viewer()
     with pytest.raises(refusal):
         _ = viewer.company_id
@@ -48,7 +48,7 @@ def test_a_blocked_user_may_do_nothing() -> None:
         structs.replace(MEMBER, is_user_blocked=True).viewer()
 
 
-def test_a_scope_that_is_missing_is_told() -> None:
+def test_a_missing_scope_is_named() -> None:
     viewer = MEMBER.viewer()
     viewer.require(Scope.CHAT)
     with pytest.raises(ScopeMissing):

@@ -77,13 +77,13 @@ def test_two_runs_cannot_have_it_at_once_but_one_after_the_other(
     second.close()
 
 
-def test_a_file_in_its_place_is_told(tmp_path: Path) -> None:
+def test_a_file_in_its_place_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(SandboxError, match=r"Cannot use the data folder .*file: .*--data-dir"):
         DataDir(tmp_path / "file").open()
 
 
-def test_a_disk_with_too_little_room_is_told_and_the_folder_let_go(
+def test_a_disk_with_too_little_room_is_reported_and_the_folder_released(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(data_dir, "_NEEDED_BYTES", 2**60)

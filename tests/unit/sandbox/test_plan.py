@@ -127,7 +127,7 @@ def test_port_0_is_replaced_by_a_free_one_for_the_process_too() -> None:
 
 
 @pytest.mark.parametrize("port", ["http", "-1", "65536", "1.5"])
-def test_a_port_that_is_none_is_refused_by_name(port: str) -> None:
+def test_an_invalid_port_is_refused_by_name(port: str) -> None:
     with pytest.raises(SandboxError, match="GATEWAY_PORT must be a port"):
         plan(GATEWAY_PORT=port)
 

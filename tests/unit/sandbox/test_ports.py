@@ -12,5 +12,5 @@ def test_the_ports_differ_and_can_be_listened_on() -> None:
             listener.listen()
 
 
-def test_none_asked_for_none_given() -> None:
+def test_no_ports_for_no_request() -> None:
     assert free_ports(0) == []

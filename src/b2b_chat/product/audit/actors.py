@@ -39,5 +39,5 @@ def operator_of(viewer: Viewer) -> Actor:
 
 
 def command_line_actor() -> Actor:
-    """Whoever runs this process on this machine."""
+    """The user who runs this process on this machine."""
     return Actor("command_line", f"{getpass.getuser()}@{socket.gethostname()}"[:_ID_CHARACTERS])

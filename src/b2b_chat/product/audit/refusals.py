@@ -1,6 +1,6 @@
 """Admin actions that were attempted without the right to: they leave a row in the audit log too.
 
-Recorded is what somebody known attempted on a route whose `opt` names an audited action, and was refused with 403.
+An attempt is recorded when a known caller of a route whose `opt` names an audited action is refused with 403.
 A target that is not there (404) or not in the right state (409) is no question of rights and leaves no row.
 """
 
@@ -22,7 +22,7 @@ def refusal_recorder(audit: Audit) -> Callable[[Exception, Scope], Awaitable[Non
 
     async def record(error: Exception, scope: Scope) -> None:
         if scope.get("route_handler") is None or scope.get("user") is None:
-            return  # no such route, or nobody known
+            return  # no such route, or no known caller
         action = scope["route_handler"].opt.get("audited")
         if action is None or not isinstance(error, Refusal) or error.status != HTTPStatus.FORBIDDEN:
             return

@@ -110,7 +110,7 @@ class Audit:
             raise
 
     async def record_refusal(self, actor: Actor, action: Action, targets: dict[str, str], code: str) -> None:
-        """Record that somebody attempted what he has no right to."""
+        """Record an attempt by a caller without the right."""
         async with self._transaction() as tx:
             await record_action(tx, actor, action, targets=targets, refusal=code)
 

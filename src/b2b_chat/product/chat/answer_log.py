@@ -10,11 +10,11 @@ from typing import Literal, NamedTuple
 from uuid import UUID
 
 from b2b_chat.contract.schemas import FinishReason
-from b2b_chat.kit.errors import Refusal
 from b2b_chat.product.chat.failures import AnswerFailed
 from b2b_chat.product.chat.schemas import ChatAnswer
 from b2b_chat.product.conversations.schemas import AnswerUsage
 from b2b_chat.product.conversations.status import CutBy
+from b2b_chat.product.refusals import Refusal
 
 _UNSTORABLE = {0: "\N{REPLACEMENT CHARACTER}"}
 """PostgreSQL cannot store NUL in a text."""
@@ -24,6 +24,7 @@ class MessageInProgress(Refusal):
     """The answer is being written elsewhere, or its process ended and its lease has not yet run out."""
 
     code, status = "message_in_progress", 409
+    retryable = True
     message = "This message is being answered. Send it again a little later."
 
     def __init__(self) -> None:

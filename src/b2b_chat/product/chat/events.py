@@ -13,11 +13,12 @@ import msgspec
 from b2b_chat.contract.schemas import ChatDelta
 from b2b_chat.contract.sse import encode
 from b2b_chat.kit.errors import InvalidRequest
+from b2b_chat.kit.text import form
 from b2b_chat.product.chat.answer_log import AnswerLog
 from b2b_chat.product.chat.schemas import ChatAnswer, ChatFinal, ChatStart
 from b2b_chat.product.errors import error_body
 
-EVENT_ID: Final = "^[0-9]{1,9}-[0-9]{1,9}(-end)?$"
+EVENT_ID: Final = form("^[0-9]{1,9}-[0-9]{1,9}(-end)?$", "the id of an event")
 """The form of an event's id."""
 _encoder = msgspec.json.Encoder()
 
@@ -37,7 +38,7 @@ def read_event_id(event_id: str) -> Position:
         InvalidRequest: It is not an id of ours.
     """
     if not re.fullmatch(EVENT_ID, event_id):
-        raise InvalidRequest("Last-Event-ID: not one of this stream.")
+        raise InvalidRequest("Last-Event-ID: not one of this stream.", param="Last-Event-ID")
     attempt, offset, *end = event_id.split("-")
     return Position(int(attempt), int(offset), bool(end))
 

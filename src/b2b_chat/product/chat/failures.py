@@ -17,7 +17,7 @@ AnswerFailed
 
 from typing import ClassVar, Final
 
-from b2b_chat.kit.errors import Refusal
+from b2b_chat.product.refusals import Refusal
 
 
 class AnswerFailed(Refusal):
@@ -135,7 +135,7 @@ ANSWER_FAILURES: Final[tuple[type[AnswerFailed], ...]] = (
     AnswerDefect,
 )
 
-_BY_CODE: Final = {failure.code: failure for failure in ANSWER_FAILURES}
+_BY_CODE: Final[dict[str, type[AnswerFailed]]] = {failure.code: failure for failure in ANSWER_FAILURES}
 
 
 def stored_failure(error_code: str | None) -> AnswerFailed:

@@ -8,11 +8,11 @@ from uuid import UUID
 import msgspec
 
 from b2b_chat.contract.schemas import MODEL_GPT_5_2, ChatMessage, ChatMetadata, ChatRequest, Usage
-from b2b_chat.kit.errors import Refusal
 from b2b_chat.product.chat.answer_log import AnswerLog
 from b2b_chat.product.chat.repository import Bounds, Exchange, RunRepository
 from b2b_chat.product.conversations.service import ConversationNotFound
 from b2b_chat.product.credits.pricing import Prices, likely_prompt_tokens, max_prompt_tokens
+from b2b_chat.product.refusals import Refusal
 from b2b_chat.product.settings import ProductSettings
 from b2b_chat.product.viewer import Viewer
 
@@ -30,6 +30,7 @@ class TextTooLong(Refusal):
     """More characters than a message may have."""
 
     code, status = "text_too_long", 422
+    param = "text"
     message = "The text is too long."
 
 

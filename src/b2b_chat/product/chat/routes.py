@@ -31,7 +31,7 @@ from b2b_chat.product.chat.service import (
 from b2b_chat.product.conversations.service import ConversationBusy, ConversationNotFound
 from b2b_chat.product.credits.service import CreditsHeld, InsufficientCredits
 from b2b_chat.product.errors import documents
-from b2b_chat.product.guards import ACTING_REFUSALS, READING_REFUSALS, signed_in
+from b2b_chat.product.guards import signed_in
 from b2b_chat.product.limits.client_ip import ClientIp
 from b2b_chat.product.limits.service import Limits, RateLimited
 from b2b_chat.product.settings import ProductSettings
@@ -62,7 +62,6 @@ class ChatRoutes(Controller):
         status_code=200,
         opt={"scope": Scope.CHAT},
         responses=documents(
-            *ACTING_REFUSALS,
             RateLimited,
             InsufficientCredits,
             CreditsHeld,
@@ -74,7 +73,6 @@ class ChatRoutes(Controller):
             TextTooLong,
             ShuttingDown,
             *ANSWER_FAILURES,
-            takes_body=True,
         ),
     )
     async def send(
@@ -107,7 +105,7 @@ class ChatRoutes(Controller):
         operation_id="followAnswer",
         operation_class=FollowingOperation,
         opt={"scope": Scope.CHAT},
-        responses=documents(*READING_REFUSALS, AnswerNotFound, MessageInProgress),
+        responses=documents(AnswerNotFound, MessageInProgress),
     )
     async def events(
         self,
@@ -137,7 +135,7 @@ class ChatRoutes(Controller):
         operation_id="stopAnswer",
         status_code=200,
         opt={"scope": Scope.CHAT},
-        responses=documents(*ACTING_REFUSALS, AnswerNotFound, MessageInProgress, NothingToStop),
+        responses=documents(AnswerNotFound, MessageInProgress, NothingToStop),
     )
     async def stop(
         self, viewer: NamedDependency[Viewer], assistant_message_id: FromPath[UUID], chat: NamedDependency[Chat]

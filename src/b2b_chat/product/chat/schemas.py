@@ -1,15 +1,18 @@
 """What the chat API takes and answers. Amounts are decimal strings, so that no client reads them as floats."""
 
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Final
 from uuid import UUID
 
 from msgspec import Meta, Struct
 
 from b2b_chat.contract.schemas import FinishReason
+from b2b_chat.kit.text import PRINTABLE_ASCII, form
 from b2b_chat.kit.visible import VISIBLE
 from b2b_chat.product.conversations.schemas import AnswerUsage
 from b2b_chat.product.conversations.status import CutBy, Status
+
+_TEXT: Final = form(rf"^[^\u0000]*{VISIBLE}[^\u0000]*$", "a text with a visible character and without NUL")
 
 
 class ChatSend(Struct, frozen=True, forbid_unknown_fields=True):
@@ -20,13 +23,13 @@ class ChatSend(Struct, frozen=True, forbid_unknown_fields=True):
     `Accept: text/event-stream`.
     """
 
-    client_message_id: Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[!-~]+\Z")]
+    client_message_id: Annotated[str, Meta(min_length=1, max_length=128, pattern=PRINTABLE_ASCII)]
     text: Annotated[
         str,
         # For the document only: each of these is refused by a code of its own, which a constraint would hide.
         Meta(
             description="At most MAX_MESSAGE_CHARS characters; at least one that can be seen; no NUL.",
-            extra_json_schema={"extra": {"pattern": rf"^[^\u0000]*{VISIBLE}[^\u0000]*$"}},
+            extra_json_schema={"extra": {"pattern": _TEXT}},
         ),
     ]
     conversation_id: UUID | None = None

@@ -8,7 +8,6 @@ from typing import Final, NamedTuple, TypeAlias
 from uuid import UUID
 
 from b2b_chat.kit.database import new_id
-from b2b_chat.kit.errors import Refusal
 from b2b_chat.kit.visible import from_first_visible, is_blank
 from b2b_chat.product.chat.answer_log import AnswerLog, MessageInProgress
 from b2b_chat.product.chat.failures import AnswerFailed
@@ -28,6 +27,7 @@ from b2b_chat.product.chat.runs import AlreadyRunning, Run, Runs
 from b2b_chat.product.chat.schemas import ChatAnswer, ChatSend
 from b2b_chat.product.conversations.service import ConversationBusy, ConversationNotFound
 from b2b_chat.product.credits.pricing import Prices
+from b2b_chat.product.refusals import Refusal
 from b2b_chat.product.settings import ProductSettings
 from b2b_chat.product.viewer import Viewer
 
@@ -40,6 +40,7 @@ class IdempotencyConflict(Refusal):
     """The client message id names another message already."""
 
     code, status = "idempotency_conflict", 409
+    param = "client_message_id"
     message = "This client_message_id was used for a different message. Choose a new one."
 
 
@@ -47,6 +48,7 @@ class AnswerNotFound(Refusal):
     """No such answer, or not the viewer's."""
 
     code, status = "answer_not_found", 404
+    param = "assistant_message_id"
     message = "You have no answer with this id."
 
 
@@ -61,6 +63,7 @@ class ShuttingDown(Refusal):
     """The process is about to end."""
 
     code, status = "shutting_down", 503
+    retryable = True
     message = "The server is restarting. Send the message again in a moment."
 
     def __init__(self) -> None:
@@ -71,6 +74,7 @@ class EmptyText(Refusal):
     """Nothing but white space."""
 
     code, status = "empty_text", 422
+    param = "text"
     message = "The text is empty."
 
 

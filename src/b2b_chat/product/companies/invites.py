@@ -6,20 +6,21 @@ from uuid import UUID
 
 from b2b_chat.kit.clock import Clock, utc_now
 from b2b_chat.kit.database import new_id
-from b2b_chat.kit.errors import Refusal
 from b2b_chat.kit.keyed_hash import KeyedHash, new_token
 from b2b_chat.kit.pagination import Page, id_from_cursor
 from b2b_chat.product.audit.actions import Action
 from b2b_chat.product.audit.actors import actor_of
 from b2b_chat.product.audit.service import record_action
-from b2b_chat.product.companies.ceiling import require_reach
+from b2b_chat.product.companies.ceiling import lock_company, require_person_to_raise, require_reach
 from b2b_chat.product.companies.models import CompanyRow, InviteRow, InviteState
 from b2b_chat.product.companies.repository import CompanyRepository, InviteRepository
 from b2b_chat.product.companies.schemas import Invite, InviteAcceptance, InviteCreate, Membership
 from b2b_chat.product.identity import sessions, users
+from b2b_chat.product.identity.addresses import canonical
 from b2b_chat.product.limits.service import Limits
 from b2b_chat.product.mail.letters import Letter
 from b2b_chat.product.mail.service import Outbox
+from b2b_chat.product.refusals import Refusal
 from b2b_chat.product.settings import ProductSettings
 from b2b_chat.product.transactions import Transaction, TransactionFactory
 from b2b_chat.product.viewer import CompanyBlocked, Viewer
@@ -64,6 +65,11 @@ class TooManyInvites(Refusal):
     message = "Your company has as many open invites as it may. Revoke some, or wait until they are accepted."
 
 
+async def revoke_invites_of(tx: Transaction, user_id: UUID, now: datetime) -> None:
+    """Revoke the pending invites of a user in every company, in the transaction that blocks the user."""
+    await tx[InviteRepository].revoke_all_of(user_id, now)
+
+
 class Invites:
     """Asking people into a company, and letting them in.
 
@@ -90,21 +96,25 @@ class Invites:
         self._clock = clock
 
     async def create(self, viewer: Viewer, wanted: InviteCreate, language: Language) -> Invite:
-        """Ask somebody into the viewer's company, by a mail in this language with a link.
+        """Invite a person into the viewer's company, by a mail in this language with a link.
 
         Raises:
             RoleTooLow: The role is above the viewer's.
+            RoleTooHighForKey: The viewer has an API key, and the role is above member.
+            AddressNotSupported: No mail can be sent to the address.
             RateLimited: The company has too many invites mailed.
             AlreadyMember, AlreadyInvited: There is no need.
             TooManyInvites: The company has as many open ones as it may.
         """
-        require_reach(viewer, wanted.role)
+        require_reach(viewer.role, wanted.role)
+        require_person_to_raise(viewer, Role.MEMBER, to=wanted.role)
         await self._limits.admit_invite(viewer)
-        email, now = wanted.email.lower(), self._clock()
+        email, now = canonical(wanted.email), self._clock()
         async with self._transaction() as tx:
-            company = await tx[CompanyRepository].get_locked(viewer.company_id)
+            company, own_role = await lock_company(tx, viewer)
+            require_reach(own_role, wanted.role)
             await self._require_room(tx, company.id, email)
-            # Known from now on: a login link is mailed to whoever was invited.
+            # Known from now on: login links are mailed to invited people.
             await users.get_or_add(tx, email)
             invite = InviteRow(
                 id=new_id(),
@@ -138,13 +148,15 @@ class Invites:
             RateLimited: The company has too many invites mailed.
             InviteNotFound: The company has no such invite.
             RoleTooLow: Its role is above the viewer's.
+            RoleTooHighForKey: The viewer has an API key, and its role is above member.
             InviteClosed: It was accepted or revoked.
             AlreadyMember, AlreadyInvited, TooManyInvites: It had expired, and a new one could not be made either.
         """
         await self._limits.admit_invite(viewer)
         async with self._transaction() as tx:
-            company = await tx[CompanyRepository].get_locked(viewer.company_id)
-            invite = await _find_pending(tx, viewer, invite_id)
+            company, own_role = await lock_company(tx, viewer)
+            invite = await _find_pending(tx, own_role, company.id, invite_id)
+            require_person_to_raise(viewer, Role.MEMBER, to=Role(invite.role))
             if invite.expires_at <= self._clock():
                 await self._require_room(tx, company.id, invite.email)
             before = invite.expires_at
@@ -168,8 +180,8 @@ class Invites:
             InviteClosed: It was accepted or revoked.
         """
         async with self._transaction() as tx:
-            await tx[CompanyRepository].get_locked(viewer.company_id)
-            invite = await _find_pending(tx, viewer, invite_id)
+            company, own_role = await lock_company(tx, viewer)
+            invite = await _find_pending(tx, own_role, company.id, invite_id)
             invite.state, invite.closed_at = InviteState.REVOKED, self._clock()
             await _record(tx, viewer, Action.INVITE_REVOKE, invite, before={"state": InviteState.PENDING})
 
@@ -182,7 +194,7 @@ class Invites:
         Raises:
             InviteNotFound: The token is unknown, used, revoked, expired, or was sent to another address.
             AlreadyMember: The viewer belongs to the company by other means.
-            CompanyBlocked: Nobody may act in the company now.
+            CompanyBlocked: The company is blocked now.
         """
         async with self._transaction() as tx:
             email = await users.address_of(tx, viewer.user_id)
@@ -224,12 +236,12 @@ class Invites:
         await self._outbox.post(tx, letter, useful_until=invite.expires_at)
 
 
-async def _find_pending(tx: Transaction, viewer: Viewer, invite_id: UUID) -> InviteRow:
+async def _find_pending(tx: Transaction, own_role: Role, company_id: UUID, invite_id: UUID) -> InviteRow:
     """An invite that was neither accepted nor revoked, and is not until the transaction ends."""
-    invite = await tx[InviteRepository].find_locked(viewer.company_id, invite_id)
+    invite = await tx[InviteRepository].find_locked(company_id, invite_id)
     if invite is None:
         raise InviteNotFound
-    require_reach(viewer, invite.role)
+    require_reach(own_role, invite.role)
     if invite.state != InviteState.PENDING:
         raise InviteClosed
     return invite

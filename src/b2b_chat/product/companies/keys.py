@@ -4,22 +4,26 @@ from datetime import timedelta
 from uuid import UUID
 
 from b2b_chat.kit.clock import Clock, utc_now
-from b2b_chat.kit.errors import Refusal
 from b2b_chat.kit.pagination import Page, id_from_cursor
 from b2b_chat.product.audit.actions import Action
 from b2b_chat.product.audit.actors import actor_of
 from b2b_chat.product.audit.service import record_action
+from b2b_chat.product.companies.ceiling import lock_company, require_reach
+from b2b_chat.product.companies.repository import CompanyRepository
 from b2b_chat.product.companies.schemas import ApiKeyCreate
 from b2b_chat.product.identity.schemas import ApiKey, NewApiKey
-from b2b_chat.product.identity.service import issue_key, list_keys, revoke_key
+from b2b_chat.product.identity.service import issue_key, list_keys, revoke_key, user_of_key
+from b2b_chat.product.refusals import Refusal
 from b2b_chat.product.transactions import TransactionFactory
-from b2b_chat.product.viewer import Viewer
+from b2b_chat.product.viewer import ScopeMissing, Viewer
+from b2b_chat.product.vocabulary import SCOPES_OF_ROLES
 
 
 class ApiKeyNotFound(Refusal):
     """The company has no such key."""
 
     code, status = "api_key_not_found", 404
+    param = "api_key_id"
     message = "Your company has no API key with this id."
 
 
@@ -42,6 +46,9 @@ class CompanyKeys:
             viewer.require(scope)
         days = wanted.expires_in_days
         async with self._transaction() as tx:
+            own_role = (await lock_company(tx, viewer)).role
+            if not SCOPES_OF_ROLES[own_role] >= set(wanted.scopes):
+                raise ScopeMissing
             issued = await issue_key(
                 tx,
                 company_id=viewer.company_id,
@@ -70,8 +77,16 @@ class CompanyKeys:
 
         Raises:
             ApiKeyNotFound: The company has no such key.
+            RoleTooLow: It acts for a person whose role is above the viewer's.
         """
         async with self._transaction() as tx:
+            own_role = (await lock_company(tx, viewer)).role
+            user_id = await user_of_key(tx, viewer.company_id, api_key_id)
+            if user_id is None:
+                raise ApiKeyNotFound
+            of = await tx[CompanyRepository].find_member(viewer.company_id, user_id)
+            if of is not None:
+                require_reach(own_role, of.membership.role)
             revocation = await revoke_key(tx, viewer.company_id, api_key_id, self._clock())
             if revocation is None:
                 raise ApiKeyNotFound

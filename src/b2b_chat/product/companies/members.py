@@ -7,17 +7,17 @@ from typing import NamedTuple
 from uuid import UUID
 
 from b2b_chat.kit.clock import Clock, utc_now
-from b2b_chat.kit.errors import Refusal
 from b2b_chat.kit.pagination import Page, id_from_cursor
 from b2b_chat.product.audit.actions import Action
 from b2b_chat.product.audit.actors import actor_of
 from b2b_chat.product.audit.service import record_action
-from b2b_chat.product.companies.ceiling import require_reach, roles_up_to
+from b2b_chat.product.companies.ceiling import lock_company, require_person_to_raise, require_reach, roles_up_to
 from b2b_chat.product.companies.models import MembershipRow
 from b2b_chat.product.companies.repository import CompanyRepository, InviteRepository, MemberRecord
 from b2b_chat.product.companies.schemas import Member
 from b2b_chat.product.identity import sessions
 from b2b_chat.product.identity.service import revoke_keys_of
+from b2b_chat.product.refusals import Refusal
 from b2b_chat.product.transactions import Transaction, TransactionFactory
 from b2b_chat.product.viewer import Viewer
 from b2b_chat.product.vocabulary import Role
@@ -27,6 +27,7 @@ class MemberNotFound(Refusal):
     """The company has no such member."""
 
     code, status = "member_not_found", 404
+    param = "user_id"
     message = "Your company has no member with this id."
 
 
@@ -99,11 +100,14 @@ class Members:
         Raises:
             MemberNotFound: The company has no such member.
             RoleTooLow: The role, or the one that the member has, is above the viewer's.
-            LastOwner: Nobody else is an owner.
+            RoleTooHighForKey: The viewer has an API key, and the role is above the one that the member has.
+            LastOwner: The company has no other owner.
         """
-        require_reach(viewer, role)
-        async with self._changing(viewer, user_id, Action.MEMBER_CHANGE_ROLE) as (_, record):
-            record.membership.role = role
+        async with self._changing(viewer, user_id, Action.MEMBER_CHANGE_ROLE) as change:
+            require_reach(change.own_role, role)
+            require_person_to_raise(viewer, change.record.membership.role, to=role)
+            change.record.membership.role = role
+            record = change.record
         return _member(record)
 
     async def block(self, viewer: Viewer, user_id: UUID) -> Member:
@@ -112,7 +116,8 @@ class Members:
         Raises:
             MemberNotFound, RoleTooLow, LastOwner: As for a change of role.
         """
-        async with self._changing(viewer, user_id, Action.MEMBER_BLOCK) as (_, record):
+        async with self._changing(viewer, user_id, Action.MEMBER_BLOCK) as change:
+            record = change.record
             record.membership.blocked_at = record.membership.blocked_at or self._clock()
         return _member(record)
 
@@ -122,7 +127,8 @@ class Members:
         Raises:
             MemberNotFound, RoleTooLow: As for a change of role.
         """
-        async with self._changing(viewer, user_id, Action.MEMBER_UNBLOCK) as (_, record):
+        async with self._changing(viewer, user_id, Action.MEMBER_UNBLOCK) as change:
+            record = change.record
             record.membership.blocked_at = None
         return _member(record)
 
@@ -132,23 +138,21 @@ class Members:
         Raises:
             MemberNotFound, RoleTooLow, LastOwner: As for a change of role.
         """
-        async with self._changing(viewer, user_id, Action.MEMBER_REMOVE) as (tx, _):
-            await tx[CompanyRepository].remove_member(viewer.company_id, user_id)
-            await revoke_keys_of(tx, viewer.company_id, user_id, self._clock())
+        async with self._changing(viewer, user_id, Action.MEMBER_REMOVE) as change:
+            await change.tx[CompanyRepository].remove_member(viewer.company_id, user_id)
+            await revoke_keys_of(change.tx, viewer.company_id, user_id, self._clock())
 
     @asynccontextmanager
-    async def _changing(
-        self, viewer: Viewer, user_id: UUID, action: Action
-    ) -> AsyncIterator[tuple[Transaction, MemberRecord]]:
-        """The member, to be changed within the block; then follows what all changes have in common."""
+    async def _changing(self, viewer: Viewer, user_id: UUID, action: Action) -> AsyncIterator["_Change"]:
+        """Yield the member, to be changed within the block; then follows what all changes have in common."""
         async with self._transaction() as tx:
-            await tx[CompanyRepository].get_locked(viewer.company_id)
+            own_role = (await lock_company(tx, viewer)).role
             record = await tx[CompanyRepository].find_member(viewer.company_id, user_id)
             if record is None:
                 raise MemberNotFound
-            require_reach(viewer, record.membership.role)
+            require_reach(own_role, record.membership.role)
             before = _state(record.membership)
-            yield tx, record
+            yield _Change(tx, own_role, record)
             if before["role"] == Role.OWNER and not await tx[CompanyRepository].count_acting_owners(viewer.company_id):
                 raise LastOwner
             after = None if action is Action.MEMBER_REMOVE else _state(record.membership)
@@ -164,6 +168,15 @@ class Members:
                 before=before,
                 after=after,
             )
+
+
+class _Change(NamedTuple):
+    """A change to a member, under the lock of the company."""
+
+    tx: Transaction
+    own_role: Role
+    """The viewer's."""
+    record: MemberRecord
 
 
 def _state(membership: MembershipRow) -> dict[str, object]:

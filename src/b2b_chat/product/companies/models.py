@@ -28,7 +28,7 @@ class CompanyRow(Row):
     name: Mapped[str] = mapped_column(String(200))
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     blocked_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
-    """Since when an operator lets nobody act in it."""
+    """Since when an operator has blocked it."""
 
 
 class MembershipRow(DefaultBase):
@@ -46,7 +46,7 @@ class MembershipRow(DefaultBase):
 
 
 class InviteRow(Row):
-    """That somebody was asked into a company. Only a hash of the token that was mailed is kept."""
+    """An invite into a company. Only a hash of the mailed token is kept."""
 
     __tablename__ = "invites"
     __table_args__ = (

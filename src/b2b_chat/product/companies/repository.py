@@ -70,7 +70,7 @@ class CompanyRepository:
         return (await self._session.scalars(select(CompanyRow).where(CompanyRow.id == company_id))).one()
 
     async def find_locked(self, company_id: UUID) -> CompanyRow | None:
-        """A company, whose members and invites nobody else changes until the transaction ends.
+        """A company, locked: no other transaction changes its members and invites until this one ends.
 
         Chats go on: rows that refer to the company may still be added.
         """
@@ -188,7 +188,7 @@ class InviteRepository:
         self._session.add(row)
 
     async def find_locked(self, company_id: UUID, invite_id: UUID) -> InviteRow | None:
-        """A company's invite, which nobody else changes until the transaction ends."""
+        """A company's invite, locked until the transaction ends."""
         query = select(InviteRow).where(InviteRow.company_id == company_id, InviteRow.id == invite_id)
         return await self._session.scalar(query.with_for_update())
 
@@ -205,11 +205,19 @@ class InviteRepository:
         return list(await self._session.scalars(query))
 
     async def revoke_beyond(self, company_id: UUID, invited_by: UUID, roles: Collection[Role], now: datetime) -> None:
-        """Revoke the pending invites that somebody made, but those with one of these roles."""
+        """Revoke the pending invites that a user made, except those with one of these roles."""
         await self._session.execute(
             update(InviteRow)
             .where(InviteRow.company_id == company_id, InviteRow.invited_by == invited_by)
             .where(InviteRow.state == InviteState.PENDING, InviteRow.role.not_in(roles))
+            .values(state=InviteState.REVOKED, closed_at=now)
+        )
+
+    async def revoke_all_of(self, invited_by: UUID, now: datetime) -> None:
+        """Revoke the pending invites that a user made, in every company."""
+        await self._session.execute(
+            update(InviteRow)
+            .where(InviteRow.invited_by == invited_by, InviteRow.state == InviteState.PENDING)
             .values(state=InviteState.REVOKED, closed_at=now)
         )
 

@@ -11,7 +11,7 @@ from b2b_chat.kit.openapi import named
 from b2b_chat.kit.pagination import IdCursor, Limit, Page
 from b2b_chat.product.audit.actions import Action
 from b2b_chat.product.companies import invite_page
-from b2b_chat.product.companies.ceiling import RoleTooLow
+from b2b_chat.product.companies.ceiling import RoleTooHighForKey, RoleTooLow
 from b2b_chat.product.companies.invites import (
     AlreadyInvited,
     AlreadyMember,
@@ -34,12 +34,13 @@ from b2b_chat.product.companies.schemas import (
 )
 from b2b_chat.product.companies.service import Companies
 from b2b_chat.product.errors import documents
-from b2b_chat.product.guards import ACTING_REFUSALS, READING_REFUSALS, CrossSiteRequest, anyone, by_session, signed_in
+from b2b_chat.product.guards import anyone, by_session, signed_in
+from b2b_chat.product.identity.addresses import AddressNotSupported
 from b2b_chat.product.identity.languages import preferred_language
 from b2b_chat.product.identity.login_page import AcceptLanguage
 from b2b_chat.product.identity.schemas import ApiKey, NewApiKey
 from b2b_chat.product.limits.service import LimitsUnavailable, RateLimited
-from b2b_chat.product.viewer import CompanyBlocked, SessionRequired, Unauthenticated, UserBlocked, Viewer
+from b2b_chat.product.viewer import CompanyBlocked, Viewer
 from b2b_chat.product.vocabulary import Scope
 
 
@@ -50,7 +51,7 @@ class CompanyRoutes(Controller):
     tags = ("company",)
     guards = (signed_in,)
 
-    @get("/", operation_id="getCompany", opt={"scope": Scope.READ}, responses=documents(*READING_REFUSALS))
+    @get("/", operation_id="getCompany", opt={"scope": Scope.READ})
     async def company(self, viewer: NamedDependency[Viewer], companies: NamedDependency[Companies]) -> Company:
         """Show the company that you are acting in."""
         return await companies.get(viewer)
@@ -64,7 +65,7 @@ class MemberRoutes(Controller):
     guards = (signed_in,)
     opt = {"scope": Scope.ADMIN}  # noqa: RUF012 - Litestar reads it, nobody writes it
 
-    @get("/", operation_id="listMembers", responses=documents(*READING_REFUSALS))
+    @get("/", operation_id="listMembers")
     async def list_members(
         self,
         viewer: NamedDependency[Viewer],
@@ -75,7 +76,7 @@ class MemberRoutes(Controller):
         """List the members of your company."""
         return await members.list_members(viewer, cursor=cursor, limit=limit)
 
-    @get("/{user_id:uuid}", operation_id="getMember", responses=documents(*READING_REFUSALS, MemberNotFound))
+    @get("/{user_id:uuid}", operation_id="getMember", responses=documents(MemberNotFound))
     async def get_member(
         self, viewer: NamedDependency[Viewer], user_id: FromPath[UUID], members: NamedDependency[Members]
     ) -> Member:
@@ -86,7 +87,7 @@ class MemberRoutes(Controller):
         "/{user_id:uuid}",
         operation_id="changeMember",
         opt={"audited": Action.MEMBER_CHANGE_ROLE},
-        responses=documents(*ACTING_REFUSALS, MemberNotFound, RoleTooLow, LastOwner, takes_body=True),
+        responses=documents(MemberNotFound, RoleTooLow, RoleTooHighForKey, LastOwner),
     )
     async def change(
         self,
@@ -103,7 +104,7 @@ class MemberRoutes(Controller):
         operation_id="blockMember",
         status_code=200,
         opt={"audited": Action.MEMBER_BLOCK},
-        responses=documents(*ACTING_REFUSALS, MemberNotFound, RoleTooLow, LastOwner),
+        responses=documents(MemberNotFound, RoleTooLow, LastOwner),
     )
     async def block(
         self, viewer: NamedDependency[Viewer], user_id: FromPath[UUID], members: NamedDependency[Members]
@@ -116,7 +117,7 @@ class MemberRoutes(Controller):
         operation_id="unblockMember",
         status_code=200,
         opt={"audited": Action.MEMBER_UNBLOCK},
-        responses=documents(*ACTING_REFUSALS, MemberNotFound, RoleTooLow),
+        responses=documents(MemberNotFound, RoleTooLow),
     )
     async def unblock(
         self, viewer: NamedDependency[Viewer], user_id: FromPath[UUID], members: NamedDependency[Members]
@@ -128,7 +129,7 @@ class MemberRoutes(Controller):
         "/{user_id:uuid}",
         operation_id="removeMember",
         opt={"audited": Action.MEMBER_REMOVE},
-        responses=documents(*ACTING_REFUSALS, MemberNotFound, RoleTooLow, LastOwner),
+        responses=documents(MemberNotFound, RoleTooLow, LastOwner),
     )
     async def remove(
         self, viewer: NamedDependency[Viewer], user_id: FromPath[UUID], members: NamedDependency[Members]
@@ -150,14 +151,14 @@ class InviteRoutes(Controller):
         operation_id="createInvite",
         opt={"audited": Action.INVITE_CREATE},
         responses=documents(
-            *ACTING_REFUSALS,
+            AddressNotSupported,
             RateLimited,
             LimitsUnavailable,
             RoleTooLow,
+            RoleTooHighForKey,
             AlreadyMember,
             AlreadyInvited,
             TooManyInvites,
-            takes_body=True,
         ),
     )
     async def create(
@@ -167,11 +168,11 @@ class InviteRoutes(Controller):
         data: JSONBody[InviteCreate],
         invites: NamedDependency[Invites],
     ) -> Invite:
-        """Invite somebody by mail, with a role up to your own."""
+        """Invite a person by mail, with a role up to your own; with an API key, as a member."""
         language = data.language or preferred_language(request.headers.get("accept-language", ""))
         return await invites.create(viewer, data, language)
 
-    @get("/", operation_id="listInvites", responses=documents(*READING_REFUSALS))
+    @get("/", operation_id="listInvites")
     async def list_invites(
         self,
         viewer: NamedDependency[Viewer],
@@ -188,11 +189,11 @@ class InviteRoutes(Controller):
         status_code=200,
         opt={"audited": Action.INVITE_RESEND},
         responses=documents(
-            *ACTING_REFUSALS,
             RateLimited,
             LimitsUnavailable,
             InviteNotFound,
             RoleTooLow,
+            RoleTooHighForKey,
             InviteClosed,
             AlreadyMember,
             AlreadyInvited,
@@ -209,7 +210,7 @@ class InviteRoutes(Controller):
         "/{invite_id:uuid}",
         operation_id="revokeInvite",
         opt={"audited": Action.INVITE_REVOKE},
-        responses=documents(*ACTING_REFUSALS, InviteNotFound, RoleTooLow, InviteClosed),
+        responses=documents(InviteNotFound, RoleTooLow, InviteClosed),
     )
     async def revoke(
         self, viewer: NamedDependency[Viewer], invite_id: FromPath[UUID], invites: NamedDependency[Invites]
@@ -231,16 +232,7 @@ class AcceptanceRoutes(Controller):
         status_code=200,
         security=[{"SessionCookie": []}],
         opt={"audited": Action.INVITE_ACCEPT},
-        responses=documents(
-            Unauthenticated,
-            UserBlocked,
-            SessionRequired,
-            InviteNotFound,
-            AlreadyMember,
-            CompanyBlocked,
-            CrossSiteRequest,
-            takes_body=True,
-        ),
+        responses=documents(InviteNotFound, AlreadyMember, CompanyBlocked),
     )
     async def accept(
         self, viewer: NamedDependency[Viewer], data: JSONBody[InviteAcceptance], invites: NamedDependency[Invites]
@@ -262,7 +254,6 @@ class InvitePageRoutes(Controller):
         security=[{}],
         media_type=MediaType.HTML,
         sync_to_thread=False,
-        responses=documents(),
     )
     def page(self, accept_language: AcceptLanguage = "") -> Response[bytes]:
         """Show the page that an invite's link leads to. It changes nothing; the button on it accepts."""
@@ -270,7 +261,7 @@ class InvitePageRoutes(Controller):
 
     @head("/accept", include_in_schema=False, sync_to_thread=False)
     def page_head(self) -> None:
-        """Tell a link scanner that there is a page."""
+        """Answer a link scanner that there is a page."""
 
     @get("/accept.js", include_in_schema=False, sync_to_thread=False)
     def script(self) -> Response[bytes]:
@@ -290,7 +281,6 @@ class ApiKeyRoutes(Controller):
         "/",
         operation_id="createApiKey",
         opt={"audited": Action.API_KEY_CREATE},
-        responses=documents(*ACTING_REFUSALS, takes_body=True),
     )
     async def create(
         self, viewer: NamedDependency[Viewer], data: JSONBody[ApiKeyCreate], company_keys: NamedDependency[CompanyKeys]
@@ -298,7 +288,7 @@ class ApiKeyRoutes(Controller):
         """Make a key that acts in your name. It is shown this once."""
         return await company_keys.create(viewer, data)
 
-    @get("/", operation_id="listApiKeys", responses=documents(*READING_REFUSALS))
+    @get("/", operation_id="listApiKeys")
     async def list_keys(
         self,
         viewer: NamedDependency[Viewer],
@@ -313,7 +303,7 @@ class ApiKeyRoutes(Controller):
         "/{api_key_id:uuid}",
         operation_id="revokeApiKey",
         opt={"audited": Action.API_KEY_REVOKE},
-        responses=documents(*ACTING_REFUSALS, ApiKeyNotFound),
+        responses=documents(ApiKeyNotFound, RoleTooLow),
     )
     async def revoke(
         self, viewer: NamedDependency[Viewer], api_key_id: FromPath[UUID], company_keys: NamedDependency[CompanyKeys]

@@ -30,7 +30,7 @@ class Company(Struct, frozen=True):
     name: str
     created_at: datetime
     blocked_at: datetime | None
-    """Since when an operator lets nobody act in it."""
+    """Since when an operator has blocked it."""
 
 
 class CompanyOverview(Struct, frozen=True):
@@ -63,7 +63,7 @@ class MemberChange(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class InviteCreate(Struct, frozen=True, forbid_unknown_fields=True):
-    """Whom to ask into the company, as what, and in which language; by default in that of `Accept-Language`."""
+    """Whom to invite, with which role, and the language of the mail; by default that of `Accept-Language`."""
 
     email: Email
     role: Role
@@ -71,7 +71,7 @@ class InviteCreate(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Invite(Struct, frozen=True):
-    """That somebody was asked into the company. The token is in the mail alone."""
+    """An invite into the company. Only the mail has its token."""
 
     id: UUID
     email: str

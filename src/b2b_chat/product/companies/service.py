@@ -68,7 +68,7 @@ class Companies:
         return Page(items, str(items[-1].id) if len(records) > limit else None)
 
     async def block(self, actor: Actor, company_id: UUID) -> Company:
-        """Let nobody act in a company, with session or key. Answers that are being written come to their end.
+        """Block a company: no one may act in it, by session or key. Answers that are being written go on to their end.
 
         Raises:
             CompanyNotFound: There is no such company.

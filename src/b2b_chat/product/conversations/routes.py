@@ -5,14 +5,15 @@ from uuid import UUID
 
 from litestar import Controller, delete, get, put
 from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody, QueryParameter
+from litestar.params import FromPath, JSONBody
 
 from b2b_chat.kit.openapi import named
 from b2b_chat.kit.pagination import IdCursor, Limit, Page
+from b2b_chat.kit.text import LINE, text_parameter
 from b2b_chat.product.conversations.schemas import Conversation, ConversationRename, Message
 from b2b_chat.product.conversations.service import ConversationBusy, ConversationNotFound, Conversations
 from b2b_chat.product.errors import documents
-from b2b_chat.product.guards import ACTING_REFUSALS, READING_REFUSALS, signed_in
+from b2b_chat.product.guards import signed_in
 from b2b_chat.product.viewer import Viewer
 from b2b_chat.product.vocabulary import Scope
 
@@ -25,7 +26,7 @@ class ConversationRoutes(Controller):
     guards = (signed_in,)
     opt = {"scope": Scope.READ}  # noqa: RUF012 - Litestar reads it, nobody writes it
 
-    @get("/", operation_id="listConversations", responses=documents(*READING_REFUSALS))
+    @get("/", operation_id="listConversations")
     async def conversations(
         self,
         viewer: NamedDependency[Viewer],
@@ -33,9 +34,7 @@ class ConversationRoutes(Controller):
         cursor: IdCursor = None,
         search: Annotated[
             str | None,
-            QueryParameter(
-                pattern=r"^[^\x00-\x1f\x7f]{1,200}\Z", description="A text in the title or in the messages."
-            ),
+            text_parameter(LINE, max_length=200, description="A text in the title or in the messages."),
         ] = None,
         limit: Limit = 50,
     ) -> Annotated[Page[Conversation], named("ConversationPage")]:
@@ -46,7 +45,7 @@ class ConversationRoutes(Controller):
         "/{conversation_id:uuid}/title",
         operation_id="renameConversation",
         opt={"scope": Scope.CHAT},
-        responses=documents(*ACTING_REFUSALS, ConversationNotFound, takes_body=True),
+        responses=documents(ConversationNotFound),
     )
     async def rename(
         self,
@@ -62,7 +61,7 @@ class ConversationRoutes(Controller):
         "/{conversation_id:uuid}",
         operation_id="eraseConversation",
         opt={"scope": Scope.CHAT},
-        responses=documents(*ACTING_REFUSALS, ConversationNotFound, ConversationBusy),
+        responses=documents(ConversationNotFound, ConversationBusy),
     )
     async def erase(
         self,
@@ -76,7 +75,7 @@ class ConversationRoutes(Controller):
     @get(
         "/{conversation_id:uuid}/messages",
         operation_id="listMessages",
-        responses=documents(*READING_REFUSALS, ConversationNotFound),
+        responses=documents(ConversationNotFound),
     )
     async def messages(
         self,

@@ -5,11 +5,11 @@ from uuid import UUID
 
 import msgspec
 
-from b2b_chat.kit.errors import Refusal
 from b2b_chat.kit.pagination import Page, id_from_cursor
 from b2b_chat.product.conversations.models import ConversationRow, MessageRow
 from b2b_chat.product.conversations.repository import ConversationRepository
 from b2b_chat.product.conversations.schemas import Conversation, ConversationRename, Message
+from b2b_chat.product.refusals import Refusal
 from b2b_chat.product.transactions import TransactionFactory
 from b2b_chat.product.viewer import Viewer
 
@@ -18,6 +18,7 @@ class ConversationNotFound(Refusal):
     """No such conversation, or not the viewer's."""
 
     code, status = "conversation_not_found", 404
+    param = "conversation_id"
     message = "You have no conversation with this id."
 
 
@@ -25,6 +26,7 @@ class ConversationBusy(Refusal):
     """The conversation's last answer is still being written."""
 
     code, status = "conversation_busy", 409
+    retryable = True
     message = "The last message of this conversation is still being answered. Wait for its end."
 
     def __init__(self) -> None:

@@ -26,7 +26,7 @@ from sqlalchemy.orm import aliased
 
 from b2b_chat.kit.database import Session
 from b2b_chat.product.credits.models import AccountRow, EntryKind, LedgerEntryRow
-from b2b_chat.product.credits.schemas import ALL_TIME, Span
+from b2b_chat.product.credits.schemas import ALL_ENTRIES, LedgerFilter, Span
 
 
 class ExternalIdTaken(Exception):
@@ -93,7 +93,7 @@ class AccountRepository:
         return (await self._session.scalars(select(AccountRow).where(AccountRow.company_id == company_id))).one()
 
     async def find_locked(self, company_id: UUID) -> AccountRow | None:
-        """The account of a company, which nobody else moves until the transaction ends."""
+        """The account of a company, locked until the transaction ends."""
         query = select(AccountRow).where(AccountRow.company_id == company_id).with_for_update()
         return await self._session.scalar(query)
 
@@ -115,7 +115,7 @@ class AccountRepository:
         external_id: str | None = None,
         corrects_position: int | None = None,
     ) -> LedgerEntryRow:
-        """Move a balance, and return the ledger entry that tells of it.
+        """Move a balance, and return its ledger entry.
 
         Raises:
             ExternalIdTaken: The external id was given to another company's movement at the same time.
@@ -148,10 +148,12 @@ class AccountRepository:
             raise
 
     async def list_entries(
-        self, company_id: UUID, *, before: int | None, limit: int, span: Span = ALL_TIME
+        self, company_id: UUID, *, before: int | None, limit: int, wanted: LedgerFilter = ALL_ENTRIES
     ) -> list[LedgerEntryRow]:
-        """The entries of a company, newest first, below a position, of a span of time."""
-        query = select(LedgerEntryRow).where(*_within(company_id, span))
+        """Return the wanted entries of a company, newest first, below a position."""
+        query = select(LedgerEntryRow).where(*_within(company_id, wanted.span))
+        if wanted.kind is not None:
+            query = query.where(LedgerEntryRow.kind == EntryKind(wanted.kind))
         if before is not None:
             query = query.where(LedgerEntryRow.position < before)
         return list(await self._session.scalars(query.order_by(LedgerEntryRow.position.desc()).limit(limit)))

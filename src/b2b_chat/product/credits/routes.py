@@ -12,15 +12,26 @@ from b2b_chat.kit.days import day_parameter, end_of, read_day, start_of
 from b2b_chat.kit.exports import CsvDialect, Dialect, ExportFormat, ExportingOperation, download
 from b2b_chat.kit.openapi import named
 from b2b_chat.kit.pagination import Limit, Page, PositionCursor
-from b2b_chat.product.credits.schemas import Balance, LedgerEntry, MemberUsage, Span, Usage
+from b2b_chat.product.credits.schemas import Balance, EntryKindName, LedgerEntry, LedgerFilter, MemberUsage, Span, Usage
 from b2b_chat.product.credits.service import Credits
 from b2b_chat.product.credits.usage import MAX_DAYS, MEMBER_CURSOR, Period, UsageReports
-from b2b_chat.product.errors import documents
-from b2b_chat.product.guards import READING_REFUSALS, signed_in
+from b2b_chat.product.guards import signed_in
 from b2b_chat.product.viewer import Viewer
 from b2b_chat.product.vocabulary import Scope
 
-_REFUSALS = documents(*READING_REFUSALS)
+
+async def provide_ledger_filter(
+    first_day: Annotated[str | None, day_parameter("From this day of UTC on.")] = None,
+    last_day: Annotated[str | None, day_parameter("Up to and with this day of UTC.")] = None,
+    kind: Annotated[EntryKindName | None, QueryParameter(description="Entries of this kind alone.")] = None,
+) -> LedgerFilter:
+    """Which entries of the ledger are wanted.
+
+    Raises:
+        InvalidRequest: One of the days does not exist.
+    """
+    first, last = read_day("first_day", first_day), read_day("last_day", last_day)
+    return LedgerFilter(Span(None if first is None else start_of(first), None if last is None else end_of(last)), kind)
 
 
 class CreditRoutes(Controller):
@@ -30,37 +41,36 @@ class CreditRoutes(Controller):
     tags = ("credits",)
     guards = (signed_in,)
     opt = {"scope": Scope.READ}  # noqa: RUF012 - Litestar reads it, nobody writes it
+    dependencies = {"wanted": Provide(provide_ledger_filter)}  # noqa: RUF012 - as above
 
-    @get("/balance", operation_id="getBalance", responses=_REFUSALS)
+    @get("/balance", operation_id="getBalance")
     async def balance(self, viewer: NamedDependency[Viewer], credit: NamedDependency[Credits]) -> Balance:
-        """Tell what the company has, and how much of it is held for running answers."""
+        """Show the company's balance, and how much of it is held for running answers."""
         return await credit.balance(viewer)
 
-    @get("/ledger", operation_id="listLedger", responses=_REFUSALS)
+    @get("/ledger", operation_id="listLedger")
     async def ledger(
         self,
         viewer: NamedDependency[Viewer],
         credit: NamedDependency[Credits],
+        wanted: NamedDependency[LedgerFilter],
         cursor: PositionCursor = None,
         limit: Limit = 50,
     ) -> Annotated[Page[LedgerEntry], named("LedgerEntryPage")]:
-        """List the movements of the company's balance, newest first."""
-        return await credit.list_entries(viewer, cursor=cursor, limit=limit)
+        """List the movements of the company's balance, newest first: all, or those of some days or of one kind."""
+        return await credit.list_entries(viewer, cursor=cursor, limit=limit, wanted=wanted)
 
-    @get("/ledger/export", operation_id="exportLedger", operation_class=ExportingOperation, responses=_REFUSALS)
+    @get("/ledger/export", operation_id="exportLedger", operation_class=ExportingOperation)
     async def export(
         self,
         viewer: NamedDependency[Viewer],
         credit: NamedDependency[Credits],
-        first_day: Annotated[str | None, day_parameter("From this day of UTC on.")] = None,
-        last_day: Annotated[str | None, day_parameter("Up to and with this day of UTC.")] = None,
+        wanted: NamedDependency[LedgerFilter],
         export_format: Annotated[ExportFormat, QueryParameter(name="format")] = ExportFormat.NDJSON,
         dialect: Dialect = CsvDialect.STANDARD,
     ) -> Stream:
-        """Download the movements of the company's balance, all or those of some days, newest first."""
-        first, last = read_day("first_day", first_day), read_day("last_day", last_day)
-        span = Span(None if first is None else start_of(first), None if last is None else end_of(last))
-        return download(await credit.export(viewer, export_format, span, dialect), export_format, "ledger")
+        """Download the movements of the company's balance, newest first: all, or those of some days or of one kind."""
+        return download(await credit.export(viewer, export_format, wanted, dialect), export_format, "ledger")
 
 
 async def provide_period(
@@ -70,7 +80,7 @@ async def provide_period(
     """Which days are asked about.
 
     Raises:
-        InvalidRequest: The last day is none.
+        InvalidRequest: The last day is malformed.
     """
     return Period(days, read_day("last_day", last_day))
 
@@ -84,7 +94,7 @@ class CompanyUsageRoutes(Controller):
     opt = {"scope": Scope.ADMIN}  # noqa: RUF012 - as above
     dependencies = {"period": Provide(provide_period)}  # noqa: RUF012 - as above
 
-    @get("/", operation_id="getCompanyUsage", responses=_REFUSALS)
+    @get("/", operation_id="getCompanyUsage")
     async def by_day(
         self,
         viewer: NamedDependency[Viewer],
@@ -92,10 +102,10 @@ class CompanyUsageRoutes(Controller):
         usage: NamedDependency[UsageReports],
         user_id: FromQuery[UUID | None] = None,
     ) -> Usage:
-        """Tell what your company, or one person in it, has used on each day."""
+        """Show what your company, or one person in it, has used on each day."""
         return await usage.by_day(viewer, period, user_id=user_id)
 
-    @get("/members", operation_id="listMemberUsage", responses=_REFUSALS)
+    @get("/members", operation_id="listMemberUsage")
     async def by_member(
         self,
         viewer: NamedDependency[Viewer],
@@ -122,12 +132,12 @@ class MyUsageRoutes(Controller):
     opt = {"scope": Scope.READ}  # noqa: RUF012 - as above
     dependencies = {"period": Provide(provide_period)}  # noqa: RUF012 - as above
 
-    @get("/", operation_id="getMyUsage", responses=_REFUSALS)
+    @get("/", operation_id="getMyUsage")
     async def mine(
         self,
         viewer: NamedDependency[Viewer],
         period: NamedDependency[Period],
         usage: NamedDependency[UsageReports],
     ) -> Usage:
-        """Tell what you have used on each day in the company that you are acting in."""
+        """Show what you have used on each day in the company that you act in."""
         return await usage.own_by_day(viewer, period)

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
+from b2b_chat.kit.text import PRINTABLE_ASCII, form
 from b2b_chat.kit.visible import VISIBLE, require_visible
 
 ExternalId = Annotated[
@@ -14,10 +15,13 @@ ExternalId = Annotated[
     Meta(
         min_length=1,
         max_length=128,
-        pattern=r"^[!-~]+\Z",
+        pattern=PRINTABLE_ASCII,
         description="The movement's name outside, as an invoice's number. The same one again moves nothing.",
     ),
 ]
+
+
+EntryKindName = Literal["top_up", "charge", "adjustment"]
 
 
 class Balance(Struct, frozen=True):
@@ -33,7 +37,7 @@ class LedgerEntry(Struct, frozen=True):
     """One movement of the balance."""
 
     position: int
-    kind: Literal["top_up", "charge", "adjustment"]
+    kind: EntryKindName
     amount_credits: Decimal
     balance_after_credits: Decimal
     message_id: UUID | None
@@ -83,7 +87,7 @@ class CreditsAdd(Struct, frozen=True, forbid_unknown_fields=True):
     amount_credits: Annotated[
         str,
         Meta(
-            pattern=r"^(?=.*[1-9])[0-9]{1,9}(\.[0-9]{1,6})?\Z",
+            pattern=form(r"^(?=.*[1-9])[0-9]{1,9}(\.[0-9]{1,6})?\Z", "a decimal number above zero in a string"),
             description="More than zero, with up to nine digits before the point and six behind it.",
             examples=["100", "12.5"],
         ),
@@ -100,7 +104,7 @@ class CreditsAdjust(Struct, frozen=True, forbid_unknown_fields=True):
     amount_credits: Annotated[
         str,
         Meta(
-            pattern=r"^-?(?=.*[1-9])[0-9]{1,9}(\.[0-9]{1,6})?\Z",
+            pattern=form(r"^-?(?=.*[1-9])[0-9]{1,9}(\.[0-9]{1,6})?\Z", "a decimal number in a string, not zero"),
             description="More or less than zero, with up to nine digits before the point and six behind it.",
             examples=["-12.5"],
         ),
@@ -121,3 +125,14 @@ class Span(NamedTuple):
 
 
 ALL_TIME: Final = Span()
+
+
+class LedgerFilter(NamedTuple):
+    """Which entries of a ledger are wanted."""
+
+    span: Span = ALL_TIME
+    kind: EntryKindName | None = None
+    """None is any."""
+
+
+ALL_ENTRIES: Final = LedgerFilter()

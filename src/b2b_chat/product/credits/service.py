@@ -8,7 +8,7 @@ from uuid import UUID
 import structlog
 from msgspec import Struct
 
-from b2b_chat.kit.errors import InvalidRequest, Refusal
+from b2b_chat.kit.errors import InvalidRequest
 from b2b_chat.kit.exports import CsvDialect, ExportFormat
 from b2b_chat.kit.pagination import Page
 from b2b_chat.product.audit.actions import Action
@@ -17,7 +17,8 @@ from b2b_chat.product.audit.service import record_action
 from b2b_chat.product.credits.export import export_entries, export_head
 from b2b_chat.product.credits.models import AccountRow, EntryKind, LedgerEntryRow
 from b2b_chat.product.credits.repository import AccountRepository, ExternalIdTaken
-from b2b_chat.product.credits.schemas import ALL_TIME, Balance, CreditsAdd, CreditsAdjust, LedgerEntry, Span
+from b2b_chat.product.credits.schemas import ALL_ENTRIES, Balance, CreditsAdd, CreditsAdjust, LedgerEntry, LedgerFilter
+from b2b_chat.product.refusals import Refusal
 from b2b_chat.product.transactions import Transaction, TransactionFactory
 from b2b_chat.product.viewer import Viewer
 
@@ -31,6 +32,7 @@ class CompanyNotFound(Refusal):
     """There is no such company, and so no account."""
 
     code, status = "company_not_found", 404
+    param = "company_id"
     message = "There is no company with this id."
 
 
@@ -44,7 +46,7 @@ class InsufficientCredits(Refusal):
 class CreditsHeld(Refusal):
     """The company has credits, but answers that are being written hold them."""
 
-    code, status = "credits_held", 402
+    code, status, retryable = "credits_held", 402, True
     message = "The company's credits are held for answers that are being written. Try again when one has ended."
 
     def __init__(self) -> None:
@@ -55,6 +57,7 @@ class BalanceOutOfRange(Refusal):
     """The balance would fall below what running answers hold, or rise above what is possible."""
 
     code, status = "balance_out_of_range", 409
+    param = "amount_credits"
     message = "The balance would fall below zero, or below what is held for running answers, or rise too high."
 
 
@@ -62,6 +65,7 @@ class ExternalIdConflict(Refusal):
     """The external id names another movement."""
 
     code, status = "external_id_conflict", 409
+    param = "external_id"
     message = "This external_id was used for another company, amount or kind of movement. Check it for a mistake."
 
 
@@ -69,6 +73,7 @@ class LedgerEntryNotFound(Refusal):
     """There is nothing to correct at this position."""
 
     code, status = "ledger_entry_not_found", 404
+    param = "corrects_position"
     message = "The company's ledger has no entry at this position. See its ledger for the entry to correct."
 
 
@@ -167,14 +172,16 @@ class Credits:
         available = account.balance_credits - account.held_credits
         return Balance(account.balance_credits, account.held_credits, available)
 
-    async def list_entries(self, viewer: Viewer, *, cursor: str | None, limit: int) -> Page[LedgerEntry]:
-        """The ledger of the viewer's company, newest first.
+    async def list_entries(
+        self, viewer: Viewer, *, cursor: str | None, limit: int, wanted: LedgerFilter = ALL_ENTRIES
+    ) -> Page[LedgerEntry]:
+        """Return the wanted entries of the viewer's company, newest first.
 
         Raises:
             InvalidRequest: The cursor is not one that this list gave.
         """
         async with self._transaction() as tx:
-            return await _page(tx, viewer.company_id, cursor, limit)
+            return await _page(tx, viewer.company_id, cursor, limit, wanted)
 
     async def list_entries_of(self, company_id: UUID, *, cursor: str | None, limit: int) -> Page[LedgerEntry]:
         """The ledger of any company, newest first, for operators.
@@ -189,27 +196,31 @@ class Credits:
             return await _page(tx, company_id, cursor, limit)
 
     async def export(
-        self, viewer: Viewer, form: ExportFormat, span: Span = ALL_TIME, dialect: CsvDialect = CsvDialect.STANDARD
+        self,
+        viewer: Viewer,
+        form: ExportFormat,
+        wanted: LedgerFilter = ALL_ENTRIES,
+        dialect: CsvDialect = CsvDialect.STANDARD,
     ) -> AsyncGenerator[bytes, None]:
-        """The ledger of the viewer's company as text, newest first, piece by piece, however long it is."""
+        """Return the wanted entries of the viewer's company as text, newest first, piece by piece."""
         # Here, since nothing can be refused any more once the pieces are being sent.
-        return self._pieces(viewer.company_id, form, span, dialect)
+        return self._pieces(viewer.company_id, form, wanted, dialect)
 
     async def _pieces(
-        self, company_id: UUID, form: ExportFormat, span: Span, dialect: CsvDialect
+        self, company_id: UUID, form: ExportFormat, wanted: LedgerFilter, dialect: CsvDialect
     ) -> AsyncGenerator[bytes, None]:
         """Each piece has a transaction of its own: none stays open while a slow reader takes it in."""
         yield export_head(form, dialect)
         before = None
-        while rows := await self._batch(company_id, span, before):
+        while rows := await self._batch(company_id, wanted, before):
             yield export_entries([_entry(row) for row in rows], form, dialect)
             before = rows[-1].position
 
-    async def _batch(self, company_id: UUID, span: Span, before: int | None) -> list[LedgerEntryRow]:
+    async def _batch(self, company_id: UUID, wanted: LedgerFilter, before: int | None) -> list[LedgerEntryRow]:
         try:
             async with self._transaction() as tx:
                 return await tx[AccountRepository].list_entries(
-                    company_id, before=before, limit=_EXPORT_BATCH, span=span
+                    company_id, before=before, limit=_EXPORT_BATCH, wanted=wanted
                 )
         except Exception as error:
             # The status was sent long ago: all that can be done is to cut the answer, which a client notices.
@@ -217,17 +228,19 @@ class Credits:
             raise
 
 
-async def _page(tx: Transaction, company_id: UUID, cursor: str | None, limit: int) -> Page[LedgerEntry]:
+async def _page(
+    tx: Transaction, company_id: UUID, cursor: str | None, limit: int, wanted: LedgerFilter = ALL_ENTRIES
+) -> Page[LedgerEntry]:
     if cursor is not None and not (cursor.isascii() and cursor.isdecimal() and len(cursor) < 19):  # noqa: PLR2004 - digits of a bigint
-        raise InvalidRequest("cursor: not one of this list.")
+        raise InvalidRequest("cursor: not one of this list.", param="cursor")
     before = int(cursor) if cursor else None
-    rows = await tx[AccountRepository].list_entries(company_id, before=before, limit=limit + 1)
+    rows = await tx[AccountRepository].list_entries(company_id, before=before, limit=limit + 1, wanted=wanted)
     more = len(rows) > limit
     return Page([_entry(row) for row in rows[:limit]], str(rows[limit - 1].position) if more else None)
 
 
 async def _enter(tx: Transaction, account: AccountRow, movement: Movement) -> LedgerEntryRow:
-    """Move the balance of a locked account, and write the entry that tells of it."""
+    """Move the balance of a locked account, and write its ledger entry."""
     corrected = movement.corrects_position
     if corrected is not None and not await tx[AccountRepository].has_entry(account.company_id, corrected):
         raise LedgerEntryNotFound

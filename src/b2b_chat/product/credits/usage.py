@@ -12,13 +12,16 @@ from b2b_chat.kit.clock import Clock, utc_now
 from b2b_chat.kit.days import days_before, end_of, start_of
 from b2b_chat.kit.errors import InvalidRequest
 from b2b_chat.kit.pagination import Page
+from b2b_chat.kit.text import form
 from b2b_chat.product.credits.repository import UsageRepository, UsedBy
 from b2b_chat.product.credits.schemas import DayUsage, MemberUsage, Span, Usage
 from b2b_chat.product.transactions import TransactionFactory
 from b2b_chat.product.viewer import Viewer
 
 MAX_DAYS: Final = 92
-MEMBER_CURSOR: Final = "^[0-9]{1,14}[.][0-9]{6}_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
+MEMBER_CURSOR: Final = form(
+    "^[0-9]{1,14}[.][0-9]{6}_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", "a cursor that this list gave"
+)
 """How far a list by use has come: the credits and the id of its last member."""
 
 
@@ -91,6 +94,6 @@ def _read_cursor(cursor: str | None) -> UsedBy | None:
     if cursor is None:
         return None
     if re.fullmatch(MEMBER_CURSOR, cursor, re.ASCII) is None:
-        raise InvalidRequest("cursor: not one of this list.")
+        raise InvalidRequest("cursor: not one of this list.", param="cursor")
     amount, _, user_id = cursor.partition("_")
     return UsedBy(Decimal(amount), UUID(user_id))

@@ -5,19 +5,18 @@ from urllib.parse import urlsplit
 
 from litestar.connection import ASGIConnection
 
-from b2b_chat.product.guards import CrossSiteRequest
+from b2b_chat.product.guards import SAFE_METHODS, CrossSiteRequest
 from b2b_chat.product.identity.cookies import SessionCookie
 from b2b_chat.product.identity.service import ApiKeys
 from b2b_chat.product.identity.sessions import Sessions
 from b2b_chat.product.viewer import Unauthenticated, Viewer
 
 _BEARER: Final = "bearer "
-_SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _OUR_OWN: Final = frozenset({"same-origin", "none"})
 
 
 class Gatekeeper:
-    """Tells who sent a request: by its API key where it has one, else by its session cookie.
+    """Recognises the caller of a request: by its API key where it has one, else by its session cookie.
 
     Args:
         api_keys: Knows the keys.
@@ -61,16 +60,24 @@ class Gatekeeper:
             CrossSiteRequest: The request is another website's.
         """
         headers = connection.headers
-        if connection.scope.get("method") in _SAFE_METHODS or _bearer(connection) is not None:
+        if connection.scope.get("method") in SAFE_METHODS or _bearer(connection) is not None:
             return
         fetched_from = headers.get("sec-fetch-site")
         origin = headers.get("origin")
         if fetched_from is not None:
             allowed = fetched_from in _OUR_OWN
         else:
-            allowed = origin is None or origin.lower() == self._origin or urlsplit(origin).netloc == headers.get("host")
+            allowed = origin is None or origin.lower() == self._origin or _host_of(origin) == headers.get("host")
         if not allowed:
             raise CrossSiteRequest
+
+
+def _host_of(origin: str) -> str:
+    """Return the host and port of an Origin; nothing where it is no URL."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:  # "http://[x]", which no browser sends
+        return ""
 
 
 def _bearer(connection: ASGIConnection[Any, Any, Any, Any]) -> str | None:

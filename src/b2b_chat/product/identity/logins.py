@@ -6,8 +6,8 @@ from typing import Final
 
 from b2b_chat.kit.clock import Clock
 from b2b_chat.kit.database import Database
-from b2b_chat.kit.errors import Refusal
 from b2b_chat.kit.keyed_hash import KeyedHash, new_token
+from b2b_chat.product.identity.addresses import canonical
 from b2b_chat.product.identity.models import ChallengeState, LoginChallengeRow
 from b2b_chat.product.identity.repository.logins import ChallengeRepository, add_challenge
 from b2b_chat.product.identity.repository.users import UserRepository
@@ -16,6 +16,7 @@ from b2b_chat.product.identity.sessions import Browser, Sessions
 from b2b_chat.product.limits.service import Limits
 from b2b_chat.product.mail.letters import Letter
 from b2b_chat.product.mail.service import Outbox
+from b2b_chat.product.refusals import Refusal
 from b2b_chat.product.settings import ProductSettings
 from b2b_chat.product.transactions import Transaction, TransactionFactory
 from b2b_chat.product.vocabulary import Language
@@ -75,9 +76,10 @@ class Logins:
 
         Raises:
             RateLimited: Too many requests come from this client, whatever the addresses.
+            AddressNotSupported: No mail can be sent to the address.
         """
         await self._limits.admit_link_request(client_ip)
-        email = email.lower()
+        email = canonical(email)
         allowed = await self._limits.allows_link(email, client_ip)
         now = self._clock()
         async with self._database.connection() as connection:
@@ -139,10 +141,11 @@ class Logins:
         """Sign a browser in, and return its session's token. A challenge is redeemed once, however many try at once.
 
         Raises:
+            AddressNotSupported: No mail can be sent to the address.
             InvalidProof: The proof is unknown, used, over, or of a user who may not sign in.
             RateLimited: Too many attempts come from this client, or were made to guess this address's code.
         """
-        email = proof.email.lower() if isinstance(proof.email, str) else None
+        email = canonical(proof.email) if isinstance(proof.email, str) else None
         await self._limits.admit_login(browser.client_ip, email)
         async with self._transaction() as tx:
             if isinstance(proof.token, str):

@@ -54,7 +54,7 @@ class ChallengeState(StrEnum):
 
 
 class LoginChallengeRow(Row):
-    """Somebody's wish to sign in with an address, whether the address is known or not. Only hashes of proofs are kept.
+    """A request to sign in with an address, known or not. Only hashes of its proofs are kept.
 
     There is a row for unknown addresses too: asking for a link and guessing a code are then the same work for every
     address, and take the same time.

@@ -11,8 +11,9 @@ from litestar.params import Body, FromPath, JSONBody
 
 from b2b_chat.kit.openapi import EmptyOperation
 from b2b_chat.product.errors import documents
-from b2b_chat.product.guards import CrossSiteRequest, anyone, by_session, signed_in
+from b2b_chat.product.guards import anyone, by_session, signed_in
 from b2b_chat.product.identity import login_page
+from b2b_chat.product.identity.addresses import AddressNotSupported
 from b2b_chat.product.identity.cookies import SessionCookie
 from b2b_chat.product.identity.languages import language_of, preferred_language
 from b2b_chat.product.identity.login_page import AcceptLanguage
@@ -28,7 +29,7 @@ from b2b_chat.product.identity.schemas import (
 from b2b_chat.product.identity.sessions import Browser, NotAMember, SessionNotFound, Sessions
 from b2b_chat.product.limits.client_ip import ClientIp
 from b2b_chat.product.limits.service import LimitsUnavailable, RateLimited
-from b2b_chat.product.viewer import SessionRequired, Unauthenticated, UserBlocked, Viewer
+from b2b_chat.product.viewer import Viewer
 
 LoginProofBody = Annotated[
     LoginProof,
@@ -45,7 +46,6 @@ LoginProofBody = Annotated[
 """With what the Struct sees to itself: that it is one or the other."""
 
 _ACCEPTED = LinkRequested("accepted")
-_SESSION_REFUSALS = (Unauthenticated, UserBlocked, SessionRequired)
 
 
 class LoginRoutes(Controller):
@@ -60,7 +60,7 @@ class LoginRoutes(Controller):
         guards=[anyone],
         security=[{}],
         status_code=202,
-        responses=documents(RateLimited, LimitsUnavailable, CrossSiteRequest, takes_body=True),
+        responses=documents(AddressNotSupported, RateLimited, LimitsUnavailable),
     )
     async def request_link(
         self,
@@ -85,7 +85,7 @@ class LoginRoutes(Controller):
         security=[{}],
         status_code=204,
         operation_class=EmptyOperation,
-        responses=documents(InvalidProof, RateLimited, LimitsUnavailable, CrossSiteRequest, takes_body=True),
+        responses=documents(AddressNotSupported, InvalidProof, RateLimited, LimitsUnavailable),
     )
     async def verify(
         self,
@@ -107,7 +107,6 @@ class LoginRoutes(Controller):
         security=[{}],
         media_type=MediaType.HTML,
         sync_to_thread=False,
-        responses=documents(),
     )
     def page(self, request: Request[Any, Any, Any], accept_language: AcceptLanguage = "") -> Response[bytes]:
         """Show the page that a login link leads to. It changes nothing; the button on it signs in."""
@@ -116,7 +115,7 @@ class LoginRoutes(Controller):
 
     @head("/verify", guards=[anyone], include_in_schema=False, sync_to_thread=False)
     def page_head(self) -> Response[None]:
-        """Tell a link scanner that there is a page."""
+        """Answer a link scanner that there is a page."""
         return Response(None, media_type=MediaType.HTML)
 
     @get("/verify.js", guards=[anyone], include_in_schema=False, sync_to_thread=False)
@@ -136,7 +135,6 @@ class LoginRoutes(Controller):
         status_code=204,
         operation_class=EmptyOperation,
         security=[{"SessionCookie": []}, {}],
-        responses=documents(CrossSiteRequest),
     )
     async def logout(
         self,
@@ -155,7 +153,6 @@ class LoginRoutes(Controller):
         operation_id="listSessions",
         guards=[by_session],
         security=[{"SessionCookie": []}],
-        responses=documents(*_SESSION_REFUSALS),
     )
     async def list_sessions(self, viewer: NamedDependency[Viewer], sessions: NamedDependency[Sessions]) -> SessionList:
         """List the browsers in which you are signed in, newest first."""
@@ -166,7 +163,7 @@ class LoginRoutes(Controller):
         operation_id="revokeSession",
         guards=[by_session],
         security=[{"SessionCookie": []}],
-        responses=documents(*_SESSION_REFUSALS, SessionNotFound, CrossSiteRequest),
+        responses=documents(SessionNotFound),
     )
     async def revoke_session(
         self, viewer: NamedDependency[Viewer], session_id: FromPath[UUID], sessions: NamedDependency[Sessions]
@@ -181,9 +178,9 @@ class MeRoutes(Controller):
     path = "/v1/me"
     tags = ("me",)
 
-    @get("/", operation_id="getMe", guards=[signed_in], responses=documents(Unauthenticated, UserBlocked))
+    @get("/", operation_id="getMe", guards=[signed_in])
     async def me(self, viewer: NamedDependency[Viewer], sessions: NamedDependency[Sessions]) -> Me:
-        """Tell who you are, where you belong, and in which company you are acting."""
+        """Show who you are, your companies, and the one in which you act."""
         return await sessions.me(viewer)
 
     @put(
@@ -191,7 +188,7 @@ class MeRoutes(Controller):
         operation_id="chooseCompany",
         guards=[by_session],
         security=[{"SessionCookie": []}],
-        responses=documents(*_SESSION_REFUSALS, NotAMember, CrossSiteRequest, takes_body=True),
+        responses=documents(NotAMember),
     )
     async def choose_company(
         self, viewer: NamedDependency[Viewer], data: JSONBody[CompanyChoice], sessions: NamedDependency[Sessions]

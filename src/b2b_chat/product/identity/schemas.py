@@ -1,28 +1,40 @@
 """What the login and session API takes and answers."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from b2b_chat.kit.text import form
 from b2b_chat.product.vocabulary import Language, Role, Scope
+
+_ASCII_ADDRESS: Final = form(
+    r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$", "a mail address in ASCII"
+)
 
 Email = Annotated[
     str,
     Meta(
         min_length=3,
         max_length=254,
-        pattern=r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?\Z",
-        description="A mail address in ASCII; capitals do not matter",
+        # Letters beyond ASCII too: an address that cannot be mailed is refused by a code of its own.
+        pattern=form(
+            r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~\u0080-\uffff-]{1,64}@"
+            r"[A-Za-z0-9\u0080-\uffff]([A-Za-z0-9\u0080-\uffff.-]*[A-Za-z0-9\u0080-\uffff])?\Z",
+            "a mail address",
+        ),
+        description="A mail address with a name in ASCII; capitals, and `xn--` or not in its domain, do not matter",
+        # For the document only: a JSON schema cannot say which names beyond ASCII a domain may have.
+        extra_json_schema={"extra": {"pattern": _ASCII_ADDRESS}},
         examples=["ann@example.test"],
     ),
 ]
-"""The mail address of a person. Lower-case it before it is kept or looked for."""
+"""The mail address of a person. `addresses.canonical` has the form in which it is kept and looked for."""
 
 
 class LinkRequest(Struct, frozen=True, forbid_unknown_fields=True):
-    """Who wants to sign in, and in which language to write to him; by default in that of `Accept-Language`."""
+    """Who wants to sign in, and the language of the mail; by default that of `Accept-Language`."""
 
     email: Email
     language: Language | None = None
@@ -39,7 +51,7 @@ class LoginProof(Struct, frozen=True, forbid_unknown_fields=True):
 
     token: Annotated[str, Meta(min_length=1, max_length=100)] | UnsetType = UNSET
     email: Email | UnsetType = UNSET
-    code: Annotated[str, Meta(pattern=r"^[0-9]{6}\Z", examples=["123456"])] | UnsetType = UNSET
+    code: Annotated[str, Meta(pattern=form(r"^[0-9]{6}\Z", "six digits"), examples=["123456"])] | UnsetType = UNSET
 
     def __post_init__(self) -> None:
         by_token = self.token is not UNSET and self.email is UNSET and self.code is UNSET
@@ -104,10 +116,10 @@ class ApiKey(Struct, frozen=True):
     id: UUID
     name: str
     prefix: str
-    """How the key begins, to tell it from others."""
+    """How the key begins, to recognise it by."""
     scopes: list[Scope]
     user_id: UUID
-    """Whom it acts for."""
+    """The user for whom it acts."""
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None

@@ -89,6 +89,12 @@ async def list_keys(tx: Transaction, company_id: UUID, *, before: UUID | None, l
     return [_shown(row) for row in rows]
 
 
+async def user_of_key(tx: Transaction, company_id: UUID, api_key_id: UUID) -> UUID | None:
+    """Return the id of the user that a company's key acts for; None where the company has no such key."""
+    row = await tx[ApiKeyRepository].find_locked(company_id, api_key_id)
+    return None if row is None else row.user_id
+
+
 async def revoke_key(tx: Transaction, company_id: UUID, api_key_id: UUID, now: datetime) -> Revocation | None:
     """End a company's key for good; None where the company has no such key."""
     row = await tx[ApiKeyRepository].find_locked(company_id, api_key_id)

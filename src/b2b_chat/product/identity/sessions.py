@@ -8,7 +8,6 @@ from msgspec import Struct
 
 from b2b_chat.kit.clock import Clock
 from b2b_chat.kit.database import Database, new_id
-from b2b_chat.kit.errors import Refusal
 from b2b_chat.kit.keyed_hash import KeyedHash, new_token
 from b2b_chat.product.identity import users
 from b2b_chat.product.identity.last_use import LastUse
@@ -16,6 +15,7 @@ from b2b_chat.product.identity.models import SessionRow
 from b2b_chat.product.identity.repository.credentials import find_session
 from b2b_chat.product.identity.repository.sessions import SessionRepository, UsersCompany
 from b2b_chat.product.identity.schemas import CompanyChoice, Me, MyCompany, SessionShown
+from b2b_chat.product.refusals import Refusal
 from b2b_chat.product.settings import ProductSettings
 from b2b_chat.product.transactions import Transaction, TransactionFactory
 from b2b_chat.product.viewer import Unauthenticated, Viewer
@@ -31,6 +31,7 @@ class SessionNotFound(Refusal):
     """No such live session, or not the viewer's."""
 
     code, status = "session_not_found", 404
+    param = "session_id"
     message = "You have no session with this id."
 
 
@@ -38,6 +39,7 @@ class NotAMember(Refusal):
     """No such company, or the viewer does not belong to it."""
 
     code, status = "company_not_found", 404
+    param = "company_id"
     message = "You belong to no company with this id."
 
 
@@ -52,7 +54,7 @@ async def act_in(tx: Transaction, session_id: UUID, company_id: UUID) -> None:
 
 
 class Browser(Struct, frozen=True):
-    """What a browser tells of itself when it signs in."""
+    """What a browser states about itself when it signs in."""
 
     client_ip: str
     user_agent: str
@@ -107,7 +109,7 @@ class Sessions:
         return token
 
     async def authenticate(self, token: str) -> Viewer:
-        """Tell whose session a cookie's token is of.
+        """Return whose session a cookie's token is.
 
         Raises:
             Unauthenticated: The session is unknown, revoked, over, or was not used for too long.
@@ -137,7 +139,7 @@ class Sessions:
         """End one of the viewer's sessions.
 
         Raises:
-            SessionNotFound: It is not his, or over already.
+            SessionNotFound: It is not theirs, or has ended already.
         """
         async with self._transaction() as tx:
             if not await tx[SessionRepository].revoke(viewer.user_id, session_id, self._clock()):
@@ -154,15 +156,15 @@ class Sessions:
             await tx[SessionRepository].forget(expired_before=self._clock() - _KEEP)
 
     async def me(self, viewer: Viewer) -> Me:
-        """The viewer, and where he belongs."""
+        """Return the viewer and their companies."""
         async with self._transaction() as tx:
             return await self._me(tx, viewer, viewer.acting_in)
 
     async def choose_company(self, viewer: Viewer, choice: CompanyChoice) -> Me:
-        """Let the viewer's session act in another of his companies.
+        """Let the viewer's session act in another of their companies.
 
         Raises:
-            NotAMember: It is not his.
+            NotAMember: They do not belong to it.
         """
         async with self._transaction() as tx:
             me = await self._me(tx, viewer, choice.company_id)

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
+from b2b_chat.product.identity.addresses import canonical
 from b2b_chat.product.identity.repository.users import UserRepository
 from b2b_chat.product.transactions import Transaction
 
@@ -17,13 +18,21 @@ class BlockChange(NamedTuple):
 
 
 async def get_or_add(tx: Transaction, email: str) -> UUID:
-    """Return the id of the user with this address, who is added if unknown, however many callers do so at once."""
-    return await tx[UserRepository].get_or_add(email.lower())
+    """Return the id of the user with this address, who is added if unknown, however many callers do so at once.
+
+    Raises:
+        AddressNotSupported: No mail can be sent to it.
+    """
+    return await tx[UserRepository].get_or_add(canonical(email))
 
 
 async def find_id(tx: Transaction, email: str) -> UUID | None:
-    """Return the id of the user with this address, if there is one."""
-    return await tx[UserRepository].find_id_by_email(email.lower())
+    """Return the id of the user with this address, if there is one.
+
+    Raises:
+        AddressNotSupported: No mail can be sent to it.
+    """
+    return await tx[UserRepository].find_id_by_email(canonical(email))
 
 
 async def address_of(tx: Transaction, user_id: UUID) -> str:
@@ -34,6 +43,11 @@ async def address_of(tx: Transaction, user_id: UUID) -> str:
 async def addresses_of(tx: Transaction, user_ids: Collection[UUID]) -> dict[UUID, str]:
     """Return the addresses of some users by their ids."""
     return await tx[UserRepository].list_addresses(user_ids)
+
+
+async def stays_unblocked(tx: Transaction, user_id: UUID) -> bool:
+    """Whether a user is not blocked; if so, the user is not blocked until the transaction ends either."""
+    return await tx[UserRepository].lock_unblocked(user_id)
 
 
 async def set_block(tx: Transaction, user_id: UUID, since: datetime | None) -> BlockChange | None:

@@ -1,12 +1,13 @@
 """Where a request comes from, as far as that can be known.
 
-`X-Forwarded-For` is written by whoever wishes; only what our own proxies have appended to it is true. So it is read
-from its end, for as long as the one who speaks is a proxy of ours.
+Any client can send `X-Forwarded-For`; only what our own proxies have appended to it is true. So it is read from its
+end, for as long as the address that appended an element is a proxy of ours.
 """
 
+import re
 from collections.abc import Sequence
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from litestar.connection import ASGIConnection
 
@@ -14,39 +15,43 @@ Network: TypeAlias = IPv4Network | IPv6Network
 
 UNKNOWN_IP = "0.0.0.0"  # noqa: S104 - an address that is nobody's, not one to listen on
 _IPV6_SITE_BITS = 64
+_MAPPED_BITS: Final = 96
+"""Of the prefix in IPv6 under which an IPv4 address may be written."""
+_WITH_PORT: Final = re.compile(r"(?P<ipv4>[0-9.]+):[0-9]{1,5}|\[(?P<ipv6>[0-9A-Fa-f:.]+)\](?::[0-9]{1,5})?")
+"""Some proxies append the client's port, and then write IPv6 in brackets."""
 
 
 def parse_networks(text: str) -> tuple[Network, ...]:
-    """The networks in a list with commas, as `10.0.0.0/8, ::1`.
+    """Return the networks of a comma-separated list, as `10.0.0.0/8, ::1`, in the spelling of addresses here.
 
     Raises:
-        ValueError: One of them is no address or network.
+        ValueError: An element is no address or network.
     """
-    return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
+    return tuple(_network(part.strip()) for part in text.split(",") if part.strip())
 
 
 class ClientIp:
-    """Tells the client's address.
+    """Finds the client's address.
 
     Args:
-        proxies: The networks whose word about others is taken.
+        proxies: The networks of our own proxies.
     """
 
     def __init__(self, proxies: Sequence[Network]) -> None:
         self._proxies = proxies
 
     def of(self, connection: ASGIConnection[Any, Any, Any, Any]) -> str:
-        """The address of the last one in the chain who is not a proxy of ours."""
+        """Return the last address in the chain that is not a proxy of ours."""
         peer = _normal(connection.client.host if connection.client else "")
         if peer is None:
             return UNKNOWN_IP
         if not self._proxies:
             return peer
         claimed = ",".join(connection.headers.getall("x-forwarded-for", [])).split(",")
-        for claim in reversed(claimed):
+        for claim in filter(None, (claim.strip() for claim in reversed(claimed))):
             if not self._is_proxy(peer):
                 break
-            before = _normal(claim.strip())
+            before = _normal(claim)
             if before is None:
                 break
             peer = before
@@ -58,7 +63,7 @@ class ClientIp:
 
 
 def limited_as(ip: str) -> str:
-    """What an address is limited as: an IPv6 customer has a whole /64 to call from."""
+    """Return what an address is limited as: an IPv6 customer has a whole /64 to call from."""
     address = ip_address(ip)
     if isinstance(address, IPv6Address):
         return str(ip_network((address, _IPV6_SITE_BITS), strict=False))
@@ -66,13 +71,22 @@ def limited_as(ip: str) -> str:
 
 
 def _normal(text: str) -> str | None:
-    """An address in its one spelling, IPv4 within IPv6 taken out; None if it is none. Zones and ports are not taken."""
+    """Return an address in its one spelling, without port and with IPv4 taken out of IPv6; None if it is none."""
+    found = _WITH_PORT.fullmatch(text)
     try:
-        address = ip_address(text)
+        address = ip_address((found["ipv4"] or found["ipv6"]) if found else text)
     except ValueError:
         return None
     if isinstance(address, IPv6Address):
-        if address.scope_id is not None:
-            return None
-        return str(address.ipv4_mapped or address)
+        # A zone names an interface of the host that wrote it, so that the address means nothing here.
+        return None if address.scope_id is not None else str(address.ipv4_mapped or address)
     return str(address)
+
+
+def _network(text: str) -> Network:
+    network = ip_network(text)
+    if isinstance(network, IPv6Network) and network.prefixlen >= _MAPPED_BITS:
+        mapped = network.network_address.ipv4_mapped
+        if mapped is not None:
+            return IPv4Network((mapped, network.prefixlen - _MAPPED_BITS))
+    return network

@@ -9,10 +9,10 @@ from limits import RateLimitItemPerHour, RateLimitItemPerMinute
 from msgspec import structs
 from prometheus_client import Counter
 
-from b2b_chat.kit.errors import Refusal
 from b2b_chat.product.limits.client_ip import limited_as
 from b2b_chat.product.limits.memory import WindowsInMemory
 from b2b_chat.product.limits.windows import Window, Windows, WindowsUnavailable
+from b2b_chat.product.refusals import Refusal
 from b2b_chat.product.settings import ProductSettings
 from b2b_chat.product.viewer import Viewer
 
@@ -27,6 +27,7 @@ class RateLimited(Refusal):
     """Too many requests in too short a time."""
 
     code, status = "rate_limited", 429
+    retryable = True
     message = "Too many requests. Try again when the time in Retry-After has passed."
 
     def __init__(self, retry_after_seconds: int = 1, headers: Headers | None = None) -> None:
@@ -34,9 +35,10 @@ class RateLimited(Refusal):
 
 
 class LimitsUnavailable(Refusal):
-    """Whether there are too many requests cannot be told now, and without that nobody may sign in or invite."""
+    """The rate limiter is unreachable, and without it no one may sign in or invite."""
 
     code, status = "limits_unavailable", 503
+    retryable = True
     message = "This cannot be done now. Try again in a moment."
 
     def __init__(self) -> None:
@@ -82,7 +84,7 @@ class Limits:
         Where the shared count is away, this process admits a small share of the limits by a count of its own.
 
         Raises:
-            RateLimited: The viewer, his address or his company sends too many.
+            RateLimited: The viewer, their address or their company sends too many.
         """
         quotas = (
             _Quota(self._chat_user, str(viewer.user_id), "user"),
@@ -103,7 +105,7 @@ class Limits:
         return await self._admit(_Quota(self._login_ip, limited_as(client_ip), "ip"))
 
     async def allows_link(self, email: str, client_ip: str) -> bool:
-        """Count a link for a mail address, and tell whether it may be sent. The one who asks is not told."""
+        """Count a link for a mail address, and return whether it may be sent. The caller does not learn it."""
         try:
             await self._admit(
                 _Quota(self._link_pair, f"{email} {limited_as(client_ip)}", "email-ip"),

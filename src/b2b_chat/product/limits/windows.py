@@ -25,7 +25,7 @@ class Fill(Struct, frozen=True):
 
     hits: int
     oldest_at: float
-    """When its oldest hit was, in unix seconds; now, where there is none."""
+    """When its oldest hit was, in unix seconds; now, where it has no hit."""
 
 
 class WindowsUnavailable(Exception):

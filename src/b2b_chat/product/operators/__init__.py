@@ -1,1 +1,1 @@
-"""Operators: the installation's own people, who set up companies, add credits and block whom they must."""
+"""Operators: the installation's own people, who set up companies, add credits, and block companies and people."""

@@ -12,7 +12,7 @@ from b2b_chat.product.chat.gateway_client import GatewayClient, PingRefused
 from b2b_chat.product.operators.schemas import GatewayHealth, InstallationHealth, PartHealth, ProductHealth
 
 _HALF_A_SECOND = 0.5
-"""A clock that tells whole seconds is, on average, so far ahead of what it tells."""
+"""A clock that shows whole seconds is, on average, this far ahead of what it shows."""
 
 
 class LiveHealth:

@@ -9,6 +9,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 
 from b2b_chat.kit.openapi import named
 from b2b_chat.kit.pagination import IdCursor, Limit, Page, PositionCursor
+from b2b_chat.kit.text import LINE, text_parameter
 from b2b_chat.product.audit.actions import Action
 from b2b_chat.product.audit.actors import operator_of
 from b2b_chat.product.companies.schemas import Company, CompanyCreate, CompanyOverview
@@ -22,17 +23,12 @@ from b2b_chat.product.credits.service import (
     LedgerEntryNotFound,
 )
 from b2b_chat.product.errors import documents
-from b2b_chat.product.guards import CrossSiteRequest, operator_only
+from b2b_chat.product.guards import operator_only
+from b2b_chat.product.identity.addresses import AddressNotSupported
 from b2b_chat.product.operators.health import LiveHealth
 from b2b_chat.product.operators.schemas import InstallationHealth, User
 from b2b_chat.product.operators.service import UserNotFound, Users
-from b2b_chat.product.viewer import OperatorRequired, Unauthenticated, UserBlocked, Viewer
-
-_TEXT = r"^[^\x00-\x1f\x7f]{1,254}\Z"
-
-
-_READING = (Unauthenticated, UserBlocked, OperatorRequired)
-_CHANGING = (*_READING, CrossSiteRequest)
+from b2b_chat.product.viewer import Viewer
 
 
 class OperatorCompanyRoutes(Controller):
@@ -46,7 +42,7 @@ class OperatorCompanyRoutes(Controller):
         "/",
         operation_id="createCompany",
         opt={"audited": Action.COMPANY_CREATE},
-        responses=documents(*_CHANGING, takes_body=True),
+        responses=documents(AddressNotSupported),
     )
     async def create(
         self, viewer: NamedDependency[Viewer], data: JSONBody[CompanyCreate], companies: NamedDependency[Companies]
@@ -54,18 +50,18 @@ class OperatorCompanyRoutes(Controller):
         """Set up a company with its first owner, who can sign in at once."""
         return await companies.create(operator_of(viewer), data)
 
-    @get("/", operation_id="listCompanies", responses=documents(*_READING))
+    @get("/", operation_id="listCompanies")
     async def search(
         self,
         companies: NamedDependency[Companies],
-        search: Annotated[str | None, QueryParameter(pattern=_TEXT, description="Part of the name.")] = None,
+        search: Annotated[str | None, text_parameter(LINE, max_length=254, description="Part of the name.")] = None,
         cursor: IdCursor = None,
         limit: Limit = 50,
     ) -> Annotated[Page[CompanyOverview], named("CompanyOverviewPage")]:
         """List companies with their balances, newest first."""
         return await companies.search(search, cursor=cursor, limit=limit)
 
-    @get("/{company_id:uuid}", operation_id="getCompanyOverview", responses=documents(*_READING, CompanyNotFound))
+    @get("/{company_id:uuid}", operation_id="getCompanyOverview", responses=documents(CompanyNotFound))
     async def overview(self, company_id: FromPath[UUID], companies: NamedDependency[Companies]) -> CompanyOverview:
         """Show a company with its balance."""
         return await companies.overview(company_id)
@@ -75,12 +71,12 @@ class OperatorCompanyRoutes(Controller):
         operation_id="blockCompany",
         status_code=200,
         opt={"audited": Action.COMPANY_BLOCK},
-        responses=documents(*_CHANGING, CompanyNotFound),
+        responses=documents(CompanyNotFound),
     )
     async def block(
         self, viewer: NamedDependency[Viewer], company_id: FromPath[UUID], companies: NamedDependency[Companies]
     ) -> Company:
-        """Let nobody act in a company, in a session or by a key."""
+        """Block a company: no one may act in it, by session or key."""
         return await companies.block(operator_of(viewer), company_id)
 
     @post(
@@ -88,7 +84,7 @@ class OperatorCompanyRoutes(Controller):
         operation_id="unblockCompany",
         status_code=200,
         opt={"audited": Action.COMPANY_UNBLOCK},
-        responses=documents(*_CHANGING, CompanyNotFound),
+        responses=documents(CompanyNotFound),
     )
     async def unblock(
         self, viewer: NamedDependency[Viewer], company_id: FromPath[UUID], companies: NamedDependency[Companies]
@@ -99,7 +95,7 @@ class OperatorCompanyRoutes(Controller):
     @get(
         "/{company_id:uuid}/ledger",
         operation_id="listCompanyLedger",
-        responses=documents(*_READING, CompanyNotFound),
+        responses=documents(CompanyNotFound),
     )
     async def ledger(
         self,
@@ -116,7 +112,7 @@ class OperatorCompanyRoutes(Controller):
         operation_id="addCredits",
         status_code=200,
         opt={"audited": Action.CREDITS_ADD},
-        responses=documents(*_CHANGING, CompanyNotFound, ExternalIdConflict, BalanceOutOfRange, takes_body=True),
+        responses=documents(CompanyNotFound, ExternalIdConflict, BalanceOutOfRange),
     )
     async def add_credits(
         self,
@@ -133,9 +129,7 @@ class OperatorCompanyRoutes(Controller):
         operation_id="adjustCredits",
         status_code=200,
         opt={"audited": Action.CREDITS_ADJUST},
-        responses=documents(
-            *_CHANGING, CompanyNotFound, LedgerEntryNotFound, ExternalIdConflict, BalanceOutOfRange, takes_body=True
-        ),
+        responses=documents(CompanyNotFound, LedgerEntryNotFound, ExternalIdConflict, BalanceOutOfRange),
     )
     async def adjust_credits(
         self,
@@ -155,11 +149,11 @@ class OperatorUserRoutes(Controller):
     tags = ("operators",)
     guards = (operator_only,)
 
-    @get("/", operation_id="listUsers", responses=documents(*_READING))
+    @get("/", operation_id="listUsers")
     async def search(
         self,
         users: NamedDependency[Users],
-        search: Annotated[str | None, QueryParameter(pattern=_TEXT, description="Part of the address.")] = None,
+        search: Annotated[str | None, text_parameter(LINE, max_length=254, description="Part of the address.")] = None,
         company_id: Annotated[UUID | None, QueryParameter(description="Members of this company only.")] = None,
         cursor: IdCursor = None,
         limit: Limit = 50,
@@ -167,7 +161,7 @@ class OperatorUserRoutes(Controller):
         """List people with their companies, newest first."""
         return await users.search(search, company_id, cursor=cursor, limit=limit)
 
-    @get("/{user_id:uuid}", operation_id="getUser", responses=documents(*_READING, UserNotFound))
+    @get("/{user_id:uuid}", operation_id="getUser", responses=documents(UserNotFound))
     async def user(self, user_id: FromPath[UUID], users: NamedDependency[Users]) -> User:
         """Show a person with the companies."""
         return await users.get(user_id)
@@ -177,7 +171,7 @@ class OperatorUserRoutes(Controller):
         operation_id="blockUser",
         status_code=200,
         opt={"audited": Action.USER_BLOCK},
-        responses=documents(*_CHANGING, UserNotFound),
+        responses=documents(UserNotFound),
     )
     async def block(
         self, viewer: NamedDependency[Viewer], user_id: FromPath[UUID], users: NamedDependency[Users]
@@ -190,7 +184,7 @@ class OperatorUserRoutes(Controller):
         operation_id="unblockUser",
         status_code=200,
         opt={"audited": Action.USER_UNBLOCK},
-        responses=documents(*_CHANGING, UserNotFound),
+        responses=documents(UserNotFound),
     )
     async def unblock(
         self, viewer: NamedDependency[Viewer], user_id: FromPath[UUID], users: NamedDependency[Users]
@@ -206,7 +200,7 @@ class OperatorHealthRoutes(Controller):
     tags = ("operators",)
     guards = (operator_only,)
 
-    @get("/", operation_id="getInstallationHealth", responses=documents(*_READING))
+    @get("/", operation_id="getInstallationHealth")
     async def health(self, live_health: NamedDependency[LiveHealth]) -> InstallationHealth:
         """Look at both services now: what product_api needs, and what the gateway says to a signed ping."""
         return await live_health.look()

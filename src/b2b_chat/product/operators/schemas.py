@@ -55,7 +55,7 @@ class ProductHealth(Struct, frozen=True):
 
 
 class GatewayHealth(Struct, frozen=True):
-    """gateway_api, as its answer to a signed ping tells it."""
+    """gateway_api, according to its answer to a signed ping."""
 
     status: Literal["ready", "refused", "unreachable"]
     code: str | None

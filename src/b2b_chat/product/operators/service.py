@@ -6,16 +6,18 @@ from typing import Final
 from uuid import UUID
 
 from b2b_chat.kit.clock import Clock, utc_now
-from b2b_chat.kit.errors import Refusal
 from b2b_chat.kit.pagination import Page, id_from_cursor
 from b2b_chat.product.audit.actions import Action
 from b2b_chat.product.audit.actors import Actor
 from b2b_chat.product.audit.service import record_action
+from b2b_chat.product.companies.invites import revoke_invites_of
 from b2b_chat.product.companies.members import memberships_of
 from b2b_chat.product.identity import sessions, users
+from b2b_chat.product.identity.addresses import searched
 from b2b_chat.product.identity.service import issue_key, revoke_keys_of
 from b2b_chat.product.operators.repository import OperatorRepository, UserRecord
 from b2b_chat.product.operators.schemas import NewOperator, User, UserMembership
+from b2b_chat.product.refusals import Refusal
 from b2b_chat.product.transactions import Transaction, TransactionFactory
 
 _KEY_NAME: Final = "operator"
@@ -25,6 +27,7 @@ class UserNotFound(Refusal):
     """There is no such user."""
 
     code, status = "user_not_found", 404
+    param = "user_id"
     message = "There is no user with this id or address."
 
 
@@ -62,10 +65,10 @@ class Operators:
         return NewOperator(user_id, issued.key)
 
     async def remove(self, actor: Actor, email: str) -> None:
-        """Make somebody an operator no longer, revoke the keys for `/admin`, and end the sessions.
+        """Remove an operator, revoke their keys for `/admin`, and end their sessions.
 
         Raises:
-            OperatorNotFound: Nobody with this address is one.
+            OperatorNotFound: No operator has this address.
         """
         async with self._transaction() as tx:
             user_id = await users.find_id(tx, email)
@@ -94,9 +97,10 @@ class Users:
         self, email_part: str | None, company_id: UUID | None, *, cursor: str | None, limit: int
     ) -> Page[User]:
         """Users whose address contains a text, or who belong to a company, newest first."""
+        part = None if email_part is None else searched(email_part)
         async with self._transaction() as tx:
             records = await tx[OperatorRepository].list_users(
-                email_part=email_part, company_id=company_id, before=id_from_cursor(cursor), limit=limit + 1
+                email_part=part, company_id=company_id, before=id_from_cursor(cursor), limit=limit + 1
             )
             users = await _users(tx, records[:limit])
         return Page(users, str(users[-1].id) if len(records) > limit else None)
@@ -128,7 +132,7 @@ class Users:
         return user_id
 
     async def block(self, actor: Actor, user_id: UUID) -> User:
-        """Let a user do nothing any more, with session or key, in any company.
+        """Let a user do nothing any more, with session or key, in any company, and revoke the invites that they sent.
 
         Raises:
             UserNotFound: There is no such user.
@@ -149,6 +153,8 @@ class Users:
             if change is None:
                 raise UserNotFound
             await sessions.end_all(tx, user_id, self._clock())
+            if since is not None:
+                await revoke_invites_of(tx, user_id, since)
             await record_action(
                 tx,
                 actor,

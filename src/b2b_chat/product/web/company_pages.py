@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from b2b_chat.kit.days import days_before, end_of, read_day, start_of
 from b2b_chat.kit.pagination import IdCursor, PositionCursor
+from b2b_chat.kit.text import PRINTABLE_ASCII, text_parameter
 from b2b_chat.product.audit.actions import Action
 from b2b_chat.product.audit.schemas import AuditFilter, AuditRecord
 from b2b_chat.product.audit.service import Audit
@@ -38,7 +39,7 @@ PERIODS_DAYS: Final = (7, 30, 90)
 async def provide_wanted(
     action: FromQuery[Action | None] = None,
     user_id: FromQuery[UUID | None] = None,
-    target: Annotated[str | None, QueryParameter(pattern=r"^[!-~]{1,200}\Z")] = None,
+    target: Annotated[str | None, text_parameter(PRINTABLE_ASCII, max_length=200)] = None,
     first_day: FromQuery[str | None] = None,
     last_day: FromQuery[str | None] = None,
 ) -> AuditFilter:

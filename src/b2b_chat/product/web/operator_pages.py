@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from b2b_chat.kit.exports import ExportFormat
 from b2b_chat.kit.pagination import IdCursor, PositionCursor
+from b2b_chat.kit.text import LINE, text_parameter
 from b2b_chat.product.audit.schemas import AuditFilter
 from b2b_chat.product.audit.service import Audit
 from b2b_chat.product.companies.service import Companies
@@ -28,7 +29,7 @@ from b2b_chat.product.web.words import CONSOLE_WORDS
 
 _FIRST_PAGE: Final = "/operator/companies"
 
-Text = Annotated[str | None, QueryParameter(pattern=r"^[^\x00-\x1f\x7f]{1,254}\Z")]
+Text = Annotated[str | None, text_parameter(LINE, max_length=254)]
 
 
 class OperatorPages(Controller):

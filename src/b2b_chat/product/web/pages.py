@@ -14,8 +14,8 @@ from litestar.config.compression import CompressionConfig
 from litestar.middleware import DefineMiddleware
 from litestar.middleware.compression import CompressionMiddleware
 
-from b2b_chat.kit.errors import Refusal
 from b2b_chat.product.chat.failures import stored_failure
+from b2b_chat.product.refusals import Refusal
 from b2b_chat.product.vocabulary import Language
 from b2b_chat.product.web import markdown
 from b2b_chat.product.web.words import WORDS

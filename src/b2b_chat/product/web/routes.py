@@ -6,10 +6,11 @@ from uuid import UUID
 
 from litestar import Controller, Request, Response, get
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, QueryParameter, SkipValidation
+from litestar.params import FromPath, FromQuery, SkipValidation
 from litestar.response import Redirect
 
 from b2b_chat.kit.pagination import Page
+from b2b_chat.kit.text import LINE, text_parameter
 from b2b_chat.product.chat.service import AnswerNotFound
 from b2b_chat.product.conversations.schemas import Message
 from b2b_chat.product.conversations.service import Conversations
@@ -97,7 +98,7 @@ class WebRoutes(Controller):
         request: AnyRequest,
         viewer: NamedDependency[Viewer],
         conversations: NamedDependency[Conversations],
-        search: Annotated[str, QueryParameter(pattern=r"^[^\x00-\x1f\x7f]{0,200}\Z")] = "",
+        search: Annotated[str, text_parameter(LINE, min_length=0, max_length=200)] = "",
         current: FromQuery[UUID | None] = None,
         after: FromQuery[UUID | None] = None,
     ) -> Response[bytes]:

@@ -1,9 +1,16 @@
 import asyncio
 from collections.abc import Callable, Mapping
 
+import pytest
+import trustme
 import uvloop
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """Each test runs on both event loops: their transports differ in what they allow, and in when they tell what."""
+    """Run each test on both event loops: their transports differ in what they allow and when they report."""
     return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    return trustme.CA()

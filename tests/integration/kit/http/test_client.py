@@ -1,192 +1,30 @@
-"""Calls to one place, over sockets: keeping connections, TLS, proxies, slots, and what goes wrong on the way."""
+"""Calls to one server over sockets: kept connections, slots, and the client's end."""
 
 import asyncio
-import base64
 import random
-import socket
-import ssl
-import struct
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, closing, suppress
-from typing import Any, Final
+from contextlib import closing, suppress
+from typing import Any
 
 import pytest
 import trustme
 
-from b2b_chat.kit.http.client import HttpClient
-from b2b_chat.kit.http.errors import AnswerBroken, CannotConnect, ConnectTimeout, HttpError, NoAnswer
-from b2b_chat.kit.http.response import Response
-
-WAIT_SECONDS: Final = 10
-OK: Final = b"HTTP/1.1 200 OK\r\n"
-FINE: Final = OK + b"Content-Length: 4\r\n\r\nfine"
-GOODBYE_SECONDS: Final = 0.1
-"""In which both ends of connections close, which the event loops tell nobody."""
-
-Answering = Callable[["Call"], Awaitable[None]]
-
-
-class Call:
-    """One request that came, and on which of the connections."""
-
-    def __init__(
-        self, head: bytes, body: bytes, at: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
-        lines = head.decode("latin-1").split("\r\n")
-        self.line = lines[0]
-        self.headers = dict(line.lower().split(": ", 1) for line in lines[1:] if line)
-        self.raw_head = head
-        self.body = body
-        self.connection = at
-        self.reader = reader
-        self.writer = writer
-
-    async def send(self, *parts: bytes) -> None:
-        for part in parts:
-            self.writer.write(part)
-            await self.writer.drain()
-
-    def hang_up(self) -> None:
-        self.writer.close()
-
-    def reset(self) -> None:
-        opened = self.writer.get_extra_info("socket")
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.writer.transport.abort()
-
-
-class Place:
-    """A server that answers every call as it is told, and keeps the calls."""
-
-    def __init__(self, answer: Answering) -> None:
-        self.answer = answer
-        self.calls: list[Call] = []
-        self.connections = 0
-        self.open: set[asyncio.StreamWriter] = set()
-        self.port = 0
-        self._serving: set[asyncio.Task[None]] = set()
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._serving.add(task)
-        self.open.add(writer)
-        self.connections += 1
-        at = self.connections
-        try:
-            while not writer.is_closing():
-                head = await reader.readuntil(b"\r\n\r\n")
-                sizes = [int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
-                call = Call(head, await reader.readexactly(sum(sizes)), at, reader, writer)
-                self.calls.append(call)
-                await self.answer(call)
-        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            pass  # the caller has left, or the test has
-        finally:
-            writer.close()
-            self.open.discard(writer)
-            self._serving.discard(task)
-
-    async def close(self) -> None:
-        for task in self._serving:
-            task.cancel()
-        if self._serving:
-            await asyncio.wait(self._serving)
-
-
-@asynccontextmanager
-async def place(
-    answer: Answering, *, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None
-) -> AsyncIterator[Place]:
-    served = Place(answer)
-    server = await asyncio.start_server(served.serve, host, 0, ssl=tls)
-    served.port = server.sockets[0].getsockname()[1]
-    try:
-        yield served
-    finally:
-        server.close()
-        await served.close()
-        await asyncio.sleep(0.01)  # in which the transports close
-
-
-@asynccontextmanager
-async def raw_place(
-    serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
-) -> AsyncIterator[int]:
-    """A port on which every connection is served so and closed."""
-
-    async def serve_and_close(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError, asyncio.IncompleteReadError):
-            await serve(reader, writer)
-        writer.close()
-
-    server = await asyncio.start_server(serve_and_close, "127.0.0.1", 0)
-    try:
-        yield server.sockets[0].getsockname()[1]
-    finally:
-        server.close()
-        await asyncio.sleep(GOODBYE_SECONDS)
-
-
-def client_of(url: str, **options: Any) -> HttpClient:
-    defaults = {"headers": {}, "max_connections": 4, "connect_seconds": WAIT_SECONDS}
-    return HttpClient(url, **{**defaults, **options})
-
-
-def url_of(served: Place, *, scheme: str = "http", host: str = "127.0.0.1") -> str:
-    return f"{scheme}://{host}:{served.port}"
-
-
-async def fine(call: Call) -> None:
-    await call.send(FINE)
-
-
-async def never(call: Call) -> None:
-    await call.reader.read()  # which returns when the caller has left
-
-
-def sending(*parts: bytes, then: Callable[[Call], None] | None = None) -> Answering:
-    async def answer(call: Call) -> None:
-        await call.send(*parts)
-        if then is not None:
-            then(call)
-
-    return answer
-
-
-async def read_all(response: Response) -> bytes:
-    body = b""
-    while piece := await response.read():
-        body += piece
-    return body
-
-
-async def call(
-    http: HttpClient,
-    target: str = "/",
-    headers: Mapping[str, str] | None = None,
-    body: bytes = b"",
-    method: str = "POST",
-) -> tuple[int, bytes]:
-    async with asyncio.timeout(WAIT_SECONDS):
-        with await http.send(method, target, headers or {}, body) as response:
-            return response.status, await read_all(response)
-
-
-async def becomes(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(WAIT_SECONDS):
-        while not condition():  # noqa: ASYNC110 - what is waited for tells nobody
-            await asyncio.sleep(0.001)
-
-
-def unused_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port: int = listening.getsockname()[1]
-        return port
-
-
-def free_slots(http: HttpClient) -> int:
-    return http._slots._value
+from b2b_chat.kit.http.errors import AnswerBroken, HttpError, NoAnswer
+from support.http.peer import (
+    FINE,
+    OK,
+    Call,
+    becomes,
+    call,
+    client_of,
+    fine,
+    free_slots,
+    never,
+    place,
+    raw_place,
+    sending,
+    tls_of,
+    url_of,
+)
 
 
 class TestRequest:
@@ -285,7 +123,7 @@ class TestKeeping:
                 assert len(served.open) == 8
                 await becomes(lambda: not served.open)
                 assert http._idle == []
-                assert await call(http) == (200, b"fine")  # and their end is none for the client
+                assert await call(http) == (200, b"fine")  # and the client does not take their end for its own
                 await becomes(lambda: not served.open)
 
     async def test_a_connection_in_use_outlives_the_idle_ones(self) -> None:
@@ -341,7 +179,7 @@ class TestKeeping:
         async with place(fine) as served:
             with closing(client_of(url_of(served), max_connections=1)) as http:
                 await call(http)
-                served.calls[0].reset()  # which the loop tells only after this call was written
+                served.calls[0].reset()  # which the loop reports only after this call was written
                 with pytest.raises(NoAnswer):
                     await call(http)
                 assert await call(http) == (200, b"fine")
@@ -395,7 +233,7 @@ class TestSlots:
                 assert free_slots(http) == 3
             assert (most, served.connections) == (3, 3)
 
-    async def test_who_stops_waiting_takes_no_slot(self) -> None:
+    async def test_a_cancelled_wait_takes_no_slot(self) -> None:
         async with place(fine) as served:
             with closing(client_of(url_of(served), max_connections=1)) as http:
                 held = await http.send("GET", "/", {})
@@ -477,7 +315,7 @@ class TestClosing:
             await becomes(lambda: not served.open)
 
     @pytest.mark.parametrize("head", [b"", OK + b"\r\n", OK + b"Content-Length: 9\r\n\r\n"])
-    async def test_it_ends_calls_in_mid_answer(self, head: bytes) -> None:
+    async def test_it_ends_calls_mid_answer(self, head: bytes) -> None:
         async with place(sending(head, b"half" if head else b"")) as served:
             http = client_of(url_of(served))
             calling = asyncio.create_task(call(http))
@@ -507,240 +345,3 @@ class TestClosing:
         http = client_of("http://127.0.0.1:1")
         http.close()
         http.close()
-
-
-class TestConnecting:
-    async def test_a_refused_port_is_no_connection(self) -> None:
-        with closing(client_of(f"http://127.0.0.1:{unused_port()}", max_connections=1)) as http:
-            for _ in range(3):
-                with pytest.raises(CannotConnect) as caught:
-                    await call(http)
-                assert not isinstance(caught.value, ConnectTimeout)
-            assert free_slots(http) == 1
-
-    @pytest.mark.parametrize("host", ["nowhere.invalid", "a" * 64 + ".invalid", "a..b"])
-    async def test_an_unknown_name_is_no_connection(self, host: str) -> None:
-        with closing(client_of(f"http://{host}", max_connections=1)) as http:
-            with pytest.raises(CannotConnect):
-                await call(http)
-            assert free_slots(http) == 1
-
-    async def test_another_address_is_tried_where_one_refuses(self) -> None:
-        async with place(fine) as served:  # and nobody listens on ::1
-            with closing(client_of(url_of(served, host="localhost"))) as http:
-                assert await call(http) == (200, b"fine")
-
-    async def test_who_does_not_speak_tls_in_time_is_too_late(self) -> None:
-        async with place(never) as served:
-            with closing(client_of(url_of(served, scheme="https"), connect_seconds=0.1, max_connections=1)) as http:
-                with pytest.raises(ConnectTimeout):
-                    await call(http)
-                assert free_slots(http) == 1
-            await becomes(lambda: not served.open)
-
-    async def test_who_does_not_speak_tls_is_no_connection(self) -> None:
-        async def greet(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            writer.write(b"220 hello\r\n" * 9)
-
-        async with raw_place(greet) as port:
-            with closing(client_of(f"https://127.0.0.1:{port}")) as http, pytest.raises(CannotConnect):
-                await call(http)
-
-    @pytest.mark.parametrize(
-        "greeting", [b"", b"220 mail.example.com ESMTP\r\n", OK + b"Content-Length: 4\r\n\r\nevil"]
-    )
-    async def test_who_speaks_or_hangs_up_at_once_gives_no_wrong_answer_and_no_wait(self, greeting: bytes) -> None:
-        async def greet(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            writer.write(greeting)
-
-        async with raw_place(greet) as port:
-            with closing(client_of(f"http://127.0.0.1:{port}", max_connections=1)) as http:
-                for _ in range(20):
-                    # What comes after the request was written can be an answer to it, for all we know.
-                    with suppress(HttpError):
-                        assert await call(http) == (200, b"evil")
-                assert free_slots(http) == 1
-
-
-@pytest.fixture(scope="session")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-def tls_of(authority: trustme.CA, *names: str) -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """For a server of these names, and for clients that trust whoever made its certificate."""
-    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(*names).configure_cert(server)
-    client = ssl.create_default_context()
-    authority.configure_trust(client)
-    return server, client
-
-
-class TestTls:
-    @pytest.mark.parametrize(
-        ("host", "listens"), [("localhost", "127.0.0.1"), ("127.0.0.1", "127.0.0.1"), ("[::1]", "::1")]
-    )
-    async def test_calls_share_a_connection(self, authority: trustme.CA, host: str, listens: str) -> None:
-        server, client = tls_of(authority, host.strip("[]"))
-        async with place(fine, host=listens, tls=server) as served:
-            with closing(client_of(url_of(served, scheme="https", host=host), tls=client)) as http:
-                for _ in range(3):
-                    assert await call(http, body=b"x" * 300_000) == (200, b"fine")
-            assert served.connections == 1
-
-    @pytest.mark.parametrize("wrong", ["name", "authority"])
-    async def test_another_ones_certificate_is_no_connection(self, authority: trustme.CA, wrong: str) -> None:
-        server, client = tls_of(authority, "elsewhere.example" if wrong == "name" else "localhost")
-        trusts = {"tls": client} if wrong == "name" else {}
-        async with place(fine, tls=server) as served:
-            with closing(
-                client_of(url_of(served, scheme="https", host="localhost"), max_connections=1, **trusts)
-            ) as http:
-                for _ in range(2):
-                    with pytest.raises(CannotConnect) as caught:
-                        await call(http)
-                    assert isinstance(caught.value.__cause__, ssl.SSLCertVerificationError)
-                assert free_slots(http) == 1
-            assert not served.calls
-
-    async def test_a_slow_reader_gets_it_all(self, authority: trustme.CA) -> None:
-        server, client = tls_of(authority, "localhost")
-        body = bytes(range(256)) * 8_000
-        async with place(sending(OK + b"Content-Length: %d\r\n\r\n" % len(body), body), tls=server) as served:
-            with closing(client_of(url_of(served, scheme="https", host="localhost"), tls=client)) as http:
-                with await http.send("GET", "/", {}) as response:
-                    await becomes(lambda: next(iter(http._busy))._is_paused)
-                    assert await read_all(response) == body
-                assert await call(http) == (200, body)
-            assert served.connections == 1
-
-    async def test_a_body_without_length_is_whole_when_the_place_says_goodbye(self, authority: trustme.CA) -> None:
-        server, client = tls_of(authority, "localhost")
-        async with place(sending(OK + b"\r\nall of it", then=Call.hang_up), tls=server) as served:
-            with closing(client_of(url_of(served, scheme="https", host="localhost"), tls=client)) as http:
-                assert await call(http) == (200, b"all of it")
-
-
-ESTABLISHED: Final = b"HTTP/1.1 200 Connection established\r\n\r\n"
-ESTABLISHED_OTHERWISE: Final = b"HTTP/1.1 204 So\r\nX-Via: me\r\n\r\n"
-
-
-class Proxy:
-    """A proxy on a raw socket: it answers as it is told, and passes on what it was asked to."""
-
-    def __init__(self, answer: bytes) -> None:
-        self.answer = answer
-        self.heads: list[bytes] = []
-        self.port = 0
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = await reader.readuntil(b"\r\n\r\n")
-        self.heads.append(head)
-        writer.write(self.answer)
-        if self.answer in {ESTABLISHED, ESTABLISHED_OTHERWISE}:
-            host, _, port = head.split()[1].decode().rpartition(":")
-            there, onwards = await asyncio.open_connection(host.strip("[]"), int(port))
-            await asyncio.gather(_pass_on(reader, onwards), _pass_on(there, writer))
-
-
-async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(OSError):
-        while data := await reader.read(65_536):
-            writer.write(data)
-            await writer.drain()
-    writer.close()
-
-
-@asynccontextmanager
-async def proxy(answer: bytes) -> AsyncIterator[Proxy]:
-    served = Proxy(answer)
-    async with raw_place(served.serve) as served.port:
-        yield served
-
-
-def basic(pair: str) -> str:
-    return f"Proxy-Authorization: Basic {base64.b64encode(pair.encode()).decode()}\r\n"
-
-
-class TestProxy:
-    @pytest.mark.parametrize(
-        ("host", "listens", "named"),
-        [("localhost", "127.0.0.1", "localhost"), ("127.0.0.1", "127.0.0.1", "127.0.0.1"), ("[::1]", "::1", "[::1]")],
-    )
-    async def test_tls_goes_through_a_tunnel(self, authority: trustme.CA, host: str, listens: str, named: str) -> None:
-        server, client = tls_of(authority, host.strip("[]"))
-        async with place(fine, host=listens, tls=server) as served, proxy(ESTABLISHED) as via:
-            url, through = url_of(served, scheme="https", host=host), f"http://me:p%40ss@127.0.0.1:{via.port}"
-            with closing(client_of(url, headers={"X-Secret": "s"}, tls=client, proxy=through)) as http:
-                for _ in range(2):
-                    assert await call(http) == (200, b"fine")
-            named = f"{named}:{served.port}"
-            assert via.heads == [f"CONNECT {named} HTTP/1.1\r\nHost: {named}\r\n{basic('me:p@ss')}\r\n".encode()]
-            assert served.calls[0].line == "POST / HTTP/1.1"
-            assert "proxy-authorization" not in served.calls[0].headers
-            assert served.connections == 1
-
-    @pytest.mark.parametrize("scheme", ["http://", ""])
-    async def test_a_tunnel_needs_no_password(self, authority: trustme.CA, scheme: str) -> None:
-        server, client = tls_of(authority, "localhost")
-        async with place(fine, tls=server) as served, proxy(ESTABLISHED_OTHERWISE) as via:
-            url = url_of(served, scheme="https", host="localhost")
-            with closing(client_of(url, tls=client, proxy=f"{scheme}127.0.0.1:{via.port}")) as http:
-                assert await call(http) == (200, b"fine")
-            assert b"Proxy-Authorization" not in via.heads[0]
-
-    @pytest.mark.parametrize(
-        "answer",
-        [
-            b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n",
-            b"HTTP/1.1 403 for 200 reasons\r\n\r\n",
-            b"HTTP/1.1 502\r\n\r\n",
-            b"HTTP/1.1 200 Connection",
-            b"SSH-2.0-OpenSSH 200 \r\n\r\n",
-            b"",
-            b"HTTP/1.1 200 OK\r\n" + b"X-Header: value\r\n" * 2_000,
-        ],
-    )
-    async def test_a_proxy_that_refuses_is_no_connection(self, answer: bytes) -> None:
-        async with proxy(answer) as via:
-            through = f"http://127.0.0.1:{via.port}"
-            with closing(client_of("https://localhost:1", max_connections=1, proxy=through)) as http:
-                for _ in range(2):
-                    with pytest.raises(CannotConnect):
-                        await call(http)
-                assert free_slots(http) == 1
-
-    async def test_a_proxy_that_says_nothing_is_too_late(self) -> None:
-        async with place(never) as via:
-            http = client_of("https://localhost:1", connect_seconds=0.1, proxy=url_of(via))
-            with closing(http), pytest.raises(ConnectTimeout):
-                await call(http)
-            await becomes(lambda: not via.open)
-
-    async def test_plain_calls_are_forwarded(self) -> None:
-        async with place(fine) as via:
-            through = f"http://me:secret@127.0.0.1:{via.port}"
-            with closing(client_of("http://user:word@far.example:81/x", proxy=through)) as http:
-                for _ in range(2):
-                    assert await call(http, "/v1?a=b") == (200, b"fine")
-            sent = via.calls[0]
-            assert sent.line == "POST http://far.example:81/v1?a=b HTTP/1.1"
-            assert sent.headers["host"] == "far.example:81"
-            assert basic("me:secret").encode() in sent.raw_head
-            assert via.connections == 1
-
-    async def test_plain_calls_to_an_ipv6_address_are_forwarded(self) -> None:
-        async with place(fine, host="::1") as via:
-            with closing(client_of("http://[2001:db8::1]/", proxy=url_of(via, host="[::1]"))) as http:
-                assert await call(http, "/v1") == (200, b"fine")
-            assert via.calls[0].line == "POST http://[2001:db8::1]/v1 HTTP/1.1"
-            assert via.calls[0].headers["host"] == "[2001:db8::1]"
-            assert "proxy-authorization" not in via.calls[0].headers
-
-    @pytest.mark.parametrize(
-        "url", ["https://proxy.example:3128", "socks5://proxy.example:1080", "https://me:pass@proxy"]
-    )
-    def test_a_proxy_that_speaks_otherwise_is_refused(self, url: str) -> None:
-        with pytest.raises(ValueError, match="http://") as caught:
-            client_of("https://localhost", proxy=url)
-        assert "pass" not in str(caught.value)

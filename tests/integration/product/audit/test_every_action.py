@@ -60,7 +60,7 @@ COMMANDS: Final[Mapping[str, list[str]]] = {
 
 NO_ADMINS_COMMANDS: Final = {
     "demo", "up", "product", "gateway", "openai-simulator", "migrate", "openapi", "ledger", "mail-test",
-    "mail-catcher", "env-example", "backup", "restore", "migrate-check", "doctor",
+    "mail-catcher", "env-example", "error-codes", "backup", "restore", "migrate-check", "doctor",
 }  # fmt: skip
 """The commands that do nothing of that kind. A new command is added here or above."""
 
@@ -77,14 +77,14 @@ def filled(value: Any, ids: Ids) -> Any:
 
 
 class Stage:
-    """A company with one of each, and the sessions of those who may act on it and who may not."""
+    """A company with one of each target, and the sessions of people with and without the rights to act on it."""
 
     def __init__(self, world: World, url: str) -> None:
         self.world = world
         self.url = url
 
     async def set_up(self) -> None:
-        """Make all of it anew."""
+        """Create all of it again."""
         owner = await self.world.person(role="owner")
         member = await self.world.person(company_id=owner.company_id)
         operator_id, _ = await add_operator(self.world)

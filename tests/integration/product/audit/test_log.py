@@ -99,9 +99,9 @@ async def test_a_row_and_its_action_stand_or_fall_together(world: World) -> None
     assert await world.rows("SELECT FROM audit_log WHERE target_ids @> ARRAY[$1]", marker) == []
 
 
-async def test_what_a_record_tells(world: World, product_url: str, http: httpx.AsyncClient) -> None:
+async def test_what_a_record_holds(world: World, product_url: str, http: httpx.AsyncClient) -> None:
     owner = await world.person(role="owner")
-    member = await world.person(company_id=owner.company_id)
+    member = await world.person(company_id=owner.company_id, role="owner")
     async with client_of(product_url, owner) as client:
         await client.http.patch(
             f"/v1/company/members/{member.user_id}", json={"role": "admin"}, headers={"X-Request-ID": "the-request"}
@@ -119,7 +119,7 @@ async def test_what_a_record_tells(world: World, product_url: str, http: httpx.A
         "reason": None,
         "request_id": "the-request",
         "targets": {"user_id": str(member.user_id)},
-        "before": {"role": "member", "blocked_at": None},
+        "before": {"role": "owner", "blocked_at": None},
         "after": {"role": "admin", "blocked_at": None},
     }
 

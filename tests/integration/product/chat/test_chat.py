@@ -16,7 +16,7 @@ from support.product.app import SHARED_SECRET, Client, client_of, served_product
 CHARGE = Decimal("0.013400")  # 11 prompt tokens at 0.2 and 7 completion tokens at 1.6 credits for a thousand
 
 
-async def test_a_json_answer_tells_ids_text_usage_and_money(client: Client) -> None:
+async def test_a_json_answer_holds_ids_text_usage_and_cost(client: Client) -> None:
     answer = await client.ask("Tell me a story")
     ids = [UUID(answer.pop(name)) for name in ("conversation_id", "user_message_id", "assistant_message_id")]
     assert len(set(ids)) == 3
@@ -158,7 +158,7 @@ async def test_the_request_id_goes_on_to_the_gateway_and_back_to_the_caller(
     assert gateway.calls[0].headers["x-request-id"] == "order.66_a-b"
 
 
-async def test_uncounted_usage_is_estimated_and_says_so(client: Client, gateway: FakeGateway) -> None:
+async def test_uncounted_usage_is_estimated_and_flagged(client: Client, gateway: FakeGateway) -> None:
     gateway.reply = answering("x" * 400, usage=None)
     answer = await client.ask("y" * 40)
     assert answer["usage"] == {"prompt_tokens": 11, "completion_tokens": 101, "total_tokens": 112, "estimated": True}

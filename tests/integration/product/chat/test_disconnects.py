@@ -16,7 +16,7 @@ SAME = {"client_message_id": "same"}
 
 @pytest_asyncio.fixture(scope="module")
 async def product_url(database_url: str, module_gateway: FakeGateway) -> AsyncIterator[str]:
-    """A product that ends a run as soon as nobody reads it."""
+    """A product that ends a run once it has no reader."""
     async with served_product(database_url, module_gateway.url, chat_resume_window_seconds=0) as url:
         yield url
 
@@ -39,7 +39,7 @@ async def until_failed(world: World, person: Person, delivered: str = "") -> Non
     await world.check_books()
 
 
-async def test_leaving_in_mid_stream(client: Client, gateway: FakeGateway, world: World, person: Person) -> None:
+async def test_leaving_mid_stream(client: Client, gateway: FakeGateway, world: World, person: Person) -> None:
     gateway.reply = Gate("Once ")
     async with client.streaming(**SAME) as events:
         await anext(events)
@@ -123,7 +123,7 @@ async def test_many_leave_at_once(client: Client, gateway: FakeGateway, world: W
     await world.check_books()
 
 
-async def test_one_who_has_read_everything_may_leave_early(
+async def test_a_client_that_has_read_everything_may_disconnect_early(
     client: Client, gateway: FakeGateway, world: World, person: Person
 ) -> None:
     gateway.reply = gate = Gate(ANSWER)

@@ -49,7 +49,6 @@ BY_CODE = {
     "upstream_malformed": CUT,
     "upstream_empty": EMPTY,
     "body_too_large": TOO_LONG,
-    "upstream_payload_too_large": TOO_LONG,
     "upstream_rejected": REJECTED,
     "upstream_unprocessable": REJECTED,
     "idempotency_mismatch": REJECTED,
@@ -154,7 +153,7 @@ async def test_no_streamed_answer(client: Client, gateway: FakeGateway, world: W
     await fails_once(client, gateway, world, person, expected, stream=True)
 
 
-async def test_a_failure_tells_when_to_try_again(client: Client, gateway: FakeGateway) -> None:
+async def test_a_failure_names_the_time_of_a_retry(client: Client, gateway: FakeGateway) -> None:
     gateway.reply = refusing("upstream_rate_limited", "Retry-After: 17")
     assert (await client.send()).headers["retry-after"] == "17"
     gateway.reply = refusing("gateway_busy")
@@ -232,7 +231,7 @@ async def test_a_gateway_that_takes_no_connection(database_url: str, person: Per
     await world.check_books()
 
 
-async def test_an_answer_says_what_it_says_whatever_the_content_type(client: Client, gateway: FakeGateway) -> None:
+async def test_an_answer_is_read_whatever_its_content_type(client: Client, gateway: FakeGateway) -> None:
     gateway.reply = sending(whole(200, b'{"text": "fine", "usage": null}', content_type="text/plain"))
     assert (await client.ask())["text"] == "fine"
 

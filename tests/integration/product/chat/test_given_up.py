@@ -38,7 +38,7 @@ def socket_folder() -> Iterator[Path]:
 async def product_url(
     database_url: str, module_gateway: FakeGateway, statements: Statements, socket_folder: Path
 ) -> AsyncIterator[str]:
-    """A product that gives a run up as soon as nobody reads it, with a proxy before its database."""
+    """A product that gives a run up once it has no reader, with a proxy before its database."""
     parts = urlsplit(database_url)
     server = Path(parse_qs(parts.query)["host"][0]) / SOCKET
     behind_proxy = parts._replace(query=f"host={socket_folder}").geturl()

@@ -49,12 +49,14 @@ async def world(database_url: str) -> AsyncIterator[World]:
 
 
 def crash(server: EmbeddedPostgres) -> None:
-    """End the server as a failing machine would: no client is told."""
+    """Kill the server as a failing machine would, without notice to its clients."""
     os.kill(server.child.pid, signal.SIGQUIT)
     server.child.stop(kill_after_seconds=10)
 
 
-async def test_it_says_so_and_recovers_by_itself(client: Client, server: EmbeddedPostgres, world: World) -> None:
+async def test_an_outage_is_reported_and_recovery_is_automatic(
+    client: Client, server: EmbeddedPostgres, world: World
+) -> None:
     await client.ask()
     crash(server)
     for path in ("/v1/balance", "/v1/ledger", "/v1/conversations"):

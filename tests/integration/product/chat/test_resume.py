@@ -96,7 +96,7 @@ async def test_the_window_closes(world: World, database_url: str, gateway: FakeG
     await world.check_books()
 
 
-async def test_a_place_in_an_earlier_attempt_begins_anew(client: Client, gateway: FakeGateway) -> None:
+async def test_a_position_in_an_earlier_attempt_starts_from_the_beginning(client: Client, gateway: FakeGateway) -> None:
     gateway.reply = refusing("upstream_failed")
     same = {"client_message_id": "same"}
     failed = await client.stream(**same)
@@ -111,11 +111,11 @@ async def test_a_place_in_an_earlier_attempt_begins_anew(client: Client, gateway
     assert text_of(events) == ANSWER
 
 
-async def test_a_failed_answer_tells_why(client: Client, gateway: FakeGateway) -> None:
+async def test_a_failed_answer_names_its_cause(client: Client, gateway: FakeGateway) -> None:
     gateway.reply = refusing("context_length_exceeded")
     failed = await client.stream()
     stored = await follow(client, failed[0].data["assistant_message_id"])
-    assert stored[-1] == failed[-1]
+    assert (stored[-1].name, stored[-1].id, stored[-1].code) == (failed[-1].name, failed[-1].id, failed[-1].code)
     assert stored[-1].data["detail"]["code"] == "context_length_exceeded"
 
 
@@ -131,7 +131,7 @@ async def test_a_place_that_never_was(client: Client, place: str) -> None:
         assert response.status_code == 200
 
 
-async def test_only_who_asked_may_follow(world: World, product_url: str, client: Client, person: Person) -> None:
+async def test_only_the_author_may_follow(world: World, product_url: str, client: Client, person: Person) -> None:
     answer_id = (await client.ask())["assistant_message_id"]
     colleague, stranger = await world.person(company_id=person.company_id), await world.person()
     for other in (colleague, stranger):

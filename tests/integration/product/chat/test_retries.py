@@ -14,7 +14,7 @@ SAME = {"client_message_id": "same"}
 
 
 def as_answer(events: list[Event]) -> dict[str, Any]:
-    """What a stream told, in the form of a JSON answer."""
+    """Return a stream's events in the form of a JSON answer."""
     start, *_, final = events
     assert (start.name, final.name) == ("start", "final")
     return {**start.data, **final.data}
@@ -68,7 +68,7 @@ class TestCompleted:
 
 class TestRunning:
     @pytest.mark.parametrize("stream", [False, True])
-    async def test_everybody_who_asks_gets_the_one_answer(
+    async def test_every_sender_gets_the_one_answer(
         self, client: Client, gateway: FakeGateway, world: World, stream: bool
     ) -> None:
         gateway.reply = gate = Gate("Once ")
@@ -86,7 +86,7 @@ class TestRunning:
         assert len(gateway.calls) == 1
         await world.check_books()
 
-    async def test_one_who_joins_late_hears_the_beginning_too(self, client: Client, gateway: FakeGateway) -> None:
+    async def test_a_late_reader_gets_the_beginning_too(self, client: Client, gateway: FakeGateway) -> None:
         gateway.reply = gate = Gate("Once ")
         async with client.streaming(**SAME) as first:
             await anext(first)
@@ -154,9 +154,7 @@ class TestFailed:
         assert len({call.request.metadata.message_id for call in gateway.calls}) == 1
         await world.check_books()
 
-    async def test_it_sees_what_was_said_before_it_and_nothing_after(
-        self, client: Client, gateway: FakeGateway
-    ) -> None:
+    async def test_a_retry_sees_earlier_messages_and_no_later_ones(self, client: Client, gateway: FakeGateway) -> None:
         opening = await client.ask("first")
         thread = {"conversation_id": opening["conversation_id"]}
         gateway.reply = refusing("upstream_failed")
@@ -255,7 +253,7 @@ async def test_a_busy_conversation_takes_no_second_message(client: Client, gatew
     await world.check_books()
 
 
-async def test_the_conversation_of_nobody_is_not_found(client: Client, world: World, person: Person) -> None:
+async def test_an_unknown_conversation_is_not_found(client: Client, world: World, person: Person) -> None:
     response = await client.send(conversation_id=str(new_id()))
     assert error_of(response) == (404, "conversation_not_found")
     assert await world.messages(person) == []

@@ -14,7 +14,7 @@ async def stop(client: Client, answer_id: str) -> httpx.Response:
     return await client.http.post(f"/v1/chat/{answer_id}/stop")
 
 
-async def test_stopping_in_mid_answer(client: Client, gateway: FakeGateway, world: World, person: Person) -> None:
+async def test_stopping_mid_answer(client: Client, gateway: FakeGateway, world: World, person: Person) -> None:
     gateway.reply = Gate("Once upon")
     async with client.streaming() as events:
         answer_id = (await anext(events)).data["assistant_message_id"]

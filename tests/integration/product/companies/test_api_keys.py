@@ -54,7 +54,7 @@ async def test_a_key_is_shown_once_and_works(product_url: str, admin: Person, ht
     assert key not in str(listed)
 
 
-async def test_a_key_does_what_its_scopes_say_and_no_more(product_url: str, http: httpx.AsyncClient) -> None:
+async def test_a_key_does_what_its_scopes_allow_and_no_more(product_url: str, http: httpx.AsyncClient) -> None:
     reading = (await create(http, "read"))["key"]
     assert await status(product_url, reading, PATH) == 403
     managing = (await create(http, "admin"))["key"]

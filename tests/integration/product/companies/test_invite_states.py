@@ -124,7 +124,7 @@ class InviteMachine(RuleBasedStateMachine):
 
     @rule(target=invites, number=st.integers(0, ADDRESSES - 1))
     def create(self, number: int) -> Any:
-        """Invite somebody."""
+        """Invite a person."""
         email = self.emails[number]
         expected = self.obstacle(email)
         made = self.attempt(self.service.create(self.owner, InviteCreate(email, Role.MEMBER), "en"))
@@ -167,7 +167,7 @@ class InviteMachine(RuleBasedStateMachine):
 
     @rule(invite_id=invites, number=st.integers(0, ADDRESSES - 1), as_invited=st.booleans(), old=st.booleans())
     def accept(self, invite_id: UUID | None, number: int, *, as_invited: bool, old: bool) -> None:
-        """Present a token, current or old, as the one invited or as anybody."""
+        """Present a token, current or old, as the invited person or as another."""
         if invite_id is None:
             return
         told = self.told[invite_id]

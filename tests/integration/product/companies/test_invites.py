@@ -27,9 +27,10 @@ async def owner(world: World) -> Person:
 
 
 @pytest_asyncio.fixture
-async def http(product_url: str, owner: Person) -> AsyncIterator[httpx.AsyncClient]:
-    async with client_of(product_url, owner) as client:
-        yield client.http
+async def http(world: World, product_url: str, owner: Person) -> AsyncIterator[httpx.AsyncClient]:
+    session = await add_session(world, owner.user_id, owner.company_id)
+    async with http_client(product_url, session=session) as http:
+        yield http
 
 
 async def invite(http: httpx.AsyncClient, email: str, role: str = "member", **more: object) -> dict[str, str]:
@@ -107,13 +108,16 @@ async def test_only_the_invited_address_can_accept(world: World, product_url: st
     assert (await accept(product_url, await add_session(world, user_id), token)).status_code == 200
 
 
-async def test_accepting_needs_a_person_signed_in(world: World, product_url: str, http: httpx.AsyncClient) -> None:
+async def test_accepting_needs_a_person_signed_in(
+    world: World, product_url: str, owner: Person, http: httpx.AsyncClient
+) -> None:
     email = an_address()
     await invite(http, email)
     token = await invite_token(world, email)
     async with http_client(product_url) as nobody:
         assert error_of(await nobody.post("/v1/invites/accept", json={"token": token})) == (401, "unauthenticated")
-    by_key = await http.post("/v1/invites/accept", json={"token": token})
+    async with client_of(product_url, owner) as client:
+        by_key = await client.http.post("/v1/invites/accept", json={"token": token})
     assert error_of(by_key) == (403, "session_required")
 
 
@@ -161,7 +165,7 @@ async def test_resending_rotates_the_token(world: World, product_url: str, http:
     assert (await accept(product_url, session, second)).status_code == 200
 
 
-async def test_a_revoked_invite_admits_nobody_and_stays_revoked(
+async def test_a_revoked_invite_admits_no_one_and_stays_revoked(
     world: World, product_url: str, http: httpx.AsyncClient
 ) -> None:
     user_id, email = await add_user(world)
@@ -175,7 +179,7 @@ async def test_a_revoked_invite_admits_nobody_and_stays_revoked(
     await invite(http, email)
 
 
-async def test_an_expired_invite_admits_nobody_until_it_is_resent(
+async def test_an_expired_invite_admits_no_one_until_it_is_resent(
     world: World, product_url: str, http: httpx.AsyncClient
 ) -> None:
     user_id, email = await add_user(world)
@@ -233,7 +237,7 @@ async def test_a_member_is_not_invited_nor_joins_twice(
     assert error_of(again) == (409, "already_member")
 
 
-async def test_a_blocked_company_admits_nobody(
+async def test_a_blocked_company_admits_no_one(
     world: World, product_url: str, owner: Person, http: httpx.AsyncClient
 ) -> None:
     user_id, email = await add_user(world)
@@ -254,12 +258,13 @@ async def test_a_blocked_company_admits_nobody(
         ("owner", "owner", True),
     ],
 )
-async def test_nobody_invites_above_the_own_role(
+async def test_no_one_invites_above_their_own_role(
     world: World, product_url: str, inviter: str, role: str, *, allowed: bool
 ) -> None:
     person = await world.person(role=inviter)
-    async with client_of(product_url, person) as client:
-        answer = await client.http.post("/v1/company/invites", json={"email": an_address(), "role": role})
+    session = await add_session(world, person.user_id, person.company_id)
+    async with http_client(product_url, session=session) as http:
+        answer = await http.post("/v1/company/invites", json={"email": an_address(), "role": role})
     if allowed:
         assert answer.status_code == 201
     else:

@@ -41,7 +41,7 @@ async def test_a_conversation_gets_another_title(client: Client) -> None:
 
 
 @pytest.mark.parametrize("title", ["", "   ", "\u200b\u2060", "\u2800", "x" * 81, "a\nb", "a\0b", None, 5], ids=repr)
-async def test_what_is_no_title_is_refused(client: Client, title: object) -> None:
+async def test_an_invalid_title_is_refused(client: Client, title: object) -> None:
     path = f"/v1/conversations/{(await client.ask('Hello'))['conversation_id']}"
     refused = await client.http.put(f"{path}/title", json={"title": title})
     assert refused.status_code in {400, 422}
@@ -56,7 +56,7 @@ async def test_a_conversation_is_found_by_title_question_and_answer(client: Clie
     assert await titles(client, search="CAPITAL") == ["What is the capital?"]
     assert await titles(client, search="москва") == ["What is the capital?"]
     assert await titles(client, search="other") == ["Other"]
-    # What a pattern would take for "anything" is looked for as it is.
+    # Wildcards of SQL patterns are ordinary characters.
     assert await titles(client, search="0% sure_") == ["Other"]
     assert await titles(client, search="_") == ["Other"]
     assert await titles(client, search="nowhere") == []
@@ -128,7 +128,7 @@ async def test_a_conversation_is_not_erased_under_a_running_answer(client: Clien
 
 
 @pytest.mark.parametrize("retried", [False, True])
-async def test_what_is_sent_while_the_conversation_is_being_erased_is_refused_and_costs_nothing(
+async def test_a_message_to_a_conversation_being_erased_is_refused_and_free(
     client: Client, gateway: FakeGateway, world: World, person: Person, retried: bool
 ) -> None:
     """It has found the conversation; then it waits for the erasure, which holds its rows, and sees what came of it."""
@@ -152,7 +152,7 @@ async def test_what_is_sent_while_the_conversation_is_being_erased_is_refused_an
     await world.check_books()
 
 
-async def test_nobody_else_changes_it(client: Client, stranger: Client) -> None:
+async def test_no_one_else_changes_it(client: Client, stranger: Client) -> None:
     path = f"/v1/conversations/{(await client.ask('Hello'))['conversation_id']}"
     assert error_of(await stranger.http.put(f"{path}/title", json={"title": "x"})) == (404, "conversation_not_found")
     assert error_of(await stranger.http.delete(path)) == (404, "conversation_not_found")

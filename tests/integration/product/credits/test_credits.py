@@ -1,4 +1,4 @@
-"""Paying for answers: the last credits, none left, and what is held meanwhile."""
+"""Paying for answers: the last credits, an empty balance, and holds."""
 
 import asyncio
 from decimal import Decimal
@@ -141,7 +141,7 @@ async def test_a_failed_answer_gives_back_what_was_held(
     await world.check_books()
 
 
-async def test_balance_and_ledger_tell_the_same(client: Client) -> None:
+async def test_balance_and_ledger_agree(client: Client) -> None:
     answers = [await client.ask() for _ in range(3)]
     balance = (await client.http.get("/v1/balance")).json()
     ledger = (await client.http.get("/v1/ledger")).json()

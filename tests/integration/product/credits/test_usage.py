@@ -27,7 +27,7 @@ async def owner(world: World) -> Person:
 
 @pytest_asyncio.fixture
 async def admin(product_url: str, owner: Person, gateway: FakeGateway) -> AsyncIterator[Client]:
-    del gateway  # begins anew for every client
+    del gateway  # it is reset for every client
     async with client_of(product_url, owner) as client:
         yield client
 
@@ -140,7 +140,7 @@ async def test_by_member_the_most_first_by_pages_of_any_size(
         assert (await get(client, "/v1/me/usage"))["days"] == one["days"]
 
 
-async def test_who_has_left_is_still_told_of(admin: Client, world: World, owner: Person) -> None:
+async def test_former_members_stay_in_the_report(admin: Client, world: World, owner: Person) -> None:
     person = await world.person(company_id=owner.company_id)
     await charge(world, person, datetime.now(UTC), "2")
     await admin.http.delete(f"/v1/company/members/{person.user_id}")
@@ -148,7 +148,7 @@ async def test_who_has_left_is_still_told_of(admin: Client, world: World, owner:
     assert str(person.user_id) in {each["user_id"] for each in items}
 
 
-async def test_a_member_sees_the_own_usage_alone(product_url: str, admin: Client, world: World, owner: Person) -> None:
+async def test_a_member_sees_only_their_own_usage(product_url: str, admin: Client, world: World, owner: Person) -> None:
     await admin.ask()
     member = await world.person(company_id=owner.company_id)
     async with client_of(product_url, member) as client:
@@ -175,7 +175,7 @@ async def test_another_company_is_not_counted(product_url: str, admin: Client, w
     [{"days": "0"}, {"days": "93"}, {"days": "x"}, {"last_day": "2026-02-30"}, {"last_day": "today"}, {"last_day": ""}],
     ids=str,
 )
-async def test_what_are_no_days_is_refused(admin: Client, parameters: dict[str, str]) -> None:
+async def test_invalid_days_are_refused(admin: Client, parameters: dict[str, str]) -> None:
     for path in ("/v1/company/usage", "/v1/company/usage/members", "/v1/me/usage"):
         assert error_of(await admin.http.get(path, params=parameters)) == (400, "invalid_request")
 
@@ -214,19 +214,43 @@ async def test_an_export_is_the_ledger(admin: Client, world: World, owner: Perso
     assert rows == [{name: "" if value is None else str(value) for name, value in entry.items()} for entry in ledger]
 
 
-async def test_an_export_of_some_days(admin: Client, world: World, owner: Person) -> None:
+async def test_the_ledger_and_its_export_have_the_same_filters(admin: Client, world: World, owner: Person) -> None:
     for day in range(1, 5):
         await charge(world, owner, datetime(2026, 3, day, 12, tzinfo=UTC), str(day))
+    await world.top_up(owner.company_id, "7")
 
-    async def amounts(**days: str) -> list[str]:
-        answer = await admin.http.get("/v1/ledger/export", params=days)
-        return [json.loads(line)["amount_credits"].split(".")[0] for line in answer.text.splitlines()]
+    async def amounts(**wanted: str) -> list[str]:
+        exported = await admin.http.get("/v1/ledger/export", params=wanted)
+        found = [json.loads(line) for line in exported.text.splitlines()]
+        assert (await get(admin, "/v1/ledger", limit=100, **wanted))["items"] == found
+        return [entry["amount_credits"].split(".")[0] for entry in found]
 
     assert await amounts(first_day="2026-03-02", last_day="2026-03-03") == ["-3", "-2"]
     assert await amounts(last_day="2026-03-01") == ["-1"]
     assert await amounts(first_day="2026-03-03", last_day="2026-03-02") == []
-    assert error_of(await admin.http.get("/v1/ledger/export", params={"first_day": "yesterday"}))[0] == 400
+    assert await amounts(kind="charge", last_day="2026-03-02") == ["-2", "-1"]
+    assert await amounts(kind="charge") == ["-4", "-3", "-2", "-1"]
+    assert "7" in await amounts(kind="top_up")
+    assert await amounts(kind="adjustment") == []
+    for path in ("/v1/ledger", "/v1/ledger/export"):
+        for wrong in ({"first_day": "yesterday"}, {"last_day": "2026-02-30"}, {"kind": "gift"}, {"kind": ""}):
+            assert error_of(await admin.http.get(path, params=wrong))[0] == 400
     assert error_of(await admin.http.get("/v1/ledger/export", params={"format": "xlsx"}))[0] == 400
+
+
+async def test_filtered_pages_make_the_whole(admin: Client, world: World, owner: Person) -> None:
+    for day in range(1, 6):
+        await charge(world, owner, datetime(2026, 3, day, 12, tzinfo=UTC), str(day))
+        await world.top_up(owner.company_id, "1")
+    amounts: list[str] = []
+    cursor: dict[str, str] = {}
+    while True:
+        page = await get(admin, "/v1/ledger", limit=2, kind="charge", first_day="2026-03-02", **cursor)
+        amounts += [entry["amount_credits"].split(".")[0] for entry in page["items"]]
+        if page["next_cursor"] is None:
+            break
+        cursor = {"cursor": page["next_cursor"]}
+    assert amounts == ["-5", "-4", "-3", "-2"]
 
 
 async def test_an_external_id_is_no_formula(admin: Client, world: World, owner: Person) -> None:

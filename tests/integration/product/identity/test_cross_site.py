@@ -1,4 +1,4 @@
-"""No page of another website acts by a visitor's session: shown for every unsafe route of the app, as it is now."""
+"""No other website acts by a visitor's session: tested for every unsafe route that the app has."""
 
 from collections.abc import Iterator
 from uuid import uuid4
@@ -43,6 +43,7 @@ async def test_there_are_routes_to_try() -> None:
     [
         {"Origin": "https://evil.test"},
         {"Origin": "null"},
+        {"Origin": "http://[x]"},  # no URL at all
         {"Origin": "http://127.0.0.1:1"},
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site"},

@@ -134,7 +134,7 @@ class LoginMachine(RuleBasedStateMachine):
         self.run(self.people.logins.decide_requested())
         letters = self.run(self.letters())
         if not room:
-            # One whose user was blocked is live all the same, and counts; nobody has its proofs.
+            # A blocked user's challenge is live all the same, and counts; its proofs were never mailed.
             if self.model.blocked and len(self.live(self.email)) < 3:
                 self.model.challenges.append(Challenge(self.email, "", "", self.clock() + LIFETIME))
             assert len(letters) == before
@@ -246,7 +246,7 @@ class LoginMachine(RuleBasedStateMachine):
             return
         self.secret, self.previous = Secret(secrets.token_hex(20)), self.secret
         self.people = self.make_people()
-        self.codes_tried = 0  # they are counted in memory, and begin anew
+        self.codes_tried = 0  # they are counted in memory, and the count starts again
 
     @invariant()
     def there_are_as_many_sessions_as_successes(self) -> None:

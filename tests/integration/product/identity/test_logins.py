@@ -1,4 +1,4 @@
-"""Signing in by mail: who gets a link, and what a link and a code are good for."""
+"""Signing in by mail: who gets a link, and what a link and a code allow."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -121,7 +121,7 @@ async def test_only_known_unblocked_addresses_get_letters(world: World, people: 
         assert (challenge["state"], challenge["user_id"]) == ("open", None)
 
 
-async def test_one_who_is_blocked_meanwhile_does_not_come_in(world: World, people: Services) -> None:
+async def test_a_person_blocked_meanwhile_is_refused(world: World, people: Services) -> None:
     _, email = await add_user(world)
     await ask(people, email, times=2)
     (by_link, _), (_, by_code) = await letters(world, email)
@@ -131,7 +131,7 @@ async def test_one_who_is_blocked_meanwhile_does_not_come_in(world: World, peopl
     assert await sessions_of(world, email) == 0
 
 
-async def test_the_letter_says_what_is_needed(world: World, clock: MovableClock) -> None:
+async def test_the_mail_holds_the_link_and_its_expiry(world: World, clock: MovableClock) -> None:
     _, email = await add_user(world)
     people = make_people(world, clock, public_url="https://chat.example.test/", login_lifetime_seconds=300)
     await ask(people, email)
@@ -245,7 +245,7 @@ async def test_a_code_is_of_its_address_alone(world: World, people: Services) ->
     assert await signs_in(people, by_code)
 
 
-async def test_the_code_of_an_unknown_address_lets_nobody_in(world: World, people: Services) -> None:
+async def test_the_code_of_an_unknown_address_admits_no_one(world: World, people: Services) -> None:
     """Even one that is guessed right: there is no user behind it."""
     unknown = f"{uuid4()}@example.test"
     await ask(people, unknown)
@@ -265,7 +265,7 @@ async def test_guesses_for_an_address_are_limited_known_or_not(world: World, peo
     assert await signs_in(people, (await letters(world, email))[0][0])
 
 
-async def test_letters_to_an_address_are_limited_and_nobody_is_told(world: World, clock: MovableClock) -> None:
+async def test_mails_to_an_address_are_limited_silently(world: World, clock: MovableClock) -> None:
     _, email = await add_user(world)
     people = make_people(world, clock, login_mails_per_email_ip_hour=1, login_mails_per_email_hour=2)
     for ip in ("192.0.2.1", "192.0.2.1", "192.0.2.2", "192.0.2.3"):
@@ -313,7 +313,7 @@ async def test_links_survive_the_rotation_of_their_secret_once(world: World, clo
     assert not await signs_in(rotated_twice, proofs[1])
 
 
-async def test_what_is_long_over_is_forgotten(world: World, people: Services, clock: MovableClock) -> None:
+async def test_old_challenges_are_deleted(world: World, people: Services, clock: MovableClock) -> None:
     _, email = await add_user(world)
     await ask(people, email)
     ((by_link, _),) = await letters(world, email)

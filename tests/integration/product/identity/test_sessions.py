@@ -97,7 +97,7 @@ async def test_all_of_a_user_are_revoked_together(world: World, people: Services
     assert [await is_live(people, token) for token in (*tokens, others)] == [False, False, False, True]
 
 
-async def test_a_blocked_user_is_told_so(world: World, people: Services) -> None:
+async def test_a_blocked_user_learns_of_the_block(world: World, people: Services) -> None:
     user_id, _ = await add_user(world)
     token = await sign_in(world, people, user_id)
     await world.rows("UPDATE users SET blocked_at = now() WHERE id = $1", user_id)
@@ -106,7 +106,7 @@ async def test_a_blocked_user_is_told_so(world: World, people: Services) -> None
 
 
 @pytest.mark.parametrize("token", ["", "x", "x" * 43, "x" * 101, "é"])
-async def test_what_is_no_token_is_refused(people: Services, token: str) -> None:
+async def test_an_invalid_token_is_refused(people: Services, token: str) -> None:
     assert not await is_live(people, token)
 
 
@@ -225,7 +225,7 @@ async def test_sessions_are_listed_and_revoked(world: World, product_url: str) -
         assert len((await http.get("/auth/sessions")).json()["items"]) == 1
 
 
-async def test_nobody_elses_session_can_be_revoked(world: World, product_url: str, http: httpx.AsyncClient) -> None:
+async def test_no_one_revokes_another_persons_session(world: World, product_url: str, http: httpx.AsyncClient) -> None:
     user_id, _ = await add_user(world)
     token = await add_session(world, user_id)
     session = await world.row("SELECT id FROM sessions WHERE user_id = $1", user_id)

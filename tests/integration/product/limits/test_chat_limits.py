@@ -26,7 +26,7 @@ def left(response: httpx.Response) -> dict[str, int]:
     return {name: int(count) for name, count in re.findall(r'"(\w+)";r=(\d+);t=\d+', response.headers["ratelimit"])}
 
 
-async def test_a_user_is_limited_and_told(database_url: str, gateway: FakeGateway, person: Person) -> None:
+async def test_a_user_is_limited_with_a_429(database_url: str, gateway: FakeGateway, person: Person) -> None:
     rates = {"chat_rpm_per_user": 2, "chat_rpm_per_ip": 300, "chat_rpm_per_company": 5}
     async with limited(database_url, gateway, person, **rates) as client:
         first, second, third = [await client.send() for _ in range(3)]
@@ -99,7 +99,7 @@ async def test_a_company_is_limited_over_its_users_and_another_is_not(
             await others.ask()
 
 
-async def test_an_address_is_the_one_that_our_proxies_tell(
+async def test_the_client_address_is_the_one_from_trusted_proxies(
     database_url: str, gateway: FakeGateway, person: Person
 ) -> None:
     changes = {"chat_rpm_per_ip": 1, "trusted_proxies": "127.0.0.1"}

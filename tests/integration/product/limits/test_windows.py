@@ -42,7 +42,7 @@ async def test_windows_are_apart(windows: Windows) -> None:
     assert await windows.hit_all([window(1, "one")], NOW) == [Fill(1, NOW)]
 
 
-async def test_where_one_window_is_full_none_is_hit(windows: Windows) -> None:
+async def test_a_full_window_leaves_the_others_uncounted(windows: Windows) -> None:
     full, other = window(1, "full"), window(5, "other")
     assert await windows.hit_all([full, other], NOW) == [Fill(0, NOW), Fill(0, NOW)]
     for both in ([full, other], [other, full], [full, other]):

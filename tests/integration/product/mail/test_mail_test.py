@@ -37,7 +37,7 @@ async def test_it_sends_one_mail_in_each_language(tmp_path: Path) -> None:
     assert [mail.language for mail in box.to(TO)] == ["ru", "en"]
 
 
-async def test_it_says_what_the_server_said(tmp_path: Path) -> None:
+async def test_it_shows_the_servers_reply(tmp_path: Path) -> None:
     async with mailbox() as box:
         box.answers["RCPT"] = "550 no such user"
         done = await mail_test(tmp_path, **settings_of(box))
@@ -55,7 +55,7 @@ async def test_it_says_what_the_server_said(tmp_path: Path) -> None:
         ),
     ],
 )
-async def test_it_says_when_nobody_is_there(tmp_path: Path, variables: dict[str, str], line: str) -> None:
+async def test_it_reports_an_unreachable_server(tmp_path: Path, variables: dict[str, str], line: str) -> None:
     port = free_port()
     where = {"SMTP_HOST": "127.0.0.1", "SMTP_PORT": str(port), "EMAIL_FROM": "chat@example.test"}
     done = await mail_test(tmp_path, **where, **variables)

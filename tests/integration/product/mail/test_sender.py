@@ -86,7 +86,7 @@ async def test_a_letter_is_sent_and_its_content_forgotten(world: World, clock: M
     assert mail.message_id == f"<{row['id']}@example.test>"
 
 
-async def test_what_is_rolled_back_is_not_sent(world: World, clock: MovableClock) -> None:
+async def test_a_rolled_back_mail_is_not_sent(world: World, clock: MovableClock) -> None:
     outbox = Outbox(Seal(SECRET, None), clock)
     with suppress(ZeroDivisionError):
         async with transaction_factory(world.database)() as tx:
@@ -160,7 +160,7 @@ async def test_a_server_that_never_ends_is_given_up_in_time(world: World, clock:
 
 
 @pytest.mark.parametrize(("command", "code"), [("RCPT", "recipient_refused"), ("DATA", "message_refused")])
-async def test_what_is_refused_for_good_is_dead(
+async def test_a_permanently_refused_mail_is_dead(
     world: World, clock: MovableClock, box: Mailbox, command: str, code: str
 ) -> None:
     to = await post(world, clock)
@@ -175,7 +175,7 @@ async def test_what_is_refused_for_good_is_dead(
     assert row["sealed_fields"] is None
 
 
-async def test_what_is_of_no_use_any_more_is_dead(world: World, clock: MovableClock, box: Mailbox) -> None:
+async def test_an_expired_mail_is_dead(world: World, clock: MovableClock, box: Mailbox) -> None:
     tried = await post(world, clock, useful=timedelta(seconds=6))
     sender = make_sender(world, clock, box)
     await sender.send_due()
@@ -194,7 +194,7 @@ async def test_one_whose_sender_died_is_sent_when_its_lease_is_over(
     world: World, clock: MovableClock, box: Mailbox
 ) -> None:
     to = await post(world, clock)
-    await make_sender(world, clock, box, timeout_seconds=10)._claim()  # and dies
+    await make_sender(world, clock, box, timeout_seconds=10)._claim()  # and is killed
     async with box.listening():
         sender = make_sender(world, clock, box)
         clock.pass_time(seconds=39)

@@ -59,7 +59,7 @@ async def refused(smtp: Smtp) -> MailNotSent:
 
 @asynccontextmanager
 async def answering(*lines: bytes) -> AsyncIterator[int]:
-    """A server that says these lines one after the other, whatever it is told, and then nothing more."""
+    """A server that sends these lines in order, whatever it receives, and then nothing more."""
     writers = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -133,7 +133,9 @@ async def test_no_mail_goes_unencrypted_where_encryption_is_asked_for(a_box: Mai
     assert a_box.begun == 0
 
 
-async def test_a_wrong_password_is_told_and_waits(a_box: Mailbox, authority: trustme.CA, ca_file: str) -> None:
+async def test_a_wrong_password_is_reported_and_the_mail_waits(
+    a_box: Mailbox, authority: trustme.CA, ca_file: str
+) -> None:
     context = server_context(authority, "localhost")
     account = {"user": "chat", "password": Secret("wrong")}
     async with a_box.listening(tls_context=context, auth_required=True, authenticator=accepts("chat", "right")):
@@ -150,7 +152,7 @@ async def test_a_wrong_password_is_told_and_waits(a_box: Mailbox, authority: tru
         ("DATA", "451 try again", (MailDelayed, "message_refused")),
     ],
 )
-async def test_what_the_server_says_decides(
+async def test_the_servers_reply_decides(
     a_box: Mailbox, command: str, answer: str, expected: tuple[type[MailNotSent], str]
 ) -> None:
     a_box.answers[command] = answer

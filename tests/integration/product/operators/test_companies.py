@@ -77,7 +77,7 @@ async def test_a_company_that_is_not_there(http: httpx.AsyncClient) -> None:
         assert error_of(await http.request(method, path + more)) == (404, "company_not_found")
 
 
-async def test_in_a_blocked_company_nobody_acts_until_it_is_unblocked(
+async def test_no_one_acts_in_a_blocked_company_until_it_is_unblocked(
     world: World, product_url: str, http: httpx.AsyncClient
 ) -> None:
     owner = await world.person(role="owner")

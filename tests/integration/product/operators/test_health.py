@@ -1,5 +1,6 @@
-"""How both services are, as an operator is told."""
+"""The health of both services, as operators see it."""
 
+import json
 import time
 from typing import Any
 
@@ -10,7 +11,7 @@ from b2b_chat.gateway.app import create_app
 from b2b_chat.kit.settings import Secret
 from support.database.world import World
 from support.gateway.app import gateway_settings
-from support.gateway.fake import FakeGateway, refusing, sending
+from support.gateway.fake import FakeGateway, refusing, sending, whole
 from support.http.serving import serve
 from support.product.app import SHARED_SECRET, error_of, served_product
 from support.product.sessions import add_operator, add_session, http_client
@@ -50,6 +51,22 @@ async def test_a_wrong_secret_is_named(world: World, database_url: str) -> None:
     assert not found["product"]["is_ready"]
 
 
+@pytest.mark.parametrize(
+    ("contract", "problem"), [(None, "gateway_outdated"), (1, "gateway_outdated"), (2, None), (3, None)]
+)
+async def test_a_gateway_of_an_older_contract_is_named(
+    world: World, database_url: str, gateway: FakeGateway, contract: int | None, problem: str | None
+) -> None:
+    """A missing version of the contract is the first."""
+    pong = {"version": "0.1.0", "model": MODEL_GPT_5_2, "server_time": int(time.time())}
+    gateway.reply = sending(
+        whole(200, json.dumps(pong | ({} if contract is None else {"contract": contract})).encode())
+    )
+    async with served_product(database_url, gateway.url, readiness_cache_seconds=0.0) as url:
+        found = await health(world, url)
+    assert {"name": "gateway", "problem": problem} in found["product"]["parts"]
+
+
 async def test_a_clock_that_is_wrong_is_measured(world: World, product_url: str, gateway: FakeGateway) -> None:
     late = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() + 3600))
     gateway.reply = refusing("stale_timestamp", f"Date: {late}")
@@ -59,7 +76,7 @@ async def test_a_clock_that_is_wrong_is_measured(world: World, product_url: str,
 
 
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"], ids=["none", "nonsense"])
-async def test_what_is_no_gateway_is_not_reached(
+async def test_a_server_that_is_no_gateway_counts_as_unreachable(
     world: World, product_url: str, gateway: FakeGateway, answer: bytes
 ) -> None:
     gateway.reply = sending(answer)

@@ -1,4 +1,4 @@
-"""People, as operators find and block them; and who is an operator at all."""
+"""Operators find and block people, and make and remove operators."""
 
 from typing import Any
 from uuid import uuid4
@@ -52,7 +52,7 @@ async def test_a_blocked_person_can_do_nothing_anywhere_until_unblocked(
         assert error_of(await browser.get("/v1/me")) == (401, "unauthenticated")
 
 
-async def test_a_person_who_is_not_there(http: httpx.AsyncClient) -> None:
+async def test_an_unknown_person(http: httpx.AsyncClient) -> None:
     path = f"/admin/users/{uuid4()}"
     for method, more in (("GET", ""), ("POST", "/block"), ("POST", "/unblock")):
         assert error_of(await http.request(method, path + more)) == (404, "user_not_found")

@@ -39,7 +39,7 @@ async def test_all_pages_are_looked_at() -> None:
     assert len(COMPANY_SECTIONS) == len([*FOR_ALL, *FOR_MEMBERS, *FOR_ADMINS])
 
 
-async def test_who_is_not_signed_in_is_asked_to(product_url: str) -> None:
+async def test_a_visitor_without_a_session_is_asked_to_sign_in(product_url: str) -> None:
     async with http_client(product_url) as browser:
         for path in [*ALL, "/operator", f"/operator/companies/{uuid4()}"]:
             answer = await browser.get(path)
@@ -114,14 +114,14 @@ async def test_a_company_is_for_people_and_not_for_keys(world: World, product_ur
         "/operator/audit?user_id=x",
     ],
 )
-async def test_an_address_that_is_none_of_ours_is_told_by_a_page(world: World, product_url: str, path: str) -> None:
+async def test_an_unknown_address_gets_an_error_page(world: World, product_url: str, path: str) -> None:
     person = await world.person(role="owner")
     await world.rows("INSERT INTO operators (user_id) VALUES ($1)", person.user_id)
     async with http_client(product_url, session=await add_session(world, person.user_id, person.company_id)) as browser:
         assert is_page(await browser.get(path), 400)
 
 
-async def test_who_belongs_nowhere_or_may_not_act_sees_why(world: World, product_url: str) -> None:
+async def test_a_person_without_a_company_or_rights_sees_why(world: World, product_url: str) -> None:
     user_id, _ = await add_user(world)
     async with http_client(product_url, session=await add_session(world, user_id)) as browser:
         assert "You belong to no company yet" in (await browser.get("/company", headers=ENGLISH)).text
@@ -137,7 +137,7 @@ async def test_who_belongs_nowhere_or_may_not_act_sees_why(world: World, product
         assert is_page(await browser.get("/company/members"), 403)
 
 
-async def test_a_member_asks_in_vain_for_anothers_usage(world: World, product_url: str) -> None:
+async def test_a_member_cannot_see_another_members_usage(world: World, product_url: str) -> None:
     owner = await world.person(role="owner")
     member = await world.person(company_id=owner.company_id)
     async with http_client(product_url, key=owner.api_key) as program:
@@ -156,7 +156,7 @@ async def test_pages_speak_the_readers_language(world: World, product_url: str) 
         assert "Accept-Language" in page.headers["vary"]
 
 
-async def test_a_company_is_not_told_the_addresses_of_operators(world: World, product_url: str) -> None:
+async def test_a_company_does_not_see_the_addresses_of_operators(world: World, product_url: str) -> None:
     owner = await world.person(role="owner")
     operator_id, key = await add_operator(world)
     async with http_client(product_url, key=key) as program:
@@ -172,7 +172,7 @@ async def test_a_company_is_not_told_the_addresses_of_operators(world: World, pr
     assert f"{operator_id}@example.test" in page
 
 
-async def test_a_failure_of_ours_is_told_by_a_page(world: World, product_url: str) -> None:
+async def test_a_defect_gets_an_error_page(world: World, product_url: str) -> None:
     owner = await world.person(role="owner")
     session = await add_session(world, owner.user_id, owner.company_id)
     await world.rows("ALTER TABLE ledger RENAME TO ledger_away")

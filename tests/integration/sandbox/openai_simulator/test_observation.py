@@ -1,4 +1,4 @@
-"""What the simulator tells about the calls it got."""
+"""What the simulator reports about the calls that it got."""
 
 import asyncio
 import contextlib
@@ -28,7 +28,7 @@ def has_ended(call: dict[str, Any]) -> bool:
     return bool(call["outcome"] != "running")
 
 
-async def test_a_call_is_told_without_its_content(wire: Wire) -> None:
+async def test_a_call_is_reported_without_its_content(wire: Wire) -> None:
     messages = [{"role": "system", "content": "secret-one"}, {"role": "user", "content": "secret-two"}]
     async with wire.post("key=k; tokens=3", stream=True, messages=messages, max_completion_tokens=9) as response:
         await response.read()
@@ -55,7 +55,7 @@ async def test_a_call_is_told_without_its_content(wire: Wire) -> None:
     assert not {"secret-one", "secret-two", "sk-any"} & set(json.dumps(await wire.seen()).split('"'))
 
 
-async def test_attempts_and_their_gaps_can_be_told(wire: Wire) -> None:
+async def test_attempts_and_their_gaps_are_reported(wire: Wire) -> None:
     for _ in range(3):
         async with wire.post("status=500; key=k; fail_times=2"):
             pass
@@ -70,7 +70,7 @@ async def test_attempts_and_their_gaps_can_be_told(wire: Wire) -> None:
     assert received == sorted(received)
 
 
-async def test_refused_calls_are_told_too(wire: Wire) -> None:
+async def test_refused_calls_are_reported_too(wire: Wire) -> None:
     async with aiohttp.ClientSession(wire.url) as anyone, anyone.post("/v1/unknown"):
         pass
     call = (await wire.seen())[-1]
@@ -78,7 +78,7 @@ async def test_refused_calls_are_told_too(wire: Wire) -> None:
     assert (call["authorization_present"], call["path"], call["status"]) == (False, "/v1/unknown", 404)
 
 
-async def test_what_was_seen_can_be_forgotten(wire: Wire) -> None:
+async def test_the_record_can_be_cleared(wire: Wire) -> None:
     async with wire.post():
         pass
     await wire.forget()
@@ -99,7 +99,7 @@ async def test_only_the_last_calls_are_kept() -> None:
     ("directives", "outcome", "deltas"),
     [("close", "close", 0), ("reset", "reset", 0), ("cut_after=2", "cut", 2), ("half_chunk_after=3", "half_chunk", 3)],
 )
-async def test_how_a_call_broke_is_told(wire: Wire, directives: str, outcome: str, deltas: int) -> None:
+async def test_how_a_call_broke_is_reported(wire: Wire, directives: str, outcome: str, deltas: int) -> None:
     with contextlib.suppress(aiohttp.ClientError):
         async with wire.post(directives, stream=True) as response:
             await response.read()

@@ -123,7 +123,7 @@ async def test_without_include_usage_no_chunk_speaks_of_usage(client: AsyncOpenA
     assert chunks[-1].choices[0].finish_reason == "stop"
 
 
-async def test_both_forms_tell_the_same(client: AsyncOpenAI) -> None:
+async def test_both_forms_give_the_same_answer(client: AsyncOpenAI) -> None:
     completion = await client.chat.completions.create(model=MODEL, messages=MESSAGES)
     chunks = await streamed(client)
 

@@ -140,7 +140,7 @@ async def test_the_header_wins_over_the_prompt_and_both_over_the_settings() -> N
         assert (usage["completion_tokens"], usage["prompt_tokens_details"]["cached_tokens"]) == (12, 3)
 
 
-async def test_a_mistaken_directive_is_told(wire: Wire) -> None:
+async def test_a_mistaken_directive_is_reported(wire: Wire) -> None:
     async with wire.post("statuss=500") as response:
         assert response.status == 400
         assert (await response.json())["error"]["code"] == "simulator_directive"
@@ -310,7 +310,7 @@ async def test_an_answer_may_be_empty(wire: Wire, how: Callable[..., Any]) -> No
         ("with_finish", "- - reason+usage done"),
     ],
 )
-async def test_usage_may_be_told_in_many_ways(wire: Wire, kind: str, told: str) -> None:
+async def test_usage_may_come_in_many_ways(wire: Wire, kind: str, told: str) -> None:
     def kind_of(event: bytes) -> str:
         if event == b"[DONE]":
             return "done"
@@ -331,7 +331,7 @@ async def test_a_document_may_lack_its_usage(wire: Wire) -> None:
 
 
 @pytest.mark.parametrize("how", [{}, {"stream": True}])
-async def test_what_no_database_stores_is_escaped(wire: Wire, how: dict[str, Any]) -> None:
+async def test_characters_that_no_database_stores_are_escaped(wire: Wire, how: dict[str, Any]) -> None:
     async with wire.post("text=a%00b%ED%A0%80c", **how) as response:
         body = await response.read()
 
@@ -350,7 +350,7 @@ async def test_what_no_database_stores_is_escaped(wire: Wire, how: dict[str, Any
         ("multiline", b"data: {"),
     ],
 )
-async def test_the_framing_is_what_was_asked(wire: Wire, framing: str, first: bytes) -> None:
+async def test_the_framing_follows_the_directive(wire: Wire, framing: str, first: bytes) -> None:
     marks = {"crlf": b"\r\n\r\n", "cr": b"\r\r", "multiline": b',\ndata: "choices":['}
     async with wire.post(f"framing={framing}; tokens=2", stream=True) as response:
         body = await response.read()

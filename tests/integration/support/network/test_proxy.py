@@ -1,4 +1,4 @@
-"""The fault suite's proxy does what it is told: else its cases would prove nothing."""
+"""The fault suite's proxy does the harm that it is ordered to: else its cases would prove nothing."""
 
 import asyncio
 import time

@@ -13,7 +13,7 @@ from support.product.app import client_of
 from support.product.sessions import add_session, add_user
 
 
-async def test_a_member_sees_the_own_and_gets_no_admins_page(
+async def test_a_member_sees_their_own_pages_and_no_admin_page(
     browser: Browser, stack: FaultStack, world: World, person: Person
 ) -> None:
     member = await world.person(company_id=person.company_id)
@@ -57,7 +57,7 @@ async def test_another_companys_admin_sees_nothing_of_this_one(
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def hostile(world: World, person: Person) -> AsyncIterator[str]:
-    """Somebody who was given, or has given to others, names that would run if they were not shown as text."""
+    """A person whose own names, and names given to others, would run if they were not shown as text."""
     attack = "\"'><img src=x onerror=window.hacked=1><script>window.hacked=1</script>"
     await world.rows("UPDATE companies SET name = $2 WHERE id = $1", person.company_id, attack)
     await world.rows("UPDATE users SET email = $2 WHERE id = $1", person.user_id, f"{attack}{person.user_id}@x.test")

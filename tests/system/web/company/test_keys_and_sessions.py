@@ -59,7 +59,7 @@ async def test_a_session_elsewhere_is_ended(
         await expect(elsewhere).to_have_url(re.compile("/sign-in$"))
 
 
-async def test_who_is_in_several_companies_switches_between_them(page: Page, world: World, person: Person) -> None:
+async def test_a_member_of_several_companies_switches_between_them(page: Page, world: World, person: Person) -> None:
     other = await world.person(role="owner")
     await world.rows("UPDATE companies SET name = 'The other' WHERE id = $1", other.company_id)
     await world.rows(
@@ -74,7 +74,7 @@ async def test_who_is_in_several_companies_switches_between_them(page: Page, wor
     await expect(page.locator(".sections a")).to_have_text(["Overview", "Usage", "Ledger", "Your sessions"])
 
 
-async def test_a_lost_connection_is_told_and_nothing_sent_twice(page: Page, world: World, person: Person) -> None:
+async def test_a_lost_connection_is_shown_and_nothing_is_sent_twice(page: Page, world: World, person: Person) -> None:
     await page.goto("/company/keys")
     await page.context.set_offline(True)
     await page.get_by_label("Name").fill("offline")

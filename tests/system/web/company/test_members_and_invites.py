@@ -54,12 +54,12 @@ async def test_what_is_refused_is_explained_beside_the_form(page: Page, world: W
     row = row_of(page, email)
     await row.get_by_role("combobox").select_option("member")
     await press(row, "Change")
-    await confirm(page)  # it would end the own session
+    await confirm(page)  # it would end the person's own session
     await expect(row.get_by_role("alert")).to_contain_text("last owner")
     await expect(row.get_by_role("button", name="Block")).to_have_count(0)
 
 
-async def test_an_admin_is_offered_no_more_than_the_own_role(
+async def test_an_admin_is_offered_no_role_above_their_own(
     browser: Browser, stack: FaultStack, world: World, person: Person
 ) -> None:
     admin = await world.person(company_id=person.company_id, role="admin")

@@ -37,7 +37,7 @@ def test_two_swapped_characters_are_noticed(position: int) -> None:
 
 
 @given(st.text() | st.from_regex(r"b2b_[0-9a-f]{48}", fullmatch=True))
-def test_any_other_text_is_none(text: str) -> None:
+def test_any_other_text_is_no_key(text: str) -> None:
     # Of 2^32 texts of the right form one has the right checksum by chance.
     assert not is_well_formed(text)
 

@@ -12,7 +12,7 @@ def connection(peer: str | None, *forwarded: str) -> ASGIConnection[Any, Any, An
     scope: Any = {
         "type": "http",
         "client": None if peer is None else (peer, 1234),
-        "headers": [(b"x-forwarded-for", line.encode("latin-1")) for line in forwarded],
+        "headers": [(b"x-forwarded-for", line.encode()) for line in forwarded],
     }
     return ASGIConnection(scope)
 
@@ -29,7 +29,30 @@ def connection(peer: str | None, *forwarded: str) -> ASGIConnection[Any, Any, An
         ("10.0.0.1", ["203.0.113.9", "198.51.100.7"], "198.51.100.7"),
         ("10.0.0.1", ["10.0.0.3, 10.0.0.2"], "10.0.0.3"),
         ("10.0.0.1", ["198.51.100.7, nonsense"], "10.0.0.1"),
-        ("10.0.0.1", ["198.51.100.7:4711"], "10.0.0.1"),
+        ("10.0.0.1", ["198.51.100.7:4711"], "198.51.100.7"),
+        ("10.0.0.1", ["203.0.113.9:1, 198.51.100.7:4711 , 10.0.0.2:80"], "198.51.100.7"),
+        ("10.0.0.1", ["[2001:db8::1]:443"], "2001:db8::1"),
+        ("10.0.0.1", ["[2001:DB8::1]"], "2001:db8::1"),
+        ("10.0.0.1", ["[::1]:443"], "::1"),
+        ("10.0.0.1", ["[::ffff:198.51.100.7]:443"], "198.51.100.7"),
+        ("10.0.0.1", ["::FFFF:c633:6407"], "198.51.100.7"),
+        ("10.0.0.1", ["198.51.100.7, [2001:db8:1::9]:8443"], "198.51.100.7"),
+        ("10.0.0.1", ["198.51.100.7, ::ffff:10.0.0.2"], "198.51.100.7"),
+        ("10.0.0.1", ["198.51.100.7,,", " , 10.0.0.2"], "198.51.100.7"),
+        ("10.0.0.1", ["\t198.51.100.7\t"], "198.51.100.7"),
+        # What is no address ends the chain: the address that appended it is all that is known.
+        ("10.0.0.1", ["198.51.100.7:"], "10.0.0.1"),
+        ("10.0.0.1", ["198.51.100.7:123456"], "10.0.0.1"),
+        ("10.0.0.1", ["198.51.100.7:80:80"], "10.0.0.1"),
+        ("10.0.0.1", ["198.51.100.256:80"], "10.0.0.1"),
+        ("10.0.0.1", ["[198.51.100.7]:80"], "198.51.100.7"),
+        ("10.0.0.1", ["[2001:db8::1"], "10.0.0.1"),
+        ("10.0.0.1", ["2001:db8::1]:443"], "10.0.0.1"),
+        ("10.0.0.1", ["[fe80::1%eth0]:443"], "10.0.0.1"),
+        ("10.0.0.1", ["unknown"], "10.0.0.1"),
+        ("10.0.0.1", ["_hidden:80"], "10.0.0.1"),
+        ("10.0.0.1", ["localhost"], "10.0.0.1"),
+        ("10.0.0.1", ["\u0661.2.3.4"], "10.0.0.1"),
         ("10.0.0.1", ["198.51.100.7, nonsense, 10.0.0.2"], "10.0.0.2"),
         ("10.0.0.1", ["", " , "], "10.0.0.1"),
         ("10.0.0.1", ["2001:DB8:0:0::1"], "2001:db8::1"),
@@ -45,13 +68,13 @@ def test_only_our_proxies_are_believed(peer: str | None, forwarded: list[str], e
     assert ClientIp(parse_networks(PROXIES)).of(connection(peer, *forwarded)) == expected
 
 
-def test_without_proxies_nobody_is_believed() -> None:
+def test_without_trusted_proxies_no_header_is_believed() -> None:
     for peer in ("192.0.2.1", "10.0.0.1", "127.0.0.1"):
         assert ClientIp(()).of(connection(peer, "198.51.100.7")) == peer
 
 
 @pytest.mark.parametrize("text", ["x", "10.0.0.0/8 10.1.0.0/16", "10.0.0.1/8", "10.0.0.0/33"])
-def test_what_is_no_network_is_refused(text: str) -> None:
+def test_an_invalid_network_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"network|address|bits"):
         parse_networks(text)
 
@@ -63,6 +86,29 @@ def test_networks() -> None:
         "::1/128",
         "10.0.0.0/8",
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "network"),
+    [
+        ("::ffff:10.0.0.1", "10.0.0.1/32"),
+        ("::ffff:10.0.0.0/104", "10.0.0.0/8"),
+        ("::FFFF:0A00:0/112", "10.0.0.0/16"),
+        ("::ffff:0:0/96", "0.0.0.0/0"),
+        ("2001:DB8:0::/48", "2001:db8::/48"),
+        ("::/0", "::/0"),
+        ("::1", "::1/128"),
+    ],
+)
+def test_a_network_is_spelt_as_addresses_are(text: str, network: str) -> None:
+    assert [str(each) for each in parse_networks(text)] == [network]
+
+
+def test_a_proxy_is_one_however_it_is_spelt() -> None:
+    for spelling in ("10.0.0.1", "::ffff:10.0.0.1", "::FFFF:0a00:1"):
+        clients = ClientIp(parse_networks(spelling))
+        for peer in ("10.0.0.1", "::ffff:10.0.0.1"):
+            assert clients.of(connection(peer, "198.51.100.7")) == "198.51.100.7"
 
 
 def test_an_ipv6_customer_is_one_whatever_address_is_used() -> None:

@@ -67,7 +67,7 @@ async def test_a_user_may_send_so_many_a_minute() -> None:
     assert await wait_of(limits.admit_chat(viewer, "192.0.2.1")) == 61
 
 
-async def test_an_address_is_limited_over_all_who_use_it() -> None:
+async def test_an_address_is_limited_across_its_users() -> None:
     limits = make(Time())
     for _ in range(4):
         await limits.admit_chat(a_viewer(), "192.0.2.1")
@@ -109,7 +109,7 @@ async def test_what_is_refused_uses_nothing_up() -> None:
     ip=st.integers(1, 6),
     company=st.integers(1, 6),
 )
-async def test_waiting_as_long_as_told_is_never_too_short(gaps: list[float], user: int, ip: int, company: int) -> None:
+async def test_waiting_for_retry_after_is_never_too_short(gaps: list[float], user: int, ip: int, company: int) -> None:
     time, viewer = Time(), a_viewer()
     limits = make(time, chat_rpm_per_user=user, chat_rpm_per_ip=ip, chat_rpm_per_company=company)
     admitted: list[float] = []
@@ -189,7 +189,7 @@ async def test_while_the_shared_count_is_away_each_process_admits_a_share_of_its
     await wait_of(limits.admit_chat(viewer, "192.0.2.1"))
 
 
-async def test_nobody_signs_in_or_invites_while_the_shared_count_is_away() -> None:
+async def test_sign_in_and_invites_are_refused_while_the_shared_count_is_unreachable() -> None:
     windows = WindowsThatGoAway()
     limits = Limits(windows, SETTINGS, Time())
     windows.is_away = True

@@ -66,7 +66,7 @@ def test_every_link_stands_on_a_line_of_its_own(name: str, language: str) -> Non
 
 @pytest.mark.parametrize(("name", "language"), EVERY)
 def test_html_loads_nothing(name: str, language: str) -> None:
-    """What it loads would tell others that the mail was read, and what it runs is run by nobody."""
+    """A loaded resource would reveal that the mail was read, and no mail program runs scripts."""
     text = part(composed(name, language), "html").lower()
     assert not [word for word in ("<img", "<script", "src=", "url(", "@import") if word in text]
 

@@ -1,4 +1,4 @@
-"""What an action has changed, as a page tells it."""
+"""What an action has changed, as a page shows it."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -31,5 +31,5 @@ def test_what_is_new_and_what_is_gone() -> None:
     assert changes_of(record(None, None)) == []
 
 
-def test_a_time_that_is_none_is_shown_as_it_is() -> None:
+def test_an_invalid_time_is_shown_unchanged() -> None:
     assert changes_of(record(None, {"expires_at": "soon"})) == [Change("expires_at", None, "soon")]

@@ -37,6 +37,6 @@ def test_columns_are_as_high_as_their_amounts_and_stand_side_by_side() -> None:
     assert whole.x + whole.width < 100
 
 
-def test_a_share_of_nothing_is_none() -> None:
+def test_a_share_of_zero_is_zero() -> None:
     assert share_of(Decimal(1), Decimal(3)) == 33.3
     assert share_of(Decimal(0), Decimal(0)) == 0

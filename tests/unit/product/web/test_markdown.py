@@ -34,7 +34,7 @@ def link(href: str, text: str = "") -> str:
         ),
     ],
 )
-def test_what_becomes_of_it(text: str, html: str) -> None:
+def test_markdown_becomes_clean_html(text: str, html: str) -> None:
     assert render(text) == html
 
 

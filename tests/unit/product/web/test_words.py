@@ -35,7 +35,7 @@ def test_the_scripts_say_nothing_else() -> None:
     assert {f"js_{name}" for name in used} <= set(CONSOLE_WORDS["en"])
 
 
-def test_what_the_pages_say_by_a_name_that_they_put_together_is_there() -> None:
+def test_every_word_that_pages_name_by_composition_exists() -> None:
     assert set(put_together()) <= set(CONSOLE_WORDS["en"])
 
 

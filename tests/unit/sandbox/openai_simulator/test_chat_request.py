@@ -72,7 +72,7 @@ def test_missing_messages_are_named() -> None:
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"\xff", b'{"model":"\xff"}'])
-def test_what_is_no_json_is_refused(text: bytes) -> None:
+def test_invalid_json_is_refused(text: bytes) -> None:
     with pytest.raises(Refused, match="could not parse the JSON body"):
         parse(text)
 

@@ -50,7 +50,7 @@ def test_text_may_hold_what_a_database_cannot_store() -> None:
         ({"text": "%FF"}, "percent-encoded"),
     ],
 )
-def test_a_mistake_is_told(asked: dict[str, str], told: str) -> None:
+def test_a_mistake_is_reported(asked: dict[str, str], told: str) -> None:
     with pytest.raises(Refused) as refused:
         understand(asked)
 

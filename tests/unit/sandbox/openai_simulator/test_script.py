@@ -39,7 +39,7 @@ def test_a_document_takes_as_long_as_its_tokens() -> None:
     assert script(stream=False, tokens_per_second=8, first_token_delay_ms=250, delay_ms=250)[0] == Pause(1.0)
 
 
-def test_what_comes_in_place_of_a_reply() -> None:
+def test_replacements_of_a_reply() -> None:
     assert script(no_answer=True) == [Pause(math.inf)]
     assert script(close=True) == [Drop("close")]
     assert script(delay_ms=500, reset=True) == [Pause(0.5), Drop("reset")]

@@ -40,6 +40,6 @@ def test_wrong_values_are_named_by_their_variables() -> None:
     ]
 
 
-def test_wrong_directives_are_told() -> None:
+def test_wrong_directives_are_reported() -> None:
     with pytest.raises(SettingsError, match=r"OPENAI_SIMULATOR_DIRECTIVES is not understood.*`statuss`"):
         settings_from({"OPENAI_SIMULATOR_DIRECTIVES": "statuss=503"})

@@ -30,7 +30,7 @@ class ApiKeyRepository:
         return list(await self._session.scalars(query.order_by(ApiKeyRow.id.desc()).limit(limit)))
 
     async def find_locked(self, company_id: UUID, api_key_id: UUID) -> ApiKeyRow | None:
-        """A company's key, which nobody else changes until the transaction ends."""
+        """A company's key, locked until the transaction ends."""
         query = select(ApiKeyRow).where(ApiKeyRow.company_id == company_id, ApiKeyRow.id == api_key_id)
         return await self._session.scalar(query.with_for_update())
 

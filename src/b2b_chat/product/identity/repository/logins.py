@@ -23,7 +23,7 @@ class ChallengeRepository:
         self._session = session
 
     async def claim_requested(self) -> LoginChallengeRow | None:
-        """The oldest request that nobody else is deciding now."""
+        """The oldest request that no other process is deciding."""
         query = (
             select(LoginChallengeRow)
             .where(LoginChallengeRow.state == ChallengeState.REQUESTED)
@@ -38,7 +38,7 @@ class ChallengeRepository:
         await self._session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(email, 0))))
 
     async def lock_open(self, email: str, now: datetime) -> Sequence[LoginChallengeRow]:
-        """The live challenges of an address, newest first, which nobody else changes until the transaction ends."""
+        """The live challenges of an address, newest first, locked until the transaction ends."""
         query = (
             select(LoginChallengeRow)
             .where(LoginChallengeRow.email == email, LoginChallengeRow.expires_at > now)

@@ -56,7 +56,7 @@ class SessionRepository:
         return (await self._session.scalars(query)).all()
 
     async def revoke(self, user_id: UUID, session_id: UUID, now: datetime) -> bool:
-        """End a session of a user's; False if there is none to end."""
+        """End a user's session; False if there is no such session."""
         ended = (
             update(SessionRow)
             .where(SessionRow.id == session_id, SessionRow.user_id == user_id, SessionRow.revoked_at.is_(None))

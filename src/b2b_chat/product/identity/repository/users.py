@@ -26,7 +26,7 @@ class UserRepository:
         return {row.id: row.email for row in rows}
 
     async def find_locked(self, user_id: UUID) -> UserRow | None:
-        """A user, whom nobody else changes until the transaction ends."""
+        """A user, locked until the transaction ends."""
         query = select(UserRow).where(UserRow.id == user_id).with_for_update(key_share=True)
         return await self._session.scalar(query)
 
@@ -40,7 +40,7 @@ class UserRepository:
         return await self._session.scalar(query)
 
     async def lock_unblocked(self, user_id: UUID) -> bool:
-        """Whether a user is not blocked; if so, nobody blocks him until the transaction ends."""
+        """Whether a user is not blocked; if so, the user stays so until the transaction ends."""
         query = select(UserRow.id).where(UserRow.id == user_id, UserRow.blocked_at.is_(None))
         return await self._session.scalar(query.with_for_update(read=True)) is not None
 

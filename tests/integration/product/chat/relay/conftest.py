@@ -32,6 +32,6 @@ async def urls(
 @pytest_asyncio.fixture
 async def two(urls: tuple[str, str], person: Person, gateway: FakeGateway) -> AsyncIterator[Two]:
     """One database, one Valkey, and two products that let an answer go on without a reader."""
-    del gateway  # begins anew
+    del gateway  # it is reset
     async with clients_of(urls, person) as two:
         yield two

@@ -50,7 +50,7 @@ async def none_but(*, followers: int, mirrors: int) -> bool:
     return (count("product_relay_followers"), count("product_relay_mirrors")) == (followers, mirrors)
 
 
-async def test_nothing_is_sent_that_nobody_elsewhere_reads(
+async def test_nothing_is_relayed_without_a_reader_elsewhere(
     two: Two, gateway: FakeGateway, valkey: EmbeddedValkey
 ) -> None:
     gateway.reply = spoken = Dictation()
@@ -75,7 +75,7 @@ async def test_nothing_is_sent_that_nobody_elsewhere_reads(
     assert "".join(piece.text for piece in overheard.pieces) == spoken.text, "it was sent more than once"
 
 
-async def test_a_failure_is_told_elsewhere_as_here(two: Two, gateway: FakeGateway, world: World) -> None:
+async def test_a_failure_is_reported_elsewhere_as_here(two: Two, gateway: FakeGateway, world: World) -> None:
     gateway.reply = spoken = Dictation()
     async with two.here.streaming() as sent:
         start = await anext(sent)
@@ -87,12 +87,12 @@ async def test_a_failure_is_told_elsewhere_as_here(two: Two, gateway: FakeGatewa
             await gateway.calls[0].send_chunk(error_event("upstream_stalled"))
             (told_here,) = [event async for event in sent]
             (told_there,) = [event async for event in elsewhere]
-    assert told_here == told_there
-    assert told_there.data["detail"]["code"] == "gateway_timeout"
+    assert (told_here.name, told_here.id, told_here.code) == (told_there.name, told_there.id, told_there.code)
+    assert told_there.code == "gateway_timeout"
     await world.check_books()
 
 
-async def test_who_may_not_read_it_here_may_not_elsewhere(
+async def test_a_stranger_may_read_it_neither_here_nor_elsewhere(
     two: Two, gateway: FakeGateway, urls: tuple[str, str], world: World, person: Person
 ) -> None:
     gateway.reply = Gate("Once upon")
@@ -107,7 +107,7 @@ async def test_who_may_not_read_it_here_may_not_elsewhere(
                     assert error_of(stopped) == (404, "answer_not_found")
 
 
-async def test_what_is_lost_on_the_way_is_asked_for_again(
+async def test_lost_pieces_are_asked_for_again(
     two: Two, client: Client, gateway: FakeGateway, valkey: EmbeddedValkey
 ) -> None:
     """The test answers for the process that writes, which knows nothing of Valkey, and answers badly."""

@@ -33,8 +33,8 @@ async def hasty_urls(
 
 @pytest_asyncio.fixture
 async def hasty_two(hasty_urls: tuple[str, str], person: Person, gateway: FakeGateway) -> AsyncIterator[Two]:
-    """Two products that end an answer as soon as nobody reads it."""
-    del gateway  # begins anew
+    """Two products that end an answer once it has no reader."""
+    del gateway  # it is reset
     async with clients_of(hasty_urls, person) as two:
         yield two
 

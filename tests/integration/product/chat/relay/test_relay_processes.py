@@ -160,7 +160,7 @@ async def test_a_follower_that_shuts_down_sends_its_readers_elsewhere(
     await world.check_books()
 
 
-async def test_the_writer_that_shuts_down_tells_followers_how_it_ended(
+async def test_a_writer_that_shuts_down_sends_followers_the_end(
     stage: Stage, gateway: FakeGateway, world: World
 ) -> None:
     gateway.reply = Gate("Once ")

@@ -43,14 +43,14 @@ async def exposed_two(
     exposed_urls: tuple[str, str], failing_valkey: EmbeddedValkey, person: Person, gateway: FakeGateway
 ) -> AsyncIterator[Two]:
     """Two products whose Valkey a test may stop."""
-    del gateway  # begins anew
+    del gateway  # it is reset
     await asyncio.to_thread(failing_valkey.stop)
     await asyncio.to_thread(failing_valkey.start)
     async with clients_of(exposed_urls, person) as two:
         yield two
 
 
-async def test_an_outage_of_valkey_in_mid_answer_leaves_no_gap_and_repeats_nothing(
+async def test_an_outage_of_valkey_mid_answer_leaves_no_gap_and_repeats_nothing(
     exposed_two: Two, gateway: FakeGateway, failing_valkey: EmbeddedValkey, world: World, person: Person
 ) -> None:
     gateway.reply = spoken = Dictation()
@@ -83,7 +83,7 @@ async def test_an_outage_of_valkey_in_mid_answer_leaves_no_gap_and_repeats_nothi
 
 
 async def is_down() -> bool:
-    """Whether a process here says that it does not hear the others."""
+    """Whether a process reports that it cannot receive from the others."""
     return count("product_relay_down") == 1
 
 
@@ -110,7 +110,7 @@ async def test_an_end_that_comes_while_valkey_is_away_is_found_in_the_database(
     await world.check_books()
 
 
-async def test_what_cannot_be_reached_cannot_be_stopped(
+async def test_an_unreachable_answer_cannot_be_stopped(
     exposed_two: Two, gateway: FakeGateway, failing_valkey: EmbeddedValkey
 ) -> None:
     gateway.reply = Gate("Once ")

@@ -1,0 +1,58 @@
+"""Names of companies in quotation marks after their legal form."""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from b2b_chat.product.masking.kinds import Kind
+from b2b_chat.product.masking.spans import Span
+from b2b_chat.product.masking.text import Text
+
+RANK: Final = 40
+FORMS: Final = frozenset(
+    (
+        *(
+            "ооо",
+            "оао",
+            "зао",
+            "пао",
+            "нао",
+            "тоо",
+            "одо",
+            "ано",
+            "нко",
+            "фгуп",
+            "гуп",
+            "муп",
+            "гбу",
+            "мбу",
+            "спк",
+            "кфх",
+            "тсж",
+            "снт",
+            "нпо",
+            "чоп",
+        ),
+        *("общество с ограниченной ответственностью", "акционерное общество"),
+    )
+)
+_NAME: Final = re.compile(
+    r"[ \u00a0]{0,3}(?:[А-ЯЁ]{2,6}[ \u00a0])?(?:«[^«»\n]{1,80}(?:«[^«»\n]{1,60}»)?[^«»\n]{0,40}»"
+    r"|\"[^\"\n]{1,80}\"|“[^“”\n]{1,80}”|„[^„“”\n]{1,80}[“”])"
+)
+_AO: Final = re.compile(r"\bАО\b")
+
+
+def companies(text: Text) -> Iterator[Span]:
+    """Yield the companies of a text: they are requisites, and what they are called is nobody's name."""
+    raw = text.raw
+    if not any(mark in raw for mark in '«"“„'):
+        return
+    found = {form: text.found[form] for form in FORMS.intersection(text.found)}
+    if "АО" in raw:
+        found["ао"] = [match.start() for match in _AO.finditer(raw)]
+    for form, starts in found.items():
+        for start in starts:
+            match = _NAME.match(raw, start + len(form))
+            if match is not None and not raw[start - 1 : start].isalpha() and raw[start].isupper():
+                yield Span(start, match.end(), Kind.COMPANY, RANK)

@@ -1,0 +1,32 @@
+"""Why a text is not sent."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from b2b_chat.product.refusals import Refusal
+
+_RETRY_AFTER_SECONDS: Final = 5
+_NONE: Final[Mapping[str, int]] = {}
+
+
+class MaskingUnavailable(Refusal):
+    """Personal data could not be looked for, so nothing was stored, held or sent."""
+
+    code, status, retryable = "masking_unavailable", 503, True
+    message = "Personal data cannot be masked now, so nothing was sent. Try again with the same id."
+
+    def __init__(self) -> None:
+        super().__init__(headers={"Retry-After": str(_RETRY_AFTER_SECONDS)})
+
+
+class PersonalDataBlocked(Refusal):
+    """The company's policy blocks kinds of data that the text has."""
+
+    code, status = "personal_data_blocked", 422
+    message = "Your company does not let this kind of data be sent. Remove it, and send the text as a new message."
+
+    def __init__(self, counts: Mapping[str, int] = _NONE) -> None:
+        self.counts = dict(counts)
+        """How many there are of each kind; a value is never told."""
+        found = ", ".join(f"{kind} ({count})" for kind, count in sorted(counts.items()))
+        super().__init__(f"{self.message.removesuffix('.')}. Found: {found}." if found else None)

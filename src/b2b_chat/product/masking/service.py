@@ -1,0 +1,96 @@
+"""Masking a text under a policy: what is found, numbered in its conversation, and what the policy makes of it."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Final, Protocol
+
+import structlog
+
+from b2b_chat.product.masking.canaries import CANARIES, CanaryMissed
+from b2b_chat.product.masking.detection import Detector
+from b2b_chat.product.masking.kinds import Action
+from b2b_chat.product.masking.masks import Mask, Values
+from b2b_chat.product.masking.policy import Policy
+from b2b_chat.product.masking.refusals import MaskingUnavailable, PersonalDataBlocked
+from b2b_chat.product.masking.spans import Span
+from b2b_chat.product.masking.terms import AllowList, Terms
+
+log = structlog.get_logger(__name__)
+
+_NO_TERMS: Final = Terms(())
+_NOTHING_ALLOWED: Final = AllowList()
+
+
+class Finder(Protocol):
+    """What finds personal data: `Detector`, or one that asks a process of its own."""
+
+    async def detect_in_turns(self, text: str, *, named: Iterable[str] = (), terms: Terms = _NO_TERMS) -> list[Span]:
+        """Return the spans of a text, in order and without overlap."""
+        ...
+
+
+class Masking:
+    """Masks texts. It fails closed: a text that could not be looked through is refused, never passed on."""
+
+    def __init__(self, finder: Finder | None = None) -> None:
+        self._finder = finder or Detector()
+
+    async def mask(
+        self,
+        text: str,
+        values: Values,
+        policy: Policy,
+        *,
+        terms: Terms = _NO_TERMS,
+        allowed: AllowList = _NOTHING_ALLOWED,
+    ) -> list[Mask]:
+        """Return the masks of a new text, and take its values into the conversation's.
+
+        Args:
+            text: What somebody wrote.
+            values: Those of the conversation so far, from its stored texts.
+            policy: The policy in force.
+            terms: The company's own words.
+            allowed: What the company lets through.
+
+        Raises:
+            PersonalDataBlocked: The policy blocks kinds that the text has. No value was taken in.
+            MaskingUnavailable: The detector failed.
+        """
+        if policy.is_off:
+            return []
+        spans = await self._find(text, values, terms)
+        blocked: Counter[str] = Counter()
+        hidden: list[Span] = []
+        for span in spans:
+            action = policy.action(span.kind)
+            if action is Action.OFF or allowed.allows(span.kind, text[span.start : span.end]):
+                continue
+            if action is Action.BLOCK:
+                blocked[span.kind] += 1
+            hidden.append(span)
+        if blocked:
+            raise PersonalDataBlocked(blocked)
+        return values.mask(text, hidden)
+
+    async def _find(self, text: str, values: Values, terms: Terms) -> Sequence[Span]:
+        try:
+            return await self._finder.detect_in_turns(text, named=values.people(), terms=terms)
+        except Exception as error:  # noqa: BLE001 - whatever failed, the text does not go out
+            # The type alone: messages and tracebacks of a detector carry the text.
+            log.error("masking_failed", error=type(error).__name__)  # noqa: TRY400
+            raise MaskingUnavailable from None
+
+    async def check(self) -> None:
+        """Show that a canary of every kind is found, whatever the policy.
+
+        Raises:
+            CanaryMissed: One was not. A production process does not start.
+            MaskingUnavailable: The detector failed.
+        """
+        for canary in CANARIES:
+            spans = await self._find(canary.text, Values(), canary.terms)
+            if not any(
+                span.kind is canary.kind and span.start <= canary.start and canary.end <= span.end for span in spans
+            ):
+                raise CanaryMissed(canary.kind)

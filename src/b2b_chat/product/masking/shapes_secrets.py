@@ -1,0 +1,158 @@
+"""Shapes of secrets: known prefixes and keys in URLs, and wallets for their looks. `passwords` has those after a label.
+
+The examples are put together so that no scanner takes this file for a leak.
+"""
+
+import re
+from typing import Final
+
+from b2b_chat.product.masking.kinds import Kind
+from b2b_chat.product.masking.passwords import is_placeholder, looks_random
+from b2b_chat.product.masking.shape import Shape
+
+_BODY: Final = "Zq8Lw3Rt6Yp1Nd4Kc7Xv0Bm5Hs2Gj9Fa"
+
+
+def _no_placeholder(value: str) -> bool:
+    return not is_placeholder(value)
+
+
+def _mixed(value: str) -> bool:
+    return any(map(str.isdigit, value)) and any(map(str.islower, value)) and any(map(str.isupper, value))
+
+
+SECRETS: Final = (
+    Shape(
+        Kind.SECRET,
+        re.compile(r"sk-(?<![\w-]sk-)[A-Za-z0-9_-]{16,}"),
+        "ключ ⟦sk-" + "proj-" + _BODY + "⟧",
+        gate=("sk-",),
+        rank=90,
+    ),
+    Shape(
+        Kind.SECRET,
+        re.compile(
+            r"(?:gl(?:pat|ptt|soat|dt|rt|cbt)-[\w-]{16,}|gh[pousr]_\w{20,}|github_pat_\w{20,}"
+            r"|hf_[A-Za-z0-9]{20,}|npm_[A-Za-z0-9]{20,}|pypi-[\w-]{20,}|dop_v1_\w{20,}|shpat_\w{20,}"
+            r"|glsa_\w{20,}|lin_api_\w{20,})"
+        ),
+        "clone ⟦gl" + "pat-" + _BODY[:20] + "⟧",
+        gate=("gl", "gh", "hf_", "npm_", "pypi-", "dop_v1_", "shpat_", "lin_api_"),
+        rank=90,
+    ),
+    Shape(
+        Kind.SECRET,
+        re.compile(
+            r"(?:AKIA|ASIA|AROA|AIDA)(?<!\w.{4})[A-Z0-9]{12,}(?!\w)|AIza[\w-]{30,}|ya29\.[\w.-]{20,}"
+            r"|AQVN[\w-]{30,}|t1\.[\w-]{20,}(?:\.[\w-]{20,})?|y[0-3]_[\w-]{30,}"
+        ),
+        "⟦AK" + "IAZ8LWR6YPNDKCXV0B⟧",
+        gate=("akia", "asia", "aroa", "aida", "aiza", "ya29.", "aqvn", "t1.", "y0_", "y1_", "y2_", "y3_"),
+        rank=90,
+    ),
+    Shape(
+        Kind.SECRET,
+        re.compile(
+            r"xox[abeoprs]-[\w-]{10,}|xapp-[\w-]{10,}|SG\.[\w-]{16,}\.[\w-]{16,}|[spr]k_(?:live|test)_\w{12,}"
+            r"|whsec_[\w+/=]{16,}|key-[0-9a-f]{32}|EAA[A-Za-z0-9]{40,}"
+        ),
+        "⟦xo" + "xb-" + _BODY + "⟧",
+        gate=("xox", "xapp-", "sg.", "k_live_", "k_test_", "whsec_", "key-", "eaa"),
+        rank=90,
+    ),
+    Shape(
+        Kind.SECRET,
+        re.compile(r"[0-9](?<!\w.)[0-9]{7,9}:[A-Za-z0-9_-]{30,}"),
+        "⟦74041" + "37819:AA" + _BODY + "4⟧",
+        gate=(":",),
+        digits=8,
+        rank=90,
+    ),
+    Shape(
+        Kind.SECRET,
+        re.compile(r"eyJ(?<![\w-]eyJ)[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?"),
+        "Bearer ⟦ey" + "JhbGciOiJIUzI1NiJ9.ey" + "JzdWIiOiIxMjM0In0." + _BODY + "⟧",
+        gate=("eyj",),
+        rank=90,
+    ),
+    Shape(
+        Kind.SECRET,
+        re.compile(r"-----BEGIN [A-Z0-9 ]{0,24}PRIVATE KEY(?: BLOCK)?-----((?:[A-Za-z0-9+/=,:\s]|\\[nr]|-(?!-))+)"),
+        "-----BEGIN PRIVATE" + " KEY-----\n⟦" + _BODY * 3 + "⟧\n-----END",
+        gate=("private key",),
+        rank=95,
+    ),
+    Shape(
+        Kind.SECRET,
+        re.compile(r"://[^\s:/@\"'<>]{0,64}:(?![0-9]{1,5}/)([^\s\"'<>]{1,128})@(?=[\w.-])"),
+        "postgresql://app:⟦Qwe992!tJ⟧@db:5432",
+        gate=("://",),
+        check=_no_placeholder,
+        rank=88,
+    ),
+    Shape(
+        Kind.SECRET,
+        re.compile(
+            r"[?&;#](?:[a-z_-]{0,16}(?:token|signature|secret|key|password|pwd|auth|credential|session(?:id)?"
+            r"|sig|jwt|code|hash)|x-amz-security-token)=([^\s&#\"'<>]{6,512})",
+            re.IGNORECASE,
+        ),
+        "https://cdn.example.com/f?X-Amz-Signature=⟦25aaba167f255a63⟧",
+        gate=(
+            "token=",
+            "signature=",
+            "secret=",
+            "key=",
+            "password=",
+            "pwd=",
+            "auth=",
+            "credential=",
+            "session=",
+            "sessionid=",
+            "sig=",
+            "jwt=",
+            "code=",
+            "hash=",
+        ),
+        check=looks_random,
+        rank=86,
+    ),
+    Shape(
+        Kind.SECRET,
+        re.compile(r"(?:bearer|basic|token)[ ]+([A-Za-z0-9+/=._~-]{12,1024})", re.IGNORECASE),
+        "Authorization: Bearer ⟦" + _BODY + "⟧",
+        gate=("bearer ", "basic ", "token "),
+        check=looks_random,
+        rank=85,
+    ),
+    Shape(
+        Kind.SECRET,
+        re.compile(r"(?:-p|--password|--token|--api-key|-u)[ =]([^\s\"'-][^\s\"']{5,128})"),
+        "mysql --password=⟦Zima725@O8W3⟧",
+        gate=("-p ", "--password", "--token", "--api-key", "-u "),
+        check=looks_random,
+        rank=81,
+    ),
+    Shape(
+        Kind.WALLET,
+        re.compile(r"0x(?<!\w0x)[0-9a-fA-F]{40}(?!\w)"),
+        "ETH ⟦0x52908400098527886E0F7030069857D2E4169EE7⟧",
+        gate=("0x",),
+        rank=76,
+    ),
+    Shape(
+        Kind.WALLET,
+        re.compile(r"\b(?:bc1|ltc1)[02-9ac-hj-np-z]{20,70}(?!\w)"),
+        "BTC ⟦bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq⟧",
+        gate=("bc1", "ltc1"),
+        rank=76,
+    ),
+    Shape(
+        Kind.WALLET,
+        re.compile(r"[13LTXD](?<!\w.)[1-9A-HJ-NP-Za-km-z]{25,34}(?!\w)"),
+        "USDT на ⟦TTVYiY1ZXcZnEFVVQLZubw7ktJWjdxy9YU⟧",
+        digits=1,
+        check=_mixed,
+        rank=75,
+    ),
+)
