@@ -39,7 +39,7 @@ log = structlog.get_logger(__name__)
 
 _ALWAYS: Final = frozenset({"app", "at", "event", "level", "request_id"})
 _EVENT = re.compile(r"[a-z][a-z0-9_]{0,63}")
-# A log line must not fail whoever writes it, whatever he gives it.
+# Logging never raises into its caller.
 _encoder = msgspec.json.Encoder(enc_hook=lambda value: type(value).__qualname__)
 
 

@@ -34,9 +34,10 @@ class Event(NamedTuple):
     id: str
 
     @property
-    def code(self) -> str:
-        """The code of an `error`, which is the same for all readers; the request's id in it is each reader's own."""
-        return str(self.data["detail"]["code"])
+    def common(self) -> "Event":
+        """An `error` as all of its readers get it: without the id of the request, which is each reader's own."""
+        detail = {name: value for name, value in self.data["detail"].items() if name != "request_id"}
+        return self._replace(data={"detail": detail})
 
 
 class Client:

@@ -135,6 +135,10 @@ async def test_the_last_credits_are_spent_once(witness: Witness) -> None:
     assert {reply.code for reply in replies if not reply.is_answered} <= {"insufficient_credits", "credits_held"}
     assert any(reply.is_answered for reply in replies)
     assert any(not reply.is_answered for reply in replies)
+    # Alone, each finds credits until they are used up: then none are held that could come back.
+    codes = [(await witness.send(person, "Hello [[simulate: tokens=60]]")).code for _ in range(15)]
+    assert codes[-1] == "insufficient_credits"
+    assert set(codes) <= {None, "insufficient_credits"}
 
 
 async def test_stops_at_once_and_after_the_end(witness: Witness, stack: FaultStack, rng: random.Random) -> None:

@@ -124,12 +124,13 @@ async def test_the_app_believes_nginx_and_not_the_client_about_its_address(serve
 async def test_only_listed_addresses_reach_the_gateway_however_well_they_sign(servers: Servers) -> None:
     # Nothing in between may tidy up what is signed: then it would be 401. A ping takes no parameters, which is 400.
     target = "/internal/ping?a=%2f&b=%D0%BF&&c=//x/%7E"
-    statuses = {}
+    answers = {}
     for address, request_id in ((ALLOWED, "ours"), ("127.0.0.2", "a-stranger")):
         async with servers.nginx.client("gateway_api", address=address, headers={"X-Request-ID": request_id}) as http:
             http.auth = Signed(SHARED_SECRET)
-            statuses[request_id] = (await http.get(httpx.URL(servers.nginx.url("gateway_api") + target))).status_code
-    assert statuses == {"ours": 400, "a-stranger": 403}
+            answers[request_id] = await http.get(httpx.URL(servers.nginx.url("gateway_api") + target))
+    assert [answers[name].status_code for name in ("ours", "a-stranger")] == [400, 403]
+    assert answers["ours"].json()["error"]["code"] == "invalid_body"
     until(lambda: '"ours"' in servers.gateway.log.read_text())
     logged = servers.gateway.log.read_text()
     assert "a-stranger" not in logged

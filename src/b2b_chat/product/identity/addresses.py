@@ -26,8 +26,8 @@ def canonical(address: str) -> str:
         AddressNotSupported: It has no such form. A name beyond ASCII would need mail servers with SMTPUTF8 all the way.
     """
     local_part, _, domain = address.rpartition("@")
-    found = f"{local_part.lower()}@{_ascii_domain(domain)}"
-    local_part, _, domain = found.rpartition("@")
+    local_part, domain = local_part.lower(), _ascii_domain(domain)
+    found = f"{local_part}@{domain}"
     if not (_LOCAL_PART.fullmatch(local_part) and _DOMAIN.fullmatch(domain) and len(found) <= LONGEST_ADDRESS):
         raise AddressNotSupported
     return found

@@ -7,6 +7,7 @@ from uuid import UUID
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from b2b_chat.kit.text import form
+from b2b_chat.product.identity.addresses import LONGEST_ADDRESS
 from b2b_chat.product.vocabulary import Language, Role, Scope
 
 _ASCII_ADDRESS: Final = form(
@@ -17,7 +18,7 @@ Email = Annotated[
     str,
     Meta(
         min_length=3,
-        max_length=254,
+        max_length=LONGEST_ADDRESS,
         # Letters beyond ASCII too: an address that cannot be mailed is refused by a code of its own.
         pattern=form(
             r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~\u0080-\uffff-]{1,64}@"

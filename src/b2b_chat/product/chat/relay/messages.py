@@ -13,7 +13,7 @@ from b2b_chat.product.chat.schemas import ChatAnswer
 
 
 class Follow(Struct, frozen=True, array_like=True, tag="follow"):
-    """To all: whoever writes this attempt at an answer, send me what comes after a position in it.
+    """To all: asks the process that writes this attempt for the text after a position in it.
 
     Asking again moves the position. With `stop`, end the answer, as at its user's wish.
     """
