@@ -36,7 +36,21 @@ def query_parameters(method: str, path: str) -> list[str]:
     return [each["name"] for each in parameters if each["in"] == "query" and each["schema"].get("type") != "array"]
 
 
-@pytest.mark.parametrize(("method", "path"), OPERATIONS)
+def is_page(method: str, path: str) -> bool:
+    """Whether people come here by a link, which mail programs and others decorate with parameters of their own."""
+    answers = _document["paths"][path][method.lower()]["responses"]
+    return "text/html" in answers.get("200", {}).get("content", {})
+
+
+PAGES: Final = [each for each in OPERATIONS if is_page(*each)]
+
+
+@pytest.mark.parametrize(("method", "path"), PAGES)
+async def test_pages_take_any_parameter(client: Client, method: str, path: str) -> None:
+    assert (await client.http.request(method, path, params={"utm_source": "mail"})).status_code == 200
+
+
+@pytest.mark.parametrize(("method", "path"), [each for each in OPERATIONS if each not in PAGES])
 async def test_no_operation_takes_an_unknown_parameter(client: Client, method: str, path: str) -> None:
     answer = await client.http.request(method, target_of(path), params={"no_such": "1"})
     assert error_of(answer) == (400, "unknown_parameter")

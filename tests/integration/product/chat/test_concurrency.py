@@ -107,7 +107,10 @@ async def test_credits_for_three_answers_never_pay_for_a_fourth(
     ):
         responses = await asyncio.gather(*[client.send() for _ in range(16)])
         paid = sum(Decimal(response.json()["charge_credits"]) for response in responses if response.is_success)
-        assert {error_of(response) for response in responses if not response.is_success} == {(402, "credits_held")}
+        refused = {error_of(response) for response in responses if not response.is_success}
+        # Held while others are being answered; used up for one that comes after they were.
+        assert refused
+        assert refused <= {(402, "credits_held"), (402, "insufficient_credits")}
     account = await world.account(person)
     assert account["balance_credits"] == Decimal("0.081000") - paid >= 0
     assert account["held_credits"] == 0
