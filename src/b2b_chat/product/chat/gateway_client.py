@@ -14,11 +14,12 @@ from b2b_chat.contract.errors import ACCOUNT_FAULTS, Code, ErrorBody, failure_na
 from b2b_chat.contract.schemas import CHAT_PATH, PING_PATH, ChatDelta, ChatRequest, ChatResult, Ping
 from b2b_chat.contract.signing import sign
 from b2b_chat.contract.sse import Decoder, Event, EventTooLarge
+from b2b_chat.kit.current_request import current_request_id
 from b2b_chat.kit.deadlines import Deadline
 from b2b_chat.kit.http.client import HttpClient
 from b2b_chat.kit.http.errors import AnswerBroken, AnswerTooLarge, HttpError, NoAnswer
 from b2b_chat.kit.http.response import Response
-from b2b_chat.kit.request_id import REQUEST_ID_HEADER, current_request_id
+from b2b_chat.kit.request_id import REQUEST_ID_HEADER
 from b2b_chat.kit.tracing import outgoing_headers
 from b2b_chat.product.chat.failures import (
     AnswerCut,
