@@ -19,8 +19,9 @@ _VERSIONS: Final = "Its version must be the server's or newer: install postgresq
 @click.command()
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 def backup(file: Path) -> None:
-    """Save the database at DATABASE_URL to FILE, as the user of MIGRATIONS_DATABASE_URL where that is set.
+    """Save the database at DATABASE_URL to FILE.
 
+    Where MIGRATIONS_DATABASE_URL is set, it names the owner, who does that.
     The database may be in use: the backup is a snapshot of one moment. FILE must not exist; only you can read it. It
     holds everything that people wrote, so protect it like the database.
     """
@@ -36,8 +37,9 @@ def backup(file: Path) -> None:
 @click.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 def restore(file: Path) -> None:
-    """Restore FILE into the database at DATABASE_URL, as the user of MIGRATIONS_DATABASE_URL where that is set.
+    """Restore FILE into the database at DATABASE_URL.
 
+    Where MIGRATIONS_DATABASE_URL is set, it names the owner, who does that, and the user of DATABASE_URL gets its rights.
     The database must exist and be empty. The restore is complete, or changes nothing. Check the money afterwards with
     b2b-chat ledger verify.
     """

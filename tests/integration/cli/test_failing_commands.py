@@ -143,7 +143,7 @@ async def test_a_valkey_that_cannot_be_used(
     place = own_valkey.url.replace("unix://", f"unix://:{_VALKEY_PASSWORD}@", 1)
     url = place if is_there else f"redis://:{_VALKEY_PASSWORD}@{_NOWHERE}/0"
     given = environ("postgresql://127.0.0.1:9/none", f"http://{_NOWHERE}", **_SECRETS) if app == "product" else _SECRETS
-    settings = clean_environ(tmp_path, **given, OPENAI_API_KEY="canary-of-openai", VALKEY_URL=url)
+    settings = clean_environ(tmp_path, **given, OPENAI_API_KEY="canary-of-openai", VALKEY_URL=url, GATEWAY_PORT="9")
     done = await asyncio.to_thread(run, "doctor", app, "--timeout-seconds", "1", environ=settings)
     assert done.returncode == 1
     assert "fail  Valkey" in done.stdout
