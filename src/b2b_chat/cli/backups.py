@@ -39,9 +39,9 @@ def backup(file: Path) -> None:
 def restore(file: Path) -> None:
     """Restore FILE into the database at DATABASE_URL.
 
-    Where MIGRATIONS_DATABASE_URL is set, it names the owner, who does that, and the user of DATABASE_URL gets its rights.
-    The database must exist and be empty. The restore is complete, or changes nothing. Check the money afterwards with
-    b2b-chat ledger verify.
+    Where MIGRATIONS_DATABASE_URL is set, it names the owner, who does that, and the user of DATABASE_URL gets its
+    rights. The database must exist and be empty. The restore is complete, or changes nothing. Check the money
+    afterwards with b2b-chat ledger verify.
     """
     name = _connection()["PGDATABASE"]
     _run(
