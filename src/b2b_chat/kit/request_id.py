@@ -5,6 +5,7 @@ The same layer writes the one access-log line of a request, and counts it.
 
 import re
 import time
+from collections.abc import Awaitable
 from contextvars import ContextVar
 from typing import Any, Final
 from uuid import uuid4
@@ -58,12 +59,12 @@ class RequestId:
         _noted.set(noted)
         status = 0
 
-        async def send_with_id(message: Message) -> None:
+        def send_with_id(message: Message) -> Awaitable[None]:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = [*message["headers"], (b"x-request-id", request_id)]
-            await send(message)
+            return send(message)  # not a coroutine of its own: this is called for each delta
 
         with serving(scope["headers"], {"b2b_chat.request_id": request_id.decode()}) as span:
             try:

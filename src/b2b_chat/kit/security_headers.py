@@ -3,6 +3,7 @@
 Sources: OWASP Secure Headers, ASVS 5.0 section 3.4. HSTS is nginx's, which alone knows that TLS is there.
 """
 
+from collections.abc import Awaitable
 from typing import Final
 
 from litestar.enums import ScopeType
@@ -19,6 +20,7 @@ SECURITY_HEADERS: Final = (
     (b"x-frame-options", b"DENY"),
 )
 """For responses that are no pages; a page brings its own policy, which stands."""
+_NAMES: Final = frozenset(name for name, _ in SECURITY_HEADERS)
 
 
 class SecurityHeaders:
@@ -33,11 +35,15 @@ class SecurityHeaders:
             await self._app(scope, receive, send)
             return
 
-        async def send_with_headers(message: Message) -> None:
+        def send_with_headers(message: Message) -> Awaitable[None]:
             if message["type"] == "http.response.start":
-                headers = message["headers"]
-                present = {name for name, _ in headers}
-                message["headers"] = [*headers, *(each for each in SECURITY_HEADERS if each[0] not in present)]
-            await send(message)
+                present = {name for name, _ in message["headers"]}
+                missing = (
+                    SECURITY_HEADERS
+                    if _NAMES.isdisjoint(present)
+                    else (each for each in SECURITY_HEADERS if each[0] not in present)
+                )
+                message["headers"] = [*message["headers"], *missing]
+            return send(message)  # not a coroutine of its own: this is called for each delta
 
         await self._app(scope, receive, send_with_headers)

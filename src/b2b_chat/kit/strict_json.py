@@ -7,6 +7,7 @@ takes a body of any content type, and fails with 500 on one that is not UTF-8 or
 import re
 import sys
 from codecs import BOM_UTF8
+from functools import cache
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -58,6 +59,12 @@ def require_json(media_type: str) -> None:
         raise UnsupportedMediaType
 
 
+@cache
+def _decoder_of(kind: Any) -> msgspec.json.Decoder[Any]:
+    """Return the decoder of one handler's body, of which there are as many as operations."""
+    return msgspec.json.Decoder(kind)
+
+
 class StrictJsonRequest(Request[Any, Any, Any]):
     """A request whose JSON body is decoded as the type of the handler's `data`."""
 
@@ -82,4 +89,4 @@ class StrictJsonRequest(Request[Any, Any, Any]):
         """
         require_json(self.content_type[0])
         kind = self.route_handler.parsed_fn_signature.parameters["data"].annotation
-        return decode(await self.body(), msgspec.json.Decoder(kind))
+        return decode(await self.body(), _decoder_of(kind))
