@@ -39,6 +39,8 @@ from b2b_chat.product.settings import ProductSettings
 
 _SILENT: Final = "gateway_silent"
 _IN_FLIGHT_PAUSE_SECONDS: Final = 0.2
+_STATUSES_OF_RESTARTS: Final = frozenset({HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.UNAUTHORIZED})
+_CODES_OF_RESTARTS: Final = frozenset({"shutting_down", "stale_timestamp"})
 
 
 _FAILURES: Final[Mapping[Code, type[AnswerFailed]]] = {
@@ -178,7 +180,8 @@ class GatewayClient:
         left a moment ago. It ends soon, and then the gateway has its answer, or answers anew.
 
         And a gateway that is shutting down has a successor, or will have: only connections that we kept still lead to
-        it, and it closes them soon.
+        it, and it closes them soon. Its successor refuses what was signed before its own start, so each call is signed
+        anew.
         """
         give_up_at = time.monotonic() + self._settings.gateway_in_flight_wait_seconds
         while True:
@@ -196,10 +199,10 @@ class GatewayClient:
     def _is_over_soon(self, status: int, body: bytes) -> bool:
         if status == HTTPStatus.CONFLICT:
             return True
-        if status != HTTPStatus.SERVICE_UNAVAILABLE:
+        if status not in _STATUSES_OF_RESTARTS:
             return False
         try:
-            return self._errors.decode(body).error.code == "shutting_down"
+            return self._errors.decode(body).error.code in _CODES_OF_RESTARTS
         except (msgspec.DecodeError, UnicodeDecodeError):
             return False
 
