@@ -29,7 +29,6 @@ from b2b_chat.product.companies.routes import (
     AcceptanceRoutes,
     ApiKeyRoutes,
     CompanyRoutes,
-    InvitePageRoutes,
     InviteRoutes,
     MemberRoutes,
 )
@@ -46,6 +45,7 @@ from b2b_chat.product.request_bodies import JsonRequest
 from b2b_chat.product.services import Services, opened, services_of
 from b2b_chat.product.settings import ProductSettings
 from b2b_chat.product.web.company_pages import CompanyPages
+from b2b_chat.product.web.link_pages import LINK_PAGES
 from b2b_chat.product.web.operator_pages import OperatorPages, health_part
 from b2b_chat.product.web.routes import WebRoutes
 
@@ -64,7 +64,6 @@ ROUTES: Final[tuple[Any, ...]] = (
     MemberRoutes,
     InviteRoutes,
     AcceptanceRoutes,
-    InvitePageRoutes,
     ApiKeyRoutes,
     CompanyAuditRoutes,
     OperatorCompanyRoutes,
@@ -73,6 +72,7 @@ ROUTES: Final[tuple[Any, ...]] = (
     OperatorAuditRoutes,
     OperatorHealthRoutes,
     WebRoutes,
+    *LINK_PAGES,
     CompanyPages,
     OperatorPages,
     health_part,

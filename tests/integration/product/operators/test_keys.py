@@ -20,7 +20,7 @@ from support.product.sessions import add_operator, add_session, add_user, http_c
 
 README: Final = Path(__file__).parents[4] / "deploy/README.md"
 IN_THE_SHELL_OF_A_SERVER: Final = """
-docker() { shift 4; "%s" -m b2b_chat.cli "$@"; }
+docker() { shift 5; "%s" -m b2b_chat.cli "$@"; }
 """
 
 
