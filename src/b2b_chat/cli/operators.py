@@ -78,11 +78,11 @@ def operator_create(email: str, expires_in_days: int) -> None:
 
 
 @click.command("operator-keys")
-@click.argument("email", required=False)
-def operator_keys(email: str | None) -> None:
-    """Print the operators' keys, newest first, a JSON object a line.
+@click.argument("email")
+def operator_keys(email: str) -> None:
+    """Print an operator's keys, newest first, a JSON object a line.
 
-    Only those of the operator with this address, if one is given. A key itself is never shown again.
+    A key itself is never shown again.
     """
     with _shell() as shell:
         for key in shell.run(shell.services.operator_keys.list_keys_of(email)):
@@ -98,8 +98,7 @@ def operator_key_revoke(key: str) -> None:
     """
     with _shell() as shell:
         keys = shell.services.operator_keys
-        api_key_id = shell.run(keys.find_id(key)) if key.startswith("b2b_") else _convert(key, UUID)
-        shell.run(keys.revoke(shell.actor, api_key_id))
+        shell.run(keys.revoke(shell.actor, shell.run(keys.find_id(key))))
         click.echo(f"{key} is revoked.")
 
 

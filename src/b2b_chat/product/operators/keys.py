@@ -1,5 +1,6 @@
 """The API keys of operators: made, listed and revoked one by one."""
 
+from contextlib import suppress
 from datetime import timedelta
 from typing import Annotated, Final
 from uuid import UUID
@@ -23,6 +24,8 @@ from b2b_chat.product.identity.operator_keys import (
     revoke_operator_key,
 )
 from b2b_chat.product.operators.approvals import SecondOperatorRequired, is_approved
+from b2b_chat.product.operators.repository import OperatorRepository
+from b2b_chat.product.operators.service import OperatorNotFound
 from b2b_chat.product.refusals import Refusal
 from b2b_chat.product.transactions import TransactionFactory
 from b2b_chat.product.viewer import Viewer
@@ -78,20 +81,28 @@ class OperatorKeys:
             keys = await list_operator_keys(tx, None, before=id_from_cursor(cursor), limit=limit + 1)
         return Page(keys[:limit], str(keys[limit - 1].id) if len(keys) > limit else None)
 
-    async def list_keys_of(self, email: str | None) -> list[OperatorKey]:
-        """Return all keys of the operator with this address, or of all operators."""
-        async with self._transaction() as tx:
-            user_id = None if email is None else await users.find_id(tx, email)
-            return [] if email is not None and user_id is None else await list_operator_keys(tx, user_id)
+    async def list_keys_of(self, email: str) -> list[OperatorKey]:
+        """Return all keys of an operator, newest first.
 
-    async def find_id(self, prefix: str) -> UUID:
-        """Return the id of the one operators' key that is shown as beginning so.
+        Raises:
+            OperatorNotFound: No operator has this address.
+        """
+        async with self._transaction() as tx:
+            user_id = await users.find_id(tx, email)
+            if user_id is None or not await tx[OperatorRepository].is_operator(user_id):
+                raise OperatorNotFound
+            return await list_operator_keys(tx, user_id)
+
+    async def find_id(self, name: str) -> UUID:
+        """Return the id of the one operators' key that has this id, or is shown as beginning so.
 
         Raises:
             OperatorKeyNotFound: There is none, or more than one.
         """
+        with suppress(ValueError):
+            return UUID(name)
         async with self._transaction() as tx:
-            found = await operator_key_ids(tx, prefix)
+            found = await operator_key_ids(tx, name)
         if len(found) != 1:
             raise OperatorKeyNotFound
         return found[0]
