@@ -80,7 +80,7 @@ def operator_create(email: str, expires_in_days: int) -> None:
 @click.command("operator-keys")
 @click.argument("email")
 def operator_keys(email: str) -> None:
-    """Print an operator's keys, newest first, a JSON object a line.
+    """Print an operator's keys, newest first, as JSON lines.
 
     A key itself is never shown again.
     """
