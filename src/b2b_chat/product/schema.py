@@ -37,6 +37,7 @@ TABLES = (
     conversations.ConversationRow,
     conversations.MessageRow,
     operators.OperatorRow,
+    operators.OperatorApprovalRow,
     audit.AuditRow,
 )
 """Every table, named here so that none depends on a module that happens to be imported."""
