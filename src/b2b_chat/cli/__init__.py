@@ -2,7 +2,7 @@
 
 import click
 
-from b2b_chat.cli import apps, backups, doctor, ledger, mail, migrations, operators, sandbox
+from b2b_chat.cli import apps, backups, doctor, ledger, mail, masking, migrations, operators, sandbox
 
 
 @click.group(
@@ -22,6 +22,7 @@ for _command in (
     *backups.COMMANDS,
     *ledger.COMMANDS,
     *operators.COMMANDS,
+    *masking.COMMANDS,
     *mail.COMMANDS,
 ):
     main.add_command(_command)

@@ -19,6 +19,7 @@ from b2b_chat.kit.health import Readiness
 from b2b_chat.kit.valkey import Valkey, valkey_of
 from b2b_chat.product.audit.service import Audit
 from b2b_chat.product.chat.gateway_client import GatewayClient
+from b2b_chat.product.chat.previews import Previews
 from b2b_chat.product.chat.relay.service import Relay
 from b2b_chat.product.chat.repository import RunRepository
 from b2b_chat.product.chat.runs import Runs
@@ -45,6 +46,9 @@ from b2b_chat.product.limits.valkey import WindowsInValkey
 from b2b_chat.product.mail.sender import Sender
 from b2b_chat.product.mail.service import Outbox, Seal
 from b2b_chat.product.mail.smtp import Smtp, smtp_options
+from b2b_chat.product.masking.service import Masking
+from b2b_chat.product.masking_policies.rulebook import Rulebook
+from b2b_chat.product.masking_policies.service import MaskingPolicies
 from b2b_chat.product.operators.health import LiveHealth
 from b2b_chat.product.operators.service import Operators, Users
 from b2b_chat.product.readiness import readiness_of
@@ -76,6 +80,7 @@ class DatabaseServices(Struct, frozen=True, eq=False):
     users: Users
     operators: Operators
     conversations: Conversations
+    masking_policies: MaskingPolicies
 
 
 class Services(DatabaseServices, frozen=True, eq=False):
@@ -97,6 +102,7 @@ class Services(DatabaseServices, frozen=True, eq=False):
     runs: Runs
     relay: Relay | None
     chat: Chat
+    previews: Previews
     readiness: Readiness
     live_health: LiveHealth
 
@@ -143,6 +149,7 @@ def services_of(settings: ProductSettings, *, clock: Clock = utc_now, database: 
         runs=runs,
         relay=relay,
         chat=chat,
+        previews=Previews(Masking(), Rulebook(database, settings), settings),
         readiness=readiness,
         live_health=LiveHealth(readiness, gateway, settings.readiness_timeout_seconds, clock=clock),
     )
@@ -224,6 +231,7 @@ def _database_services(database: Database, clock: Clock) -> DatabaseServices:
         users=Users(transaction, clock=clock),
         operators=Operators(transaction, clock=clock),
         conversations=Conversations(transaction),
+        masking_policies=MaskingPolicies(transaction),
     )
 
 

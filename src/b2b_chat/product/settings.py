@@ -144,6 +144,12 @@ class ProductSettings(Struct, frozen=True):
         int,
         Meta(ge=1, le=100, description="Share of the chat limits that a process admits while Valkey is away, percent"),
     ] = 10
+    masking_preview_rpm_per_user: Annotated[
+        int, Meta(ge=1, le=10_000_000, description="Previews of masking that a process makes for a user, per minute")
+    ] = 300
+    masking_cached_companies: Annotated[
+        int, Meta(ge=1, le=100_000, description="Companies whose lists for masking a process keeps in memory")
+    ] = 500
     login_rpm_per_ip: Annotated[
         int,
         Meta(

@@ -64,6 +64,11 @@ class Commands:
         self._run(
             "credits-adjust", self._company, "-1", "--external-id", "second", "--corrects", "1", "--reason", "a test"
         )
+        self._run("masking-floor", "secrets=mask")
+        self._run("masking-policy", self._company, "contacts=mask", "CARD=block")
+        words = self._stack.folder / "words.txt"
+        words.write_text(f"{MESSAGE}\n", encoding="utf-8")
+        self._run("masking-terms", self._company, "--terms", str(words))
         self._run("operator-create", "former@example.test")
         self._run("operator-remove", "former@example.test")
         self._run("audit", "--company", self._company)

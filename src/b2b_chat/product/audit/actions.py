@@ -25,4 +25,7 @@ class Action(StrEnum):
     USER_UNBLOCK = "user.unblock"
     OPERATOR_CREATE = "operator.create"
     OPERATOR_REMOVE = "operator.remove"
+    MASKING_POLICY = "masking.policy"
+    MASKING_TERMS = "masking.terms"
+    MASKING_FLOOR = "masking.floor"
     AUDIT_EXPORT = "audit.export"
