@@ -123,7 +123,7 @@ def error_codes() -> None:
 @click.command("env-example")
 @click.argument("app", type=click.Choice(["product", "gateway"]))
 def env_example(app: str) -> None:
-    """Print a settings file that lists every variable of an app."""
+    """Print a settings file with every variable of an app."""
     with needs(app):
         from b2b_chat.kit.settings import render_example
 

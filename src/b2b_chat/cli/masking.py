@@ -19,7 +19,7 @@ _clear = click.option("--clear", is_flag=True, help="Set no rule at all.")
 @_rules
 @_clear
 def masking_floor(rules: tuple[str, ...], *, clear: bool) -> None:
-    """Set the least that is done for every company, or show it.
+    """Set the least that masking does, or show it.
 
     WHAT is a group (people, contacts, money, secrets, requisites, terms) or a kind (PERSON, CARD, ...). The rules
     replace those before; without any they are shown.
@@ -37,7 +37,7 @@ def masking_floor(rules: tuple[str, ...], *, clear: bool) -> None:
 @_rules
 @_clear
 def masking_policy(company: UUID, rules: tuple[str, ...], *, clear: bool) -> None:
-    """Set what is done with personal data in a company's messages, or show it.
+    """Set what masking does for a company, or show it.
 
     WHAT is a group or a kind, as for masking-floor. The rules replace those before; without any they are shown.
     """

@@ -1,4 +1,4 @@
-"""What every answer tells browsers and proxies: do not frame, guess, run, leak or keep it.
+"""Headers of every response, by which browsers and proxies do not frame, guess, run, leak or keep it.
 
 Sources: OWASP Secure Headers, ASVS 5.0 section 3.4. HSTS is nginx's, which alone knows that TLS is there.
 """
@@ -19,12 +19,12 @@ SECURITY_HEADERS: Final = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
 )
-"""For answers that nobody should look at as a page; a page brings its own policy, which stands."""
+"""For responses that are no pages; a page brings its own policy, which stands."""
 _NAMES: Final = frozenset(name for name, _ in SECURITY_HEADERS)
 
 
 class SecurityHeaders:
-    """ASGI layer that adds to each answer those of `SECURITY_HEADERS` that it does not set itself."""
+    """ASGI layer that adds to each response the `SECURITY_HEADERS` that it does not set itself."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

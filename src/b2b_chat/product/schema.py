@@ -38,6 +38,7 @@ TABLES = (
     masking_policies.MaskingWishRow,
     masking_policies.MaskingFloorRow,
     operators.OperatorRow,
+    operators.OperatorApprovalRow,
     audit.AuditRow,
 )
 """Every table, named here so that none depends on a module that happens to be imported."""

@@ -37,7 +37,8 @@ WITHOUT_OWN_IDS: Final = {
 """The lists and pages that show none of the ids that a company with everything knows."""
 
 WITHOUT_IDS: Final = {
-    "createInvite", "createApiKey", "changeMasking", "changeMaskingTerms", "addOwnMasking", "previewMasking",
+    "createInvite", "createApiKey", "createOperatorKey",
+    "changeMasking", "changeMaskingTerms", "addOwnMasking", "previewMasking",
 }  # fmt: skip
 """The operations that change something and take no id at all."""
 

@@ -14,7 +14,7 @@ from b2b_chat.kit.settings import variables
 from b2b_chat.product.settings import ProductSettings
 from b2b_chat.sandbox.postgres import _binary
 from support.canaries.stack import WatchedStack
-from support.canaries.story import MESSAGE, OWNER, STRANGER
+from support.canaries.story import MESSAGE, OPERATOR, OWNER, STRANGER
 from support.processes.commands import COMMAND
 
 LONG_RUNNING: Final = {"demo", "gateway", "mail-catcher", "openai-simulator", "product", "up"}
@@ -48,7 +48,7 @@ class Commands:
 
     def set_up(self) -> tuple[str, str]:
         """An operator's key and a company with credits, as a person at the shell makes them."""
-        key = self._run("operator-create", "ops@example.test").strip()
+        key = self._run("operator-create", OPERATOR).strip()
         self._company = self._run("company-create", "A company", "--owner", OWNER).strip()
         self._run("credits-add", self._company, "1000", "--external-id", "first")
         return key, self._company
@@ -69,7 +69,9 @@ class Commands:
         words = self._stack.folder / "words.txt"
         words.write_text(f"{MESSAGE}\n", encoding="utf-8")
         self._run("masking-terms", self._company, "--terms", str(words))
-        self._run("operator-create", "former@example.test")
+        former = self._run("operator-create", "former@example.test")
+        self._run("operator-keys", "former@example.test")
+        self._run("operator-key-revoke", former[:12])
         self._run("operator-remove", "former@example.test")
         self._run("audit", "--company", self._company)
         self._run("ledger verify")

@@ -30,7 +30,7 @@ class MaskingPolicyRoutes(Controller):
     async def masking(
         self, viewer: NamedDependency[Viewer], masking_policies: NamedDependency[MaskingPolicies]
     ) -> MaskingPolicy:
-        """Show what is done with personal data in your messages, and which rule says so. Only previews follow it yet."""
+        """Show what is done with personal data in your messages. Only previews follow it yet."""
         return await masking_policies.get(viewer)
 
     @put(
