@@ -104,6 +104,11 @@ async def follow(client: Client, answer_id: str, after: str | None = None) -> li
         return [event async for event in events]
 
 
+def answer_of(failed: httpx.Response) -> str:
+    """The id of the answer that a response says has failed."""
+    return failed.headers["content-location"].split("/")[3]
+
+
 def text_of(events: list[Event]) -> str:
     """What the deltas say."""
     return "".join(event.data["text"] for event in events if event.name == "delta")
