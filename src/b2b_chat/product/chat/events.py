@@ -98,6 +98,19 @@ async def events_of(
             return
 
 
+def failure_event(log: AnswerLog, error: Exception) -> bytes:
+    """Return what `events_of` raised as an event, for a stream that has begun without a text meanwhile.
+
+    Raises:
+        Exception: It is a defect, which cuts the stream: the reader may follow the answer anew.
+    """
+    if not isinstance(error, AnswerFailed):
+        raise error
+    while log.successor is not None:
+        log = log.successor
+    return _last_event(log, 0)
+
+
 def located(failure: AnswerFailed, log: AnswerLog) -> AnswerFailed:
     """Return a failure whose response says where the answer is: the message was accepted, and can be followed."""
     failure.headers["Content-Location"] = f"/v1/chat/{log.assistant_message_id}/events"

@@ -15,7 +15,15 @@ from msgspec import UNSET, Struct
 from b2b_chat.kit.disconnects import ClientLeft, WhileClientStays
 from b2b_chat.kit.event_stream import EventStream
 from b2b_chat.product.chat.answer_log import AnswerLog, MessageInProgress
-from b2b_chat.product.chat.events import EVENT_ID, Position, events_of, located, opening_of, read_event_id
+from b2b_chat.product.chat.events import (
+    EVENT_ID,
+    Position,
+    events_of,
+    failure_event,
+    located,
+    opening_of,
+    read_event_id,
+)
 from b2b_chat.product.chat.failures import ANSWER_FAILURES, AnswerFailed, ClientDisconnected
 from b2b_chat.product.chat.openapi import AnsweringOperation, FollowingOperation
 from b2b_chat.product.chat.prompts import TextTooLong
@@ -173,6 +181,7 @@ def _stream(
         begin_within_seconds=settings.sse_begin_within_seconds if fails_first else 0.0,
         retry_ms=settings.sse_retry_milliseconds,
         opening=opening_of(log, after, restart=restart),
+        failure_event=partial(failure_event, log),
         on_close=partial(log.detach, goes_on=restart),
         headers=headers,
     )
