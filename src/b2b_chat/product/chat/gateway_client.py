@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Final
@@ -13,7 +13,7 @@ import msgspec
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from b2b_chat.contract.errors import ACCOUNT_FAULTS, Code, ErrorBody, ErrorDetail, failure_named
+from b2b_chat.contract.errors import ErrorBody
 from b2b_chat.contract.schemas import CHAT_PATH, PING_PATH, ChatDelta, ChatRequest, ChatResult, Ping
 from b2b_chat.contract.signing import sign
 from b2b_chat.contract.sse import Decoder, Event, EventTooLarge
@@ -23,48 +23,22 @@ from b2b_chat.kit.http.errors import AnswerBroken, AnswerTooLarge, CannotConnect
 from b2b_chat.kit.http.response import Response
 from b2b_chat.kit.request_id import REQUEST_ID_HEADER, current_request_id
 from b2b_chat.kit.tracing import outgoing_headers
+from b2b_chat.product.chat.answer_bounds import AnswerBounds
 from b2b_chat.product.chat.failures import (
     AnswerCut,
-    AnswerDefect,
-    AnswerEmpty,
-    AnswerFailed,
     AnswerLost,
-    ContentFiltered,
-    ContextLengthExceeded,
-    GatewayRefused,
     GatewayTimeout,
     GatewayUnavailable,
-    MessageRejected,
-    ModelUnavailable,
 )
+from b2b_chat.product.chat.gateway_errors import error_in, failure_of
 from b2b_chat.product.settings import ProductSettings
 
-_MAX_EVENT_BYTES: Final = 8 * 1024 * 1024
 _SILENT: Final = "gateway_silent"
 _LATE: Final = "gateway_timeout"
 _SHORTEST_PAUSE_SECONDS: Final = 0.2
 _LONGEST_PAUSE_SECONDS: Final = 1.0
 _PROXY_FAILURES: Final = (HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE)
 """What a proxy answers whose gateway does not listen."""
-
-
-_FAILURES: Final[Mapping[Code, type[AnswerFailed]]] = {
-    "context_length_exceeded": ContextLengthExceeded,
-    "body_too_large": ContextLengthExceeded,
-    "upstream_payload_too_large": ContextLengthExceeded,
-    "content_filtered": ContentFiltered,
-    "upstream_rejected": MessageRejected,
-    "upstream_unprocessable": MessageRejected,
-    "idempotency_mismatch": MessageRejected,
-    "upstream_timeout": GatewayTimeout,
-    "upstream_stalled": GatewayTimeout,
-    "upstream_truncated": AnswerCut,
-    "upstream_malformed": AnswerCut,
-    "upstream_empty": AnswerEmpty,
-    "internal_error": AnswerDefect,
-    **dict.fromkeys(ACCOUNT_FAULTS, ModelUnavailable),
-}
-"""What the gateway's codes mean where they say more than whether a call may succeed later."""
 
 
 class PingRefused(Exception):
@@ -120,7 +94,7 @@ class GatewayClient:
             if response.status == HTTPStatus.UNAUTHORIZED:
                 raise PingRefused(self._errors.decode(body).error.code, response.headers.get("date"))
             if response.status != HTTPStatus.OK:
-                raise self._failure(response, body)
+                raise failure_of(response, body)
             return self._pings.decode(body)
 
     async def complete(self, request: ChatRequest, *, deadline_at: float) -> ChatResult:
@@ -133,12 +107,14 @@ class GatewayClient:
         Raises:
             AnswerFailed: There is none; the subclass says why.
         """
+        bounds = AnswerBounds(request)
         with (
             _translated(),
             Deadline(deadline_at, _LATE) as deadline,
             await self._post_surely(request, deadline) as response,
         ):
-            return self._results.decode(await response.read_all())
+            body = await response.read_all(max_bytes=bounds.body_bytes)
+            return bounds.believable(self._results.decode(body))
 
     async def stream(self, request: ChatRequest, on_text: Callable[[str], None], *, deadline_at: float) -> ChatResult:
         """Ask for an answer in pieces, and return the whole of it.
@@ -153,7 +129,15 @@ class GatewayClient:
         Raises:
             AnswerFailed: The answer cannot be had or broke off; the subclass says why.
         """
-        decoder = Decoder(max_event_bytes=_MAX_EVENT_BYTES)
+        bounds, characters = AnswerBounds(request), 0
+        decoder = Decoder(max_event_bytes=bounds.body_bytes)
+
+        def take(text: str) -> None:
+            nonlocal characters
+            characters += len(text)
+            bounds.check_text(characters)
+            on_text(text)
+
         with (
             _translated(),
             Deadline(deadline_at, _LATE) as deadline,
@@ -161,10 +145,10 @@ class GatewayClient:
         ):
             while chunk := await response.read():
                 deadline.move(self._settings.gateway_silence_timeout_seconds, _SILENT)
-                result = self._read(response, decoder.feed(chunk), on_text)
+                result = self._read(response, decoder.feed(chunk), take)
                 if result is not None:
                     await response.drain()
-                    return result
+                    return bounds.believable(result)
         raise AnswerLost
 
     def _read(self, response: Response, events: list[Event], on_text: Callable[[str], None]) -> ChatResult | None:
@@ -178,7 +162,7 @@ class GatewayClient:
                     case "final":
                         return self._results.decode(event.data)
                     case "error":
-                        raise self._failure(response, event.data)
+                        raise failure_of(response, event.data)
         finally:  # whether an answer had begun decides what comes of its failure
             if pieces:
                 on_text("".join(pieces))
@@ -216,7 +200,7 @@ class GatewayClient:
                     request = replace(request, avoid_upstream=UNSET)
                     continue
                 if waited_seconds >= self._patience_seconds(response.status, body):
-                    raise self._failure(response, body)
+                    raise failure_of(response, body)
             await asyncio.sleep(pause_seconds * random.uniform(0.5, 1))  # noqa: S311 - only spreads the calls
             pause_seconds = min(2 * pause_seconds, _LONGEST_PAUSE_SECONDS)
 
@@ -225,11 +209,8 @@ class GatewayClient:
         if status == HTTPStatus.CONFLICT:
             return self._settings.gateway_in_flight_wait_seconds
         if status in _PROXY_FAILURES:
-            try:
-                is_gone = self._errors.decode(body).error.code == "shutting_down"
-            except (msgspec.DecodeError, UnicodeDecodeError):
-                is_gone = True
-            if is_gone:
+            error = error_in(body)
+            if error is None or error.code == "shutting_down":
                 return self._settings.gateway_restart_wait_seconds
         return 0.0
 
@@ -254,28 +235,6 @@ class GatewayClient:
             headers[REQUEST_ID_HEADER] = request_id
         headers.update(outgoing_headers())
         return await self._opened.send(method, target, headers, body)
-
-    def _failure(self, response: Response, body: bytes) -> AnswerFailed:
-        """Return what an error of the gateway means to a client."""
-        try:
-            detail = self._errors.decode(body).error
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            # Not the gateway's own words: a proxy in between, or not a gateway at all.
-            too_large = response.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-            return ContextLengthExceeded() if too_large else GatewayUnavailable()
-        failure = self._named(response, detail)
-        failure.upstream = detail.upstream
-        return failure
-
-    @staticmethod
-    def _named(response: Response, detail: ErrorDetail) -> AnswerFailed:
-        known = failure_named(detail.code)
-        if known is not None and known.code in _FAILURES:
-            return _FAILURES[known.code]()
-        if detail.retryable:
-            retry_after = response.headers.get("retry-after")
-            return GatewayUnavailable(retry_after) if retry_after else GatewayUnavailable()
-        return GatewayRefused()
 
 
 @contextmanager
