@@ -120,6 +120,9 @@ STREAMED: dict[str, tuple[Reply, tuple[int, str]]] = {
 
 
 BEGUN = {
+    "more text than was asked for",
+    "more text at its end than was asked for",
+    "usage of 10^30",
     "ended without final",
     "ended in mid-event",
     "an error",
