@@ -17,11 +17,12 @@ from b2b_chat.contract.errors import ErrorBody
 from b2b_chat.contract.schemas import CHAT_PATH, PING_PATH, ChatDelta, ChatRequest, ChatResult, Ping
 from b2b_chat.contract.signing import sign
 from b2b_chat.contract.sse import Decoder, Event, EventTooLarge
+from b2b_chat.kit.current_request import current_request_id
 from b2b_chat.kit.deadlines import Deadline
 from b2b_chat.kit.http.client import HttpClient
 from b2b_chat.kit.http.errors import AnswerBroken, AnswerTooLarge, CannotConnect, ConnectTimeout, HttpError, NoAnswer
 from b2b_chat.kit.http.response import Response
-from b2b_chat.kit.request_id import REQUEST_ID_HEADER, current_request_id
+from b2b_chat.kit.request_id import REQUEST_ID_HEADER
 from b2b_chat.kit.tracing import outgoing_headers
 from b2b_chat.product.chat.answer_bounds import AnswerBounds
 from b2b_chat.product.chat.failures import (
@@ -175,7 +176,8 @@ class GatewayClient:
         left a moment ago. It ends soon, and then the gateway has its answer, or answers anew.
 
         And a gateway that is shutting down, or of which nobody listens, has a successor, or will have: only connections
-        that we kept still lead to it, and it closes them soon.
+        that we kept still lead to it, and it closes them soon. Its successor refuses what was signed before its own
+        start, so each call is signed anew.
         """
         began_at = time.monotonic()
         pause_seconds = _SHORTEST_PAUSE_SECONDS
@@ -208,10 +210,11 @@ class GatewayClient:
         """Return for how long a call that was refused like this is worth sending again."""
         if status == HTTPStatus.CONFLICT:
             return self._settings.gateway_in_flight_wait_seconds
-        if status in _PROXY_FAILURES:
-            error = error_in(body)
-            if error is None or error.code == "shutting_down":
-                return self._settings.gateway_restart_wait_seconds
+        error = error_in(body)
+        if error is not None and error.code == "stale_timestamp":
+            return self._settings.gateway_in_flight_wait_seconds
+        if status in _PROXY_FAILURES and (error is None or error.code == "shutting_down"):
+            return self._settings.gateway_restart_wait_seconds
         return 0.0
 
     async def _post_twice(self, request: ChatRequest) -> Response:
