@@ -65,7 +65,7 @@ class Story:
         canaries.add("HMAC secret", secrets.shared)
         canaries.add("keys of hashes", secrets.session, secrets.auth_token, secrets.invite_token)
         canaries.add("OpenAI key", secrets.openai_key)
-        canaries.add("DSN", secrets.database_password)
+        canaries.add("DSN", secrets.database_password, secrets.owner_password)
         canaries.add("SMTP password", secrets.smtp_password)
         canaries.add("Valkey password", secrets.valkey_password)
 

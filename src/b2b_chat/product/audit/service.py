@@ -7,10 +7,10 @@ from uuid import UUID
 import msgspec
 import structlog
 
+from b2b_chat.kit.current_request import current_request_id
 from b2b_chat.kit.database import new_id
 from b2b_chat.kit.exports import CsvDialect, ExportFormat
 from b2b_chat.kit.pagination import Page, id_from_cursor
-from b2b_chat.kit.request_id import current_request_id
 from b2b_chat.product.audit.actions import Action
 from b2b_chat.product.audit.actors import Actor
 from b2b_chat.product.audit.export import export_head, export_records
