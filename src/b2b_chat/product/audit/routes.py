@@ -21,7 +21,9 @@ from b2b_chat.product.audit.actions import Action
 from b2b_chat.product.audit.actors import operator_of
 from b2b_chat.product.audit.schemas import AuditFilter, AuditRecord
 from b2b_chat.product.audit.service import Audit
+from b2b_chat.product.errors import documents
 from b2b_chat.product.guards import operator_only, signed_in
+from b2b_chat.product.transactions import TookTooLong
 from b2b_chat.product.viewer import Viewer
 from b2b_chat.product.vocabulary import Scope
 
@@ -80,6 +82,7 @@ class CompanyAuditRoutes(Controller):
     @get(
         "/",
         operation_id="listCompanyAudit",
+        responses=documents(TookTooLong),
     )
     async def search(
         self,
@@ -101,7 +104,7 @@ class OperatorAuditRoutes(Controller):
     guards = (operator_only,)
     dependencies = {"wanted": Provide(provide_audit_filter)}  # noqa: RUF012 - as above
 
-    @get("/", operation_id="listAudit")
+    @get("/", operation_id="listAudit", responses=documents(TookTooLong))
     async def search(
         self,
         wanted: NamedDependency[AuditFilter],

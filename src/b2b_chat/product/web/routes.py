@@ -61,6 +61,7 @@ class WebRoutes(Controller):
         me = None
         try:
             viewer = await gatekeeper.viewer_of(request)
+            await gatekeeper.admit_read(viewer)
             me = await sessions.me(viewer)
             viewer.require(Scope.CHAT)
             listed = await conversations.list_conversations(viewer, cursor=None, limit=_CONVERSATIONS_AT_ONCE)
