@@ -109,6 +109,8 @@ async def test_another_companys_objects_are_not_found(
 
 def told(refused: httpx.Response) -> dict[str, Any]:
     """What a refusal says, apart from which request it was."""
+    if refused.headers["content-type"].startswith("text/html"):
+        return {"page": refused.text}
     detail: dict[str, Any] = refused.json()["detail"]
     return {name: value for name, value in detail.items() if name != "request_id"}
 

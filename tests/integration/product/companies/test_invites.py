@@ -384,18 +384,14 @@ async def test_a_body_that_is_no_invite_is_refused(http: httpx.AsyncClient, body
     assert error_of(await http.post("/v1/company/invites", json=body)) == (400, "invalid_request")
 
 
-async def test_the_page_behind_the_link_changes_nothing(product_url: str, http: httpx.AsyncClient) -> None:
+async def test_the_page_behind_the_link_changes_nothing(
+    world: World, product_url: str, http: httpx.AsyncClient
+) -> None:
     email = an_address()
     await invite(http, email)
     async with http_client(product_url) as browser:
-        english = await browser.get("/invites/accept", headers={"Accept-Language": "en"})
-        russian = await browser.get("/invites/accept", headers={"Accept-Language": "ru"})
-        assert english.headers["content-type"] == "text/html; charset=utf-8"
-        assert "Invitation" in english.text
-        assert "Приглашение" in russian.text
-        assert "default-src 'none'" in english.headers["content-security-policy"]
-        assert (await browser.head("/invites/accept")).status_code == 200
-        script = await browser.get("/invites/accept.js")
-        assert script.headers["content-type"] == "text/javascript; charset=utf-8"
-        assert '"/v1/invites/accept"' in script.text
+        token = await invite_token(world, email)
+        for method in ("GET", "HEAD", "OPTIONS"):
+            for target in ("/invites/accept", f"/invites/accept#{token}"):
+                assert (await browser.request(method, target)).status_code in {200, 204}
     assert (await listed(http))[email] == "pending"
