@@ -42,6 +42,7 @@ Code: TypeAlias = Literal[
     "last_owner",
     "ledger_entry_not_found",
     "limits_unavailable",
+    "masking_changed",
     "masking_unavailable",
     "member_not_found",
     "message_in_progress",

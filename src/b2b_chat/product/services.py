@@ -21,6 +21,7 @@ from b2b_chat.product.audit.service import Audit
 from b2b_chat.product.audit.tallies import Tallies
 from b2b_chat.product.chat.assembly import chat_parts
 from b2b_chat.product.chat.gateway_client import GatewayClient
+from b2b_chat.product.chat.previews import Previews
 from b2b_chat.product.chat.relay.service import Relay
 from b2b_chat.product.chat.runs import Runs
 from b2b_chat.product.chat.service import Chat
@@ -46,6 +47,7 @@ from b2b_chat.product.limits.valkey import WindowsInValkey
 from b2b_chat.product.mail.sender import Sender
 from b2b_chat.product.mail.service import Outbox, Seal
 from b2b_chat.product.mail.smtp import Smtp, smtp_options
+from b2b_chat.product.masking_policies.service import MaskingPolicies
 from b2b_chat.product.operators.health import LiveHealth
 from b2b_chat.product.operators.keys import OperatorKeys
 from b2b_chat.product.operators.service import Operators, Users
@@ -82,6 +84,7 @@ class DatabaseServices(Struct, frozen=True, eq=False):
     operators: Operators
     operator_keys: OperatorKeys
     conversations: Conversations
+    masking_policies: MaskingPolicies
 
 
 class Services(DatabaseServices, frozen=True, eq=False):
@@ -106,6 +109,7 @@ class Services(DatabaseServices, frozen=True, eq=False):
     runs: Runs
     relay: Relay | None
     chat: Chat
+    previews: Previews
     readiness: Readiness
     live_health: LiveHealth
 
@@ -261,6 +265,7 @@ def _database_services(database: Database, clock: Clock, reading: TransactionFac
         operators=Operators(transaction, clock=clock),
         operator_keys=OperatorKeys(transaction, clock=clock),
         conversations=Conversations(transaction, reading),
+        masking_policies=MaskingPolicies(transaction),
     )
 
 

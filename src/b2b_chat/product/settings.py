@@ -150,6 +150,12 @@ class ProductSettings(Struct, frozen=True):
     read_rpm_per_user: Annotated[
         int, Meta(ge=1, le=10_000_000, description="Requests of a user that read, per minute")
     ] = 600
+    masking_preview_rpm_per_user: Annotated[
+        int, Meta(ge=1, le=10_000_000, description="Previews of masking that a process makes for a user, per minute")
+    ] = 300
+    masking_cached_companies: Annotated[
+        int, Meta(ge=1, le=100_000, description="Companies whose lists for masking a process keeps in memory")
+    ] = 500
     login_rpm_per_ip: Annotated[
         int,
         Meta(
@@ -204,6 +210,14 @@ class ProductSettings(Struct, frozen=True):
     gateway_in_flight_wait_seconds: Annotated[
         float, Meta(ge=0, le=60, description="Longest wait for an earlier call for the same message to end, seconds")
     ] = 5.0
+    gateway_restart_wait_seconds: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=300,
+            description="Longest wait for a gateway that refuses connections or is shutting down, seconds",
+        ),
+    ] = 10.0
     gateway_max_connections: Annotated[
         int, Meta(ge=1, le=20_000, description="Connections to the gateway, per process")
     ] = 4096
@@ -250,6 +264,10 @@ class ProductSettings(Struct, frozen=True):
             description="How long an answer goes on without a reader, seconds; 0 ends it at once; unset, never",
         ),
     ] = None
+    chat_max_restarts: Annotated[
+        int,
+        Meta(ge=0, le=5, description="How often an answer that breaks off is begun anew by itself; 0 for never"),
+    ] = 2
     chat_lease_seconds: Annotated[
         float, Meta(ge=1, le=600, description="A run whose process is silent so long is given up, seconds")
     ] = 30.0
@@ -270,6 +288,18 @@ class ProductSettings(Struct, frozen=True):
     sse_keep_alive_seconds: Annotated[
         float, Meta(ge=1, le=300, description="Silence after which a stream sends a comment, seconds")
     ] = 15.0
+    sse_begin_within_seconds: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=10,
+            description="How long a stream may wait for its first text, so that a failure before it has a status, "
+            "seconds",
+        ),
+    ] = 1.0
+    sse_retry_milliseconds: Annotated[
+        int, Meta(ge=1, le=60_000, description="After how long a stream's reader shall reconnect, milliseconds")
+    ] = 1000
     price_prompt_credits_per_1k_tokens: Annotated[
         Decimal, Meta(ge=0, le=1_000_000, description="Price of 1,000 prompt tokens, credits")
     ] = Decimal("0.2")

@@ -106,14 +106,14 @@ def downgrade() -> None:
 
 
 def test_an_index_is_built_without_a_lock_while_another_release_waits_to_migrate(
-    database_url: str, tmp_path: Path
+    owner_url: str, tmp_path: Path
 ) -> None:
     release = copied(tmp_path)
     (tmp_path / "migrations/versions/9999_planted.py").write_text(_CONCURRENT.format(head=head()))
-    environ = {"DATABASE_URL": database_url}
+    environ = {"DATABASE_URL": owner_url}
     with ThreadPoolExecutor() as pool:
         both = [pool.submit(release.run, "migrate", environ=environ) for _ in range(2)]
         done = [each.result(timeout=60) for each in both]
     assert [(each.returncode, each.stderr) for each in done] == [(0, ""), (0, "")]
-    assert run_sql(database_url, "SELECT version_num FROM alembic_version") == "9999"
-    assert run_sql(database_url, "SELECT indisvalid FROM pg_index WHERE indexrelid = 'ix_planted'::regclass") == "t"
+    assert run_sql(owner_url, "SELECT version_num FROM alembic_version") == "9999"
+    assert run_sql(owner_url, "SELECT indisvalid FROM pg_index WHERE indexrelid = 'ix_planted'::regclass") == "t"

@@ -65,6 +65,11 @@ class Commands:
         self._run(
             "credits-adjust", self._company, "-1", "--external-id", "second", "--corrects", "1", "--reason", "a test"
         )
+        self._run("masking-floor", "secrets=mask")
+        self._run("masking-policy", self._company, "contacts=mask", "CARD=block")
+        words = self._stack.folder / "words.txt"
+        words.write_text(f"{MESSAGE}\n", encoding="utf-8")
+        self._run("masking-terms", self._company, "--terms", str(words))
         former = self._run("operator-create", "former@example.test")
         self._run("operator-keys", "former@example.test")
         self._run("operator-key-revoke", former[:12])
