@@ -134,7 +134,7 @@ def is_outage(error: BaseException) -> bool:
 
 
 def explain_refusal(error: BaseException) -> str | None:
-    """What a database that answers refuses, and what to do; None where an exception tells of something else."""
+    """What a database that answers refuses, and what to do; None where an exception means something else."""
     cause = error.driver_exception if isinstance(error, DBAPIError) else error
     return next((text for kind, text in _REFUSALS.items() if isinstance(cause, kind)), None)
 
@@ -152,7 +152,7 @@ def is_statement_timeout(error: BaseException) -> bool:
 
 
 def is_unknown_role(error: BaseException) -> bool:
-    """Whether an exception tells that a statement names a user, or another object, that the server does not have."""
+    """Return whether an exception means that a statement names a user or an object that does not exist."""
     cause = error.driver_exception if isinstance(error, DBAPIError) else error
     return isinstance(cause, asyncpg.UndefinedObjectError)
 

@@ -253,7 +253,7 @@ class ProductSettings(Struct, frozen=True):
         Meta(
             ge=1,
             le=10_000,
-            description="Shortest answer of use, tokens; a balance that does not cover it is refused",
+            description="Shortest useful answer, tokens; a balance that does not cover it is refused",
         ),
     ] = 256
     chat_resume_window_seconds: Annotated[
@@ -276,7 +276,7 @@ class ProductSettings(Struct, frozen=True):
         Meta(
             ge=0.05,
             le=60,
-            description="How often a process tells those that it shares a run with that it lives, seconds",
+            description="How often a process reports to those that share its runs that it is alive, seconds",
         ),
     ] = 2.0
     relay_ask_timeout_seconds: Annotated[
