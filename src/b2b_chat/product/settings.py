@@ -144,6 +144,12 @@ class ProductSettings(Struct, frozen=True):
         int,
         Meta(ge=1, le=100, description="Share of the chat limits that a process admits while Valkey is away, percent"),
     ] = 10
+    read_rpm_per_company: Annotated[
+        int, Meta(ge=1, le=10_000_000, description="Requests of a company that read, per minute")
+    ] = 6000
+    read_rpm_per_user: Annotated[
+        int, Meta(ge=1, le=10_000_000, description="Requests of a user that read, per minute")
+    ] = 600
     masking_preview_rpm_per_user: Annotated[
         int, Meta(ge=1, le=10_000_000, description="Previews of masking that a process makes for a user, per minute")
     ] = 300
@@ -168,6 +174,15 @@ class ProductSettings(Struct, frozen=True):
     database_session_pool_size: Annotated[
         int, Meta(ge=1, le=500, description="Connections for everything else, per process")
     ] = 4
+    database_login_pool_size: Annotated[
+        int, Meta(ge=1, le=500, description="Connections for signing in and for GET /ready alone, per process")
+    ] = 2
+    database_reading_pool_size: Annotated[
+        int, Meta(ge=1, le=500, description="Connections for searches, exports and reports, per process")
+    ] = 2
+    database_reading_timeout_seconds: Annotated[
+        float, Meta(ge=0.1, le=300, description="Longest run of a statement of those, seconds")
+    ] = 2.0
     database_acquire_timeout_seconds: Annotated[
         float, Meta(ge=0.1, le=60, description="Longest wait for a connection, seconds")
     ] = 5.0
