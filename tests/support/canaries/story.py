@@ -9,6 +9,8 @@ from pathlib import Path
 from urllib.parse import quote
 from uuid import uuid4
 
+import httpx
+
 from support.canaries.caller import (
     ANSWER,
     COLLEAGUE,
