@@ -99,7 +99,7 @@ async def test_an_answer_longer_than_was_asked_for_costs_what_was_held(
     product_url: str, gateway: FakeGateway, world: World
 ) -> None:
     person = await world.person(balance="50")
-    gateway.reply = answering("very long", usage=Usage(1_000_000, 1_000_000, 2_000_000))
+    gateway.reply = answering("very long", usage=Usage(10, 13_000, 13_010))
     async with client_of(product_url, person) as client:
         answer = await client.ask("Hello")
     (hold,) = await world.holds(person)
