@@ -65,6 +65,7 @@ Code: TypeAlias = Literal[
     "shutting_down",
     "text_too_long",
     "too_deeply_nested",
+    "too_many_api_keys",
     "too_many_invites",
     "unauthenticated",
     "unknown_parameter",

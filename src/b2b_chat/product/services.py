@@ -32,7 +32,7 @@ from b2b_chat.product.conversations.service import Conversations
 from b2b_chat.product.credits.pricing import Prices
 from b2b_chat.product.credits.service import Credits
 from b2b_chat.product.credits.usage import UsageReports
-from b2b_chat.product.identity.cookies import SessionCookie
+from b2b_chat.product.identity.cookies import KnownBrowserCookie, LoginCookie, LoginCookies, SessionCookie
 from b2b_chat.product.identity.gatekeeper import Gatekeeper
 from b2b_chat.product.identity.last_use import LastUse
 from b2b_chat.product.identity.logins import Logins
@@ -56,6 +56,8 @@ log = structlog.get_logger(__name__)
 _NOTE_USES_EVERY_SECONDS: Final = 60
 _FORGET_EVERY_SECONDS: Final = 3600
 _MEASURE_EVERY_SECONDS: Final = 15
+_LOGIN_COOKIE_SECONDS: Final = 86_400
+"""Longer than any login takes, whenever its mail comes."""
 _ACQUIRE_SECONDS: Final = 10
 """Longest wait of a command for its one connection."""
 
@@ -70,7 +72,6 @@ class DatabaseServices(Struct, frozen=True, eq=False):
     audit: Audit
     companies: Companies
     members: Members
-    company_keys: CompanyKeys
     credit: Credits
     usage: UsageReports
     users: Users
@@ -89,9 +90,11 @@ class Services(DatabaseServices, frozen=True, eq=False):
     limits: Limits
     client_ip: ClientIp
     session_cookie: SessionCookie
+    login_cookies: LoginCookies
     sessions: Sessions
     logins: Logins
     invites: Invites
+    company_keys: CompanyKeys
     gatekeeper: Gatekeeper
     run_repository: RunRepository
     runs: Runs
@@ -135,9 +138,11 @@ def services_of(settings: ProductSettings, *, clock: Clock = utc_now, database: 
         limits=limits,
         client_ip=ClientIp(parse_networks(settings.trusted_proxies)),
         session_cookie=cookie,
+        login_cookies=_login_cookies(settings),
         sessions=sessions,
         logins=Logins(transaction, database, sessions, outbox, limits, settings, clock),
         invites=Invites(transaction, outbox, limits, settings, clock=clock),
+        company_keys=CompanyKeys(transaction, settings, clock=clock),
         gatekeeper=Gatekeeper(quiet.api_keys, sessions, cookie, settings.public_url),
         run_repository=run_repository,
         runs=runs,
@@ -145,6 +150,13 @@ def services_of(settings: ProductSettings, *, clock: Clock = utc_now, database: 
         chat=chat,
         readiness=readiness,
         live_health=LiveHealth(readiness, gateway, settings.readiness_timeout_seconds, clock=clock),
+    )
+
+
+def _login_cookies(settings: ProductSettings) -> LoginCookies:
+    how = settings.cookie_secure, settings.cookie_samesite
+    return LoginCookies(
+        LoginCookie(*how, _LOGIN_COOKIE_SECONDS), KnownBrowserCookie(*how, settings.known_browser_seconds)
     )
 
 
@@ -218,7 +230,6 @@ def _database_services(database: Database, clock: Clock) -> DatabaseServices:
         audit=Audit(transaction),
         companies=Companies(transaction, clock=clock),
         members=Members(transaction, clock=clock),
-        company_keys=CompanyKeys(transaction, clock=clock),
         credit=Credits(transaction),
         usage=UsageReports(transaction, clock=clock),
         users=Users(transaction, clock=clock),

@@ -12,6 +12,7 @@ from b2b_chat.kit.valkey import (
     ValkeyTimeoutSeconds,
     ValkeyUrl,
 )
+from b2b_chat.product.sign_in_settings import SignInSettings
 
 _BEATS_UNTIL_GONE: Final = 4
 
@@ -31,8 +32,8 @@ _PGBOUNCER: Final = (
 )
 
 
-class ProductSettings(Struct, frozen=True):
-    """Every setting of product_api. A variable is its field's name in capitals."""
+class ProductSettings(SignInSettings, frozen=True):
+    """Every setting of product_api, with those of signing in. A variable is its field's name in capitals."""
 
     database_url: Annotated[Secret, Meta(description="PostgreSQL, as postgresql://user:password@host:5432/name")]
     gateway_shared_secret: Annotated[Secret, Meta(description="Signs calls to gateway_api; the same value there")]
@@ -95,23 +96,6 @@ class ProductSettings(Struct, frozen=True):
     cookie_samesite: Annotated[
         Literal["strict", "lax", "none"], Meta(description="When the session cookie is sent on requests of other sites")
     ] = "lax"
-    session_idle_seconds: Annotated[
-        int, Meta(ge=300, le=31_536_000, description="A session that is not used so long ends, seconds")
-    ] = 604_800
-    session_absolute_seconds: Annotated[
-        int, Meta(ge=300, le=31_536_000, description="A session ends so long after signing in, seconds")
-    ] = 2_592_000
-    login_lifetime_seconds: Annotated[
-        int, Meta(ge=60, le=3600, description="How long a login link and its code work, seconds")
-    ] = 600
-    invite_lifetime_seconds: Annotated[
-        int, Meta(ge=60, le=7_776_000, description="How long an invite can be accepted, seconds")
-    ] = 604_800
-    invite_mails_per_company_hour: Annotated[
-        int, Meta(ge=1, le=1_000_000, description="Invites that a company has mailed, resent ones too, per hour")
-    ] = 300
-    max_open_invites: Annotated[int, Meta(ge=1, le=100_000, description="Open invites of a company at once")] = 100
-
     email_from: Annotated[
         str | None,
         Meta(description="Sender of mails, as chat@example.com or Name <chat@example.com>; required in prod"),
@@ -144,18 +128,6 @@ class ProductSettings(Struct, frozen=True):
         int,
         Meta(ge=1, le=100, description="Share of the chat limits that a process admits while Valkey is away, percent"),
     ] = 10
-    login_rpm_per_ip: Annotated[
-        int,
-        Meta(
-            ge=1, le=10_000_000, description="Requests for a login link and attempts to sign in from an IP, per minute"
-        ),
-    ] = 30
-    login_mails_per_email_ip_hour: Annotated[
-        int, Meta(ge=1, le=1_000_000, description="Login mails to an address asked for from one IP, per hour")
-    ] = 10
-    login_mails_per_email_hour: Annotated[
-        int, Meta(ge=1, le=1_000_000, description="Login mails to an address, per hour")
-    ] = 20
 
     database_pgbouncer: Annotated[bool, Meta(description=_PGBOUNCER)] = False
     database_pool_size: Annotated[int, Meta(ge=1, le=500, description="Connections for chats, per process")] = 16
