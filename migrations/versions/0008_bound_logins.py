@@ -18,7 +18,7 @@ def upgrade() -> None:
     op.add_column(_TABLE, sa.Column("strangers_wrong_codes", sa.SmallInteger(), server_default="0", nullable=False))
     op.add_column(_TABLE, sa.Column("invited_mailbox", sa.String(length=254), nullable=True))
     op.add_column(_TABLE, sa.Column("invited_domain", sa.String(length=254), nullable=True))
-    # Both tables are small: one holds the logins of a day, the other the invites of all time. No index is built for long.
+    # Both tables are small: one holds the logins of a day, the other all invites.
     for column in _COUNTED:
         op.create_index(
             f"ix_login_challenges_{column}",

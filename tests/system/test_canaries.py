@@ -41,7 +41,6 @@ CANNOT_FAIL: Final = {
     ("GET", "/sign-in"),
     ("HEAD", "/health"),
     *((method, path) for method in ("GET", "HEAD") for path in ("/auth/verify", "/invites/accept")),
-    *(("GET", path) for path in ("/auth/verify.css", "/auth/verify.js", "/invites/accept.js")),
 }
 """They give every caller the same answer, and need nothing for it."""
 FORMS: Final[dict[str, Callable[[str], str]]] = {

@@ -1,8 +1,8 @@
 """JSON lines on stdout that hold ids and never content.
 
-The last processor keeps only fields that are on a list, so a secret, an address or a message text cannot pass,
-whoever logs it. Records of libraries lose their text and keep where they come from; exceptions keep their types and
-places and lose their messages, since these quote SQL, bodies and addresses.
+The last processor keeps only fields that are on a list, so no secret, address or message text can pass, not even from
+a library. Records of libraries lose their text and keep their origin; exceptions keep their types and places and lose
+their messages, which quote SQL, bodies and addresses.
 """
 
 import logging
@@ -53,7 +53,7 @@ def configure_logging(app: str, *, level: str = "INFO") -> None:
     )
     root = logging.getLogger()
     root.handlers = [LibraryHandler(app)]
-    # Below WARNING libraries speak of every statement and every byte.
+    # Below WARNING libraries log every statement and every byte.
     root.setLevel(max(logging.WARNING, logging.getLevelNamesMapping()[level]))
     for name in SPEAKING_LOGGERS:
         speaking = logging.getLogger(name)
@@ -75,7 +75,7 @@ def server_logging(app: str) -> dict[str, Any]:
 
 
 def log_what_python_prints() -> None:
-    """Have warnings and exceptions that nobody catches logged; Python would print them with their messages."""
+    """Log warnings and uncaught exceptions; Python would print them with their messages."""
     logging.captureWarnings(capture=True)
     sys.excepthook = _log_uncaught
     sys.unraisablehook = lambda unraisable: _log_uncaught(None, unraisable.exc_value, None)
@@ -97,7 +97,7 @@ def keep_allowed(_logger: Any, _method: str, fields: MutableMapping[str, Any]) -
 
 
 def describe_exception(exc_info: Any) -> list[str]:
-    """The chain of an exception as `Type at file:line in function` lines, without any message."""
+    """Return the chain of an exception as `Type at file:line in function` lines, without any message."""
     error = exc_info if isinstance(exc_info, BaseException) else None
     if isinstance(exc_info, tuple):
         error = exc_info[1]
@@ -116,7 +116,7 @@ def _places(trace: TracebackType | None) -> list[str]:
 
 
 class _Stamp:
-    """Adds when, which app, and for which request."""
+    """Adds the time, the app and the request id."""
 
     def __init__(self, app: str) -> None:
         self._app = app

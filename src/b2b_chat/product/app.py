@@ -29,7 +29,6 @@ from b2b_chat.product.companies.routes import (
     AcceptanceRoutes,
     ApiKeyRoutes,
     CompanyRoutes,
-    InvitePageRoutes,
     InviteRoutes,
     MemberRoutes,
 )
@@ -45,6 +44,7 @@ from b2b_chat.product.request_bodies import JsonRequest
 from b2b_chat.product.services import Services, opened, services_of
 from b2b_chat.product.settings import ProductSettings
 from b2b_chat.product.web.company_pages import CompanyPages
+from b2b_chat.product.web.link_pages import LINK_PAGES
 from b2b_chat.product.web.operator_pages import OperatorPages, health_part
 from b2b_chat.product.web.routes import WebRoutes
 
@@ -63,7 +63,6 @@ ROUTES: Final[tuple[Any, ...]] = (
     MemberRoutes,
     InviteRoutes,
     AcceptanceRoutes,
-    InvitePageRoutes,
     ApiKeyRoutes,
     CompanyAuditRoutes,
     OperatorCompanyRoutes,
@@ -71,6 +70,7 @@ ROUTES: Final[tuple[Any, ...]] = (
     OperatorAuditRoutes,
     OperatorHealthRoutes,
     WebRoutes,
+    *LINK_PAGES,
     CompanyPages,
     OperatorPages,
     health_part,

@@ -18,12 +18,11 @@ from b2b_chat.kit.database import Database, is_outage
 from b2b_chat.kit.health import Readiness
 from b2b_chat.kit.valkey import Valkey, valkey_of
 from b2b_chat.product.audit.service import Audit
+from b2b_chat.product.chat.assembly import chat_parts
 from b2b_chat.product.chat.gateway_client import GatewayClient
 from b2b_chat.product.chat.relay.service import Relay
-from b2b_chat.product.chat.repository import RunRepository
 from b2b_chat.product.chat.runs import Runs
 from b2b_chat.product.chat.service import Chat
-from b2b_chat.product.chat.sweeper import keep_leases
 from b2b_chat.product.companies.invites import Invites
 from b2b_chat.product.companies.keys import CompanyKeys
 from b2b_chat.product.companies.members import Members
@@ -96,7 +95,7 @@ class Services(DatabaseServices, frozen=True, eq=False):
     invites: Invites
     company_keys: CompanyKeys
     gatekeeper: Gatekeeper
-    run_repository: RunRepository
+    keep_leases: Callable[[], Coroutine[Any, Any, None]]
     runs: Runs
     relay: Relay | None
     chat: Chat
@@ -123,11 +122,8 @@ def services_of(settings: ProductSettings, *, clock: Clock = utc_now, database: 
     cookie = SessionCookie(settings.cookie_secure, settings.cookie_samesite, settings.session_absolute_seconds)
     sessions = Sessions(transaction, database, settings, last_use, clock)
     prices = Prices(settings.price_prompt_credits_per_1k_tokens, settings.price_completion_credits_per_1k_tokens)
-    run_repository = RunRepository(database, lease_seconds=settings.chat_lease_seconds)
-    runs = Runs(run_repository, gateway, prices, settings)
-    relay = None if valkey is None else Relay(valkey, runs, settings)
-    chat = Chat(run_repository, runs, prices, settings, None if relay is None else relay.following)
-    readiness = readiness_of(settings, database, valkey, gateway, chat)
+    parts = chat_parts(database, gateway, valkey, prices, settings)
+    readiness = readiness_of(settings, database, valkey, gateway, parts.chat)
     return Services(
         **{name: getattr(quiet, name) for name in DatabaseServices.__struct_fields__},
         settings=settings,
@@ -144,10 +140,7 @@ def services_of(settings: ProductSettings, *, clock: Clock = utc_now, database: 
         invites=Invites(transaction, outbox, limits, settings, clock=clock),
         company_keys=CompanyKeys(transaction, settings, clock=clock),
         gatekeeper=Gatekeeper(quiet.api_keys, sessions, cookie, settings.public_url),
-        run_repository=run_repository,
-        runs=runs,
-        relay=relay,
-        chat=chat,
+        **parts._asdict(),
         readiness=readiness,
         live_health=LiveHealth(readiness, gateway, settings.readiness_timeout_seconds, clock=clock),
     )
@@ -171,10 +164,8 @@ async def opened(services: Services) -> AsyncIterator[None]:
         stack.push_async_callback(services.last_use.finish)
         await services.gateway.open()
         stack.push_async_callback(services.gateway.close)
-        lease_seconds = services.settings.chat_lease_seconds
         # Until the last answer has ended: other processes would give up one whose lease is not renewed.
-        keeping = keep_leases(services.runs, services.run_repository, lease_seconds=lease_seconds)
-        await stack.enter_async_context(running(keeping))
+        await stack.enter_async_context(running(services.keep_leases()))
         if services.relay is not None:
             await stack.enter_async_context(services.relay.open())
         await stack.enter_async_context(running(*_background(services)))

@@ -84,8 +84,6 @@ class Story:
             # Probes are for the machine itself; nginx shows the world that there are none.
             for method in ("GET", "HEAD"):
                 assert (await self._direct.request(method, path)).status_code == 200
-        for path in ("/auth/verify.css", "/auth/verify.js", "/invites/accept.js"):
-            await self._do("GET", path)
         owner = await self._sign_in(OWNER)
         await self._be_a_person(owner)
         self._key = await self._chat(owner)

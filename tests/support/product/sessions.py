@@ -87,7 +87,7 @@ async def invite_token(world: World, email: str) -> str:
 
 
 @asynccontextmanager
-async def signed_in(url: str, world: World, person: Person) -> AsyncIterator[httpx.AsyncClient]:
+async def session_client(url: str, world: World, person: Person) -> AsyncIterator[httpx.AsyncClient]:
     """A client of a person who is signed in and acts in their company."""
     session = await add_session(world, person.user_id, person.company_id)
     async with http_client(url, session=session) as http:

@@ -142,7 +142,7 @@ async def test_what_goes_wrong_with_a_link_is_explained(
         page = await context.new_page()
         shown = await page.goto("/auth/verify#a-token-that-is-none")
         assert shown is not None
-        assert "require-trusted-types-for 'script'; trusted-types 'none'" in shown.headers["content-security-policy"]
+        assert "require-trusted-types-for 'script'; trusted-types b2b-chat" in shown.headers["content-security-policy"]
         await context.set_offline(True)
         await page.click("#by-link button")
         await expect(page.locator("#failed")).to_be_visible()

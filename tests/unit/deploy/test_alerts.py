@@ -51,6 +51,8 @@ WELL: Final[Series] = {
     f'product_answers_total{{{PRODUCT}, status="completed", code=""}}': STEADY,
     f'product_answers_total{{{PRODUCT}, status="error", code="client_disconnected"}}': STEADY,
     f'product_answers_total{{{PRODUCT}, status="error", code="gateway_timeout"}}': STILL,
+    f"product_charged_credits_total{{{PRODUCT}}}": STEADY,
+    f"product_abandoned_credits_total{{{PRODUCT}}}": SOME,
     **quicker_than("product_first_delta_seconds", PRODUCT, "8"),
     f'gateway_upstream_attempts_total{{{GATEWAY}, upstream="primary", code="ok"}}': f"0+100x{SAMPLES}",
     f'gateway_upstream_attempts_total{{{GATEWAY}, upstream="primary", code="abandoned"}}': f"0+100x{SAMPLES}",
@@ -84,6 +86,7 @@ WRONG: Final[dict[str, Series]] = {
     "ProcessDown": {f"up{{{GATEWAY}}}": always(0)},
     "RequestsFail": {f'b2b_chat_requests_total{{{PRODUCT}, status="500"}}': SOME},
     "AnswersFail": {f'product_answers_total{{{PRODUCT}, status="error", code="gateway_timeout"}}': STEADY},
+    "AnswersGivenUp": {f"product_abandoned_credits_total{{{PRODUCT}}}": f"0+3x{SAMPLES}"},
     "AnswersSlow": slower_than("product_first_delta_seconds", PRODUCT, "8"),
     "UpstreamRefusesUs": {
         f'gateway_upstream_attempts_total{{{GATEWAY}, upstream="primary", code="upstream_authentication"}}': SOME

@@ -20,6 +20,7 @@ from b2b_chat.kit.http.errors import AnswerBroken, AnswerTooLarge, HttpError, No
 from b2b_chat.kit.http.response import Response
 from b2b_chat.kit.request_id import REQUEST_ID_HEADER, current_request_id
 from b2b_chat.kit.tracing import outgoing_headers
+from b2b_chat.product.chat.answer_bounds import AnswerBounds
 from b2b_chat.product.chat.failures import (
     AnswerCut,
     AnswerDefect,
@@ -35,7 +36,6 @@ from b2b_chat.product.chat.failures import (
 )
 from b2b_chat.product.settings import ProductSettings
 
-_MAX_EVENT_BYTES: Final = 8 * 1024 * 1024
 _SILENT: Final = "gateway_silent"
 _IN_FLIGHT_PAUSE_SECONDS: Final = 0.2
 
@@ -120,8 +120,10 @@ class GatewayClient:
         Raises:
             AnswerFailed: There is none; the subclass says why.
         """
+        bounds = AnswerBounds(request)
         with _translated(), self._deadline() as deadline, await self._post_surely(request, deadline) as response:
-            return self._results.decode(await response.read_all())
+            body = await response.read_all(max_bytes=bounds.body_bytes)
+            return bounds.believable(self._results.decode(body))
 
     async def stream(self, request: ChatRequest, on_text: Callable[[str], None]) -> ChatResult:
         """Ask for an answer in pieces, and return the whole of it.
@@ -135,16 +137,19 @@ class GatewayClient:
         Raises:
             AnswerFailed: The answer cannot be had or broke off; the subclass says why.
         """
-        decoder = Decoder(max_event_bytes=_MAX_EVENT_BYTES)
+        bounds, characters = AnswerBounds(request), 0
+        decoder = Decoder(max_event_bytes=bounds.body_bytes)
         with _translated(), self._deadline() as deadline, await self._post_surely(request, deadline) as response:
             while chunk := await response.read():
                 deadline.move(self._settings.gateway_silence_timeout_seconds, _SILENT)
                 text, result = self._read(response, decoder.feed(chunk))
                 if text:
+                    characters += len(text)
+                    bounds.check_text(characters)
                     on_text(text)
                 if result is not None:
                     await response.drain()
-                    return result
+                    return bounds.believable(result)
         raise AnswerCut
 
     def _read(self, response: Response, events: list[Event]) -> tuple[str, ChatResult | None]:

@@ -80,7 +80,7 @@ class EmptyText(Refusal):
 
 Headers: TypeAlias = Mapping[str, str]
 Admit: TypeAlias = Callable[[], Awaitable[Headers]]
-"""Counts a new message and returns the headers that state the limits, or refuses it with `RateLimited`."""
+"""Counts a call to the model and returns the headers that state the limits, or refuses it with `RateLimited`."""
 
 
 class Accepted(NamedTuple):
@@ -115,7 +115,8 @@ class Chat:
         The same client message id and text give the same ids, and cost once: a stored answer is returned, a running
         one joined, a failed one tried anew.
 
-        `admit` counts a new message against the rate limits; one that was sent before is never limited.
+        `admit` counts each call to the model against the rate limits: a new message, and another try of a failed one.
+        An answer that is stored or being written is never limited.
 
         Raises:
             RateLimited: The viewer, their company or their address sends too many.
@@ -133,6 +134,7 @@ class Chat:
         sent = await self._repository.find_sent(viewer.user_id, message.client_message_id)
         if sent is None:
             headers = await admit()
+            admit = _admitted(headers)
             self._check_text(message.text)
             try:
                 return Accepted(await self._send_new(viewer, message, fingerprint, stream=stream), headers)
@@ -143,7 +145,7 @@ class Chat:
                     raise
         if sent.fingerprint != fingerprint:
             raise IdempotencyConflict
-        return Accepted(await self._send_again(viewer, message, sent, stream=stream), {})
+        return await self._send_again(viewer, message, sent, stream=stream, admit=admit)
 
     async def follow(self, viewer: Viewer, assistant_message_id: UUID) -> AnswerLog:
         """Return the log of one of the viewer's answers, whether it is being written or was stored long ago.
@@ -220,7 +222,9 @@ class Chat:
         self._runs.start(run, self._prompts.request(viewer, log, messages, held, stream=stream))
         return log
 
-    async def _send_again(self, viewer: Viewer, message: ChatSend, sent: Sent, *, stream: bool) -> AnswerLog:
+    async def _send_again(
+        self, viewer: Viewer, message: ChatSend, sent: Sent, *, stream: bool, admit: Admit
+    ) -> Accepted:
         """Return the log of a message that was sent before, wherever it is; a failed one is tried anew."""
 
         async def read() -> Sent:
@@ -232,34 +236,36 @@ class Chat:
                     with suppress(AnswerFailed):
                         await run.log.ended()
                 case Here(run):
-                    return run.log
+                    return Accepted(run.log, {})
                 case Stored(log):
-                    return log
+                    return Accepted(log, {})
                 case Elsewhere(log):
                     if self._elsewhere is not None and await self._elsewhere.is_joined(log):
-                        return log
+                        return Accepted(log, {})
                 case Failed(sent):
                     with suppress(AlreadyRunning, AttemptTaken):
-                        return await self._retry(viewer, message, sent, stream=stream)
+                        return await self._retry(viewer, message, sent, stream=stream, admit=admit)
             # It has just ended, or was tried anew by another request: now the database or the runs know.
             sent = await read()
         raise MessageInProgress
 
-    async def _retry(self, viewer: Viewer, message: ChatSend, sent: Sent, *, stream: bool) -> AnswerLog:
+    async def _retry(self, viewer: Viewer, message: ChatSend, sent: Sent, *, stream: bool, admit: Admit) -> Accepted:
         """Try a failed answer anew, under the ids that it had.
 
         Raises:
+            RateLimited: The viewer, their company or their address sends too many.
             AlreadyRunning, AttemptTaken: Another request does so.
         """
         log = empty_log(sent, attempt=sent.attempt + 1)
         with self._reserved(log) as run:
+            headers = await admit()
             messages = await self._prompts.messages(
                 viewer, sent.conversation_id, message.text, before=sent.user_message_id
             )
             bounds = self._prompts.bounds(messages)
             log.attempt, held = await self._repository.readmit(viewer.company_id, sent, bounds)
         self._runs.start(run, self._prompts.request(viewer, log, messages, held, stream=stream))
-        return log
+        return Accepted(log, headers)
 
     @contextmanager
     def _reserved(self, log: AnswerLog) -> Iterator[Run]:
@@ -282,6 +288,15 @@ class Chat:
             raise EmptyText
         if len(text) > self._max_message_chars:
             raise TextTooLong(f"The text is longer than {self._max_message_chars} characters.")
+
+
+def _admitted(headers: Headers) -> Admit:
+    """Return what admits a request that was counted already."""
+
+    async def admit() -> Headers:
+        return headers
+
+    return admit
 
 
 def _fingerprint(company_id: UUID, message: ChatSend) -> bytes:

@@ -110,6 +110,9 @@ class Invites:
         require_reach(viewer.role, wanted.role)
         require_person_to_let_in(viewer, wanted.role)
         email, now = canonical(wanted.email), self._clock()
+        async with self._transaction() as tx:
+            # Before it is counted: what is refused uses up nothing of what the mailbox may get from others.
+            await self._require_room(tx, viewer.company_id, email)
         await self._limits.admit_invite(viewer, email)
         async with self._transaction() as tx:
             company, own_role = await lock_company(tx, viewer)

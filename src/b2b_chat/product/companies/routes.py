@@ -3,14 +3,13 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-from litestar import Controller, MediaType, Request, Response, delete, get, head, patch, post
+from litestar import Controller, Request, delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
 from b2b_chat.kit.openapi import named
 from b2b_chat.kit.pagination import IdCursor, Limit, Page
 from b2b_chat.product.audit.actions import Action
-from b2b_chat.product.companies import invite_page
 from b2b_chat.product.companies.ceiling import RoleTooHighForKey, RoleTooLow
 from b2b_chat.product.companies.invites import (
     AlreadyInvited,
@@ -34,10 +33,9 @@ from b2b_chat.product.companies.schemas import (
 )
 from b2b_chat.product.companies.service import Companies
 from b2b_chat.product.errors import documents
-from b2b_chat.product.guards import anyone, by_session, signed_in
+from b2b_chat.product.guards import by_session, signed_in
 from b2b_chat.product.identity.addresses import AddressNotSupported
 from b2b_chat.product.identity.languages import preferred_language
-from b2b_chat.product.identity.login_page import AcceptLanguage
 from b2b_chat.product.identity.schemas import ApiKey, NewApiKey
 from b2b_chat.product.limits.service import LimitsUnavailable, RateLimited
 from b2b_chat.product.viewer import CompanyBlocked, Viewer
@@ -239,34 +237,6 @@ class AcceptanceRoutes(Controller):
     ) -> Membership:
         """Accept an invite as the person signed in, who must be the one invited. Your session then acts there."""
         return await invites.accept(viewer, data)
-
-
-class InvitePageRoutes(Controller):
-    """What the link in an invite's mail leads to."""
-
-    path = "/invites"
-    tags = ("company",)
-    guards = (anyone,)
-
-    @get(
-        "/accept",
-        operation_id="getInvitePage",
-        security=[{}],
-        media_type=MediaType.HTML,
-        sync_to_thread=False,
-    )
-    def page(self, accept_language: AcceptLanguage = "") -> Response[bytes]:
-        """Show the page that an invite's link leads to. It changes nothing; the button on it accepts."""
-        return invite_page.page(accept_language)
-
-    @head("/accept", include_in_schema=False, sync_to_thread=False)
-    def page_head(self) -> None:
-        """Answer a link scanner that there is a page."""
-
-    @get("/accept.js", include_in_schema=False, sync_to_thread=False)
-    def script(self) -> Response[bytes]:
-        """Serve the page's script."""
-        return invite_page.script()
 
 
 class ApiKeyRoutes(Controller):

@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-from litestar import Controller, MediaType, Request, Response, delete, get, head, post, put
+from litestar import Controller, Request, Response, delete, get, post, put
 from litestar.di import NamedDependency
 from litestar.enums import RequestEncodingType
 from litestar.openapi.spec import Schema
@@ -12,11 +12,9 @@ from litestar.params import Body, FromPath, JSONBody
 from b2b_chat.kit.openapi import EmptyOperation
 from b2b_chat.product.errors import documents
 from b2b_chat.product.guards import anyone, by_session, signed_in
-from b2b_chat.product.identity import login_page
 from b2b_chat.product.identity.addresses import AddressNotSupported
 from b2b_chat.product.identity.cookies import LoginCookies, SessionCookie
-from b2b_chat.product.identity.languages import language_of, preferred_language
-from b2b_chat.product.identity.login_page import AcceptLanguage
+from b2b_chat.product.identity.languages import preferred_language
 from b2b_chat.product.identity.logins import InvalidProof, Logins
 from b2b_chat.product.identity.schemas import (
     CompanyChoice,
@@ -144,34 +142,6 @@ class LoginRoutes(Controller):
     ) -> LoginLink:
         """Show whom a link would sign in, and whether this browser asked for it. This does not use the link up."""
         return await logins.show_link(data.token, _browser(request, client_ip, login_cookies, session_cookie))
-
-    @get(
-        "/verify",
-        operation_id="getLoginPage",
-        guards=[anyone],
-        security=[{}],
-        media_type=MediaType.HTML,
-        sync_to_thread=False,
-    )
-    def page(self, request: Request[Any, Any, Any], accept_language: AcceptLanguage = "") -> Response[bytes]:
-        """Show the page that a login link leads to. It changes nothing; the button on it signs in."""
-        del accept_language  # for the description; what the person has switched to goes before it
-        return login_page.page(language_of(request))
-
-    @head("/verify", guards=[anyone], include_in_schema=False, sync_to_thread=False)
-    def page_head(self) -> Response[None]:
-        """Answer a link scanner that there is a page."""
-        return Response(None, media_type=MediaType.HTML)
-
-    @get("/verify.js", guards=[anyone], include_in_schema=False, sync_to_thread=False)
-    def script(self) -> Response[bytes]:
-        """Serve the page's script."""
-        return login_page.script()
-
-    @get("/verify.css", guards=[anyone], include_in_schema=False, sync_to_thread=False)
-    def style(self) -> Response[bytes]:
-        """Serve the page's style."""
-        return login_page.style()
 
     @post(
         "/logout",

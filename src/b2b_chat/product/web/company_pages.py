@@ -29,7 +29,8 @@ from b2b_chat.product.vocabulary import Scope
 from b2b_chat.product.web import pages
 from b2b_chat.product.web.changes import changes_of
 from b2b_chat.product.web.chart import columns_of, share_of
-from b2b_chat.product.web.console import PAGE_SIZE, REFUSED_AS_PAGES, Frame, by_text, provide_frame
+from b2b_chat.product.web.console import FRAMED, PAGE_SIZE, Frame, by_text
+from b2b_chat.product.web.refusals import REFUSED_AS_PAGES
 
 AUDIT_PARTS: Final[Mapping[str, Any]] = {"actions": list(Action), "changes_of": changes_of}
 """What the pages with the audit log show it by."""
@@ -65,14 +66,14 @@ class CompanyPages(Controller):
     include_in_schema = False
     middleware = (pages.COMPRESSED,)
     guards = (by_session,)
-    dependencies = {"frame": Provide(provide_frame)}  # noqa: RUF012 - Litestar reads it, nobody writes it
+    dependencies = FRAMED
     exception_handlers = REFUSED_AS_PAGES
 
     @get("/")
     async def overview_page(
         self, viewer: NamedDependency[Viewer], frame: NamedDependency[Frame], credit: NamedDependency[Credits]
     ) -> Response[bytes]:
-        """Where the viewer belongs, and what his company has."""
+        """Where the viewer belongs, and what their company has."""
         balance = await credit.balance(viewer) if frame.may(Scope.READ) else None
         obstacle = viewer.obstacle.code if viewer.obstacle else None
         return frame.page("company/overview", balance=balance, obstacle=obstacle)
@@ -128,7 +129,7 @@ class CompanyPages(Controller):
         user_id: FromQuery[UUID | None] = None,
         cursor: Annotated[str | None, QueryParameter(pattern=MEMBER_CURSOR)] = None,
     ) -> Response[bytes]:
-        """What was used: by the whole company and its members for an admin, by himself for a member."""
+        """What was used: by the whole company and its members for an admin, by themselves for a member."""
         people = None
         addresses: dict[str, str] = {}
         if frame.may(Scope.ADMIN):

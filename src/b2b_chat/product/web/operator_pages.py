@@ -24,7 +24,8 @@ from b2b_chat.product.operators.health import LiveHealth
 from b2b_chat.product.operators.service import Users
 from b2b_chat.product.web import pages
 from b2b_chat.product.web.company_pages import AUDIT_PARTS, people_in, provide_wanted
-from b2b_chat.product.web.console import PAGE_SIZE, REFUSED_AS_PAGES, AnyRequest, Frame, by_text, provide_frame
+from b2b_chat.product.web.console import FRAMED, PAGE_SIZE, Frame, by_text
+from b2b_chat.product.web.refusals import REFUSED_AS_PAGES, AnyRequest
 from b2b_chat.product.web.words import CONSOLE_WORDS
 
 _FIRST_PAGE: Final = "/operator/companies"
@@ -39,7 +40,7 @@ class OperatorPages(Controller):
     include_in_schema = False
     middleware = (pages.COMPRESSED,)
     guards = (operator_only,)
-    dependencies = {"frame": Provide(provide_frame)}  # noqa: RUF012 - Litestar reads it, nobody writes it
+    dependencies = FRAMED
     exception_handlers = REFUSED_AS_PAGES
 
     @get("/", sync_to_thread=False)

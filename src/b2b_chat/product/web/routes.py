@@ -4,10 +4,9 @@ import asyncio
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-from litestar import Controller, Request, Response, get
-from litestar.di import NamedDependency
+from litestar import Controller, Response, get
+from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, FromQuery, SkipValidation
-from litestar.response import Redirect
 
 from b2b_chat.kit.pagination import Page
 from b2b_chat.kit.text import LINE, text_parameter
@@ -15,22 +14,18 @@ from b2b_chat.product.chat.service import AnswerNotFound
 from b2b_chat.product.conversations.schemas import Message
 from b2b_chat.product.conversations.service import Conversations
 from b2b_chat.product.credits.service import Credits
-from b2b_chat.product.errors import refusal_of
-from b2b_chat.product.guards import anyone, by_session
-from b2b_chat.product.identity.gatekeeper import Gatekeeper
+from b2b_chat.product.guards import anyone, by_session, signed_in
 from b2b_chat.product.identity.languages import language_of
-from b2b_chat.product.identity.sessions import Sessions
+from b2b_chat.product.identity.schemas import Me
 from b2b_chat.product.settings import ProductSettings
-from b2b_chat.product.viewer import Unauthenticated, Viewer
+from b2b_chat.product.viewer import Viewer
 from b2b_chat.product.vocabulary import Language, Scope
 from b2b_chat.product.web import pages
+from b2b_chat.product.web.refusals import REFUSED_AS_PAGES, AnyRequest, provide_me
 
 _CONVERSATIONS_AT_ONCE: Final = 100
 _MESSAGES_AT_ONCE: Final = 40
 """A page begins with the last ones, and asks for earlier ones as its reader comes near them."""
-_SIGN_IN: Final = "/sign-in"
-
-AnyRequest = Request[Viewer, Any, Any]
 
 
 class WebRoutes(Controller):
@@ -44,42 +39,33 @@ class WebRoutes(Controller):
         """Ask for the mail address, and then for the code."""
         return pages.page("sign_in", language_of(request))
 
-    @get(["/", "/c/{conversation_id:uuid}"], guards=[anyone])
+    @get(
+        ["/", "/c/{conversation_id:uuid}"],
+        guards=[signed_in],
+        dependencies={"me": Provide(provide_me)},
+        exception_handlers=REFUSED_AS_PAGES,
+    )
     async def chat(
         self,
         request: AnyRequest,
-        sessions: NamedDependency[Sessions],
+        viewer: NamedDependency[Viewer],
+        me: NamedDependency[Me],
         conversations: NamedDependency[Conversations],
         credit: NamedDependency[Credits],
         settings: NamedDependency[SkipValidation[ProductSettings]],
-    ) -> Response[bytes] | Redirect:
+    ) -> Response[bytes]:
         """A new conversation, or one of the viewer's."""
+        viewer.require(Scope.CHAT)  # not by the guard, so that a refusal says who is signed in
         # Of the two paths only one has it, so that as an argument it could be in the query too.
         conversation_id: UUID | None = request.path_params.get("conversation_id")
-        gatekeeper: Gatekeeper = request.app.state.gatekeeper
-        language = language_of(request)
-        me = None
-        try:
-            viewer = await gatekeeper.viewer_of(request)
-            me = await sessions.me(viewer)
-            viewer.require(Scope.CHAT)
-            listed = await conversations.list_conversations(viewer, cursor=None, limit=_CONVERSATIONS_AT_ONCE)
-            conversation, said = None, Page[Message]([], None)
-            if conversation_id is not None:
-                conversation = await conversations.get(viewer, conversation_id)
-                said = await conversations.list_latest_messages(viewer, conversation_id, limit=_MESSAGES_AT_ONCE)
-            balance = await credit.balance(viewer)
-        except Unauthenticated:
-            # Behind the `#` the browser keeps where to come back to.
-            return Redirect(_SIGN_IN if conversation_id is None else f"{_SIGN_IN}#{request.url.path}")
-        except Exception as error:  # noqa: BLE001 - whatever failed, a person gets a page
-            refusal = refusal_of(error)
-            answer = pages.page("refused", language, me=me, refusal=refusal)
-            answer.status_code = refusal.status
-            return answer
+        listed = await conversations.list_conversations(viewer, cursor=None, limit=_CONVERSATIONS_AT_ONCE)
+        conversation, said = None, Page[Message]([], None)
+        if conversation_id is not None:
+            conversation = await conversations.get(viewer, conversation_id)
+            said = await conversations.list_latest_messages(viewer, conversation_id, limit=_MESSAGES_AT_ONCE)
         return await _page(
             "chat",
-            language,
+            language_of(request),
             me=me,
             conversations=listed.items,
             more=listed.next_cursor,
@@ -87,7 +73,7 @@ class WebRoutes(Controller):
             conversation=conversation,
             messages=said.items,
             earlier=said.next_cursor,
-            balance=balance,
+            balance=await credit.balance(viewer),
             keep_alive_seconds=settings.sse_keep_alive_seconds,
             max_characters=settings.max_message_chars,
         )

@@ -2,10 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from decimal import Decimal
 
 import pytest
 import pytest_asyncio
 
+from b2b_chat.contract.schemas import Usage
+from b2b_chat.product.credits.pricing import Prices
+from b2b_chat.product.credits.verification import verify_ledger
 from support.database.world import Person, World
 from support.gateway.fake import ANSWER, FakeGateway, Gate, answering
 from support.processes.waiting import until
@@ -87,6 +91,33 @@ async def test_the_message_can_be_sent_again(
         answer = await client.ask(**SAME)
         assert {name: answer[name] for name in start} == start
     await world.check_books()
+
+
+@pytest.mark.parametrize("later", [Usage(11, 70, 81), Usage(0, 1, 1)], ids=["dearer", "cheaper"])
+async def test_attempts_together_cost_as_much_as_the_dearest(
+    client: Client, gateway: FakeGateway, world: World, person: Person, later: Usage
+) -> None:
+    gateway.reply = Gate("Once ")
+    async with client.streaming(**SAME) as events:
+        await anext(events)
+        await anext(events)
+    await until_failed(world, person, "Once ")
+    _, first = await world.ledger(person)
+    gateway.reply = answering(usage=later)
+    answer = await client.ask(**SAME)
+    price = Prices(Decimal("0.2"), Decimal("1.6")).cost(later)
+    more = price + first["amount_credits"]
+    supplements = (await world.ledger(person))[2:]
+    assert [entry["amount_credits"] for entry in supplements] == ([-more] if more > 0 else [])
+    for entry in supplements:
+        assert (entry["kind"], entry["message_id"]) == ("charge", None)
+        assert entry["supplements_position"] == first["position"]
+        assert entry["balance_after_credits"] == Decimal(answer["balance_credits"])
+    charge = max(price, -first["amount_credits"])
+    assert Decimal(answer["charge_credits"]) == charge
+    assert Decimal(answer["balance_credits"]) == 1000 - charge
+    assert (await world.answer(person))["charged_credits"] == charge
+    assert await verify_ledger(world.database) == []
     await world.check_books()
 
 

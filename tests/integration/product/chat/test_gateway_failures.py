@@ -59,6 +59,10 @@ BY_CODE = {
 
 PROXY_PAGE = b"<html>502 Bad Gateway</html>"
 LONG_EVENT = b"event: delta\ndata: " + b"x" * 9_000_000
+TOO_MUCH = "a word " * 150_000
+"""Far more than the longest answer, 4,096 tokens, can be."""
+ABSURD = b'{"prompt_tokens": 1' + b"0" * 30 + b', "completion_tokens": 1, "total_tokens": 1}'
+ABSURD_RESULT = b'{"text": "Once", "usage": ' + ABSURD + b"}"
 
 WHOLE: dict[str, tuple[Reply, tuple[int, str]]] = {
     "closed before a word": (sending(), UNAVAILABLE),
@@ -74,6 +78,9 @@ WHOLE: dict[str, tuple[Reply, tuple[int, str]]] = {
     "an answer of white space": (answering(" \n\t\u00a0", usage=Usage(50, 3, 53)), EMPTY),
     "a proxy that takes no such body": (sending(whole(413, PROXY_PAGE, content_type="text/html")), TOO_LONG),
     "half an answer": (sending(b'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"text": "On'), CUT),
+    "60 MB": (sending(whole(200, b'{"text": "' + b"x" * 60_000_000 + b'", "usage": null}')), CUT),
+    "more text than was asked for": (answering(TOO_MUCH), CUT),
+    "usage of 10^30": (sending(whole(200, ABSURD_RESULT)), CUT),
     "negative usage": (
         sending(whole(200, b'{"text": "", "usage": {"prompt_tokens": -1, "completion_tokens": 1, "total_tokens": 0}}')),
         CUT,
@@ -93,6 +100,10 @@ STREAMED: dict[str, tuple[Reply, tuple[int, str]]] = {
     "a delta that is not JSON": (events(b"event: delta\ndata: Once\n\n"), CUT),
     "a delta that is not UTF-8": (events(b'event: delta\ndata: {"text": "\xff"}\n\n'), CUT),
     "an event without end": (events(*[LONG_EVENT]), CUT),
+    "60 MB in one event": (events(b'event: delta\ndata: {"text": "' + b"x" * 60_000_000 + b'"}\n\n'), CUT),
+    "more text than was asked for": (answering(TOO_MUCH, pieces=20), CUT),
+    "more text at its end than was asked for": (events(delta("Once "), final(TOO_MUCH)), CUT),
+    "usage of 10^30": (events(delta("Once"), b"event: final\ndata: " + ABSURD_RESULT + b"\n\n"), CUT),
     "an error": (events(delta("Once "), error_event("upstream_failed")), UNAVAILABLE),
     "an error that is for good": (events(error_event("invalid_body")), REFUSED),
     "an error of the filter": (events(delta("Once "), error_event("content_filtered")), FILTERED),
@@ -139,6 +150,18 @@ async def test_each_failure_that_the_gateway_names(
     gateway.reply = refusing(code)
     expected = BY_CODE.get(code, UNAVAILABLE if failure.retryable else REFUSED)
     await fails_once(client, gateway, world, person, expected, stream=False)
+
+
+@pytest.mark.parametrize("usage", [Usage(399_000, 7, 399_007), Usage(11, 90_000, 90_011), Usage(11, 7, 900_000)])
+@pytest.mark.parametrize("stream", [False, True])
+async def test_usage_that_is_not_possible_is_estimated(
+    client: Client, gateway: FakeGateway, world: World, usage: Usage, stream: bool
+) -> None:
+    gateway.reply = answering(usage=usage)
+    answer = (await client.stream())[-1].data if stream else await client.ask()
+    assert answer["usage"]["estimated"] is True
+    assert answer["usage"]["total_tokens"] < 100
+    await world.check_books()
 
 
 @pytest.mark.parametrize("how", WHOLE)

@@ -30,10 +30,10 @@ async def add_invited(world: World, until: datetime, email: str, state: str = "p
     await add_user(world, email)
     invite_id = uuid4()
     await world.rows(
-        "INSERT INTO invites (id, company_id, email, role, language, token_hash, state, invited_by, created_at, sent_at, "
-        "expires_at, closed_at) VALUES ($1, $2, $3, 'member', 'en', $4, $5, $6, now(), now(), $7, "
-        "CASE WHEN $5 = 'pending' THEN NULL ELSE now() END)",
+        "INSERT INTO invites (id, company_id, email, role, language, token_hash, state, invited_by, created_at, "
+        "sent_at, expires_at, closed_at) VALUES ($1, $2, $3, 'member', 'en', $4, $5, $6, now(), now(), $7, $8)",
         invite_id, inviter.company_id, email, invite_id.bytes, state, inviter.user_id, until,
+        None if state == "pending" else until,
     )  # fmt: skip
     return invite_id
 

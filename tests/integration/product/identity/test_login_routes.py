@@ -144,30 +144,6 @@ async def test_loading_the_page_changes_nothing(world: World, http: httpx.AsyncC
     assert (await http.post("/auth/verify", json={"token": token})).status_code == 204
 
 
-@pytest.mark.parametrize(("language", "title"), [("ru", "Вход"), ("en", "Sign in")])
-async def test_the_page_runs_no_script_but_its_own(http: httpx.AsyncClient, language: str, title: str) -> None:
-    page = await http.get("/auth/verify", headers={"Accept-Language": language})
-    assert page.headers["content-type"] == "text/html; charset=utf-8"
-    assert f"<h1>{title}</h1>" in page.text
-    policy = dict(part.strip().split(" ", 1) for part in page.headers["content-security-policy"].split(";"))
-    assert policy["default-src"] == "'none'"
-    assert policy["script-src"] == "'self'"
-    assert policy["frame-ancestors"] == "'none'"
-    assert "unsafe" not in page.headers["content-security-policy"]
-    assert page.headers["referrer-policy"] == "no-referrer"
-    assert page.headers["cache-control"] == "no-store"
-    assert re.findall(r"<script[^>]*>[^<]*</script>", page.text) == [
-        '<script type="module" src="/auth/verify.js"></script>'
-    ]
-    assert not re.search(r"\son\w+=|style=|<style|javascript:|https?://", page.text)
-    script = await http.get("/auth/verify.js")
-    assert script.headers["content-type"] == "text/javascript; charset=utf-8"
-    assert (await http.get("/auth/verify.css")).headers["content-type"] == "text/css; charset=utf-8"
-    # Every element that the script asks for is there.
-    wanted = set(re.findall(r'(?:element|show)\("([\w-]+)"\)|"(by-\w+)"', script.text))
-    assert {name for pair in wanted for name in pair if name} <= set(re.findall(r'id="([\w-]+)"', page.text))
-
-
 async def test_a_hundred_at_once_make_one_session(world: World, http: httpx.AsyncClient, box: Mailbox) -> None:
     user_id, email = await add_member(world)
     token = await token_for(http, box, email)

@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import httpx
+import pytest
 
 from support.database.world import Person, World
-from support.gateway.fake import FakeGateway
+from support.gateway.fake import FakeGateway, Gate, refusing
 from support.product.app import Client, client_of, error_of, served_product
 
 LIMITED = (429, "rate_limited")
@@ -47,7 +48,9 @@ async def test_a_stream_has_the_headers_too(database_url: str, gateway: FakeGate
         assert error_of(refused) == LIMITED
 
 
-async def test_a_retry_is_never_limited(database_url: str, gateway: FakeGateway, person: Person) -> None:
+async def test_a_repetition_of_what_is_answered_is_never_limited(
+    database_url: str, gateway: FakeGateway, person: Person
+) -> None:
     async with limited(database_url, gateway, person, chat_rpm_per_user=1) as client:
         message = client.message()
         first = await client.http.post("/v1/chat", json=message)
@@ -56,6 +59,37 @@ async def test_a_retry_is_never_limited(database_url: str, gateway: FakeGateway,
             again = await client.http.post("/v1/chat", json=message)
             assert (again.status_code, again.json()) == (200, first.json())
             assert "ratelimit" not in again.headers
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_failed_message_sent_again_counts_each_time(
+    database_url: str, gateway: FakeGateway, person: Person, world: World, stream: bool
+) -> None:
+    gateway.reply = refusing("upstream_failed")
+    async with limited(database_url, gateway, person, chat_rpm_per_user=3) as client:
+        same = client.message(stream=stream)
+        answers = [await client.http.post("/v1/chat", json=same) for _ in range(10)]
+        assert [answer.status_code for answer in answers[3:]] == [429] * 7
+        assert error_of(await client.send()) == LIMITED
+    assert len(gateway.calls) == 3
+    row = await world.answer(person)
+    assert (row["status"], row["attempt"]) == ("error", 3)
+    await world.check_books()
+
+
+async def test_who_joins_a_retry_is_not_counted(database_url: str, gateway: FakeGateway, person: Person) -> None:
+    gateway.reply = refusing("upstream_failed")
+    async with limited(database_url, gateway, person, chat_rpm_per_user=2) as client:
+        same = client.message()
+        await client.http.post("/v1/chat", json=same)
+        gateway.reply = gate = Gate()
+        retry = asyncio.create_task(client.http.post("/v1/chat", json=same))
+        await gateway.call(2)
+        joined = [asyncio.create_task(client.http.post("/v1/chat", json=same)) for _ in range(5)]
+        await client.http.get("/v1/balance")
+        gate.open()
+        assert [(await answer).status_code for answer in (retry, *joined)] == [200] * 6
+    assert len(gateway.calls) == 2
 
 
 async def test_the_limit_comes_before_the_look_at_the_text(

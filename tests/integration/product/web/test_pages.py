@@ -43,7 +43,7 @@ async def test_a_visitor_without_a_session_is_asked_to_sign_in(product_url: str)
     async with http_client(product_url) as browser:
         for path in [*ALL, "/operator", f"/operator/companies/{uuid4()}"]:
             answer = await browser.get(path)
-            assert (answer.status_code, answer.headers["location"]) == (302, "/sign-in")
+            assert (answer.status_code, answer.headers["location"]) == (302, f"/sign-in#{path}")
             assert answer.headers["cache-control"] == "no-store"
 
 
@@ -77,8 +77,9 @@ async def test_an_operator_gets_the_operators_pages(world: World, product_url: s
         assert is_page(await browser.get("/company/members"), 403)
         assert is_page(await browser.get(f"/operator/companies/{uuid4()}"), 404)
         refused = await browser.get("/")
-        assert refused.status_code == 403
+        assert is_page(refused, 403)
         assert 'href="/operator"' in refused.text
+        assert f"{operator_id}@example.test" in refused.text
     async with http_client(product_url, key=key) as program:
         assert (await program.get("/operator/health")).status_code == 200
 
@@ -170,6 +171,26 @@ async def test_a_company_does_not_see_the_addresses_of_operators(world: World, p
     async with http_client(product_url, session=await add_session(world, operator_id)) as browser:
         page = (await browser.get("/operator/audit", params={"company_id": str(owner.company_id)})).text
     assert f"{operator_id}@example.test" in page
+
+
+async def test_the_chat_says_why_not_and_who_is_signed_in(world: World, product_url: str) -> None:
+    user_id, email = await add_user(world)
+    async with http_client(product_url, session=await add_session(world, user_id)) as browser:
+        page = await browser.get("/", headers=ENGLISH)
+        assert is_page(page, 403)
+        assert "You belong to no company yet" in page.text
+        assert email in page.text
+        assert "data-sign-out" in page.text
+    person = await world.person()
+    async with http_client(product_url, session=await add_session(world, person.user_id, person.company_id)) as browser:
+        assert is_page(await browser.get("/"), 200)
+        page = await browser.get(f"/c/{uuid4()}", headers=ENGLISH)
+        assert is_page(page, 404)
+        assert "You have no such conversation" in page.text
+    async with http_client(product_url) as browser:
+        for path, way in (("/", "/sign-in"), ("/c/" + str(uuid4()), None)):
+            answer = await browser.get(path)
+            assert (answer.status_code, answer.headers["location"]) == (302, way or f"/sign-in#{path}")
 
 
 async def test_a_defect_gets_an_error_page(world: World, product_url: str) -> None:

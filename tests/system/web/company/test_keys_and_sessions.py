@@ -56,7 +56,7 @@ async def test_a_session_elsewhere_is_ended(
         await status_says(page, "ended")
         await expect(page.get_by_role("button", name="End")).to_have_count(0)
         await elsewhere.reload()
-        await expect(elsewhere).to_have_url(re.compile("/sign-in$"))
+        await expect(elsewhere).to_have_url(re.compile("/sign-in#/company/sessions$"))
 
 
 async def test_a_member_of_several_companies_switches_between_them(page: Page, world: World, person: Person) -> None:

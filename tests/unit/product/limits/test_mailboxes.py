@@ -28,6 +28,5 @@ def test_an_address_folds_to_its_mailbox(email: str, mailbox: str) -> None:
 
 def test_only_domains_of_one_owner_are_limited() -> None:
     assert limited_domain_of("ann@example.com") == "example.com"
-    assert [limited_domain_of(f"ann@{domain}") for domain in ("gmail.com", "mail.ru", "ya.ru", "outlook.com")] == [
-        None
-    ] * 4
+    for domain in ("gmail.com", "mail.ru", "ya.ru", "outlook.com"):
+        assert limited_domain_of(f"ann@{domain}") is None

@@ -1,0 +1,55 @@
+"""What a browser gets in place of a page: the way to sign in, or a page that says why not."""
+
+from typing import Any, Final
+
+from litestar import Request, Response
+from litestar.di import NamedDependency
+from litestar.exceptions import HTTPException
+from litestar.response import Redirect
+from litestar.types import ExceptionHandlersMap
+
+from b2b_chat.kit.errors import Refusal
+from b2b_chat.product.errors import refusal_of
+from b2b_chat.product.identity.languages import language_of
+from b2b_chat.product.identity.schemas import Me
+from b2b_chat.product.identity.sessions import Sessions
+from b2b_chat.product.viewer import Unauthenticated, Viewer
+from b2b_chat.product.web import pages
+from b2b_chat.product.web.words import CONSOLE_WORDS
+
+_SIGN_IN: Final = "/sign-in"
+
+AnyRequest = Request[Viewer, Any, Any]
+
+
+async def provide_me(request: AnyRequest, viewer: NamedDependency[Viewer], sessions: NamedDependency[Sessions]) -> Me:
+    """The person who looks at a page; kept with the request, so that a refusal can say who is signed in."""
+    me = await sessions.me(viewer)
+    request.state.me = me
+    return me
+
+
+def _refused(request: AnyRequest, error: Exception) -> Response[Any]:
+    """Answer any exception with a page."""
+    here = request.url.path
+    if isinstance(error, Unauthenticated):
+        # Behind the `#` the browser keeps where to come back to.
+        return Redirect(_SIGN_IN if here == "/" else f"{_SIGN_IN}#{here}")
+    refusal = refusal_of(error)
+    viewer: Viewer | None = request.scope.get("user")
+    page = pages.page(
+        "refused",
+        language_of(request),
+        vocabulary=CONSOLE_WORDS,
+        refusal=refusal,
+        here=here,
+        me=request.state.get("me"),
+        is_operator=viewer is not None and viewer.is_operator,
+    )
+    page.status_code = refusal.status
+    page.headers.update(refusal.headers)
+    return page
+
+
+REFUSED_AS_PAGES: Final[ExceptionHandlersMap] = dict.fromkeys((Refusal, HTTPException, Exception), _refused)
+"""The exception handlers of a controller whose answers are pages."""
