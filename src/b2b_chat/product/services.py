@@ -18,6 +18,7 @@ from b2b_chat.kit.database import Database, is_outage
 from b2b_chat.kit.health import Readiness
 from b2b_chat.kit.valkey import Valkey, valkey_of
 from b2b_chat.product.audit.service import Audit
+from b2b_chat.product.audit.tallies import Tallies
 from b2b_chat.product.chat.assembly import chat_parts
 from b2b_chat.product.chat.gateway_client import GatewayClient
 from b2b_chat.product.chat.relay.service import Relay
@@ -45,6 +46,7 @@ from b2b_chat.product.mail.sender import Sender
 from b2b_chat.product.mail.service import Outbox, Seal
 from b2b_chat.product.mail.smtp import Smtp, smtp_options
 from b2b_chat.product.operators.health import LiveHealth
+from b2b_chat.product.operators.keys import OperatorKeys
 from b2b_chat.product.operators.service import Operators, Users
 from b2b_chat.product.readiness import readiness_of
 from b2b_chat.product.settings import DatabaseSettings, ProductSettings
@@ -53,6 +55,7 @@ from b2b_chat.product.transactions import TransactionFactory, transaction_factor
 log = structlog.get_logger(__name__)
 
 _NOTE_USES_EVERY_SECONDS: Final = 60
+_SETTLE_EVERY_SECONDS: Final = 10
 _FORGET_EVERY_SECONDS: Final = 3600
 _MEASURE_EVERY_SECONDS: Final = 15
 _LOGIN_COOKIE_SECONDS: Final = 86_400
@@ -69,12 +72,14 @@ class DatabaseServices(Struct, frozen=True, eq=False):
     last_use: LastUse
     api_keys: ApiKeys
     audit: Audit
+    tallies: Tallies
     companies: Companies
     members: Members
     credit: Credits
     usage: UsageReports
     users: Users
     operators: Operators
+    operator_keys: OperatorKeys
     conversations: Conversations
 
 
@@ -162,6 +167,7 @@ async def opened(services: Services) -> AsyncIterator[None]:
         await services.database.open()
         stack.push_async_callback(services.database.close)
         stack.push_async_callback(services.last_use.finish)
+        stack.push_async_callback(services.tallies.finish)
         await services.gateway.open()
         stack.push_async_callback(services.gateway.close)
         # Until the last answer has ended: other processes would give up one whose lease is not renewed.
@@ -219,12 +225,14 @@ def _database_services(database: Database, clock: Clock) -> DatabaseServices:
         last_use=last_use,
         api_keys=ApiKeys(database, last_use),
         audit=Audit(transaction),
+        tallies=Tallies(transaction, clock=clock),
         companies=Companies(transaction, clock=clock),
         members=Members(transaction, clock=clock),
         credit=Credits(transaction),
         usage=UsageReports(transaction, clock=clock),
         users=Users(transaction, clock=clock),
         operators=Operators(transaction, clock=clock),
+        operator_keys=OperatorKeys(transaction, clock=clock),
         conversations=Conversations(transaction),
     )
 
@@ -234,6 +242,7 @@ def _background(services: Services) -> Iterator[Coroutine[Any, Any, None]]:
     settings = services.settings
     yield _repeat(services.logins.decide_requested, every_seconds=settings.mail_poll_seconds)
     yield _repeat(services.last_use.write, every_seconds=_NOTE_USES_EVERY_SECONDS)
+    yield _repeat(services.tallies.settle, every_seconds=_SETTLE_EVERY_SECONDS)
     yield _repeat(partial(forget_old, services), every_seconds=_FORGET_EVERY_SECONDS)
     if settings.product_metrics_port:
         yield repeat(partial(services.outbox.measure, services.transaction), every_seconds=_MEASURE_EVERY_SECONDS)

@@ -141,6 +141,10 @@ class ProductSettings(SignInSettings, frozen=True):
         float, Meta(ge=0.1, le=300, description="Longest run of a statement, seconds")
     ] = 10.0
 
+    migrations_database_url: Annotated[
+        Secret | None,
+        Meta(description="Must not be set here in prod: only b2b-chat migrate, backup and restore act as the owner"),
+    ] = None
     migration_lock_timeout_seconds: MigrationLockTimeoutSeconds = 3.0
 
     gateway_url: Annotated[str, Meta(min_length=1, description="Base URL of gateway_api")] = "http://127.0.0.1:8001"
@@ -157,6 +161,14 @@ class ProductSettings(SignInSettings, frozen=True):
     gateway_in_flight_wait_seconds: Annotated[
         float, Meta(ge=0, le=60, description="Longest wait for an earlier call for the same message to end, seconds")
     ] = 5.0
+    gateway_restart_wait_seconds: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=300,
+            description="Longest wait for a gateway that refuses connections or is shutting down, seconds",
+        ),
+    ] = 10.0
     gateway_max_connections: Annotated[
         int, Meta(ge=1, le=20_000, description="Connections to the gateway, per process")
     ] = 4096
@@ -203,6 +215,10 @@ class ProductSettings(SignInSettings, frozen=True):
             description="How long an answer goes on without a reader, seconds; 0 ends it at once; unset, never",
         ),
     ] = None
+    chat_max_restarts: Annotated[
+        int,
+        Meta(ge=0, le=5, description="How often an answer that breaks off is begun anew by itself; 0 for never"),
+    ] = 2
     chat_lease_seconds: Annotated[
         float, Meta(ge=1, le=600, description="A run whose process is silent so long is given up, seconds")
     ] = 30.0
@@ -223,6 +239,18 @@ class ProductSettings(SignInSettings, frozen=True):
     sse_keep_alive_seconds: Annotated[
         float, Meta(ge=1, le=300, description="Silence after which a stream sends a comment, seconds")
     ] = 15.0
+    sse_begin_within_seconds: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=10,
+            description="How long a stream may wait for its first text, so that a failure before it has a status, "
+            "seconds",
+        ),
+    ] = 1.0
+    sse_retry_milliseconds: Annotated[
+        int, Meta(ge=1, le=60_000, description="After how long a stream's reader shall reconnect, milliseconds")
+    ] = 1000
     price_prompt_credits_per_1k_tokens: Annotated[
         Decimal, Meta(ge=0, le=1_000_000, description="Price of 1,000 prompt tokens, credits")
     ] = Decimal("0.2")
@@ -247,7 +275,25 @@ class DatabaseSettings(Struct, frozen=True):
     database_pgbouncer: Annotated[bool, Meta(description=_PGBOUNCER)] = False
 
 
-class MigrationSettings(Struct, frozen=True):
+class MigrationTimeouts(Struct, frozen=True):
     """What a migration may do to those who use the database meanwhile."""
 
+    migration_lock_timeout_seconds: MigrationLockTimeoutSeconds = 3.0
+
+
+class MigrationSettings(Struct, frozen=True):
+    """The settings of `b2b-chat migrate`, `backup` and `restore`: which database, and as whom."""
+
+    database_url: Annotated[
+        Secret, Meta(description="PostgreSQL as product_api uses it, and as who migrates it where no owner is set")
+    ]
+    migrations_database_url: Annotated[
+        Secret | None,
+        Meta(
+            description=(
+                "The same database as the owner of its tables; the user of DATABASE_URL gets the rights that "
+                "product_api needs, and no more"
+            )
+        ),
+    ] = None
     migration_lock_timeout_seconds: MigrationLockTimeoutSeconds = 3.0
