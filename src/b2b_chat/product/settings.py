@@ -33,7 +33,7 @@ _PGBOUNCER: Final = (
 
 
 class ProductSettings(SignInSettings, frozen=True):
-    """Every setting of product_api, with those of signing in. A variable is its field's name in capitals."""
+    """Every setting of product_api, with those of signing in and of mails. A variable is its field's name in capitals."""
 
     database_url: Annotated[Secret, Meta(description="PostgreSQL, as postgresql://user:password@host:5432/name")]
     gateway_shared_secret: Annotated[Secret, Meta(description="Signs calls to gateway_api; the same value there")]
@@ -84,43 +84,6 @@ class ProductSettings(SignInSettings, frozen=True):
         int, Meta(ge=0, le=600, description="How long running answers may finish after SIGTERM, seconds")
     ] = 25
 
-    public_url: Annotated[
-        str, Meta(min_length=1, description="Base URL at which browsers find product_api; links in mails start with it")
-    ] = "http://127.0.0.1:8000"
-    trusted_proxies: Annotated[
-        str, Meta(description="Networks whose X-Forwarded-For is believed, as 10.0.0.0/8, 127.0.0.1; none if empty")
-    ] = ""
-    cookie_secure: Annotated[
-        bool, Meta(description="Send the session cookie over TLS only, as __Host-session; required in prod")
-    ] = False
-    cookie_samesite: Annotated[
-        Literal["strict", "lax", "none"], Meta(description="When the session cookie is sent on requests of other sites")
-    ] = "lax"
-    email_from: Annotated[
-        str | None,
-        Meta(description="Sender of mails, as chat@example.com or Name <chat@example.com>; required in prod"),
-    ] = None
-    smtp_host: Annotated[
-        str | None, Meta(description="Mail server; without one mails wait in the database; required in prod")
-    ] = None
-    smtp_port: Annotated[int, Meta(ge=1, le=65535, description="Its port; 465 speaks TLS from the first byte")] = 587
-    smtp_user: Annotated[str | None, Meta(description="Account on the mail server")] = None
-    smtp_password: Annotated[Secret | None, Meta(description="Its password")] = None
-    smtp_use_tls: Annotated[
-        bool, Meta(description="Encrypt, by STARTTLS or on port 465 from the first byte, and check the certificate")
-    ] = True
-    smtp_implicit_tls: Annotated[
-        bool, Meta(description="Speak TLS from the first byte on another port than 465, too")
-    ] = False
-    smtp_ca_file: Annotated[
-        str | None, Meta(description="File of certificates to trust beside the system's, for a private mail server")
-    ] = None
-    smtp_timeout_seconds: Annotated[float, Meta(ge=1, le=300, description="Longest handover of a mail, seconds")] = 60.0
-
-    mail_poll_seconds: Annotated[
-        float, Meta(ge=0.1, le=60, description="Pause between looks for mails to write and to send, seconds")
-    ] = 1.0
-
     chat_rpm_per_company: Annotated[int, Meta(ge=1, le=10_000_000, description="Chats of a company, per minute")] = 600
     chat_rpm_per_user: Annotated[int, Meta(ge=1, le=10_000_000, description="Chats of a user, per minute")] = 60
     chat_rpm_per_ip: Annotated[int, Meta(ge=1, le=10_000_000, description="Chats from an IP, per minute")] = 300
@@ -128,12 +91,33 @@ class ProductSettings(SignInSettings, frozen=True):
         int,
         Meta(ge=1, le=100, description="Share of the chat limits that a process admits while Valkey is away, percent"),
     ] = 10
+    read_rpm_per_company: Annotated[
+        int, Meta(ge=1, le=10_000_000, description="Requests of a company that read, per minute")
+    ] = 6000
+    read_rpm_per_user: Annotated[
+        int, Meta(ge=1, le=10_000_000, description="Requests of a user that read, per minute")
+    ] = 600
+    masking_preview_rpm_per_user: Annotated[
+        int, Meta(ge=1, le=10_000_000, description="Previews of masking that a process makes for a user, per minute")
+    ] = 300
+    masking_cached_companies: Annotated[
+        int, Meta(ge=1, le=100_000, description="Companies whose lists for masking a process keeps in memory")
+    ] = 500
 
     database_pgbouncer: Annotated[bool, Meta(description=_PGBOUNCER)] = False
     database_pool_size: Annotated[int, Meta(ge=1, le=500, description="Connections for chats, per process")] = 16
     database_session_pool_size: Annotated[
         int, Meta(ge=1, le=500, description="Connections for everything else, per process")
     ] = 4
+    database_login_pool_size: Annotated[
+        int, Meta(ge=1, le=500, description="Connections for signing in and for GET /ready alone, per process")
+    ] = 2
+    database_reading_pool_size: Annotated[
+        int, Meta(ge=1, le=500, description="Connections for searches, exports and reports, per process")
+    ] = 2
+    database_reading_timeout_seconds: Annotated[
+        float, Meta(ge=0.1, le=300, description="Longest run of a statement of those, seconds")
+    ] = 2.0
     database_acquire_timeout_seconds: Annotated[
         float, Meta(ge=0.1, le=60, description="Longest wait for a connection, seconds")
     ] = 5.0
@@ -204,7 +188,7 @@ class ProductSettings(SignInSettings, frozen=True):
         Meta(
             ge=1,
             le=10_000,
-            description="Shortest answer of use, tokens; a balance that does not cover it is refused",
+            description="Shortest useful answer, tokens; a balance that does not cover it is refused",
         ),
     ] = 256
     chat_resume_window_seconds: Annotated[
@@ -227,7 +211,7 @@ class ProductSettings(SignInSettings, frozen=True):
         Meta(
             ge=0.05,
             le=60,
-            description="How often a process tells those that it shares a run with that it lives, seconds",
+            description="How often a process reports to those that share its runs that it is alive, seconds",
         ),
     ] = 2.0
     relay_ask_timeout_seconds: Annotated[

@@ -1,12 +1,51 @@
-"""The settings of signing in, of invites and of keys, by environment variable."""
+"""The settings of signing in, of mails, invites and keys, by environment variable."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
+
+from b2b_chat.kit.settings import Secret
 
 
 class SignInSettings(Struct, frozen=True, kw_only=True):
     """Those of `ProductSettings` that say who is let in, and how often somebody may ask for it."""
+
+    public_url: Annotated[
+        str, Meta(min_length=1, description="Base URL at which browsers find product_api; links in mails start with it")
+    ] = "http://127.0.0.1:8000"
+    trusted_proxies: Annotated[
+        str, Meta(description="Networks whose X-Forwarded-For is believed, as 10.0.0.0/8, 127.0.0.1; none if empty")
+    ] = ""
+    cookie_secure: Annotated[
+        bool, Meta(description="Send the session cookie over TLS only, as __Host-session; required in prod")
+    ] = False
+    cookie_samesite: Annotated[
+        Literal["strict", "lax", "none"], Meta(description="When the session cookie is sent on requests of other sites")
+    ] = "lax"
+    email_from: Annotated[
+        str | None,
+        Meta(description="Sender of mails, as chat@example.com or Name <chat@example.com>; required in prod"),
+    ] = None
+    smtp_host: Annotated[
+        str | None, Meta(description="Mail server; without one mails wait in the database; required in prod")
+    ] = None
+    smtp_port: Annotated[int, Meta(ge=1, le=65535, description="Its port; 465 speaks TLS from the first byte")] = 587
+    smtp_user: Annotated[str | None, Meta(description="Account on the mail server")] = None
+    smtp_password: Annotated[Secret | None, Meta(description="Its password")] = None
+    smtp_use_tls: Annotated[
+        bool, Meta(description="Encrypt, by STARTTLS or on port 465 from the first byte, and check the certificate")
+    ] = True
+    smtp_implicit_tls: Annotated[
+        bool, Meta(description="Speak TLS from the first byte on another port than 465, too")
+    ] = False
+    smtp_ca_file: Annotated[
+        str | None, Meta(description="File of certificates to trust beside the system's, for a private mail server")
+    ] = None
+    smtp_timeout_seconds: Annotated[float, Meta(ge=1, le=300, description="Longest handover of a mail, seconds")] = 60.0
+
+    mail_poll_seconds: Annotated[
+        float, Meta(ge=0.1, le=60, description="Pause between looks for mails to write and to send, seconds")
+    ] = 1.0
 
     session_idle_seconds: Annotated[
         int, Meta(ge=300, le=31_536_000, description="A session that is not used so long ends, seconds")

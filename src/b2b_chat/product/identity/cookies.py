@@ -1,12 +1,17 @@
 """The cookies of browsers: of a session, of a request to sign in, and of a browser that signed in before."""
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Final, Literal
 
 from litestar.connection import ASGIConnection
 from litestar.datastructures import Cookie
 from msgspec import Struct
 
+from b2b_chat.product.settings import ProductSettings
+
 SameSite = Literal["strict", "lax", "none"]
+
+_LOGIN_SECONDS: Final = 86_400
+"""Longer than any login takes, whenever its mail comes."""
 
 
 class _OurCookie(Struct, frozen=True):
@@ -70,3 +75,9 @@ class LoginCookies(Struct, frozen=True):
 
     login: LoginCookie
     known_browser: KnownBrowserCookie
+
+
+def login_cookies_of(settings: ProductSettings) -> LoginCookies:
+    """Return the cookies of signing in as these settings have them."""
+    how = settings.cookie_secure, settings.cookie_samesite
+    return LoginCookies(LoginCookie(*how, _LOGIN_SECONDS), KnownBrowserCookie(*how, settings.known_browser_seconds))
