@@ -33,7 +33,7 @@ _PGBOUNCER: Final = (
 
 
 class ProductSettings(SignInSettings, frozen=True):
-    """Every setting of product_api, with those of signing in and of mails. A variable is its field's name in capitals."""
+    """Every setting of product_api, with those of signing in. A variable is its field's name in capitals."""
 
     database_url: Annotated[Secret, Meta(description="PostgreSQL, as postgresql://user:password@host:5432/name")]
     gateway_shared_secret: Annotated[Secret, Meta(description="Signs calls to gateway_api; the same value there")]
