@@ -59,8 +59,9 @@ async def _migrate() -> None:
     )
     # For the same reason the lock is a transaction's, and not a session's.
     async with engine.begin() as lock, engine.connect() as connection:
-        await lock.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
         await lock.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
+        # Last, since a SELECT leaves its snapshot open, for whose end an index that is built concurrently would wait.
+        await lock.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
         await connection.run_sync(_run)
         await connection.commit()
     await engine.dispose()

@@ -66,6 +66,7 @@ Code: TypeAlias = Literal[
     "text_too_long",
     "too_deeply_nested",
     "too_many_invites",
+    "too_many_open_answers",
     "unauthenticated",
     "unknown_parameter",
     "unsupported_media_type",

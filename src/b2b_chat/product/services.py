@@ -31,6 +31,7 @@ from b2b_chat.product.companies.service import Companies
 from b2b_chat.product.conversations.service import Conversations
 from b2b_chat.product.credits.pricing import Prices
 from b2b_chat.product.credits.service import Credits
+from b2b_chat.product.credits.tokens import load_tokenizer
 from b2b_chat.product.credits.usage import UsageReports
 from b2b_chat.product.identity.cookies import SessionCookie
 from b2b_chat.product.identity.gatekeeper import Gatekeeper
@@ -120,7 +121,7 @@ def services_of(settings: ProductSettings, *, clock: Clock = utc_now, database: 
     cookie = SessionCookie(settings.cookie_secure, settings.cookie_samesite, settings.session_absolute_seconds)
     sessions = Sessions(transaction, database, settings, last_use, clock)
     prices = Prices(settings.price_prompt_credits_per_1k_tokens, settings.price_completion_credits_per_1k_tokens)
-    run_repository = RunRepository(database, lease_seconds=settings.chat_lease_seconds)
+    run_repository = RunRepository(database, settings)
     runs = Runs(run_repository, gateway, prices, settings)
     relay = None if valkey is None else Relay(valkey, runs, settings)
     chat = Chat(run_repository, runs, prices, settings, None if relay is None else relay.following)
@@ -157,6 +158,7 @@ async def opened(services: Services) -> AsyncIterator[None]:
         await services.database.open()
         stack.push_async_callback(services.database.close)
         stack.push_async_callback(services.last_use.finish)
+        load_tokenizer()
         await services.gateway.open()
         stack.push_async_callback(services.gateway.close)
         lease_seconds = services.settings.chat_lease_seconds

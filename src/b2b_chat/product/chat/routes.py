@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from b2b_chat.kit.disconnects import ClientLeft, WhileClientStays
 from b2b_chat.kit.event_stream import EventStream
+from b2b_chat.product.chat.admission import Headers
 from b2b_chat.product.chat.answer_log import AnswerLog, MessageInProgress
 from b2b_chat.product.chat.events import EVENT_ID, Position, events_of, read_event_id
 from b2b_chat.product.chat.failures import ANSWER_FAILURES, ClientDisconnected
@@ -23,13 +24,12 @@ from b2b_chat.product.chat.service import (
     AnswerNotFound,
     Chat,
     EmptyText,
-    Headers,
     IdempotencyConflict,
     NothingToStop,
     ShuttingDown,
 )
 from b2b_chat.product.conversations.service import ConversationBusy, ConversationNotFound
-from b2b_chat.product.credits.service import CreditsHeld, InsufficientCredits
+from b2b_chat.product.credits.service import CreditsHeld, InsufficientCredits, TooManyOpenAnswers
 from b2b_chat.product.errors import documents
 from b2b_chat.product.guards import signed_in
 from b2b_chat.product.limits.client_ip import ClientIp
@@ -65,6 +65,7 @@ class ChatRoutes(Controller):
             RateLimited,
             InsufficientCredits,
             CreditsHeld,
+            TooManyOpenAnswers,
             ConversationNotFound,
             IdempotencyConflict,
             ConversationBusy,
