@@ -41,6 +41,7 @@ BREACHES: Final = [
     Breach(WORDS, "product/identity/models.py", "litestar"),
     Breach(DOMAINS, "product/planted/service.py", "b2b_chat.product.identity.models"),
     Breach(DOMAINS, "product/web/pages.py", "b2b_chat.product.identity.repository.keys"),
+    Breach(DOMAINS, "product/services.py", "b2b_chat.product.chat.repository"),
     Breach(SQL, "product/planted/service.py", "sqlalchemy"),
     Breach(SQL, "product/companies/invites.py", "sqlalchemy.orm"),
     Breach(OPENAI, "gateway/planted.py", "openai"),

@@ -10,7 +10,7 @@ from b2b_chat.contract.errors import FAILURES, UPSTREAM, Code
 from b2b_chat.contract.schemas import ChatRequest, ChatResult
 from b2b_chat.gateway.upstream import OnText, Upstream
 from b2b_chat.kit.metrics import ANSWER_BUCKETS_SECONDS
-from b2b_chat.kit.request_id import tell
+from b2b_chat.kit.request_id import note_in_access_log
 from b2b_chat.kit.tracing import Span, span
 
 _ANSWERS = Counter("gateway_answers", "Calls by how they ended, and the code of failed ones.", ["outcome", "code"])
@@ -71,7 +71,7 @@ class CallTelemetry:
         """Count the call, and write its fields into the access-log line."""
         _answers(self._outcome, self._code or "").inc()
         metadata = self._request.metadata
-        tell(
+        note_in_access_log(
             outcome=self._outcome,
             code=self._code,
             attempt=self.attempt,
@@ -107,7 +107,7 @@ def _is_open(upstream: Upstream) -> bool:
 def count_replay(request: ChatRequest) -> None:
     """Count an answer that was repeated from the records."""
     _REPLAYS.inc()
-    tell(outcome="replayed", message_id=request.metadata.message_id)
+    note_in_access_log(outcome="replayed", message_id=request.metadata.message_id)
 
 
 def count_attempt(upstream: Upstream, code: str) -> None:

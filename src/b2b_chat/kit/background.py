@@ -1,4 +1,4 @@
-"""Work that goes on beside the requests: begun with the app, repeated, ended with it."""
+"""Work beside the requests: started with the app, repeated, and ended with it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
@@ -21,7 +21,7 @@ async def repeat(
     """Do a piece of work again and again until cancelled, with a pause after each.
 
     A failure is logged and does not end the repetition: an outage of the database passes, and a defect in one piece of
-    work must not stop the ones after it. `is_outage` tells the two apart, for work on the database.
+    work must not stop the ones after it. `is_outage` distinguishes the two, for work on the database.
     """
     while True:
         try:
@@ -37,7 +37,7 @@ async def repeat(
 
 @asynccontextmanager
 async def running(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Have coroutines run beside the block; when it ends they are cancelled and have ended."""
+    """Run coroutines beside the block. When it ends, they are cancelled and awaited."""
     tasks = [asyncio.create_task(piece) for piece in work]
     try:
         yield

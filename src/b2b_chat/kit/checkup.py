@@ -32,7 +32,7 @@ class Finding(Struct, frozen=True):
 
 
 async def check_certificate(name: str, url: str, *, now: datetime) -> Finding | None:
-    """Whether the certificate behind a URL is trusted and will be for a while; None for a URL without TLS.
+    """Check that the certificate behind a URL is trusted and stays valid for a while; None for a URL without TLS.
 
     Args:
         name: The variable that holds the URL.
@@ -69,7 +69,7 @@ async def _certificate_end(host: str, port: int) -> datetime:
 
 
 async def check_valkey(settings: ValkeySettings) -> Finding | None:
-    """Whether Valkey takes commands, and keeps what it is given off the disk; None where none is set."""
+    """Check that Valkey takes commands and writes nothing to disk; None where no Valkey is set."""
     valkey = valkey_of(settings)
     if valkey is None:
         return None
@@ -83,14 +83,14 @@ async def check_valkey(settings: ValkeySettings) -> Finding | None:
         await valkey.close()
     if writes:
         remedy = (
-            'Set save "" and appendonly no in its configuration: answers are in it, and none of it is of use later.'
+            'Set save "" and appendonly no in its configuration: answers are in it, and none of them is needed later.'
         )
         return Finding("Valkey", "warn", "takes commands, and writes what it is given to disk", remedy)
     return Finding("Valkey", "ok", "takes commands")
 
 
 async def _writes_to_disk(valkey: Valkey) -> bool:
-    """Whether a restart would bring back what is in it; False where it does not let us ask."""
+    """Return whether a restart would restore its content; False where it does not let us ask."""
     try:
         found = [await valkey.ask("CONFIG", "GET", name) for name in ("save", "appendonly")]
     except ValkeyUnavailable:
@@ -99,7 +99,7 @@ async def _writes_to_disk(valkey: Valkey) -> bool:
 
 
 def check_clock(other: str, difference_seconds: float) -> Finding:
-    """Whether our clock and another agree; the difference is ours minus the other's."""
+    """Check that our clock and another agree; the difference is ours minus the other's."""
     subject = f"clock beside {other}"
     if abs(difference_seconds) <= MAX_CLOCK_DIFFERENCE_SECONDS:
         return Finding(subject, "ok", f"less than {MAX_CLOCK_DIFFERENCE_SECONDS} s apart")
@@ -109,7 +109,7 @@ def check_clock(other: str, difference_seconds: float) -> Finding:
 
 
 def seconds_ahead_of(date_header: str | None, now: datetime) -> float | None:
-    """How far our clock is ahead of the one that wrote an HTTP `Date`; None where there is none."""
+    """Return how far our clock is ahead of the one that wrote an HTTP `Date`; None without such a header."""
     if not date_header:
         return None
     try:

@@ -18,11 +18,11 @@ else:
     Connection = asyncpg.Connection  # generic for type checkers only
 
 _MAX_IDLE_SECONDS: Final = 300
-"""A line that was silent for longer may have been forgotten by a firewall, which neither end would notice."""
+"""A firewall may have dropped a connection that was idle for longer, and neither end would notice."""
 
 
 class Connections:
-    """So many connections at most, each lent to one at a time; the one used last is lent first.
+    """A bounded pool of connections. Each is lent to one borrower at a time; the one used last is lent first.
 
     Args:
         connect: Opens a connection.
@@ -36,19 +36,19 @@ class Connections:
         self._acquire_seconds = acquire_seconds
         self._idle: list[tuple[float, Connection]] = []
         self._slots_taken = 0
-        """By connections that are open, being opened or being closed."""
+        """Taken by connections that are open, being opened or being closed."""
         self._waiting: deque[asyncio.Future[Connection | None]] = deque()
         self._closing: set[asyncio.Task[None]] = set()
         self._is_closed = False
 
     @property
     def in_use(self) -> int:
-        """How many are lent, being opened or being closed."""
+        """Return how many connections are lent, being opened or being closed."""
         return self._slots_taken - len(self._idle)
 
     @asynccontextmanager
     async def lend(self) -> AsyncIterator[Connection]:
-        """A connection for a block.
+        """Lend a connection for a block.
 
         Raises:
             TimeoutError: None came free, or PostgreSQL did not answer.
@@ -57,7 +57,7 @@ class Connections:
         try:
             yield connection
         except (asyncio.CancelledError, TimeoutError):
-            # Its statement was cut short: PostgreSQL is still being told, and might take it for the next one.
+            # Its statement was cancelled, but PostgreSQL may not know yet and might cancel the next one.
             self._give_up(connection)
             raise
         except BaseException:
@@ -86,7 +86,7 @@ class Connections:
         return await self._open()
 
     async def _open(self) -> Connection:
-        """A new connection in a slot that was taken for it."""
+        """Open a connection in a slot that was taken for it."""
         try:
             return await self._connect()
         except BaseException:
@@ -94,7 +94,7 @@ class Connections:
             raise
 
     async def _wait(self) -> Connection | None:
-        """What comes free first: a connection, or None for the slot of one that is gone."""
+        """Wait for what comes free first: a connection, or None for the slot of one that is gone."""
         waiting: asyncio.Future[Connection | None] = asyncio.get_running_loop().create_future()
         self._waiting.append(waiting)
         try:
@@ -119,7 +119,7 @@ class Connections:
             self._slots_taken -= 1
 
     def _hand_on(self, freed: Connection | None) -> bool:
-        """Give a connection, or a slot, to who has waited longest; False where nobody waits."""
+        """Give a connection, or a slot, to the longest waiter; return False if there is none."""
         while self._waiting:
             waiting = self._waiting.popleft()
             if not waiting.done():
@@ -133,7 +133,7 @@ class Connections:
         closing.add_done_callback(self._closing.discard)
 
     async def _close(self, connection: Connection) -> None:
-        """End a connection in order if that can be done, and free its slot only then, so that the bound holds."""
+        """Close a connection, gracefully if possible, and free its slot only then, so that the bound holds."""
         with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
             async with asyncio.timeout(self._acquire_seconds):
                 await connection.close()

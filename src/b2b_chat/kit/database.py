@@ -32,7 +32,7 @@ Session: TypeAlias = AsyncSession
 ResultT = TypeVar("ResultT")
 
 CONFLICTS: Final = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
-"""What PostgreSQL raises when it had to end one of two transactions; nothing was changed, and trying again helps."""
+"""Raised when PostgreSQL ended one of two conflicting transactions; nothing was changed, and a repeat helps."""
 
 _MAX_TRIES: Final = 4
 _RETRY_SECONDS: Final = 0.02
@@ -52,8 +52,16 @@ DATABASE_OUTAGES: Final = (
     asyncpg.QueryCanceledError,
     *CONFLICTS,
 )
-"""What a database that is down, restarting or too busy raises."""
+"""Raised by a database that is down, restarting or too busy."""
 
+
+_REFUSALS: Final[dict[type[BaseException], str]] = {
+    asyncpg.InvalidAuthorizationSpecificationError: "does not know this user and password. Check the address.",
+    asyncpg.InvalidCatalogNameError: "does not have that name. Create it, or check the address.",
+    asyncpg.UndefinedTableError: "lacks tables of this release. Run: b2b-chat migrate",
+    asyncpg.UndefinedColumnError: "lacks columns of this release. Run: b2b-chat migrate",
+    asyncpg.InsufficientPrivilegeError: "does not let this user do that. Run b2b-chat migrate as the tables' owner.",
+}
 
 _UNPREPARED: Final = {"statement_cache_size": 0}
 _UNPREPARED_SESSIONS: Final = {"prepared_statement_cache_size": 0, "prepared_statement_name_func": lambda: ""}
@@ -68,12 +76,12 @@ class Row(DefaultBase):
 
 
 def new_id() -> UUID:
-    """A fresh UUIDv7: unique, and ordered by the time it was made."""
+    """Return a fresh UUIDv7: unique, and ordered by time of creation."""
     return uuid7()
 
 
 def is_postgresql_url(url: str) -> bool:
-    """Whether a text is the address of a PostgreSQL database, as far as can be told without asking it."""
+    """Return whether a text has the form of a PostgreSQL address; nothing is contacted."""
     try:
         return make_url(url).get_backend_name() in {"postgresql", "postgres"}
     except (ArgumentError, ValueError):
@@ -81,10 +89,11 @@ def is_postgresql_url(url: str) -> bool:
 
 
 class DatabaseAddress(NamedTuple):
-    """What the address of a database says, as far as safety needs it."""
+    """The parts of a database's address that safety checks need."""
 
     host: str
     """Empty for the default socket."""
+    user: str | None
     password: str
     sslmode: str | None
 
@@ -102,7 +111,12 @@ def address_of(url: str) -> DatabaseAddress:
     """
     parsed = make_url(url)
     query = {name: value if isinstance(value, str) else value[-1] for name, value in parsed.query.items()}
-    return DatabaseAddress(query.get("host") or parsed.host or "", parsed.password or "", query.get("sslmode"))
+    return DatabaseAddress(
+        host=query.get("host") or parsed.host or "",
+        user=parsed.username or query.get("user"),
+        password=parsed.password or query.get("password") or "",
+        sslmode=query.get("sslmode"),
+    )
 
 
 def dsn_of(url: str) -> str:
@@ -111,7 +125,7 @@ def dsn_of(url: str) -> str:
 
 
 def is_outage(error: BaseException) -> bool:
-    """Whether an exception tells of a database that cannot be used now, rather than of a wrong statement."""
+    """Return whether an exception means that the database is unavailable, rather than that a statement is wrong."""
     if isinstance(error, DBAPIError) and (
         error.connection_invalidated or isinstance(error.driver_exception, DATABASE_OUTAGES)
     ):
@@ -119,14 +133,26 @@ def is_outage(error: BaseException) -> bool:
     return isinstance(error, DATABASE_OUTAGES)
 
 
+def explain_refusal(error: BaseException) -> str | None:
+    """What a database that answers refuses, and what to do; None where an exception tells of something else."""
+    cause = error.driver_exception if isinstance(error, DBAPIError) else error
+    return next((text for kind, text in _REFUSALS.items() if isinstance(cause, kind)), None)
+
+
 def is_lock_timeout(error: BaseException) -> bool:
-    """Whether an exception tells that a statement waited for a lock for as long as `lock_timeout` lets it."""
+    """Return whether an exception means that a statement waited for a lock until `lock_timeout`."""
     cause = error.driver_exception if isinstance(error, DBAPIError) else error
     return isinstance(cause, asyncpg.LockNotAvailableError)
 
 
+def is_unknown_role(error: BaseException) -> bool:
+    """Whether an exception tells that a statement names a user, or another object, that the server does not have."""
+    cause = error.driver_exception if isinstance(error, DBAPIError) else error
+    return isinstance(cause, asyncpg.UndefinedObjectError)
+
+
 def is_unstorable_text(error: BaseException) -> bool:
-    """Whether an exception tells of a text that PostgreSQL cannot hold, which is one with a NUL."""
+    """Return whether an exception means that PostgreSQL cannot store a text: one with a NUL."""
     cause = error.orig if isinstance(error, DBAPIError) else error
     return isinstance(cause, asyncpg.CharacterNotInRepertoireError) or isinstance(
         getattr(cause, "__cause__", None), asyncpg.CharacterNotInRepertoireError
@@ -174,7 +200,7 @@ class Database:
         self._pool: Connections | None = None
 
     async def open(self) -> None:
-        """Make the pool of the hot path; it connects when first used, so a database that is down delays nobody."""
+        """Make the pool of the hot path. It connects when first used, so a database that is down delays no start."""
         self._pool = Connections(self._connect, max_size=self._pool_size, acquire_seconds=self._acquire_seconds)
         self._measure(self._pool)
 
@@ -185,7 +211,7 @@ class Database:
         await self._engine.dispose()
 
     def _measure(self, pool: Connections) -> None:
-        """Let the metrics tell of this process's pools."""
+        """Export this process's pools as metrics."""
         _CONNECTIONS_MAX.labels("chat").set(self._pool_size)
         _CONNECTIONS.labels("chat").set_function(lambda: pool.in_use)
         sessions = cast("QueuePool", self._engine.pool)
@@ -194,13 +220,13 @@ class Database:
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[AsyncSession]:
-        """One transaction: committed when the block ends, rolled back when it raises, commit errors included."""
+        """Open a transaction: committed when the block ends, rolled back when it raises; commit errors are raised."""
         async with self._sessions() as session:
             yield session
             await session.commit()
 
     async def run(self, work: Callable[[Connection], Awaitable[ResultT]]) -> ResultT:
-        """Do one transaction's work on a plain connection, and again where PostgreSQL ended it in a conflict."""
+        """Do one transaction's work on a plain connection, and repeat it where PostgreSQL ended it in a conflict."""
         for tries_left in reversed(range(_MAX_TRIES)):
             try:
                 async with self.connection() as connection:
@@ -212,13 +238,13 @@ class Database:
         raise AssertionError("the last try returns or raises")
 
     def connection(self) -> AbstractAsyncContextManager[Connection]:
-        """A plain asyncpg connection; a statement outside `connection.transaction()` is its own transaction."""
+        """Lend a plain asyncpg connection; a statement outside `connection.transaction()` is its own transaction."""
         if self._pool is None:
             raise RuntimeError("the database was not opened")
         return self._pool.lend()
 
     async def revision(self) -> str | None:
-        """The last migration that was applied; None where there are no tables yet.
+        """Return the last migration that was applied; None where there are no tables yet.
 
         It uses a chat's connection, so that it shows whether there is one.
         """
@@ -239,8 +265,8 @@ class Database:
         )
 
     def _kept(self) -> dict[str, Any]:
-        """What a connection of our own is told for all its life; PgBouncer refuses such, and has settings for it."""
-        # Where a machine or a line fails in mid-transaction, the server does not learn of it for hours, and nobody else
-        # gets what the transaction has locked. None of ours waits for anything between its statements.
+        """Return the settings of a connection for its whole life. PgBouncer refuses them, and has its own for it."""
+        # When a machine or network fails in mid-transaction, the server does not notice for hours, and nobody else
+        # gets what the transaction has locked. None of our transactions waits between its statements.
         milliseconds = str(round(self._statement_seconds * 1000))
         return {"server_settings": {"idle_in_transaction_session_timeout": milliseconds}}

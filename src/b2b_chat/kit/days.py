@@ -1,4 +1,4 @@
-"""Days, as lists and reports are asked for. A day is one of UTC, whoever asks and wherever."""
+"""Days of lists and reports. A day is one of UTC, wherever the caller is."""
 
 from datetime import UTC, date, datetime, time, timedelta
 
@@ -16,10 +16,10 @@ def day_parameter(description: str) -> QueryParameter:
 
 
 def read_day(name: str, text: str | None) -> date | None:
-    """The day that a query names, as `2026-01-31`.
+    """Return the day that a query names, as `2026-01-31`.
 
     Raises:
-        InvalidRequest: It is none.
+        InvalidRequest: The text is not a day.
     """
     try:
         return None if text is None else msgspec.convert(text, date)
@@ -28,15 +28,15 @@ def read_day(name: str, text: str | None) -> date | None:
 
 
 def start_of(day: date) -> datetime:
-    """When a day begins."""
+    """Return the moment at which a day begins."""
     return datetime.combine(day, _MIDNIGHT)
 
 
 def end_of(day: date) -> datetime:
-    """When the next day begins; of the last day that there is, its last moment."""
+    """Return the moment at which the next day begins; of the last possible day, its last moment."""
     return datetime.max.replace(tzinfo=UTC) if day == date.max else start_of(day + timedelta(days=1))
 
 
 def days_before(day: date, days: int) -> date:
-    """The day that is so many before another; the first one that there is, if there is none."""
+    """Return the day so many days before another, or the first possible day."""
     return date.min if (day - date.min).days < days else day - timedelta(days=days)

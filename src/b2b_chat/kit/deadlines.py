@@ -8,7 +8,7 @@ _LOOK_AGAIN_SECONDS: Final = 0.05
 
 
 class DeadlinePassed(TimeoutError):
-    """The deadline has passed; `code` is what it was called."""
+    """The deadline has passed; `code` is its name."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
@@ -18,12 +18,12 @@ class DeadlinePassed(TimeoutError):
 class Deadline:
     """A block's deadline, which may move; what the block awaits is cancelled when it passes.
 
-    Moving it costs no timer: the one there is looks, when it comes, whether the deadline has moved. `asyncio.timeout`
-    takes two for each move.
+    A move costs no timer: the existing one checks, when it fires, whether the deadline has moved. `asyncio.timeout`
+    takes two timers for each move.
 
     Args:
         total_at: The last moment it can move to, by the event loop's clock.
-        code: What that is called when it passes.
+        code: Its name, should it pass.
 
     Raises:
         DeadlinePassed: The deadline has passed, and the block has ended by that.
@@ -35,7 +35,7 @@ class Deadline:
         self._total = self._next = (total_at, code)
         self._has_ended = False
         self.is_suspended = False
-        """Whether the block does something else than wait for signs of life: then only the last moment counts."""
+        """Whether the block does something other than wait for signs of life: then only the last moment counts."""
 
     def __enter__(self) -> Self:
         self._cancelled_before = self._working.cancelling()
@@ -46,13 +46,13 @@ class Deadline:
         self, kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
         self._timer.cancel()
-        # However the block ended, its cancellation is taken back; it stays one if somebody else wants it too.
+        # However the block ended, our cancellation is taken back; another's stays.
         is_ours = self._has_ended and self._working.uncancel() <= self._cancelled_before
         if is_ours and kind is asyncio.CancelledError:
             raise DeadlinePassed(self._next[1]) from None
 
     def move(self, seconds: float, code: str) -> None:
-        """Move the deadline to so many seconds from now; what is called `code` then."""
+        """Move the deadline to so many seconds from now, under the name `code`."""
         before = self._next[0]
         self._next = min((self._loop.time() + seconds, code), self._total)
         if self._next[0] < before:

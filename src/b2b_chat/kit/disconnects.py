@@ -1,4 +1,4 @@
-"""The watch for a client that leaves while it is being answered."""
+"""Notices a client that disconnects before its response is complete."""
 
 import asyncio
 from types import TracebackType
@@ -8,11 +8,11 @@ from litestar.types import Receive
 
 
 class ClientLeft(Exception):
-    """The client closed its connection before it had its answer."""
+    """The client closed its connection before it had the response."""
 
 
 class WhileClientStays:
-    """A block that runs until it ends or the client leaves; then what it awaits is cancelled.
+    """A block that is cancelled when the client disconnects.
 
         with WhileClientStays(receive):
             ...
@@ -21,7 +21,7 @@ class WhileClientStays:
     as much. The request's body must have been read before.
 
     Raises:
-        ClientLeft: The client has left, and the block has ended by that.
+        ClientLeft: The client has disconnected, which ended the block.
     """
 
     def __init__(self, receive: Receive) -> None:

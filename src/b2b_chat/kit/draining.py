@@ -1,7 +1,7 @@
-"""Ending a worker in good order: work is drained on SIGTERM, before the server stops listening.
+"""Graceful shutdown of a worker: work is drained on SIGTERM, before the server stops listening.
 
-Granian's own way is to close the listener, wait without limit for open streams, and only then tell the app. So the
-app hears SIGTERM first, drains within its own deadline, which also ends its streams, and then hands over to Granian
+Granian by itself closes the listener, waits without limit for open streams, and only then notifies the app. So the
+app handles SIGTERM first, drains within its own deadline, which also ends its streams, and then hands over to Granian
 by the signal that Granian still listens to.
 """
 

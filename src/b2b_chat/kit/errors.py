@@ -25,7 +25,7 @@ from b2b_chat.kit.text import in_words
 
 
 class Refusal(Exception):
-    """An expected failure. Subclasses set `code`, `status` and `message`; an instance may word it more closely."""
+    """An expected failure. Subclasses set `code`, `status` and `message`; an instance may have a more exact message."""
 
     code: ClassVar[str]
     status: ClassVar[int]
@@ -75,14 +75,14 @@ class BodyTooLarge(Refusal):
 
 
 class InternalError(Refusal):
-    """A defect of ours: nothing that the caller can mend."""
+    """A defect of ours, which the caller cannot mend."""
 
     code, status = "internal_error", 500
     message = "The server failed. Its log has the request id."
 
 
 def as_refusal(error: Exception) -> Refusal:
-    """The refusal that an exception stands for; an unexpected one stands for `InternalError`."""
+    """Return the refusal that an exception stands for; for an unexpected one `InternalError`."""
     match error:
         case Refusal():
             return error
@@ -101,7 +101,7 @@ def as_refusal(error: Exception) -> Refusal:
 
 
 def _what_is_invalid(error: ValidationException) -> str:
-    """Name the fields, and msgspec's words for what is wrong with them; these tell types and bounds, not values."""
+    """Name the fields, with msgspec's words for what is wrong with them. These hold types and bounds, no values."""
     extra = error.extra if isinstance(error.extra, list) else []
     problems = [
         in_words(f"{item['key']}: {item['message']}" if item.get("key") else str(item["message"]))
@@ -112,6 +112,6 @@ def _what_is_invalid(error: ValidationException) -> str:
 
 
 def _param_of(error: ValidationException) -> str | None:
-    """The first parameter or header that is named."""
+    """Return the first parameter or header that is named."""
     extra = error.extra if isinstance(error.extra, list) else []
     return next((item["key"] for item in extra if isinstance(item, dict) and item.get("key")), None)

@@ -1,7 +1,7 @@
 """A server-sent event stream as a response: begun soon, never silent for long, ended exactly.
 
 Litestar's own `Stream` costs several tasks and wrappers a chunk and sends nothing while the source is silent. Here one
-`EventSender` sends what it is given, whoever produces it: `send_events` lets a coroutine push events into it, and
+`EventSender` sends what it is given, from either producer: `send_events` lets a coroutine push events into it, and
 `EventStream` pulls them from an async generator.
 """
 
@@ -24,14 +24,14 @@ STREAM_HEADERS: Final = (
     (b"cache-control", b"no-store"),
     (b"x-accel-buffering", b"no"),
 )
-"""Of every stream of events."""
+"""The headers of every event stream."""
 
 FailureEvent: TypeAlias = Callable[[Exception], bytes]
 """Makes the event that reports a failure once the stream has begun."""
 
 
 class EventSender:
-    """Sends the events of one stream, and a comment whenever there was none for a while.
+    """Sends the events of one stream, and a comment after each silence.
 
     The response begins with the first event, or with a comment when `begin_within_seconds` have passed without one.
     Until then a failure can still become an HTTP status. Must be closed.
@@ -46,13 +46,13 @@ class EventSender:
         retry_ms: int | None = None,
         headers: Iterable[tuple[bytes, bytes]] = (),
     ) -> None:
-        """Prepare a stream, and start the time that it may be silent.
+        """Prepare a stream, and start the timer of its silence.
 
         Args:
             send: Takes the messages of the response.
             keep_alive_seconds: How long the stream may be silent.
             begin_within_seconds: How long it may wait for its first event before it begins with a comment.
-            retry_ms: After how long a client shall reconnect; None leaves that to the client.
+            retry_ms: The delay after which a client should reconnect; None leaves that to the client.
             headers: Sent beside those of every stream.
         """
         self._send = send
@@ -91,7 +91,7 @@ class EventSender:
             self._commenting.cancel()
 
     def _keep_alive(self) -> None:
-        """Send a comment if one is due. An event only moves that time, which is cheaper than moving the timer."""
+        """Send a comment if one is due. An event moves that time only, which is cheaper than moving the timer."""
         now = self._loop.time()
         if now >= self._comment_at:
             self._comment_at = now + self._keep_alive_seconds
@@ -115,7 +115,7 @@ async def send_events(
     """Send what a coroutine produces. It is cancelled when the client leaves.
 
     Args:
-        produce: Sends its events by the sender, the last one with `more=False`.
+        produce: Sends its events through the sender, the last one with `more=False`.
         sender: Of this response; it is closed at the end.
         receive: Reports that the client has left.
         failure_event: Reports what `produce` raises once the stream has begun. Without it, that cuts the stream.

@@ -1,4 +1,4 @@
-"""Lists as text for other programs: NDJSON, a line of JSON a record, and CSV."""
+"""Lists as text for other programs: NDJSON (one line of JSON a record) and CSV."""
 
 import csv
 import io
@@ -35,7 +35,7 @@ class CsvDialect(StrEnum):
     STANDARD = "standard"
     """RFC 4180: commas between cells, points in numbers, times of RFC 3339."""
     EXCEL = "excel"
-    """As Excel reads it where decimals have a comma: semicolons between cells, times of UTC without a zone."""
+    """For Excel in locales with decimal commas: semicolons between cells, times of UTC without a zone."""
 
 
 Dialect = Annotated[
@@ -70,12 +70,12 @@ def _cell(value: object, dialect: CsvDialect) -> str:
 
 
 def text_cell(text: str) -> str:
-    """A text as a cell. A spreadsheet would run some as a formula; the quote makes them text."""
+    """Return a text as a cell. A spreadsheet would run some texts as formulas; a leading quote prevents that."""
     return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
 
 
 def download(pieces: AsyncGenerator[bytes, None], form: ExportFormat, name: str) -> Stream:
-    """An export as a response that a browser saves under a name. CSV has a byte order mark, or Excel garbles it."""
+    """Return an export as a download with a file name. CSV gets a byte order mark, without which Excel garbles it."""
     return Stream(
         _marked(pieces) if form is ExportFormat.CSV else pieces,
         media_type=MEDIA_TYPES[form],
@@ -92,7 +92,7 @@ async def _marked(pieces: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, 
 
 @dataclass
 class ExportingOperation(Operation):
-    """In the OpenAPI document: an operation that answers with text in one of several formats."""
+    """An operation that answers with text in one of several formats, for the OpenAPI document."""
 
     def __post_init__(self) -> None:
         """Replace what Litestar found by the formats."""

@@ -1,4 +1,4 @@
-"""What the garbage collector need not do."""
+"""Garbage-collector tuning for long-lived workers."""
 
 import gc
 from typing import Final
@@ -8,10 +8,10 @@ _YOUNGER_ROUNDS: Final = 50
 
 
 def spare_collector() -> None:
-    """Let it leave alone what is here now, and look less often at what comes. Called once, when an app has started.
+    """Freeze the start-up heap and raise the collector's thresholds. Called once, when an app has started.
 
-    What is here stays: modules, classes, routes. What comes with a request and goes with it is freed by counting
-    references; Python's own pace, a look at every 700 new objects, is a tenth of a call's time.
+    The start-up heap stays: modules, classes, routes. The objects of a request are freed by counting references.
+    Python's default, a collection every 700 new objects, takes a tenth of a call's time.
     """
     gc.collect()
     gc.freeze()

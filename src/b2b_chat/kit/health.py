@@ -21,7 +21,7 @@ from msgspec import Struct
 from b2b_chat.kit.errors import Refusal
 
 Check = Callable[[], Awaitable[str | None]]
-"""Asks one part. Returns None where it is ready, else what is not by its closest name; raises where it cannot tell."""
+"""Checks one part. Returns None where it is ready, else the closest name of what is not; raises if it cannot know."""
 
 log = structlog.get_logger(__name__)
 
@@ -67,11 +67,11 @@ def health_head() -> None:
 
 
 class Readiness:
-    """Asks all parts at the same time, and repeats for a while what it found, so that nobody can ask them too often.
+    """Checks all parts concurrently, and caches the result for a while, so that no caller can overload them.
 
     Args:
         checks: By the name of the part.
-        cache_seconds: How long a finding is repeated.
+        cache_seconds: How long a result is cached.
         timeout_seconds: A part that does not answer within it is not ready.
     """
 
@@ -84,7 +84,7 @@ class Readiness:
         self._found_until = -1.0
 
     async def look(self) -> Mapping[str, str | None]:
-        """What is missing of each part, by its closest name; None where the part is ready."""
+        """Return what is missing of each part, by its closest name; None where the part is ready."""
         async with self._asking:
             if time.monotonic() >= self._found_until:
                 found = await asyncio.gather(*(self._ask(name, check) for name, check in self._checks.items()))
@@ -93,10 +93,10 @@ class Readiness:
             return self._found
 
     async def ensure(self) -> None:
-        """Return where all is ready.
+        """Return if all parts are ready.
 
         Raises:
-            NotReady: It is not; it names the parts.
+            NotReady: Some are not; it names them.
         """
         missing = [name for name in (await self.look()).values() if name is not None]
         if missing:
@@ -116,7 +116,7 @@ def ready_route(responses: Mapping[int, ResponseSpec]) -> list[HTTPRouteHandler]
 
     @get("/ready", operation_id="getReadiness", tags=["health"], security=[{}], responses=responses)
     async def ready(readiness: NamedDependency[SkipValidation[Readiness]]) -> Ready:
-        """Tell whether everything that is needed for an answer is there; if not, what is missing."""
+        """Report whether everything that an answer needs is there; if not, what is missing."""
         await readiness.ensure()
         return _READY
 

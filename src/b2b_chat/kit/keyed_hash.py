@@ -1,6 +1,6 @@
-"""Hashes that only a holder of the secret can make: what is kept of a token in place of the token.
+"""Keyed hashes, which only a holder of the secret can make: they are stored in place of tokens.
 
-Whoever reads the database can neither present such a hash nor find out, by trying, even a short code behind it.
+A reader of the database can neither present such a hash nor find even a short code behind it by trying.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ TOKEN_BYTES: Final = 32
 
 
 def new_token() -> str:
-    """A fresh token of 256 random bits, in 43 characters that need no quoting in a URL, cookie or header."""
+    """Return a fresh token of 256 random bits, in 43 characters that need no quoting in a URL, cookie or header."""
     return secrets.token_urlsafe(TOKEN_BYTES)
 
 
@@ -23,8 +23,8 @@ class KeyedHash:
 
     Args:
         secret: Makes new hashes.
-        previous: The secret before it, whose hashes are still recognised, so that a rotation invalidates nothing.
-        purpose: Keeps the hashes of two purposes apart that share a secret.
+        previous: The secret before it. Its hashes are still recognised, so that a rotation invalidates nothing.
+        purpose: Separates the hashes of two purposes that share a secret.
     """
 
     def __init__(self, secret: Secret, previous: Secret | None, *, purpose: str) -> None:
@@ -32,15 +32,15 @@ class KeyedHash:
         self._keys = [known.reveal().encode() for known in (secret, previous) if known]
 
     def hash(self, text: str) -> bytes:
-        """The hash to keep: 32 bytes."""
+        """Return the hash to store: 32 bytes."""
         return self._digest(self._keys[0], text)
 
     def candidates(self, text: str) -> list[bytes]:
-        """Every hash that may have been kept of this text, under the current and the previous secret."""
+        """Return every hash of this text that may be stored: by the current and by the previous secret."""
         return [self._digest(key, text) for key in self._keys]
 
     def matches(self, text: str, kept: bytes) -> bool:
-        """Whether a hash was made of this text. The time that it takes says nothing."""
+        """Return whether a hash was made of this text, in constant time."""
         return any([hmac.compare_digest(candidate, kept) for candidate in self.candidates(text)])  # noqa: C419 - all are compared, always
 
     def _digest(self, key: bytes, text: str) -> bytes:

@@ -1,8 +1,8 @@
-"""Metrics for Prometheus: how they are shown, and those that both apps have.
+"""Metrics for Prometheus: their endpoint, and those that both apps have.
 
 A metric stands beside the code that it measures. Labels hold codes, route templates and states, never ids: each value
-of a label is kept for ever. A worker shows its own figures on a port of its own, so a gauge is what this process has
-now, nothing is shared between processes, and Prometheus adds up what is to be added up.
+of a label is kept for ever. Each worker exports its own figures on its own port, so a gauge is what this process has
+now, processes share nothing, and Prometheus does the sums.
 """
 
 import asyncio
@@ -16,11 +16,11 @@ from wsgiref.simple_server import WSGIServer
 import structlog
 from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics, start_http_server
 
-# A second series for each counter, which nobody asks for.
+# A second series for each counter, which nobody reads.
 disable_created_metrics()  # type: ignore[no-untyped-call] # the library types all but this
 
 ANSWER_BUCKETS_SECONDS: Final = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 8.0, 13.0, 30.0, 60.0, 120.0)
-"""For what a model's pace decides."""
+"""For durations that depend on the model."""
 _REQUEST_BUCKETS_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 _LAG_BUCKETS_SECONDS: Final = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
 _LAG_PERIOD_SECONDS: Final = 0.5
@@ -73,8 +73,8 @@ def count_request(method: str, route: str, status: int, seconds: float) -> None:
 async def exported(host: str, port: int, *, workers: int) -> AsyncIterator[None]:
     """Show this process's metrics within the block, on the first free port from `port` on that is a worker's.
 
-    They are served by a thread, so that a process whose event loop hangs still tells of it. A port that is taken ends
-    nothing: people are served, and the log says that nobody watches.
+    A thread serves them, so that a process whose event loop hangs still reports it. A port that is taken ends nothing:
+    requests are served, and the log reports the missing metrics.
 
     Args:
         host: Address to listen on.

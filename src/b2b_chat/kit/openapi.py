@@ -25,7 +25,7 @@ def named(component: str) -> BodyKwarg:
 class ExactStructs(OpenAPISchemaPlugin):
     r"""Describes Structs as msgspec decodes them.
 
-    Litestar does not say that one forbids unknown fields, and hands on Python's `\Z`, which other languages take for a
+    Litestar omits that one forbids unknown fields, and passes on Python's `\Z`, which other languages take for a
     letter.
     """
 

@@ -1,10 +1,11 @@
-"""The request id: taken from the caller or made, known to every log line, returned, and passed on.
+"""The request id: taken from the caller or made, added to every log line, returned, and passed on.
 
-The same pass over the messages writes the one access-log line of a request, and counts it.
+The same layer writes the one access-log line of a request, and counts it.
 """
 
 import re
 import time
+from collections.abc import Awaitable
 from contextvars import ContextVar
 from typing import Any, Final
 from uuid import uuid4
@@ -13,25 +14,23 @@ import structlog
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
+from b2b_chat.kit.current_request import current_request_id
 from b2b_chat.kit.metrics import count_request
 from b2b_chat.kit.tracing import serving
 
 REQUEST_ID_HEADER: Final = "X-Request-ID"
 _ACCEPTED = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 
-current_request_id: ContextVar[str | None] = ContextVar("current_request_id", default=None)
-"""The id of the request that the running task serves; tasks started by a request inherit it."""
-
-_told: ContextVar[dict[str, Any] | None] = ContextVar("told", default=None)
+_noted: ContextVar[dict[str, Any] | None] = ContextVar("noted", default=None)
 
 log = structlog.get_logger(__name__)
 
 
-def tell(**fields: Any) -> None:
-    """Put fields into the access-log line of the request that the running task serves: one line a request is enough."""
-    told = _told.get()
-    if told is not None:
-        told.update(fields)
+def note_in_access_log(**fields: Any) -> None:
+    """Add fields to the access-log line of the request that the running task serves: one line a request is enough."""
+    noted = _noted.get()
+    if noted is not None:
+        noted.update(fields)
 
 
 class RequestId:
@@ -54,16 +53,16 @@ class RequestId:
         offered = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
         request_id = offered if _ACCEPTED.fullmatch(offered) else uuid4().hex.encode()
         current_request_id.set(request_id.decode())
-        told: dict[str, Any] = {}
-        _told.set(told)
+        noted: dict[str, Any] = {}
+        _noted.set(noted)
         status = 0
 
-        async def send_with_id(message: Message) -> None:
+        def send_with_id(message: Message) -> Awaitable[None]:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = [*message["headers"], (b"x-request-id", request_id)]
-            await send(message)
+            return send(message)  # not a coroutine of its own: this is called for each delta
 
         with serving(scope["headers"], {"b2b_chat.request_id": request_id.decode()}) as span:
             try:
@@ -74,4 +73,4 @@ class RequestId:
                 span.answered(method, route, status)
                 count_request(method, route, status, seconds)
                 duration_ms = round(seconds * 1000, 2)
-                log.info("request", method=method, route=route, status=status, duration_ms=duration_ms, **told)
+                log.info("request", method=method, route=route, status=status, duration_ms=duration_ms, **noted)

@@ -1,4 +1,4 @@
-"""Search as people mean it: case, ё and е, composed and decomposed letters, kinds of spaces make no difference.
+"""Search as people mean it: case, ё and е, composed and decomposed letters and kinds of spaces make no difference.
 
 The text to find becomes a regular expression that spells each letter in all its forms. The stored texts stay as they
 are, no column is added, and the database's own locale plays no part. PostgreSQL matches such a pattern by an
@@ -22,7 +22,7 @@ _OPTIONAL_MARK: Final = {"ё": "\u0308", "е": "\u0308"}
 
 
 def pattern_of(text: str) -> str:
-    """The regular expression, for PostgreSQL, of what people take for this text."""
+    """Return the regular expression, for PostgreSQL, of all spellings that people take for this text."""
     visible = "".join(character for character in text if character not in _INVISIBLE)
     composed = unicodedata.normalize("NFC", visible)
     parts = [f"[{_INVISIBLE}]*".join(map(_forms, word)) for word in _WORD_BREAKS.split(composed)]
@@ -30,7 +30,7 @@ def pattern_of(text: str) -> str:
 
 
 def _forms(character: str) -> str:
-    """One character in all its forms."""
+    """Return one character in all its forms."""
     cases = {form for letter in _ALIKE.get(character.lower(), character) for form in _cases(letter)}
     mark = _OPTIONAL_MARK.get(character.lower())
     if mark is not None:

@@ -1,8 +1,9 @@
-"""What every answer tells browsers and proxies: do not frame, guess, run, leak or keep it.
+"""Headers of every response, by which browsers and proxies do not frame, guess, run, leak or keep it.
 
 Sources: OWASP Secure Headers, ASVS 5.0 section 3.4. HSTS is nginx's, which alone knows that TLS is there.
 """
 
+from collections.abc import Awaitable
 from typing import Final
 
 from litestar.enums import ScopeType
@@ -18,11 +19,12 @@ SECURITY_HEADERS: Final = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
 )
-"""For answers that nobody should look at as a page; a page brings its own policy, which stands."""
+"""For responses that are no pages; a page brings its own policy, which stands."""
+_NAMES: Final = frozenset(name for name, _ in SECURITY_HEADERS)
 
 
 class SecurityHeaders:
-    """ASGI layer that adds to each answer those of `SECURITY_HEADERS` that it does not set itself."""
+    """ASGI layer that adds to each response the `SECURITY_HEADERS` that it does not set itself."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -33,11 +35,15 @@ class SecurityHeaders:
             await self._app(scope, receive, send)
             return
 
-        async def send_with_headers(message: Message) -> None:
+        def send_with_headers(message: Message) -> Awaitable[None]:
             if message["type"] == "http.response.start":
-                headers = message["headers"]
-                present = {name for name, _ in headers}
-                message["headers"] = [*headers, *(each for each in SECURITY_HEADERS if each[0] not in present)]
-            await send(message)
+                present = {name for name, _ in message["headers"]}
+                missing = (
+                    SECURITY_HEADERS
+                    if _NAMES.isdisjoint(present)
+                    else (each for each in SECURITY_HEADERS if each[0] not in present)
+                )
+                message["headers"] = [*message["headers"], *missing]
+            return send(message)  # not a coroutine of its own: this is called for each delta
 
         await self._app(scope, receive, send_with_headers)

@@ -1,4 +1,4 @@
-"""Settings: frozen Structs filled from the environment, once, with every problem told at once.
+"""Settings: frozen Structs filled from the environment once, with all problems reported together.
 
 A field `session_idle_seconds: Annotated[int, Meta(ge=60, description="…")] = 3600` is read from the variable
 `SESSION_IDLE_SECONDS`. A field of type `Secret` may also come from the file that `<NAME>_FILE` names, as Docker and
@@ -23,7 +23,7 @@ _PLACEHOLDER = re.compile(
 )
 _MIN_DISTINCT_CHARACTERS: Final = 8
 _DOCUMENTATION_DOMAINS: Final = ("example.com", "example.net", "example.org", "example", "invalid")
-"""RFC 2606 keeps them for examples; an address there was copied and not filled in."""
+"""RFC 2606 reserves them for examples; such an address was copied and not filled in."""
 _WORDS: Final = {int: "a whole number", float: "a number", Decimal: "a decimal number", bool: "true or false"}
 
 SettingsT = TypeVar("SettingsT", bound=Struct)
@@ -55,7 +55,7 @@ class Secret:
 
 
 class SettingsError(Exception):
-    """The environment does not make valid settings; `problems` has a line each, naming the variable."""
+    """The environment does not make valid settings; `problems` has one line each, naming the variable."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
@@ -79,7 +79,7 @@ class Variable(Struct, frozen=True):
 
     @property
     def expectation(self) -> str:
-        """What a value must be, for people."""
+        """Return what a value must be, in words for people."""
         words = _expectation_of_kind(self.kind)
         bounds = [
             f"{word} {Decimal(str(bound)):f}"  # never as 1e-06
@@ -94,7 +94,7 @@ class Variable(Struct, frozen=True):
 
 
 def variables(settings: type[Struct]) -> Iterator[Variable]:
-    """The environment variables that fill a settings Struct, in its own order."""
+    """Return the environment variables that fill a settings Struct, in its order."""
     hints = get_type_hints(settings, include_extras=True)
     for field in msgspec.structs.fields(settings):
         kind, meta = _unwrap(hints[field.name])
@@ -112,7 +112,7 @@ def load(
     Args:
         settings: The Struct to fill.
         environ: Usually `os.environ`.
-        check: Tells the problems that no single variable shows, a line each.
+        check: Returns the problems that no single variable shows, one line each.
 
     Raises:
         SettingsError: Variables are missing or wrong; it names every one of them.
@@ -139,7 +139,7 @@ def load(
 
 
 def render_example(settings: type[Struct]) -> str:
-    """An env file that lists every variable: what it is for, what it takes, and its default as its value."""
+    """Return an env file that lists every variable: its purpose, its range, and its default as its value."""
     summary = (settings.__doc__ or "").partition("\n")[0]
     head = f"# {summary}\n# Made from the settings; shows the defaults. A variable that is empty is not set.\n"
     return "\n".join([head, *map(_example, variables(settings))])
@@ -157,7 +157,7 @@ def _example(variable: Variable) -> str:
 
 
 def secret_problems(secrets: Mapping[str, Secret | None]) -> Iterator[str]:
-    """What production would not accept of these secrets, by variable name. None stands for one that is not set."""
+    """Return why production refuses these secrets, by variable name. None stands for one that is not set."""
     seen: dict[Secret, str] = {}
     for name, secret in secrets.items():
         if secret is None:
@@ -177,17 +177,17 @@ def secret_problems(secrets: Mapping[str, Secret | None]) -> Iterator[str]:
 
 
 def looks_like_placeholder(value: str) -> bool:
-    """Whether a secret or password was left as an example had it."""
+    """Return whether a secret or password is still that of an example."""
     return _PLACEHOLDER.search(value) is not None
 
 
 def is_documentation_host(host: str) -> bool:
-    """Whether a host's name is one of those that only examples may use."""
+    """Return whether a host's name is reserved for examples."""
     return any(host == domain or host.endswith(f".{domain}") for domain in _DOCUMENTATION_DOMAINS)
 
 
 def is_this_machine(host: str) -> bool:
-    """Whether a host is reached without any network."""
+    """Return whether a host is reached without any network."""
     try:
         return ip_address(host).is_loopback
     except ValueError:
@@ -195,12 +195,12 @@ def is_this_machine(host: str) -> bool:
 
 
 def is_on_this_host(host: str) -> bool:
-    """Whether a host is this machine or a container beside us: no name of the internet is without a dot."""
+    """Return whether a host is this machine or a container beside us: names of the internet have a dot."""
     return is_this_machine(host) or not ({".", ":"} & set(host))
 
 
 def listen_address_problem(name: str, host: str) -> str | None:
-    """What is wrong with an address to listen on, if anything."""
+    """Return what is wrong with an address to listen on, if anything."""
     try:
         ip_address(host)
     except ValueError:
@@ -209,7 +209,7 @@ def listen_address_problem(name: str, host: str) -> str | None:
 
 
 def url_problem(name: str, url: str, *, needs_tls: bool) -> str | None:
-    """What is wrong with the base URL of a service, if anything.
+    """Return what is wrong with the base URL of a service, if anything.
 
     Args:
         name: Its variable.
@@ -233,13 +233,13 @@ def url_problem(name: str, url: str, *, needs_tls: bool) -> str | None:
 
 
 def url_problems(urls: Mapping[str, str | None], *, needs_tls: bool) -> Iterator[str]:
-    """What is wrong with the base URLs of services, by their variables; one that is not set is not looked at."""
+    """Return what is wrong with the base URLs of services, by their variables; unset ones are skipped."""
     given = {name: url for name, url in urls.items() if url is not None}
     yield from filter(None, (url_problem(name, url, needs_tls=needs_tls) for name, url in given.items()))
 
 
 def _unwrap(hint: Any) -> tuple[Any, Meta | None]:
-    """Take `Annotated[...]` and `| None` off a type hint."""
+    """Strip `Annotated[...]` and `| None` off a type hint."""
     meta = None
     if get_origin(hint) is Annotated:
         hint, *extras = get_args(hint)
@@ -256,7 +256,7 @@ def _expectation_of_kind(kind: Any) -> str:
 
 
 def _read(variable: Variable, environ: Mapping[str, str]) -> str | None:
-    """The variable's text, from the environment or its file; an empty variable counts as not set."""
+    """Return the variable's text, from the environment or its file; an empty variable counts as unset."""
     text = environ.get(variable.name) or None
     file_name = environ.get(f"{variable.name}_FILE") if variable.is_secret else None
     if not file_name:

@@ -7,6 +7,7 @@ takes a body of any content type, and fails with 500 on one that is not UTF-8 or
 import re
 import sys
 from codecs import BOM_UTF8
+from functools import cache
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -24,7 +25,7 @@ T = TypeVar("T")
 
 
 class UnsupportedMediaType(Refusal):
-    """The body says that it is something else than JSON."""
+    """The body's content type is not JSON."""
 
     code, status = "unsupported_media_type", 415
     message = "Send application/json."
@@ -38,7 +39,7 @@ def decode(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
     """
     try:
         return decoder.decode(body.removeprefix(BOM_UTF8))
-    except msgspec.MsgspecError as error:  # tells places and types, and of values only those of enumerations
+    except msgspec.MsgspecError as error:  # its text holds places and types, and values only of enumerations
         place = _PLACE.search(str(error))
         param = place and (place[1] or place[2])
         raise InvalidRequest(f"{InvalidRequest.message} {in_words(str(error))}.", param=param) from None
@@ -49,13 +50,19 @@ def decode(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
 
 
 def require_json(media_type: str) -> None:
-    """Check what a body says that it is; it may say nothing.
+    """Check a body's content type, which may be missing.
 
     Raises:
-        UnsupportedMediaType: Something else than JSON.
+        UnsupportedMediaType: It is not JSON.
     """
     if media_type not in {"", _JSON}:
         raise UnsupportedMediaType
+
+
+@cache
+def _decoder_of(kind: Any) -> msgspec.json.Decoder[Any]:
+    """Return the decoder of one handler's body, of which there are as many as operations."""
+    return msgspec.json.Decoder(kind)
 
 
 class StrictJsonRequest(Request[Any, Any, Any]):
@@ -74,12 +81,12 @@ class StrictJsonRequest(Request[Any, Any, Any]):
         return self._body
 
     async def json(self) -> Any:
-        """The body, decoded.
+        """Return the body, decoded.
 
         Raises:
-            UnsupportedMediaType: The body is not said to be JSON.
+            UnsupportedMediaType: The content type is not JSON.
             InvalidRequest: It is not JSON, or not what the handler takes.
         """
         require_json(self.content_type[0])
         kind = self.route_handler.parsed_fn_signature.parameters["data"].annotation
-        return decode(await self.body(), msgspec.json.Decoder(kind))
+        return decode(await self.body(), _decoder_of(kind))

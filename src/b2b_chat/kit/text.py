@@ -1,4 +1,4 @@
-r"""The forms of short texts: a pattern for programs, and words for people, who should read no regular expression.
+r"""The forms of short texts: a pattern for programs, and words for people, who read no regular expressions.
 
 Patterns end with `\Z`, since Python's `$` lets a line break through. Other languages take that for a letter, so that
 the OpenAPI documents have `$`, which means the same there.

@@ -1,4 +1,4 @@
-"""Traces by OpenTelemetry, off unless a collector's address is set: who called whom for one message, and how long.
+"""Traces by OpenTelemetry, off unless a collector's address is set: which calls a message makes, and their time.
 
 Spans hold ids, codes, counts and templates of routes. Nothing else gets in: no text of an exception, no address with
 its query, no header. While traces are off nothing of OpenTelemetry is imported, and a span costs a comparison.
@@ -22,7 +22,7 @@ class Span:
     """One piece of work, for as long as its `with` block runs. Without traces it does nothing."""
 
     headers: Mapping[str, str] = {}
-    """What makes the spans of whoever is called children of this one (W3C Trace Context)."""
+    """The headers by which a callee's spans become children of this one (W3C Trace Context)."""
 
     def __enter__(self) -> Self:
         return self
@@ -36,7 +36,7 @@ class Span:
         """Add attributes."""
 
     def answered(self, method: str, route: str, status: int) -> None:
-        """Name a server's span by what was asked, and tell how it was answered."""
+        """Name a server's span after its route, and record the status."""
 
 
 _NO_SPAN: Final = Span()
@@ -68,13 +68,13 @@ def serving(headers: Iterable[tuple[bytes, bytes]], attributes: Attributes) -> S
 
 
 def outgoing_headers() -> Mapping[str, str]:
-    """The headers that carry the trace to whoever is called from here; none while traces are off."""
+    """Return the headers that carry the trace to the callee; empty while traces are off."""
     return _current.get().headers
 
 
 @asynccontextmanager
 async def exported(app: str, endpoint: str | None) -> AsyncIterator[None]:
-    """Make traces within the block and send them to a collector; none where there is no endpoint.
+    """Record traces within the block and send them to a collector; without an endpoint do nothing.
 
     Which are kept, what is sent along and how they are batched is set by OpenTelemetry's own variables, as
     OTEL_TRACES_SAMPLER and OTEL_EXPORTER_OTLP_HEADERS.
@@ -92,7 +92,7 @@ async def exported(app: str, endpoint: str | None) -> AsyncIterator[None]:
         yield
     finally:
         tracer, _tracer = _tracer, None
-        # A collector that is away must not hold up the end.
+        # A collector that is away must not delay the end.
         await asyncio.wait({asyncio.ensure_future(asyncio.to_thread(tracer.close))}, timeout=_LONGEST_FLUSH_SECONDS)
 
 
@@ -121,7 +121,7 @@ class _Tracer:
         self.error = StatusCode.ERROR
 
     def start(self, name: str, kind: Kind, attributes: Attributes, parent: Mapping[str, str]) -> Any:
-        """Begin a span; the parent is told by its headers, and there is none without."""
+        """Begin a span, a child of the one that the headers name; without headers it has no parent."""
         context = self._propagator.extract(parent)
         return self._otel.start_span(name, context=context, kind=self._kinds[kind], attributes=dict(attributes))
 
@@ -132,7 +132,7 @@ class _Tracer:
         return headers
 
     def close(self) -> None:
-        """Send what has not been sent, and end."""
+        """Send the spans that are left, and end."""
         self._provider.shutdown()
 
 

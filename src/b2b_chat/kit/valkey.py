@@ -1,7 +1,7 @@
-"""Valkey, or a Redis that speaks like it: what several workers and machines of an app share.
+"""Valkey, or a compatible Redis: the state that workers and machines of an app share.
 
-Every command has one time limit, and whatever goes wrong is one error, `ValkeyUnavailable`. There is nothing to open:
-connections are made when they are needed, also after the server was away, and kept.
+Every command has one time limit, and every failure is one error, `ValkeyUnavailable`. There is nothing to open:
+connections are made when needed, also after an outage, and kept.
 """
 
 import asyncio
@@ -46,7 +46,7 @@ Argument: TypeAlias = bytes | str | int | float
 _TLS_SCHEMES: Final = frozenset({"valkeys", "rediss"})
 _TCP_SCHEMES: Final = frozenset({"valkey", "redis"}) | _TLS_SCHEMES
 _FAILURES: Final = (ValkeyError, OSError)
-"""All that can go wrong; a TimeoutError is an OSError."""
+"""All failures; a TimeoutError is an OSError."""
 
 _SECONDS = Histogram(
     "b2b_chat_valkey_seconds",
@@ -60,16 +60,16 @@ log = structlog.get_logger(__name__)
 
 
 class ValkeyUnavailable(Exception):
-    """Valkey did not do it, or did not say so in time. It may have been done all the same."""
+    """Valkey failed, or did not answer in time; the command may have been executed all the same."""
 
 
 class Script:
-    """A script in Lua, which Valkey runs as one step that nothing comes between."""
+    """A script in Lua, which Valkey runs atomically."""
 
     def __init__(self, source: str) -> None:
         self.source = source
         self.digest = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
-        """The name by which Valkey knows a script that it has seen."""
+        """The name under which Valkey caches a script."""
 
 
 class Valkey:
@@ -116,7 +116,7 @@ class Valkey:
         return answer
 
     async def check(self) -> None:
-        """Return where the server answers.
+        """Return if the server answers.
 
         Raises:
             ValkeyUnavailable: It does not.
@@ -124,7 +124,7 @@ class Valkey:
         await self.ask("PING")
 
     async def run(self, script: Script, keys: Sequence[Argument], arguments: Sequence[Argument] = ()) -> Any:
-        """Run a script and return what it returns. It is sent by name, and whole only to a server that is new to it.
+        """Run a script and return its result. It is sent by name, and in full only to a server that does not know it.
 
         Raises:
             ValkeyUnavailable: There was no answer in time, or it was an error.
@@ -177,7 +177,7 @@ class Valkey:
         await self._client.aclose(close_connection_pool=True)
 
     def _failed(self, error: BaseException) -> ValkeyUnavailable:
-        """The error to raise. The log tells of the first of an outage."""
+        """Return the error to raise, after logging the first of an outage."""
         _FAILURES_TOTAL.inc()
         if not self._is_away:
             self._is_away = True
@@ -194,7 +194,7 @@ class Valkey:
 
 
 class ValkeySettings(Protocol):
-    """What an app's settings say of Valkey."""
+    """The settings of Valkey that an app has."""
 
     @property
     def workers(self) -> int:
@@ -218,7 +218,7 @@ class ValkeySettings(Protocol):
 
 
 def valkey_of(settings: ValkeySettings) -> Valkey | None:
-    """The Valkey of these settings, if they name one."""
+    """Return the Valkey of these settings, if they name one."""
     if settings.valkey_url is None:
         return None
     return Valkey(
@@ -230,7 +230,7 @@ def valkey_of(settings: ValkeySettings) -> Valkey | None:
 
 
 def valkey_problems(settings: ValkeySettings) -> Iterator[str]:
-    """What is wrong with what these settings say of Valkey, a line each."""
+    """Return what is wrong with these settings of Valkey, one line each."""
     if settings.valkey_url is not None:
         problem = _url_problem(settings.valkey_url.reveal())
         if problem is not None:
@@ -240,9 +240,9 @@ def valkey_problems(settings: ValkeySettings) -> Iterator[str]:
 
 
 def unsafe_valkey(settings: ValkeySettings) -> Iterator[str]:
-    """What production does not accept of an address of Valkey, a line each: what is said passes through it."""
+    """Return why production refuses an address of Valkey, one line each: messages pass through it."""
     if settings.valkey_url is None or _url_problem(settings.valkey_url.reveal()) is not None:
-        return  # told already, if there is anything to tell
+        return  # reported already, if there is anything to report
     parts = urlsplit(settings.valkey_url.reveal())
     host = parts.hostname or "localhost"
     if is_documentation_host(host):
@@ -254,7 +254,7 @@ def unsafe_valkey(settings: ValkeySettings) -> Iterator[str]:
 
 
 def _url_problem(url: str) -> str | None:
-    """What is wrong with an address of Valkey, in words that follow its variable's name; None if nothing is."""
+    """Return what is wrong with an address of Valkey, in words that follow its variable's name; None if nothing is."""
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port

@@ -1,4 +1,4 @@
-"""What people see of a text: characters that show nothing, alone, are no text.
+"""Visible characters: a text of invisible ones alone counts as empty.
 
 The page's scripts have the same rule in `web/assets/visible.js`; a test compares them.
 """
@@ -25,11 +25,11 @@ VISIBLE: Final = form(f"[^{_INVISIBLE}]", "a text with a visible character")
 VISIBLE_LINE: Final = form(
     rf"^[^\x00-\x1f\x7f]*{VISIBLE}[^\x00-\x1f\x7f]*\Z", "one line of text with a visible character"
 )
-"""The pattern of a line in which something can be seen."""
+"""The pattern of a line with a visible character."""
 
 
 def is_blank(text: str) -> bool:
-    """Whether nothing of a text can be seen."""
+    """Return whether a text has no visible character."""
     return _BLANK.fullmatch(text) is not None
 
 
@@ -37,13 +37,13 @@ def require_visible(name: str, text: str) -> None:
     """Check a field of a body.
 
     Raises:
-        ValueError: Nothing of it can be seen.
+        ValueError: It has no visible character.
     """
     if is_blank(text):
         raise ValueError(f"`{name}` needs at least one visible character")
 
 
 def from_first_visible(text: str) -> str:
-    """Return a text without the invisible characters that it begins with."""
+    """Return a text without its leading invisible characters."""
     blank = _BLANK.match(text)
     return text if blank is None else text[blank.end() :]

@@ -39,6 +39,7 @@ from b2b_chat.product.errors import documents, refuse
 from b2b_chat.product.guards import provide_viewer
 from b2b_chat.product.identity.routes import LoginRoutes, MeRoutes
 from b2b_chat.product.openapi import describe_refusals, openapi_config
+from b2b_chat.product.operators.key_routes import OperatorKeyRoutes
 from b2b_chat.product.operators.routes import OperatorCompanyRoutes, OperatorHealthRoutes, OperatorUserRoutes
 from b2b_chat.product.request_bodies import JsonRequest
 from b2b_chat.product.services import Services, opened, services_of
@@ -67,6 +68,7 @@ ROUTES: Final[tuple[Any, ...]] = (
     CompanyAuditRoutes,
     OperatorCompanyRoutes,
     OperatorUserRoutes,
+    OperatorKeyRoutes,
     OperatorAuditRoutes,
     OperatorHealthRoutes,
     WebRoutes,
@@ -102,9 +104,9 @@ def create_litestar(settings: ProductSettings) -> Litestar:
     app = Litestar(
         route_handlers=ROUTES,
         lifespan=[lifespan],
-        state=State({"gatekeeper": services.gatekeeper}),
+        state=State({"gatekeeper": services.gatekeeper, "tallies": services.tallies}),
         dependencies=_dependencies(services),
-        after_exception=[refusal_recorder(services.audit)],
+        after_exception=[refusal_recorder(services.tallies)],
         exception_handlers={Refusal: refuse, HTTPException: refuse, Exception: refuse},
         middleware=[StrictQueries],
         request_class=JsonRequest,

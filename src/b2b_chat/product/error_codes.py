@@ -1,4 +1,4 @@
-"""The table of all codes with which product_api refuses, made from the refusals themselves."""
+"""The table of product_api's refusal codes, made from the refusals themselves."""
 
 from collections.abc import Iterator
 

@@ -62,6 +62,7 @@ Code: TypeAlias = Literal[
     "scope_missing",
     "session_not_found",
     "session_required",
+    "second_operator_required",
     "shutting_down",
     "text_too_long",
     "too_deeply_nested",

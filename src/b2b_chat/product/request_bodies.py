@@ -1,4 +1,4 @@
-"""Request bodies that no operation takes, each refused by its own name.
+"""Request bodies that no operation accepts, each refused by its own code.
 
 Refusal
 ├── NulCharacter     422  a text with a NUL, which PostgreSQL cannot store
@@ -16,7 +16,7 @@ from b2b_chat.kit.strict_json import StrictJsonRequest
 from b2b_chat.product.refusals import Refusal
 
 MAX_DEPTH: Final = 32
-"""Of lists and objects in each other; nothing that we take needs more than a few."""
+"""Nesting of lists and objects; valid bodies need only a few levels."""
 _NUL: Final = b"\\u0000"
 # An escape begins at a backslash that is not itself escaped.
 _ESCAPED_NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
@@ -44,14 +44,14 @@ class TooDeeplyNested(Refusal):
 
 
 class JsonRequest(StrictJsonRequest):
-    """A request whose JSON body is decoded strictly, and looked into closer where that fails."""
+    """A request whose JSON body is decoded strictly, and diagnosed where that fails."""
 
     async def json(self) -> Any:
         """The body, decoded.
 
         Raises:
-            UnsupportedMediaType: The body is not said to be JSON.
-            NulCharacter, InvalidUnicode, TooDeeplyNested: It holds what no operation takes.
+            UnsupportedMediaType: The content type is not JSON.
+            NulCharacter, InvalidUnicode, TooDeeplyNested: It holds what no operation accepts.
             InvalidRequest: It is not JSON, or not what this operation takes.
         """
         body = await self.body()
@@ -65,7 +65,7 @@ class JsonRequest(StrictJsonRequest):
 
 
 def _closer(body: bytes) -> Refusal | None:
-    """What is wrong with a body that could not be decoded, if it is wrong for every operation."""
+    """Return what is wrong with an undecodable body, if it is wrong for every operation."""
     try:
         value = json.loads(body.removeprefix(BOM_UTF8))  # takes half a pair, unlike msgspec
         json.dumps(value, ensure_ascii=False).encode()

@@ -18,12 +18,12 @@ from b2b_chat.kit.database import Database, is_outage
 from b2b_chat.kit.health import Readiness
 from b2b_chat.kit.valkey import Valkey, valkey_of
 from b2b_chat.product.audit.service import Audit
+from b2b_chat.product.audit.tallies import Tallies
+from b2b_chat.product.chat.assembly import chat_parts
 from b2b_chat.product.chat.gateway_client import GatewayClient
 from b2b_chat.product.chat.relay.service import Relay
-from b2b_chat.product.chat.repository import RunRepository
 from b2b_chat.product.chat.runs import Runs
 from b2b_chat.product.chat.service import Chat
-from b2b_chat.product.chat.sweeper import keep_leases
 from b2b_chat.product.companies.invites import Invites
 from b2b_chat.product.companies.keys import CompanyKeys
 from b2b_chat.product.companies.members import Members
@@ -47,6 +47,7 @@ from b2b_chat.product.mail.sender import Sender
 from b2b_chat.product.mail.service import Outbox, Seal
 from b2b_chat.product.mail.smtp import Smtp, smtp_options
 from b2b_chat.product.operators.health import LiveHealth
+from b2b_chat.product.operators.keys import OperatorKeys
 from b2b_chat.product.operators.service import Operators, Users
 from b2b_chat.product.readiness import readiness_of
 from b2b_chat.product.settings import DatabaseSettings, ProductSettings
@@ -55,6 +56,7 @@ from b2b_chat.product.transactions import TransactionFactory, transaction_factor
 log = structlog.get_logger(__name__)
 
 _NOTE_USES_EVERY_SECONDS: Final = 60
+_SETTLE_EVERY_SECONDS: Final = 10
 _FORGET_EVERY_SECONDS: Final = 3600
 _MEASURE_EVERY_SECONDS: Final = 15
 _ACQUIRE_SECONDS: Final = 10
@@ -69,6 +71,7 @@ class DatabaseServices(Struct, frozen=True, eq=False):
     last_use: LastUse
     api_keys: ApiKeys
     audit: Audit
+    tallies: Tallies
     companies: Companies
     members: Members
     company_keys: CompanyKeys
@@ -76,6 +79,7 @@ class DatabaseServices(Struct, frozen=True, eq=False):
     usage: UsageReports
     users: Users
     operators: Operators
+    operator_keys: OperatorKeys
     conversations: Conversations
 
 
@@ -94,7 +98,7 @@ class Services(DatabaseServices, frozen=True, eq=False):
     logins: Logins
     invites: Invites
     gatekeeper: Gatekeeper
-    run_repository: RunRepository
+    keep_leases: Callable[[], Coroutine[Any, Any, None]]
     runs: Runs
     relay: Relay | None
     chat: Chat
@@ -121,11 +125,8 @@ def services_of(settings: ProductSettings, *, clock: Clock = utc_now, database: 
     cookie = SessionCookie(settings.cookie_secure, settings.cookie_samesite, settings.session_absolute_seconds)
     sessions = Sessions(transaction, database, settings, last_use, clock)
     prices = Prices(settings.price_prompt_credits_per_1k_tokens, settings.price_completion_credits_per_1k_tokens)
-    run_repository = RunRepository(database, settings)
-    runs = Runs(run_repository, gateway, prices, settings)
-    relay = None if valkey is None else Relay(valkey, runs, settings)
-    chat = Chat(run_repository, runs, prices, settings, None if relay is None else relay.following)
-    readiness = readiness_of(settings, database, valkey, gateway, chat)
+    parts = chat_parts(database, gateway, valkey, prices, settings)
+    readiness = readiness_of(settings, database, valkey, gateway, parts.chat)
     return Services(
         **{name: getattr(quiet, name) for name in DatabaseServices.__struct_fields__},
         settings=settings,
@@ -140,10 +141,7 @@ def services_of(settings: ProductSettings, *, clock: Clock = utc_now, database: 
         logins=Logins(transaction, database, sessions, outbox, limits, settings, clock),
         invites=Invites(transaction, outbox, limits, settings, clock=clock),
         gatekeeper=Gatekeeper(quiet.api_keys, sessions, cookie, settings.public_url),
-        run_repository=run_repository,
-        runs=runs,
-        relay=relay,
-        chat=chat,
+        **parts._asdict(),
         readiness=readiness,
         live_health=LiveHealth(readiness, gateway, settings.readiness_timeout_seconds, clock=clock),
     )
@@ -159,12 +157,11 @@ async def opened(services: Services) -> AsyncIterator[None]:
         stack.push_async_callback(services.database.close)
         stack.push_async_callback(services.last_use.finish)
         load_tokenizer()
+        stack.push_async_callback(services.tallies.finish)
         await services.gateway.open()
         stack.push_async_callback(services.gateway.close)
-        lease_seconds = services.settings.chat_lease_seconds
         # Until the last answer has ended: other processes would give up one whose lease is not renewed.
-        keeping = keep_leases(services.runs, services.run_repository, lease_seconds=lease_seconds)
-        await stack.enter_async_context(running(keeping))
+        await stack.enter_async_context(running(services.keep_leases()))
         if services.relay is not None:
             await stack.enter_async_context(services.relay.open())
         await stack.enter_async_context(running(*_background(services)))
@@ -218,6 +215,7 @@ def _database_services(database: Database, clock: Clock) -> DatabaseServices:
         last_use=last_use,
         api_keys=ApiKeys(database, last_use),
         audit=Audit(transaction),
+        tallies=Tallies(transaction, clock=clock),
         companies=Companies(transaction, clock=clock),
         members=Members(transaction, clock=clock),
         company_keys=CompanyKeys(transaction, clock=clock),
@@ -225,6 +223,7 @@ def _database_services(database: Database, clock: Clock) -> DatabaseServices:
         usage=UsageReports(transaction, clock=clock),
         users=Users(transaction, clock=clock),
         operators=Operators(transaction, clock=clock),
+        operator_keys=OperatorKeys(transaction, clock=clock),
         conversations=Conversations(transaction),
     )
 
@@ -234,6 +233,7 @@ def _background(services: Services) -> Iterator[Coroutine[Any, Any, None]]:
     settings = services.settings
     yield _repeat(services.logins.decide_requested, every_seconds=settings.mail_poll_seconds)
     yield _repeat(services.last_use.write, every_seconds=_NOTE_USES_EVERY_SECONDS)
+    yield _repeat(services.tallies.settle, every_seconds=_SETTLE_EVERY_SECONDS)
     yield _repeat(partial(forget_old, services), every_seconds=_FORGET_EVERY_SECONDS)
     if settings.product_metrics_port:
         yield repeat(partial(services.outbox.measure, services.transaction), every_seconds=_MEASURE_EVERY_SECONDS)

@@ -169,6 +169,10 @@ class ProductSettings(Struct, frozen=True):
         float, Meta(ge=0.1, le=300, description="Longest run of a statement, seconds")
     ] = 10.0
 
+    migrations_database_url: Annotated[
+        Secret | None,
+        Meta(description="Must not be set here in prod: only b2b-chat migrate, backup and restore act as the owner"),
+    ] = None
     migration_lock_timeout_seconds: MigrationLockTimeoutSeconds = 3.0
 
     gateway_url: Annotated[str, Meta(min_length=1, description="Base URL of gateway_api")] = "http://127.0.0.1:8001"
@@ -303,7 +307,25 @@ class DatabaseSettings(Struct, frozen=True):
     database_pgbouncer: Annotated[bool, Meta(description=_PGBOUNCER)] = False
 
 
-class MigrationSettings(Struct, frozen=True):
+class MigrationTimeouts(Struct, frozen=True):
     """What a migration may do to those who use the database meanwhile."""
 
+    migration_lock_timeout_seconds: MigrationLockTimeoutSeconds = 3.0
+
+
+class MigrationSettings(Struct, frozen=True):
+    """The settings of `b2b-chat migrate`, `backup` and `restore`: which database, and as whom."""
+
+    database_url: Annotated[
+        Secret, Meta(description="PostgreSQL as product_api uses it, and as who migrates it where no owner is set")
+    ]
+    migrations_database_url: Annotated[
+        Secret | None,
+        Meta(
+            description=(
+                "The same database as the owner of its tables; the user of DATABASE_URL gets the rights that "
+                "product_api needs, and no more"
+            )
+        ),
+    ] = None
     migration_lock_timeout_seconds: MigrationLockTimeoutSeconds = 3.0

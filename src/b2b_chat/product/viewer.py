@@ -115,16 +115,16 @@ class Viewer(Struct, frozen=True):
 
 
 class Credential(Struct, frozen=True):
-    """What is known of a live session or API key, its user and its company."""
+    """A live session or API key with its user and company."""
 
     id: UUID
     via: Literal["session", "api_key"]
     user_id: UUID
     company_id: UUID | None
     role: str | None
-    """None for one who is no member of the company (any more)."""
+    """None for a user who is not, or no longer, a member of the company."""
     key_scopes: frozenset[str]
-    """What an API key was made for; a session goes as far as the role does."""
+    """The scopes of an API key; a session has all scopes of the role."""
     is_operator: bool
     is_user_blocked: bool
     is_member_blocked: bool

@@ -25,6 +25,7 @@ ANSWER: Final = f"{MARK}-answer-Pq8"
 OWNER: Final = f"{MARK}-owner+mail@canary.test"
 COLLEAGUE: Final = f"{MARK}-colleague@canary.test"
 STRANGER: Final = f"{MARK}-stranger@canary.test"
+OPERATOR: Final = "ops@example.test"
 REFUSED_BY_MAIL_SERVER: Final = f"{MARK}-refused@canary.test"
 GUESSED_CODE: Final = "918273"
 PROMPT: Final = f"[[simulate: text={quote(ANSWER)}]] {MESSAGE}"
@@ -64,7 +65,7 @@ class Story:
         canaries.add("HMAC secret", secrets.shared)
         canaries.add("keys of hashes", secrets.session, secrets.auth_token, secrets.invite_token)
         canaries.add("OpenAI key", secrets.openai_key)
-        canaries.add("DSN", secrets.database_password)
+        canaries.add("DSN", secrets.database_password, secrets.owner_password)
         canaries.add("SMTP password", secrets.smtp_password)
         canaries.add("Valkey password", secrets.valkey_password)
 
@@ -242,6 +243,13 @@ class Story:
         await self._do("POST", f"{user}/unblock", operator)
         await self._do("GET", "/admin/audit", operator)
         await self._do("GET", "/admin/audit/export", operator)
+        await self._keep_keys_as_operator(await self._sign_in(OPERATOR))
+
+    async def _keep_keys_as_operator(self, session: dict[str, str]) -> None:
+        created = await self._do("POST", "/admin/keys", session, {"name": "robot"})
+        self._keep_key(created["key"])
+        await self._do("GET", "/admin/keys", session)
+        await self._do("DELETE", f"/admin/keys/{created['api_key']['id']}", session)
 
     async def _call_the_gateway(self) -> None:
         for method, path, body in (

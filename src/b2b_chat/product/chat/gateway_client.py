@@ -14,11 +14,12 @@ from b2b_chat.contract.errors import ACCOUNT_FAULTS, Code, ErrorBody, failure_na
 from b2b_chat.contract.schemas import CHAT_PATH, PING_PATH, ChatDelta, ChatRequest, ChatResult, Ping
 from b2b_chat.contract.signing import sign
 from b2b_chat.contract.sse import Decoder, Event, EventTooLarge
+from b2b_chat.kit.current_request import current_request_id
 from b2b_chat.kit.deadlines import Deadline
 from b2b_chat.kit.http.client import HttpClient
 from b2b_chat.kit.http.errors import AnswerBroken, AnswerTooLarge, HttpError, NoAnswer
 from b2b_chat.kit.http.response import Response
-from b2b_chat.kit.request_id import REQUEST_ID_HEADER, current_request_id
+from b2b_chat.kit.request_id import REQUEST_ID_HEADER
 from b2b_chat.kit.tracing import outgoing_headers
 from b2b_chat.product.chat.answer_bounds import AnswerBounds
 from b2b_chat.product.chat.failures import (
@@ -38,6 +39,8 @@ from b2b_chat.product.settings import ProductSettings
 
 _SILENT: Final = "gateway_silent"
 _IN_FLIGHT_PAUSE_SECONDS: Final = 0.2
+_STATUSES_OF_RESTARTS: Final = frozenset({HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.UNAUTHORIZED})
+_CODES_OF_RESTARTS: Final = frozenset({"shutting_down", "stale_timestamp"})
 
 
 _FAILURES: Final[Mapping[Code, type[AnswerFailed]]] = {
@@ -177,7 +180,8 @@ class GatewayClient:
         left a moment ago. It ends soon, and then the gateway has its answer, or answers anew.
 
         And a gateway that is shutting down has a successor, or will have: only connections that we kept still lead to
-        it, and it closes them soon.
+        it, and it closes them soon. Its successor refuses what was signed before its own start, so each call is signed
+        anew.
         """
         give_up_at = time.monotonic() + self._settings.gateway_in_flight_wait_seconds
         while True:
@@ -195,10 +199,10 @@ class GatewayClient:
     def _is_over_soon(self, status: int, body: bytes) -> bool:
         if status == HTTPStatus.CONFLICT:
             return True
-        if status != HTTPStatus.SERVICE_UNAVAILABLE:
+        if status not in _STATUSES_OF_RESTARTS:
             return False
         try:
-            return self._errors.decode(body).error.code == "shutting_down"
+            return self._errors.decode(body).error.code in _CODES_OF_RESTARTS
         except (msgspec.DecodeError, UnicodeDecodeError):
             return False
 

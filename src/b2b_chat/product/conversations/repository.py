@@ -67,7 +67,7 @@ class ConversationRepository:
         conversation.title = ""
         conversation.deleted_at = utc_now()
         erased = update(MessageRow).where(MessageRow.conversation_id == conversation.id)
-        # No body has this fingerprint: whoever sends an erased message again is told that its id is used.
+        # No body has this fingerprint, so that sending an erased message again is refused as a used id.
         await self._session.execute(erased.values(text="", fingerprint=b""))
 
     async def list_messages(

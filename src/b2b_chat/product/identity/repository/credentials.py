@@ -1,4 +1,4 @@
-"""SQL that every call asks: whose key or session this is; and when each was last used."""
+"""SQL of every call: the owner of a key or session; and the last use of each."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -20,7 +20,7 @@ _FIND_KEY: Final = """
     WHERE keys.key_hash = $1 AND keys.revoked_at IS NULL AND (keys.expires_at IS NULL OR keys.expires_at > now())
           AND (memberships.user_id IS NOT NULL OR operators.user_id IS NOT NULL)
 """
-"""A key that is of no company is an operator's; an operator's key that is of a company is like any other of it."""
+"""A key without a company is an operator's; an operator's key of a company is like any other key of it."""
 
 _FIND_SESSION: Final = """
     SELECT sessions.id, sessions.company_id, sessions.user_id,
@@ -47,7 +47,7 @@ _NOTE_KEYS: Final = _NOTE_USE.format(table="api_keys", column="last_used_at")
 
 
 async def find_key(connection: Any, key_hash: bytes) -> Credential | None:
-    """The live key with this hash, on a plain connection: every call with a key asks this."""
+    """Return the live key with this hash, on a plain connection: every call with a key runs this."""
     row = await connection.fetchrow(_FIND_KEY, key_hash)
     return None if row is None else _credential(row, "api_key", frozenset(row["scopes"]))
 
@@ -55,13 +55,13 @@ async def find_key(connection: Any, key_hash: bytes) -> Credential | None:
 async def find_session(
     connection: Any, token_hashes: list[bytes], *, now: datetime, idle_since: datetime
 ) -> Credential | None:
-    """The live session with one of these hashes, on a plain connection: every call with a cookie asks this."""
+    """Return the live session with one of these hashes, on a plain connection: every call with a cookie runs this."""
     row = await connection.fetchrow(_FIND_SESSION, token_hashes, now, idle_since)
     return None if row is None else _credential(row, "session", frozenset())
 
 
 async def note_uses(connection: Any, *, sessions: Mapping[UUID, datetime], api_keys: Mapping[UUID, datetime]) -> None:
-    """Write down when sessions and keys were last used."""
+    """Record when sessions and keys were last used."""
     for statement, uses in ((_NOTE_SESSIONS, sessions), (_NOTE_KEYS, api_keys)):
         if uses:
             await connection.execute(statement, list(uses), list(uses.values()))
