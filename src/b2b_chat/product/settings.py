@@ -144,6 +144,18 @@ class ProductSettings(Struct, frozen=True):
         int,
         Meta(ge=1, le=100, description="Share of the chat limits that a process admits while Valkey is away, percent"),
     ] = 10
+    read_rpm_per_company: Annotated[
+        int, Meta(ge=1, le=10_000_000, description="Requests of a company that read, per minute")
+    ] = 6000
+    read_rpm_per_user: Annotated[
+        int, Meta(ge=1, le=10_000_000, description="Requests of a user that read, per minute")
+    ] = 600
+    masking_preview_rpm_per_user: Annotated[
+        int, Meta(ge=1, le=10_000_000, description="Previews of masking that a process makes for a user, per minute")
+    ] = 300
+    masking_cached_companies: Annotated[
+        int, Meta(ge=1, le=100_000, description="Companies whose lists for masking a process keeps in memory")
+    ] = 500
     login_rpm_per_ip: Annotated[
         int,
         Meta(
@@ -162,6 +174,15 @@ class ProductSettings(Struct, frozen=True):
     database_session_pool_size: Annotated[
         int, Meta(ge=1, le=500, description="Connections for everything else, per process")
     ] = 4
+    database_login_pool_size: Annotated[
+        int, Meta(ge=1, le=500, description="Connections for signing in and for GET /ready alone, per process")
+    ] = 2
+    database_reading_pool_size: Annotated[
+        int, Meta(ge=1, le=500, description="Connections for searches, exports and reports, per process")
+    ] = 2
+    database_reading_timeout_seconds: Annotated[
+        float, Meta(ge=0.1, le=300, description="Longest run of a statement of those, seconds")
+    ] = 2.0
     database_acquire_timeout_seconds: Annotated[
         float, Meta(ge=0.1, le=60, description="Longest wait for a connection, seconds")
     ] = 5.0
@@ -189,6 +210,14 @@ class ProductSettings(Struct, frozen=True):
     gateway_in_flight_wait_seconds: Annotated[
         float, Meta(ge=0, le=60, description="Longest wait for an earlier call for the same message to end, seconds")
     ] = 5.0
+    gateway_restart_wait_seconds: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=300,
+            description="Longest wait for a gateway that refuses connections or is shutting down, seconds",
+        ),
+    ] = 10.0
     gateway_max_connections: Annotated[
         int, Meta(ge=1, le=20_000, description="Connections to the gateway, per process")
     ] = 4096
@@ -224,7 +253,7 @@ class ProductSettings(Struct, frozen=True):
         Meta(
             ge=1,
             le=10_000,
-            description="Shortest answer of use, tokens; a balance that does not cover it is refused",
+            description="Shortest useful answer, tokens; a balance that does not cover it is refused",
         ),
     ] = 256
     chat_usual_completion_tokens: Annotated[
@@ -263,6 +292,10 @@ class ProductSettings(Struct, frozen=True):
             description="How long an answer goes on without a reader, seconds; 0 ends it at once; unset, never",
         ),
     ] = None
+    chat_max_restarts: Annotated[
+        int,
+        Meta(ge=0, le=5, description="How often an answer that breaks off is begun anew by itself; 0 for never"),
+    ] = 2
     chat_lease_seconds: Annotated[
         float, Meta(ge=1, le=600, description="A run whose process is silent so long is given up, seconds")
     ] = 30.0
@@ -271,7 +304,7 @@ class ProductSettings(Struct, frozen=True):
         Meta(
             ge=0.05,
             le=60,
-            description="How often a process tells those that it shares a run with that it lives, seconds",
+            description="How often a process reports to those that share its runs that it is alive, seconds",
         ),
     ] = 2.0
     relay_ask_timeout_seconds: Annotated[
@@ -283,6 +316,18 @@ class ProductSettings(Struct, frozen=True):
     sse_keep_alive_seconds: Annotated[
         float, Meta(ge=1, le=300, description="Silence after which a stream sends a comment, seconds")
     ] = 15.0
+    sse_begin_within_seconds: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=10,
+            description="How long a stream may wait for its first text, so that a failure before it has a status, "
+            "seconds",
+        ),
+    ] = 1.0
+    sse_retry_milliseconds: Annotated[
+        int, Meta(ge=1, le=60_000, description="After how long a stream's reader shall reconnect, milliseconds")
+    ] = 1000
     price_prompt_credits_per_1k_tokens: Annotated[
         Decimal, Meta(ge=0, le=1_000_000, description="Price of 1,000 prompt tokens, credits")
     ] = Decimal("0.2")

@@ -75,6 +75,13 @@ class Settlement:
             await self._persist(lambda: self._repository.fail(_attempt(answer), failure.code))
         return failure
 
+    async def restart(self, answer: AnswerLog) -> bool:
+        """Make an attempt that failed in mid-answer the next one, under the same hold; False where it is not live."""
+        try:
+            return await self._persist(lambda: self._repository.restart(_attempt(answer)))
+        except Interrupted:
+            return False
+
     async def _keep(self, answer: AnswerLog, ended: Ended, count: Count) -> Outcome:
         ending = self._ending(answer, ended.status, count)._replace(
             finish_reason=ended.finish_reason,
