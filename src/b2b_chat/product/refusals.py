@@ -69,6 +69,7 @@ Code: TypeAlias = Literal[
     "too_deeply_nested",
     "too_many_api_keys",
     "too_many_invites",
+    "too_many_open_answers",
     "took_too_long",
     "unauthenticated",
     "unknown_parameter",

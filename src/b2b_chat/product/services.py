@@ -33,6 +33,7 @@ from b2b_chat.product.conversations.indexing import SearchIndex
 from b2b_chat.product.conversations.service import Conversations
 from b2b_chat.product.credits.pricing import Prices
 from b2b_chat.product.credits.service import Credits
+from b2b_chat.product.credits.tokens import load_tokenizer
 from b2b_chat.product.credits.usage import UsageReports
 from b2b_chat.product.identity.cookies import LoginCookies, SessionCookie, login_cookies_of
 from b2b_chat.product.identity.gatekeeper import Gatekeeper
@@ -173,6 +174,7 @@ async def opened(services: Services) -> AsyncIterator[None]:
             await database.open()
             stack.push_async_callback(database.close)
         stack.push_async_callback(services.last_use.finish)
+        load_tokenizer()
         stack.push_async_callback(services.tallies.finish)
         await services.gateway.open()
         stack.push_async_callback(services.gateway.close)

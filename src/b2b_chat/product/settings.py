@@ -191,6 +191,34 @@ class ProductSettings(SignInSettings, frozen=True):
             description="Shortest useful answer, tokens; a balance that does not cover it is refused",
         ),
     ] = 256
+    chat_usual_completion_tokens: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=1_000_000,
+            description="Length of an answer, about, of a company that has had too few to tell its own, tokens",
+        ),
+    ] = 1024
+    chat_hold_percent: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=100,
+            description="Share of a company's free credits that an answer may hold beyond what its answers usually "
+            "cost, percent",
+        ),
+    ] = 20
+    chat_user_hold_percent: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=100,
+            description="Share of a company's balance that a member's open answers may hold, percent",
+        ),
+    ] = 50
+    chat_open_answers_per_user: Annotated[
+        int, Meta(ge=1, le=10_000, description="Answers of a user that are being written at once")
+    ] = 8
     chat_resume_window_seconds: Annotated[
         float | None,
         Meta(
