@@ -227,6 +227,18 @@ credits-add company amount external_id:
 credits-adjust company amount external_id corrects reason:
     uv run b2b-chat credits-adjust "$1" "$2" --external-id "$3" --corrects "$4" --reason "$5"
 
+# Show or set the least that masking does for every company, as people=mask PASSPORT=block; --clear for nothing
+masking-floor *rules:
+    uv run b2b-chat masking-floor "$@"
+
+# Show or set what masking does for a company, as contacts=off CARD=block; --clear for the defaults
+masking-policy company *rules:
+    uv run b2b-chat masking-policy "$@"
+
+# Replace a company's own words (--terms FILE) or what it lets through (--allowed FILE), one a line
+masking-terms company *files:
+    uv run b2b-chat masking-terms "$@"
+
 # Block a person, by id or address, in every company
 user-block user:
     uv run b2b-chat user-block "$1"

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from b2b_chat.cli import apps, backups, doctor, ledger, mail, migrations, operators, sandbox
+from b2b_chat.cli import apps, backups, doctor, ledger, mail, masking, migrations, operators, sandbox
 from b2b_chat.cli.failures import fail_unexpectedly
 from b2b_chat.kit.logging import configure_command_logging
 
@@ -41,6 +41,7 @@ for _command in (
     *backups.COMMANDS,
     *ledger.COMMANDS,
     *operators.COMMANDS,
+    *masking.COMMANDS,
     *mail.COMMANDS,
 ):
     main.add_command(_command)

@@ -20,6 +20,7 @@ from b2b_chat.product.credits import models as credit
 from b2b_chat.product.database_roles import GRANT, NAME_APP_USER, DatabaseOwner
 from b2b_chat.product.identity import models as identity
 from b2b_chat.product.mail import models as mail
+from b2b_chat.product.masking_policies import models as masking_policies
 from b2b_chat.product.operators import models as operators
 
 TABLES = (
@@ -36,6 +37,9 @@ TABLES = (
     credit.LedgerEntryRow,
     conversations.ConversationRow,
     conversations.MessageRow,
+    masking_policies.MaskingPolicyRow,
+    masking_policies.MaskingWishRow,
+    masking_policies.MaskingFloorRow,
     operators.OperatorRow,
     operators.OperatorApprovalRow,
     audit.AuditRow,

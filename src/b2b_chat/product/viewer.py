@@ -5,6 +5,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from b2b_chat.product.masking.policy import NO_POLICIES, StoredPolicies
 from b2b_chat.product.refusals import Refusal
 from b2b_chat.product.vocabulary import SCOPES_OF_ROLES, Role, Scope
 
@@ -75,6 +76,8 @@ class Viewer(Struct, frozen=True):
     role: Role | None
     scopes: frozenset[Scope]
     is_operator: bool
+    masking: StoredPolicies = NO_POLICIES
+    """What is stored about masking the caller's messages."""
 
     @property
     def session_id(self) -> UUID | None:
@@ -129,6 +132,7 @@ class Credential(Struct, frozen=True):
     is_user_blocked: bool
     is_member_blocked: bool
     is_company_blocked: bool
+    masking: StoredPolicies
 
     def viewer(self) -> Viewer:
         """The caller that presents it.
@@ -149,6 +153,7 @@ class Credential(Struct, frozen=True):
             role=role,
             scopes=scopes & self.key_scopes if self.via == "api_key" else scopes,
             is_operator=self.is_operator,
+            masking=self.masking,
         )
 
     def _obstacle(self) -> type[Refusal] | None:

@@ -14,8 +14,8 @@ from b2b_chat.cli import main
 from b2b_chat.kit.settings import variables
 from b2b_chat.product.settings import ProductSettings
 from b2b_chat.sandbox.postgres import _binary
+from support.canaries.caller import MESSAGE, OPERATOR, OWNER, STRANGER
 from support.canaries.stack import DATABASE, WatchedStack
-from support.canaries.story import MESSAGE, OPERATOR, OWNER, STRANGER
 from support.processes.commands import COMMAND
 
 LONG_RUNNING: Final = {"demo", "gateway", "mail-catcher", "openai-simulator", "product", "up"}
@@ -65,6 +65,11 @@ class Commands:
         self._run(
             "credits-adjust", self._company, "-1", "--external-id", "second", "--corrects", "1", "--reason", "a test"
         )
+        self._run("masking-floor", "secrets=mask")
+        self._run("masking-policy", self._company, "contacts=mask", "CARD=block")
+        words = self._stack.folder / "words.txt"
+        words.write_text(f"{MESSAGE}\n", encoding="utf-8")
+        self._run("masking-terms", self._company, "--terms", str(words))
         former = self._run("operator-create", "former@example.test")
         self._run("operator-keys", "former@example.test")
         self._run("operator-key-revoke", former[:12])

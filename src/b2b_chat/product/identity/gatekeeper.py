@@ -9,6 +9,7 @@ from b2b_chat.product.guards import SAFE_METHODS, CrossSiteRequest
 from b2b_chat.product.identity.cookies import SessionCookie
 from b2b_chat.product.identity.service import ApiKeys
 from b2b_chat.product.identity.sessions import Sessions
+from b2b_chat.product.limits.service import Limits
 from b2b_chat.product.viewer import Unauthenticated, Viewer
 
 _BEARER: Final = "bearer "
@@ -22,10 +23,14 @@ class Gatekeeper:
         api_keys: Knows the keys.
         sessions: Knows the sessions.
         cookie: Carries a session's token.
+        limits: Counts the requests that read.
         public_url: Where browsers find product_api.
     """
 
-    def __init__(self, api_keys: ApiKeys, sessions: Sessions, cookie: SessionCookie, public_url: str) -> None:
+    def __init__(
+        self, api_keys: ApiKeys, sessions: Sessions, cookie: SessionCookie, limits: Limits, public_url: str
+    ) -> None:
+        self._limits = limits
         self._api_keys = api_keys
         self._sessions = sessions
         self._cookie = cookie
@@ -33,7 +38,7 @@ class Gatekeeper:
         self._origin = f"{parts.scheme}://{parts.netloc}".lower()
 
     async def viewer_of(self, connection: ASGIConnection[Any, Any, Any, Any]) -> Viewer:
-        """The caller.
+        """Return the caller.
 
         Raises:
             Unauthenticated: There is no valid key or session.
@@ -50,8 +55,16 @@ class Gatekeeper:
             raise Unauthenticated
         return await self._sessions.authenticate(token)
 
+    async def admit_read(self, viewer: Viewer) -> None:
+        """Count a request that reads.
+
+        Raises:
+            RateLimited: The viewer or their company sends too many.
+        """
+        await self._limits.admit_read(viewer)
+
     def refuse_foreign(self, connection: ASGIConnection[Any, Any, Any, Any]) -> None:
-        """See to it that no page of another website changes anything by a visitor's session.
+        """Prevent that a page of another website changes anything by a visitor's session.
 
         This is what Go's `http.CrossOriginProtection` does. Browsers send `Sec-Fetch-Site` or at least `Origin` with
         every request that could do harm; one with neither is not a browser's, and a key is not sent unknowingly.
@@ -81,6 +94,6 @@ def _host_of(origin: str) -> str:
 
 
 def _bearer(connection: ASGIConnection[Any, Any, Any, Any]) -> str | None:
-    """The API key of a request, if it has one."""
+    """Return the API key of a request, if it has one."""
     authorization = connection.headers.get("authorization", "")
     return authorization[len(_BEARER) :].strip() if authorization.lower().startswith(_BEARER) else None
