@@ -162,8 +162,8 @@ async def test_the_clients_request_id_comes_back_and_one_of_our_own_goes_on_to_t
 async def test_uncounted_usage_is_estimated_and_flagged(client: Client, gateway: FakeGateway) -> None:
     gateway.reply = answering("x" * 400, usage=None)
     answer = await client.ask("y" * 40)
-    assert answer["usage"] == {"prompt_tokens": 11, "completion_tokens": 101, "total_tokens": 112, "estimated": True}
-    assert answer["charge_credits"] == "0.163800"
+    assert answer["usage"] == {"prompt_tokens": 17, "completion_tokens": 50, "total_tokens": 67, "estimated": True}
+    assert answer["charge_credits"] == "0.083400"
 
 
 async def test_usage_of_zero_is_not_missing_usage(client: Client, gateway: FakeGateway, world: World) -> None:
