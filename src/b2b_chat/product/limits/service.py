@@ -75,6 +75,7 @@ class Limits:
         self._read_company = RateLimitItemPerMinute(settings.read_rpm_per_company, namespace="read-company")
         self._read_user = RateLimitItemPerMinute(settings.read_rpm_per_user, namespace="read-user")
         self._login_ip = RateLimitItemPerMinute(settings.login_rpm_per_ip, namespace="login-ip")
+        self._stranger_ip = RateLimitItemPerMinute(settings.login_rpm_per_ip, namespace="stranger-ip")
         self._link_pair = RateLimitItemPerHour(settings.login_mails_per_email_ip_hour, namespace="link-pair")
         self._link_email = RateLimitItemPerHour(settings.login_mails_per_email_hour, namespace="link-email")
         self._invite_company = RateLimitItemPerHour(settings.invite_mails_per_company_hour, namespace="invite-company")
@@ -105,6 +106,14 @@ class Limits:
         if viewer.acting_in is not None:
             quotas.append(_Quota(self._read_company, str(viewer.acting_in), "company"))
         await self._admit_always(*quotas)
+
+    async def admit_stranger(self, client_ip: str) -> None:
+        """Count a request of signing in before it is read, by where it comes from, whatever is in it.
+
+        Raises:
+            RateLimited: Too many come from there.
+        """
+        await self._admit(_Quota(self._stranger_ip, limited_as(client_ip), "ip"))
 
     async def admit_link_request(self, client_ip: str) -> Headers:
         """Count a request for a link. It depends on where it comes from, and never on the mail address in it.
