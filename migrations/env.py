@@ -2,17 +2,22 @@
 
 import asyncio
 import os
+from collections.abc import Callable
+from typing import TypeVar
 
 import asyncpg
 from alembic import context
 from sqlalchemy import Connection, event
-from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
+from b2b_chat.kit.database import dsn_of
 from b2b_chat.kit.settings import SettingsError, load
+from b2b_chat.product.database_roles import GRANT, NAME_APP_USER, load_owner
 from b2b_chat.product.schema import metadata
-from b2b_chat.product.settings import MigrationSettings
+from b2b_chat.product.settings import MigrationTimeouts
+
+ResultT = TypeVar("ResultT")
 
 # Two releases started at once must not migrate at once: the second waits here and then finds nothing to do.
 _MIGRATION_LOCK = 7_234_981_650_112_233
@@ -35,11 +40,14 @@ def _run(connection: Connection) -> None:
 
 
 def _lock_timeout_ms() -> int:
+    return round(_from_environment(lambda: load(MigrationTimeouts, os.environ)).migration_lock_timeout_seconds * 1000)
+
+
+def _from_environment(read: Callable[[], ResultT]) -> ResultT:
     try:
-        settings = load(MigrationSettings, os.environ)
+        return read()
     except SettingsError as error:
         raise SystemExit(str(error)) from None
-    return round(settings.migration_lock_timeout_seconds * 1000)
 
 
 async def _has_lock(connection: AsyncConnection) -> bool:
@@ -56,10 +64,8 @@ async def _has_lock(connection: AsyncConnection) -> bool:
 
 
 async def _migrate() -> None:
-    url = context.config.attributes.get("database_url") or os.environ.get("DATABASE_URL")
-    if not url:
-        raise SystemExit("Set DATABASE_URL to the database that is to be migrated, as postgresql://user@host/name.")
-    dsn = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    owner = context.config.attributes.get("owner") or _from_environment(load_owner)
+    dsn = dsn_of(owner.url)
     engine = create_async_engine(
         "postgresql+asyncpg://",
         connect_args={
@@ -77,6 +83,10 @@ async def _migrate() -> None:
             await asyncio.sleep(_LOCK_POLL_SECONDS)
         await connection.run_sync(_run)
         await connection.commit()
+        if owner.app_user is not None:
+            await connection.exec_driver_sql(NAME_APP_USER, (owner.app_user,))
+            await connection.exec_driver_sql(GRANT)
+            await connection.commit()
     await engine.dispose()
 
 

@@ -75,7 +75,10 @@ async def gateway(server: EmbeddedValkey, tmp_path_factory: pytest.TempPathFacto
 
 
 def callers() -> aiohttp.ClientSession:
-    """A client that has a connection for each call under way, so that the system spreads them over the workers."""
+    """A client that has a connection for each call under way, so that the system spreads them over the workers.
+
+    Not httpx, which takes so long for many calls at once that nonces expire before they are replayed.
+    """
     return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), timeout=aiohttp.ClientTimeout(30))
 
 

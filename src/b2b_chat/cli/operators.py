@@ -5,7 +5,6 @@ works. The audit log records every command as done by `user@host`.
 """
 
 import asyncio
-import os
 import sys
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
@@ -25,6 +24,9 @@ if TYPE_CHECKING:
 
 ResultT = TypeVar("ResultT")
 
+_USUAL_DAYS: Final = 90
+_LONGEST_DAYS: Final = 366
+"""Of a key, as in `operators.keys`, which is not imported before a command runs."""
 _STATEMENT_SECONDS: Final = 600
 """The audit log may be long."""
 
@@ -54,7 +56,14 @@ class Shell:
 
 @click.command("operator-create")
 @click.argument("email")
-def operator_create(email: str) -> None:
+@click.option(
+    "--expires-in-days",
+    type=click.IntRange(1, _LONGEST_DAYS),
+    default=_USUAL_DAYS,
+    show_default=True,
+    help="How long the key works.",
+)
+def operator_create(email: str, expires_in_days: int) -> None:
     """Make a person an operator and print a key for /admin.
 
     The person with this address, known before or not, can also sign in by mail. The key is shown only once. An existing
@@ -63,8 +72,33 @@ def operator_create(email: str) -> None:
     with _shell() as shell:
         from b2b_chat.product.identity.schemas import Email
 
-        operator = shell.run(shell.services.operators.create(shell.actor, _convert(email, Email)))
-        click.echo(operator.key)
+        making = shell.services.operators.create(shell.actor, _convert(email, Email), expires_in_days=expires_in_days)
+        click.echo(shell.run(making).key)
+
+
+@click.command("operator-keys")
+@click.argument("email")
+def operator_keys(email: str) -> None:
+    """Print an operator's keys, newest first, as JSON lines.
+
+    A key itself is never shown again.
+    """
+    with _shell() as shell:
+        for key in shell.run(shell.services.operator_keys.list_keys_of(email)):
+            click.echo(msgspec.json.encode(key))
+
+
+@click.command("operator-key-revoke")
+@click.argument("key")
+def operator_key_revoke(key: str) -> None:
+    """Revoke an operator's key for good.
+
+    KEY is its id, or how it begins as operator-keys shows it.
+    """
+    with _shell() as shell:
+        keys = shell.services.operator_keys
+        shell.run(keys.revoke(shell.actor, shell.run(keys.find_id(key))))
+        click.echo(f"{key} is revoked.")
 
 
 @click.command("operator-remove")
@@ -206,16 +240,15 @@ def audit(form: str, since: datetime | None, until: datetime | None, user: str |
 def _shell() -> Iterator[Shell]:
     """Open the services around a command, and report every expected failure in a line."""
     with needs("product"), settings_explained():
+        from b2b_chat.kit.current_request import current_request_id
         from b2b_chat.kit.errors import Refusal
-        from b2b_chat.kit.request_id import current_request_id
-        from b2b_chat.kit.settings import load
         from b2b_chat.product.audit.actors import command_line_actor
+        from b2b_chat.product.database_roles import load_database_settings
         from b2b_chat.product.services import database_services
-        from b2b_chat.product.settings import DatabaseSettings
 
         # The audit rows of one command share an id, like those of one request.
         current_request_id.set(f"cli-{uuid4().hex}")
-        opening = database_services(load(DatabaseSettings, os.environ), statement_seconds=_STATEMENT_SECONDS)
+        opening = database_services(load_database_settings(), statement_seconds=_STATEMENT_SECONDS)
         with asyncio.Runner() as runner:
             services = runner.run(opening.__aenter__())
             try:
@@ -244,6 +277,8 @@ def _aware(time: datetime | None) -> datetime | None:
 COMMANDS: Final = (
     operator_create,
     operator_remove,
+    operator_keys,
+    operator_key_revoke,
     company_create,
     company_block,
     company_unblock,

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 import structlog
-from msgspec import structs
+from msgspec import UnsetType, structs
 
 from b2b_chat.contract.errors import ACCOUNT_FAULTS, UPSTREAM
 from b2b_chat.contract.schemas import ChatRequest, ChatResult
@@ -132,7 +132,7 @@ class Answers:
         """Make attempts until one succeeds; an answer that has begun is never begun again."""
         body = encode_request(request)
         total_at = call.started_at + self._total_seconds
-        choice = _Choice(self._upstreams)
+        choice = _Choice(self._upstreams, avoid=request.avoid_upstream)
         while True:
             upstream = choice.next()
             code = "abandoned"
@@ -155,6 +155,8 @@ class Answers:
             except UpstreamFailure as error:
                 code = error.code
                 choice.failed(error)
+                if call.deltas:
+                    error.upstream = upstream.name
                 wait_seconds = self._wait_seconds(call, error, choice)
                 if wait_seconds is None or asyncio.get_running_loop().time() + wait_seconds >= total_at:
                     raise
@@ -181,10 +183,10 @@ class Answers:
 class _Choice:
     """Chooses the upstream of each attempt of one call."""
 
-    def __init__(self, upstreams: Sequence[Upstream]) -> None:
-        self._left = list(upstreams)
-        self._fresh = list(upstreams)
-        self._current = upstreams[0]
+    def __init__(self, upstreams: Sequence[Upstream], *, avoid: str | UnsetType) -> None:
+        self._left = sorted(upstreams, key=lambda upstream: upstream.name == avoid)
+        self._fresh = list(self._left)
+        self._current = self._left[0]
 
     @property
     def is_left(self) -> bool:

@@ -55,6 +55,14 @@ DATABASE_OUTAGES: Final = (
 """Raised by a database that is down, restarting or too busy."""
 
 
+_REFUSALS: Final[dict[type[BaseException], str]] = {
+    asyncpg.InvalidAuthorizationSpecificationError: "does not know this user and password. Check the address.",
+    asyncpg.InvalidCatalogNameError: "does not have that name. Create it, or check the address.",
+    asyncpg.UndefinedTableError: "lacks tables of this release. Run: b2b-chat migrate",
+    asyncpg.UndefinedColumnError: "lacks columns of this release. Run: b2b-chat migrate",
+    asyncpg.InsufficientPrivilegeError: "does not let this user do that. Run b2b-chat migrate as the tables' owner.",
+}
+
 _UNPREPARED: Final = {"statement_cache_size": 0}
 _UNPREPARED_SESSIONS: Final = {"prepared_statement_cache_size": 0, "prepared_statement_name_func": lambda: ""}
 
@@ -85,6 +93,7 @@ class DatabaseAddress(NamedTuple):
 
     host: str
     """Empty for the default socket."""
+    user: str | None
     password: str
     sslmode: str | None
 
@@ -102,7 +111,12 @@ def address_of(url: str) -> DatabaseAddress:
     """
     parsed = make_url(url)
     query = {name: value if isinstance(value, str) else value[-1] for name, value in parsed.query.items()}
-    return DatabaseAddress(query.get("host") or parsed.host or "", parsed.password or "", query.get("sslmode"))
+    return DatabaseAddress(
+        host=query.get("host") or parsed.host or "",
+        user=parsed.username or query.get("user"),
+        password=parsed.password or query.get("password") or "",
+        sslmode=query.get("sslmode"),
+    )
 
 
 def dsn_of(url: str) -> str:
@@ -119,6 +133,12 @@ def is_outage(error: BaseException) -> bool:
     return isinstance(error, DATABASE_OUTAGES)
 
 
+def explain_refusal(error: BaseException) -> str | None:
+    """What a database that answers refuses, and what to do; None where an exception means something else."""
+    cause = error.driver_exception if isinstance(error, DBAPIError) else error
+    return next((text for kind, text in _REFUSALS.items() if isinstance(cause, kind)), None)
+
+
 def is_lock_timeout(error: BaseException) -> bool:
     """Return whether an exception means that a statement waited for a lock until `lock_timeout`."""
     cause = error.driver_exception if isinstance(error, DBAPIError) else error
@@ -129,6 +149,12 @@ def is_statement_timeout(error: BaseException) -> bool:
     """Whether an exception tells that a statement ran for longer than it may, or that PostgreSQL did not answer."""
     cause = error.driver_exception if isinstance(error, DBAPIError) else error
     return isinstance(cause, TimeoutError | asyncpg.QueryCanceledError)
+
+
+def is_unknown_role(error: BaseException) -> bool:
+    """Return whether an exception means that a statement names a user or an object that does not exist."""
+    cause = error.driver_exception if isinstance(error, DBAPIError) else error
+    return isinstance(cause, asyncpg.UndefinedObjectError)
 
 
 def is_unstorable_text(error: BaseException) -> bool:

@@ -43,10 +43,21 @@ class ExactStructs(OpenAPISchemaPlugin):
         schema: Schema = litestars.to_openapi_schema(field_definition, schema_creator)
         if field_definition.type_.__struct_config__.forbid_unknown_fields:
             schema.additional_properties = False
+        schema.properties = {name: _alone(part) for name, part in (schema.properties or {}).items()}
         for part in _parts(schema):
             if part.pattern is not None:
                 part.pattern = portable(part.pattern)
         return schema
+
+
+def _alone(part: Schema | Reference) -> Schema | Reference:
+    """Return the one alternative of a field that may be unset, which Litestar describes as one of one."""
+    if not isinstance(part, Schema) or part.one_of is None or len(part.one_of) != 1:
+        return part
+    (only,) = part.one_of
+    if isinstance(only, Schema):
+        only.description = only.description or part.description
+    return only
 
 
 def _parts(schema: Schema) -> Iterator[Schema]:

@@ -2,7 +2,7 @@
 
 The text to find becomes a regular expression that spells each letter in all its forms. The stored texts stay as they
 are, and the database's own locale plays no part. PostgreSQL matches such a pattern by an automaton, in time linear in
-the text, whatever the pattern says. The index on trigrams (migration 0010) only spares it most texts.
+the text, whatever the pattern says. The index on trigrams (migration 0009) only spares it most texts.
 """
 
 # ruff: noqa: RUF001, RUF002 - Russian and Greek letters are meant

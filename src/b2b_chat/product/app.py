@@ -24,6 +24,7 @@ from b2b_chat.kit.security_headers import SecurityHeaders
 from b2b_chat.kit.strict_query import StrictQueries
 from b2b_chat.product.audit.refusals import refusal_recorder
 from b2b_chat.product.audit.routes import CompanyAuditRoutes, OperatorAuditRoutes
+from b2b_chat.product.chat.preview_routes import PreviewRoutes
 from b2b_chat.product.chat.routes import ChatRoutes, Entrance
 from b2b_chat.product.companies.routes import (
     AcceptanceRoutes,
@@ -38,7 +39,9 @@ from b2b_chat.product.credits.routes import CompanyUsageRoutes, CreditRoutes, My
 from b2b_chat.product.errors import documents, refuse
 from b2b_chat.product.guards import provide_viewer
 from b2b_chat.product.identity.routes import LoginRoutes, MeRoutes
+from b2b_chat.product.masking_policies.routes import MaskingPolicyRoutes
 from b2b_chat.product.openapi import describe_refusals, openapi_config
+from b2b_chat.product.operators.key_routes import OperatorKeyRoutes
 from b2b_chat.product.operators.routes import OperatorCompanyRoutes, OperatorHealthRoutes, OperatorUserRoutes
 from b2b_chat.product.request_bodies import JsonRequest
 from b2b_chat.product.services import Services, opened, services_of
@@ -65,8 +68,11 @@ ROUTES: Final[tuple[Any, ...]] = (
     AcceptanceRoutes,
     ApiKeyRoutes,
     CompanyAuditRoutes,
+    MaskingPolicyRoutes,
+    PreviewRoutes,
     OperatorCompanyRoutes,
     OperatorUserRoutes,
+    OperatorKeyRoutes,
     OperatorAuditRoutes,
     OperatorHealthRoutes,
     WebRoutes,
@@ -102,9 +108,9 @@ def create_litestar(settings: ProductSettings) -> Litestar:
     app = Litestar(
         route_handlers=_bounded(settings),
         lifespan=[lifespan],
-        state=State({"gatekeeper": services.gatekeeper}),
+        state=State({"gatekeeper": services.gatekeeper, "tallies": services.tallies}),
         dependencies=_dependencies(services),
-        after_exception=[refusal_recorder(services.audit)],
+        after_exception=[refusal_recorder(services.tallies)],
         exception_handlers={Refusal: refuse, HTTPException: refuse, Exception: refuse},
         middleware=[StrictQueries],
         request_class=JsonRequest,
@@ -120,7 +126,10 @@ def create_litestar(settings: ProductSettings) -> Litestar:
 
 def _bounded(settings: ProductSettings) -> list[Any]:
     """The routes, each with the largest body that it reads; all that are not named here have the app's small one."""
-    sizes_bytes = {ChatRoutes: settings.max_body_bytes, LoginRoutes: settings.max_login_body_bytes}
+    sizes_bytes = {
+        **dict.fromkeys((ChatRoutes, PreviewRoutes, MaskingPolicyRoutes), settings.max_body_bytes),
+        LoginRoutes: settings.max_login_body_bytes,
+    }
     return [
         Router("/", route_handlers=[route], request_max_body_size=sizes_bytes[route]) if route in sizes_bytes else route
         for route in ROUTES

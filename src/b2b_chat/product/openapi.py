@@ -1,4 +1,4 @@
-"""The OpenAPI description of product_api: what it says beyond what Litestar reads from the handlers."""
+"""The OpenAPI description of product_api: its parts beyond those that Litestar reads from the handlers."""
 
 from importlib.metadata import version
 from typing import Final

@@ -1,4 +1,4 @@
-"""What product_api needs before it can answer anybody."""
+"""What product_api needs before it can answer."""
 
 import asyncio
 from collections.abc import Callable
@@ -14,13 +14,13 @@ from b2b_chat.product.schema import head
 from b2b_chat.product.settings import ProductSettings
 
 _PARTS: Final = {"stale_timestamp": "gateway_clock", "invalid_signature": "gateway_secret"}
-"""What it means that the gateway refuses a ping; it judges our clock by its own, as it does for every call."""
+"""The meaning of the gateway's refusals of a ping; it compares our clock with its own, as for every call."""
 
 
 def readiness_of(
     settings: ProductSettings, database: Database, valkey: Valkey | None, gateway: GatewayClient, chat: Chat
 ) -> Readiness:
-    """The probe of an app's parts."""
+    """Return the probe of an app's parts."""
     return Readiness(
         {
             "draining": draining_check(lambda: chat.is_draining),
@@ -34,7 +34,7 @@ def readiness_of(
 
 
 def database_check(database: Database, find_head: Callable[[], str] = head) -> Check:
-    """Whether the database answers, and has every migration that this release has."""
+    """Check that the database answers, and has every migration of this release."""
     head: str | None = None
 
     async def check() -> str | None:
@@ -47,7 +47,7 @@ def database_check(database: Database, find_head: Callable[[], str] = head) -> C
 
 
 def gateway_check(gateway: GatewayClient) -> Check:
-    """Whether the gateway is reached, accepts our signed calls, and speaks the contract that this release needs."""
+    """Check that the gateway is reached, accepts our signed calls, and has the contract version that we need."""
 
     async def check() -> str | None:
         try:

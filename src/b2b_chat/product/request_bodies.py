@@ -1,4 +1,4 @@
-"""Request bodies that no operation takes, each refused by its own name.
+"""Request bodies that no operation accepts, each refused by its own code.
 
 Refusal
 ├── NulCharacter     422  a text with a NUL, which PostgreSQL cannot store
@@ -16,9 +16,9 @@ from b2b_chat.kit.strict_json import StrictJsonRequest
 from b2b_chat.product.refusals import Refusal
 
 MAX_DEPTH: Final = 32
-"""Of lists and objects in each other; nothing that we take needs more than a few."""
+"""Nesting of lists and objects; valid bodies need only a few levels."""
 _MAX_EXPLAINED_BYTES: Final = 16_384
-"""Of a larger body it is not looked for what exactly is wrong: that reads it a second time, some 20 times slower."""
+"""Nobody looks for what exactly is wrong with a larger body: that reads it a second time, some 20 times slower."""
 _NUL: Final = b"\\u0000"
 # An escape begins at a backslash that is not itself escaped.
 _ESCAPED_NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
@@ -46,14 +46,14 @@ class TooDeeplyNested(Refusal):
 
 
 class JsonRequest(StrictJsonRequest):
-    """A request whose JSON body is decoded strictly, and looked into closer where that fails."""
+    """A request whose JSON body is decoded strictly, and diagnosed where that fails."""
 
     async def json(self) -> Any:
         """The body, decoded.
 
         Raises:
-            UnsupportedMediaType: The body is not said to be JSON.
-            NulCharacter, InvalidUnicode, TooDeeplyNested: It holds what no operation takes.
+            UnsupportedMediaType: The content type is not JSON.
+            NulCharacter, InvalidUnicode, TooDeeplyNested: It holds what no operation accepts.
             InvalidRequest: It is not JSON, or not what this operation takes.
         """
         body = await self.body()
@@ -67,7 +67,7 @@ class JsonRequest(StrictJsonRequest):
 
 
 def _closer(body: bytes) -> Refusal | None:
-    """What is wrong with a body that could not be decoded, if it is wrong for every operation."""
+    """Return what is wrong with an undecodable body, if it is wrong for every operation."""
     if len(body) > _MAX_EXPLAINED_BYTES:
         return None
     try:

@@ -18,8 +18,10 @@ from b2b_chat.kit.database import Database, is_outage
 from b2b_chat.kit.health import Readiness
 from b2b_chat.kit.valkey import Valkey, valkey_of
 from b2b_chat.product.audit.service import Audit
+from b2b_chat.product.audit.tallies import Tallies
 from b2b_chat.product.chat.assembly import chat_parts
 from b2b_chat.product.chat.gateway_client import GatewayClient
+from b2b_chat.product.chat.previews import Previews
 from b2b_chat.product.chat.relay.service import Relay
 from b2b_chat.product.chat.runs import Runs
 from b2b_chat.product.chat.service import Chat
@@ -45,7 +47,9 @@ from b2b_chat.product.limits.valkey import WindowsInValkey
 from b2b_chat.product.mail.sender import Sender
 from b2b_chat.product.mail.service import Outbox, Seal
 from b2b_chat.product.mail.smtp import Smtp, smtp_options
+from b2b_chat.product.masking_policies.service import MaskingPolicies
 from b2b_chat.product.operators.health import LiveHealth
+from b2b_chat.product.operators.keys import OperatorKeys
 from b2b_chat.product.operators.service import Operators, Users
 from b2b_chat.product.readiness import readiness_of
 from b2b_chat.product.settings import DatabaseSettings, ProductSettings
@@ -55,6 +59,7 @@ log = structlog.get_logger(__name__)
 
 _NOTE_USES_EVERY_SECONDS: Final = 60
 _INDEX_EVERY_SECONDS: Final = 5
+_SETTLE_EVERY_SECONDS: Final = 10
 _FORGET_EVERY_SECONDS: Final = 3600
 _MEASURE_EVERY_SECONDS: Final = 15
 _ACQUIRE_SECONDS: Final = 10
@@ -69,6 +74,7 @@ class DatabaseServices(Struct, frozen=True, eq=False):
     last_use: LastUse
     api_keys: ApiKeys
     audit: Audit
+    tallies: Tallies
     companies: Companies
     members: Members
     company_keys: CompanyKeys
@@ -76,7 +82,9 @@ class DatabaseServices(Struct, frozen=True, eq=False):
     usage: UsageReports
     users: Users
     operators: Operators
+    operator_keys: OperatorKeys
     conversations: Conversations
+    masking_policies: MaskingPolicies
 
 
 class Services(DatabaseServices, frozen=True, eq=False):
@@ -101,6 +109,7 @@ class Services(DatabaseServices, frozen=True, eq=False):
     runs: Runs
     relay: Relay | None
     chat: Chat
+    previews: Previews
     readiness: Readiness
     live_health: LiveHealth
 
@@ -162,6 +171,7 @@ async def opened(services: Services) -> AsyncIterator[None]:
             await database.open()
             stack.push_async_callback(database.close)
         stack.push_async_callback(services.last_use.finish)
+        stack.push_async_callback(services.tallies.finish)
         await services.gateway.open()
         stack.push_async_callback(services.gateway.close)
         # Until the last answer has ended: other processes would give up one whose lease is not renewed.
@@ -246,6 +256,7 @@ def _database_services(database: Database, clock: Clock, reading: TransactionFac
         last_use=last_use,
         api_keys=ApiKeys(database, last_use),
         audit=Audit(transaction, reading),
+        tallies=Tallies(transaction, clock=clock),
         companies=Companies(transaction, clock=clock),
         members=Members(transaction, clock=clock),
         company_keys=CompanyKeys(transaction, clock=clock),
@@ -253,7 +264,9 @@ def _database_services(database: Database, clock: Clock, reading: TransactionFac
         usage=UsageReports(reading, clock=clock),
         users=Users(transaction, clock=clock),
         operators=Operators(transaction, clock=clock),
+        operator_keys=OperatorKeys(transaction, clock=clock),
         conversations=Conversations(transaction, reading),
+        masking_policies=MaskingPolicies(transaction),
     )
 
 
@@ -263,6 +276,7 @@ def _background(services: Services) -> Iterator[Coroutine[Any, Any, None]]:
     yield _repeat(services.logins.decide_requested, every_seconds=settings.mail_poll_seconds)
     yield _repeat(services.search_index.catch_up, every_seconds=_INDEX_EVERY_SECONDS)
     yield _repeat(services.last_use.write, every_seconds=_NOTE_USES_EVERY_SECONDS)
+    yield _repeat(services.tallies.settle, every_seconds=_SETTLE_EVERY_SECONDS)
     yield _repeat(partial(forget_old, services), every_seconds=_FORGET_EVERY_SECONDS)
     if settings.product_metrics_port:
         yield repeat(partial(services.outbox.measure, services.transaction), every_seconds=_MEASURE_EVERY_SECONDS)

@@ -79,7 +79,8 @@ class ProductSettings(Struct, frozen=True):
     valkey_timeout_seconds: ValkeyTimeoutSeconds = 1.0
     valkey_max_connections: ValkeyMaxConnections = 64
     max_body_bytes: Annotated[
-        int, Meta(ge=1024, le=16_777_216, description="Largest request body of a message, bytes")
+        int,
+        Meta(ge=1024, le=16_777_216, description="Largest request body of a message, or of a list for masking, bytes"),
     ] = 1_048_576
     max_small_body_bytes: Annotated[
         int, Meta(ge=4096, le=1_048_576, description="Largest request body of everything else, bytes")
@@ -158,6 +159,12 @@ class ProductSettings(Struct, frozen=True):
     read_rpm_per_user: Annotated[
         int, Meta(ge=1, le=10_000_000, description="Requests of a user that read, per minute")
     ] = 600
+    masking_preview_rpm_per_user: Annotated[
+        int, Meta(ge=1, le=10_000_000, description="Previews of masking that a process makes for a user, per minute")
+    ] = 300
+    masking_cached_companies: Annotated[
+        int, Meta(ge=1, le=100_000, description="Companies whose lists for masking a process keeps in memory")
+    ] = 500
     login_rpm_per_ip: Annotated[
         int,
         Meta(
@@ -192,6 +199,10 @@ class ProductSettings(Struct, frozen=True):
         float, Meta(ge=0.1, le=300, description="Longest run of a statement, seconds")
     ] = 10.0
 
+    migrations_database_url: Annotated[
+        Secret | None,
+        Meta(description="Must not be set here in prod: only b2b-chat migrate, backup and restore act as the owner"),
+    ] = None
     migration_lock_timeout_seconds: MigrationLockTimeoutSeconds = 3.0
 
     gateway_url: Annotated[str, Meta(min_length=1, description="Base URL of gateway_api")] = "http://127.0.0.1:8001"
@@ -208,6 +219,14 @@ class ProductSettings(Struct, frozen=True):
     gateway_in_flight_wait_seconds: Annotated[
         float, Meta(ge=0, le=60, description="Longest wait for an earlier call for the same message to end, seconds")
     ] = 5.0
+    gateway_restart_wait_seconds: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=300,
+            description="Longest wait for a gateway that refuses connections or is shutting down, seconds",
+        ),
+    ] = 10.0
     gateway_max_connections: Annotated[
         int, Meta(ge=1, le=20_000, description="Connections to the gateway, per process")
     ] = 4096
@@ -243,7 +262,7 @@ class ProductSettings(Struct, frozen=True):
         Meta(
             ge=1,
             le=10_000,
-            description="Shortest answer of use, tokens; a balance that does not cover it is refused",
+            description="Shortest useful answer, tokens; a balance that does not cover it is refused",
         ),
     ] = 256
     chat_resume_window_seconds: Annotated[
@@ -254,6 +273,10 @@ class ProductSettings(Struct, frozen=True):
             description="How long an answer goes on without a reader, seconds; 0 ends it at once; unset, never",
         ),
     ] = None
+    chat_max_restarts: Annotated[
+        int,
+        Meta(ge=0, le=5, description="How often an answer that breaks off is begun anew by itself; 0 for never"),
+    ] = 2
     chat_lease_seconds: Annotated[
         float, Meta(ge=1, le=600, description="A run whose process is silent so long is given up, seconds")
     ] = 30.0
@@ -262,7 +285,7 @@ class ProductSettings(Struct, frozen=True):
         Meta(
             ge=0.05,
             le=60,
-            description="How often a process tells those that it shares a run with that it lives, seconds",
+            description="How often a process reports to those that share its runs that it is alive, seconds",
         ),
     ] = 2.0
     relay_ask_timeout_seconds: Annotated[
@@ -274,6 +297,18 @@ class ProductSettings(Struct, frozen=True):
     sse_keep_alive_seconds: Annotated[
         float, Meta(ge=1, le=300, description="Silence after which a stream sends a comment, seconds")
     ] = 15.0
+    sse_begin_within_seconds: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=10,
+            description="How long a stream may wait for its first text, so that a failure before it has a status, "
+            "seconds",
+        ),
+    ] = 1.0
+    sse_retry_milliseconds: Annotated[
+        int, Meta(ge=1, le=60_000, description="After how long a stream's reader shall reconnect, milliseconds")
+    ] = 1000
     price_prompt_credits_per_1k_tokens: Annotated[
         Decimal, Meta(ge=0, le=1_000_000, description="Price of 1,000 prompt tokens, credits")
     ] = Decimal("0.2")
@@ -298,7 +333,25 @@ class DatabaseSettings(Struct, frozen=True):
     database_pgbouncer: Annotated[bool, Meta(description=_PGBOUNCER)] = False
 
 
-class MigrationSettings(Struct, frozen=True):
+class MigrationTimeouts(Struct, frozen=True):
     """What a migration may do to those who use the database meanwhile."""
 
+    migration_lock_timeout_seconds: MigrationLockTimeoutSeconds = 3.0
+
+
+class MigrationSettings(Struct, frozen=True):
+    """The settings of `b2b-chat migrate`, `backup` and `restore`: which database, and as whom."""
+
+    database_url: Annotated[
+        Secret, Meta(description="PostgreSQL as product_api uses it, and as who migrates it where no owner is set")
+    ]
+    migrations_database_url: Annotated[
+        Secret | None,
+        Meta(
+            description=(
+                "The same database as the owner of its tables; the user of DATABASE_URL gets the rights that "
+                "product_api needs, and no more"
+            )
+        ),
+    ] = None
     migration_lock_timeout_seconds: MigrationLockTimeoutSeconds = 3.0

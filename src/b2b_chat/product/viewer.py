@@ -5,6 +5,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from b2b_chat.product.masking.policy import NO_POLICIES, StoredPolicies
 from b2b_chat.product.refusals import Refusal
 from b2b_chat.product.vocabulary import SCOPES_OF_ROLES, Role, Scope
 
@@ -75,6 +76,8 @@ class Viewer(Struct, frozen=True):
     role: Role | None
     scopes: frozenset[Scope]
     is_operator: bool
+    masking: StoredPolicies = NO_POLICIES
+    """What is stored about masking the caller's messages."""
 
     @property
     def session_id(self) -> UUID | None:
@@ -115,20 +118,21 @@ class Viewer(Struct, frozen=True):
 
 
 class Credential(Struct, frozen=True):
-    """What is known of a live session or API key, its user and its company."""
+    """A live session or API key with its user and company."""
 
     id: UUID
     via: Literal["session", "api_key"]
     user_id: UUID
     company_id: UUID | None
     role: str | None
-    """None for one who is no member of the company (any more)."""
+    """None for a user who is not, or no longer, a member of the company."""
     key_scopes: frozenset[str]
-    """What an API key was made for; a session goes as far as the role does."""
+    """The scopes of an API key; a session has all scopes of the role."""
     is_operator: bool
     is_user_blocked: bool
     is_member_blocked: bool
     is_company_blocked: bool
+    masking: StoredPolicies
 
     def viewer(self) -> Viewer:
         """The caller that presents it.
@@ -149,6 +153,7 @@ class Credential(Struct, frozen=True):
             role=role,
             scopes=scopes & self.key_scopes if self.via == "api_key" else scopes,
             is_operator=self.is_operator,
+            masking=self.masking,
         )
 
     def _obstacle(self) -> type[Refusal] | None:

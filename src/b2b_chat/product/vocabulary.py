@@ -27,4 +27,4 @@ SCOPES_OF_ROLES: Final = {
     Role.ADMIN: frozenset(Scope),
     Role.OWNER: frozenset(Scope),
 }
-"""What a role lets a session do, and the most that a key of such a member may do."""
+"""The scopes of a role: those of a session, and the most that a member's key may have."""

@@ -28,13 +28,13 @@ def downgrade() -> None:
 
 
 async def test_a_migration_gives_up_a_lock_that_it_cannot_have_soon_and_works_again(
-    database_url: str, tmp_path: Path
+    owner_url: str, tmp_path: Path
 ) -> None:
     release = copied(tmp_path)
     (tmp_path / "migrations/versions/9999_planted.py").write_text(_NEXT.format(head=head()))
-    environ = {"DATABASE_URL": database_url, "MIGRATION_LOCK_TIMEOUT_SECONDS": "0.2"}
+    environ = {"DATABASE_URL": owner_url, "MIGRATION_LOCK_TIMEOUT_SECONDS": "0.2"}
 
-    reader = await asyncpg.connect(database_url)
+    reader = await asyncpg.connect(owner_url)
     try:
         async with reader.transaction():  # a report that takes its time, say
             await reader.fetch("SELECT * FROM companies")
@@ -44,18 +44,18 @@ async def test_a_migration_gives_up_a_lock_that_it_cannot_have_soon_and_works_ag
     assert (refused.returncode, refused.stdout) == (1, "")
     assert refused.stderr.startswith("b2b-chat: a migration waited too long for a lock")
     assert len(refused.stderr.splitlines()) == 1
-    assert run_sql(database_url, "SELECT version_num FROM alembic_version") == head()
+    assert run_sql(owner_url, "SELECT version_num FROM alembic_version") == head()
 
     done = release.run("migrate", environ=environ)
     assert (done.returncode, done.stderr) == (0, "")
-    assert run_sql(database_url, "SELECT version_num FROM alembic_version") == "9999"
+    assert run_sql(owner_url, "SELECT version_num FROM alembic_version") == "9999"
 
 
-def test_an_invalid_timeout_is_named(database_url: str, tmp_path: Path) -> None:
-    environ = {"DATABASE_URL": database_url, "MIGRATION_LOCK_TIMEOUT_SECONDS": "canary"}
+def test_an_invalid_timeout_is_named(owner_url: str, tmp_path: Path) -> None:
+    environ = {"DATABASE_URL": owner_url, "MIGRATION_LOCK_TIMEOUT_SECONDS": "canary"}
     done = copied(tmp_path).run("migrate", environ=environ)
     assert done.returncode != 0
-    assert done.stderr.strip().splitlines()[-1].startswith("MIGRATION_LOCK_TIMEOUT_SECONDS must be a number")
+    assert done.stderr.strip().splitlines()[-1].startswith("b2b-chat: MIGRATION_LOCK_TIMEOUT_SECONDS must be a number")
 
 
 @pytest.mark.parametrize(
@@ -106,14 +106,14 @@ def downgrade() -> None:
 
 
 def test_an_index_is_built_without_a_lock_while_another_release_waits_to_migrate(
-    database_url: str, tmp_path: Path
+    owner_url: str, tmp_path: Path
 ) -> None:
     release = copied(tmp_path)
     (tmp_path / "migrations/versions/9999_planted.py").write_text(_CONCURRENT.format(head=head()))
-    environ = {"DATABASE_URL": database_url}
+    environ = {"DATABASE_URL": owner_url}
     with ThreadPoolExecutor() as pool:
         both = [pool.submit(release.run, "migrate", environ=environ) for _ in range(2)]
         done = [each.result(timeout=60) for each in both]
     assert [(each.returncode, each.stderr) for each in done] == [(0, ""), (0, "")]
-    assert run_sql(database_url, "SELECT version_num FROM alembic_version") == "9999"
-    assert run_sql(database_url, "SELECT indisvalid FROM pg_index WHERE indexrelid = 'ix_planted'::regclass") == "t"
+    assert run_sql(owner_url, "SELECT version_num FROM alembic_version") == "9999"
+    assert run_sql(owner_url, "SELECT indisvalid FROM pg_index WHERE indexrelid = 'ix_planted'::regclass") == "t"

@@ -139,3 +139,16 @@ def test_an_unreachable_database_is_reported_without_its_address() -> None:
     assert (done.exit_code, done.stdout) == (1, "")
     assert done.stderr.startswith("b2b-chat: the database at DATABASE_URL does not answer (ConnectionRefusedError).")
     assert "password" not in done.stderr
+
+
+def test_an_operators_keys_are_listed_and_revoked_by_id_or_beginning(shell: Shell) -> None:
+    first, second = (shell.result("operator-create", "ops@example.test") for _ in range(2))
+    newest, oldest = map(json.loads, shell.result("operator-keys", "ops@example.test").splitlines())
+    assert [newest["prefix"], oldest["prefix"]] == [second[:12], first[:12]]
+    assert shell.result("operator-key-revoke", oldest["id"]) == f"{oldest['id']} is revoked."
+    assert shell.result("operator-key-revoke", second[:12]) == f"{second[:12]} is revoked."
+    assert run_sql(shell.database_url, "SELECT count(*) FROM api_keys WHERE revoked_at IS NULL") == "0"
+    for unknown in (str(uuid4()), "b2b_00000000", second):
+        done = shell.run("operator-key-revoke", unknown)
+        assert (done.exit_code, unknown in done.output) == (1, False)
+    assert shell.run("operator-keys", OWNER).stderr == "b2b-chat: There is no operator with this address.\n"

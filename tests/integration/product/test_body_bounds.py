@@ -20,7 +20,8 @@ WITH_BODY = [
     operation
     for operation in list_operations()
     if operation.method in {"POST", "PUT", "PATCH"}
-    and operation.name not in {"sendMessage", "stopAnswer", "logOut"}
+    and not operation.path.startswith(("/v1/chat", "/v1/masking", "/v1/company/masking"))
+    and operation.name != "logOut"
     and "{" not in operation.path
 ]
 

@@ -31,12 +31,15 @@ IDS_IN_BODIES: Final[Mapping[str, dict[str, Any]]] = {
 """The operations that take an id, or what stands for one, in their body."""
 
 WITHOUT_OWN_IDS: Final = {
-    "getBalance", "listLedger", "getCompanyUsage", "listMemberUsage", "getMyUsage",
+    "getBalance", "listLedger", "getMasking", "getMaskingTerms", "getCompanyUsage", "listMemberUsage", "getMyUsage",
     "overview_page", "usage_page", "ledger_page", "sessions_page",
 }  # fmt: skip
 """The lists and pages that show none of the ids that a company with everything knows."""
 
-WITHOUT_IDS: Final = {"createInvite", "createApiKey"}
+WITHOUT_IDS: Final = {
+    "createInvite", "createApiKey", "createOperatorKey",
+    "changeMasking", "changeMaskingTerms", "addOwnMasking", "previewMasking",
+}  # fmt: skip
 """The operations that change something and take no id at all."""
 
 Ids = dict[str, str]

@@ -52,8 +52,8 @@ async def add_operator(world: World) -> tuple[UUID, str]:
     key = new_api_key()
     await world.rows("INSERT INTO operators (user_id) VALUES ($1)", user_id)
     await world.rows(
-        "INSERT INTO api_keys (id, company_id, user_id, name, prefix, key_hash, scopes) "
-        "VALUES ($1, NULL, $2, 'test', $3, $4, '{}')",
+        "INSERT INTO api_keys (id, company_id, user_id, name, prefix, key_hash, scopes, made_in_shell) "
+        "VALUES ($1, NULL, $2, 'test', $3, $4, '{}', true)",
         uuid4(),
         user_id,
         key[:SHOWN_CHARACTERS],

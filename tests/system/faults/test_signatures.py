@@ -9,7 +9,7 @@ import time
 from typing import Any
 from uuid import uuid4
 
-import aiohttp
+import httpx
 import msgspec
 import pytest
 
@@ -59,11 +59,9 @@ def _body() -> bytes:
 async def _call(stack: FaultStack, body: bytes, headers: dict[str, str]) -> tuple[int, Any]:
     """What the gateway replies to an unsigned caller."""
     all_headers = {"Content-Type": "application/json", "X-Request-ID": f"stranger-{uuid4().hex}", **headers}
-    async with (
-        aiohttp.ClientSession() as http,
-        http.post(f"{stack.gateway_url}/v1/chat", data=body, headers=all_headers) as response,
-    ):
-        return response.status, await response.json()
+    async with httpx.AsyncClient(trust_env=False) as http:
+        response = await http.post(f"{stack.gateway_url}/v1/chat", content=body, headers=all_headers)
+    return response.status_code, response.json()
 
 
 def _signed(body: bytes, *, shift_seconds: int = 0, secret: str = SHARED_SECRET) -> dict[str, str]:

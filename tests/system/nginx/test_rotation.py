@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
-from urllib.parse import urlsplit
 from uuid import uuid4
 
 import httpx
@@ -16,6 +15,7 @@ import pytest
 import pytest_asyncio
 
 from b2b_chat.sandbox.postgres import run_sql
+from support.database.roles import AppUser, on_database
 from support.database.world import Person, World, open_world
 from support.faults.processes import Part
 from support.gateway.app import API_KEY
@@ -78,13 +78,14 @@ class Servers(NamedTuple):
 
 @pytest_asyncio.fixture(scope="module")
 async def servers(
-    tmp_path_factory: pytest.TempPathFactory, postgres_url: str, template_database: str
+    tmp_path_factory: pytest.TempPathFactory, postgres_url: str, template_database: str, app_user: AppUser
 ) -> AsyncIterator[Servers]:
     """Everything, started."""
     home = tmp_path_factory.mktemp("rotation")
     database = f"rotation_{secrets.token_hex(6)}"
     run_sql(postgres_url, f"CREATE DATABASE {database} TEMPLATE {template_database}")
-    database_url = urlsplit(postgres_url)._replace(path=f"/{database}").geturl()
+    owner_url = on_database(postgres_url, database)
+    database_url = app_user.url(owner_url)
     ports = {"gateway": free_port(), "product": free_port()}
     nginx = Nginx(home / "nginx", {"product_api": ports["product"], "gateway_api": ports["gateway"]})
     async with AsyncExitStack() as stack:
@@ -123,7 +124,7 @@ async def servers(
             stack.callback(part.kill)
             await part.start()
             parts[app] = part
-        world = await stack.enter_async_context(open_world(database_url))
+        world = await stack.enter_async_context(open_world(owner_url))
         yield Servers(nginx, parts, world, box)
 
 

@@ -34,7 +34,8 @@ async def desk(browser: Browser, stack: FaultStack, world: World, operator_id: U
 
 async def actions(world: World, operator_id: UUID) -> list[tuple[str, str]]:
     rows = await world.rows(
-        "SELECT actor_kind, action FROM audit_log WHERE actor_user_id = $1 ORDER BY at", operator_id
+        "SELECT actor_kind, action FROM audit_log WHERE actor_user_id = $1 AND action NOT LIKE '%.read' ORDER BY at",
+        operator_id,
     )
     return [(row["actor_kind"], row["action"]) for row in rows]
 
@@ -137,7 +138,7 @@ async def test_the_audit_log_is_searched_and_downloaded(desk: Page, stack: Fault
     await desk.goto(f"/operator/companies/{owner.company_id}")
     await desk.get_by_role("main").get_by_role("link", name="Audit log").click()
     rows = desk.locator("tbody tr")
-    await expect(rows).to_have_count(3)
+    await expect(rows).to_have_count(4)  # the operator has just looked at the company's movements
     await desk.get_by_label("Action").select_option(label="Key revoked")
     await desk.get_by_role("button", name="Search").click()
     await expect(desk.get_by_text("Nothing found.")).to_be_visible()

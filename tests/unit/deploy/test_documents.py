@@ -2,6 +2,8 @@
 
 import ast
 import re
+import subprocess
+import sys
 from configparser import ConfigParser
 from pathlib import Path
 
@@ -13,7 +15,11 @@ from b2b_chat.kit.settings import variables
 from b2b_chat.product.settings import ProductSettings
 
 ROOT = Path(__file__).parents[3]
-DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("deploy/**/*.md"))]
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("deploy/**/*.md")), ROOT / "tests/README.md"]
+RECIPES = set(re.findall(r"^([a-z][a-z-]*)(?: [^:\n]*)?:(?!=)", (ROOT / "justfile").read_text(), re.MULTILINE))
+TREE = ("src", "tests", "deploy", "docker", "migrations")
+FOLDERS_THAT_PATHS_BEGIN_IN = ("src/b2b_chat", "src/b2b_chat/product", "tests", "tests/support", "deploy")
+FILES = "py|md|toml|yml|yaml|json|conf|sql|js|css|html|example|service|lock|png"
 LINES_OF_README = 200
 BYTES_OF_A_PICTURE = 150 * 1024
 PASTED_BY = {
@@ -66,6 +72,12 @@ def test_pictures_are_small() -> None:
     pictures = list((ROOT / "deploy/pictures").iterdir())
     assert len(pictures) >= 2
     assert [picture for picture in pictures if picture.stat().st_size > BYTES_OF_A_PICTURE] == []
+
+
+def test_the_readme_shows_the_chat_in_light_and_dark() -> None:
+    shown = re.findall(r'(?:src|srcset)="([^"]+)"', (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert sorted(shown) == ["deploy/pictures/chat-dark.png", "deploy/pictures/chat-light.png"]
+    assert [picture for picture in shown if not (ROOT / picture).exists()] == []
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: str(document.relative_to(ROOT)))
@@ -121,7 +133,6 @@ def test_the_first_test_is_the_one_that_runs() -> None:
 
 
 def test_every_recipe_and_command_that_is_named_exists() -> None:
-    recipes = set(re.findall(r"^([a-z][a-z-]*)(?: [^:=\n]*)?:(?!=)", (ROOT / "justfile").read_text(), re.MULTILINE))
     named = set()
     for document in DOCUMENTS:
         text = document.read_text(encoding="utf-8")
@@ -129,7 +140,25 @@ def test_every_recipe_and_command_that_is_named_exists() -> None:
         commands = set(re.findall(r"(?:^|`|\s)b2b-chat ([a-z][a-z-]+)", text, re.MULTILINE))
         assert commands <= set(main.commands), document
     assert {"backup", "restore", "release", "doctor"} <= named
-    assert named <= recipes
+    assert named <= RECIPES
+
+
+def test_the_recipes_are_those_that_just_reads() -> None:
+    just = Path(sys.executable).with_name("just")
+    if not just.exists():
+        pytest.skip("just is not installed beside this Python")
+    listed = subprocess.run([just, "--summary"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert listed.returncode == 0, listed.stderr
+    assert set(listed.stdout.split()) == RECIPES
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: str(document.relative_to(ROOT)))
+def test_every_file_that_is_named_exists(document: Path) -> None:
+    bases = [document.parent, ROOT, *(ROOT / folder for folder in FOLDERS_THAT_PATHS_BEGIN_IN)]
+    names = {path.name for folder in TREE for path in (ROOT / folder).rglob("*")}
+    for path in re.findall(rf"`([\w.][\w./-]*\.(?:{FILES}))`", document.read_text(encoding="utf-8")):
+        is_there = any((base / path).exists() for base in bases)
+        assert is_there or ("/" not in path and path in names), path
 
 
 def test_everything_that_security_md_refers_to_exists() -> None:

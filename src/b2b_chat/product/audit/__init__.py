@@ -1,1 +1,1 @@
-"""The audit log: who did what to whom with an admin's or an operator's right. Rows are added, never changed."""
+"""The audit log: the actions of admins and operators, with their actors and targets. Rows are added, never changed."""

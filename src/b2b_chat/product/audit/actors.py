@@ -9,17 +9,17 @@ from msgspec import Struct
 
 from b2b_chat.product.viewer import Viewer
 
-ActorKind = Literal["user", "api_key", "operator", "command_line"]
+ActorKind = Literal["user", "api_key", "operator", "command_line", "stranger"]
 
 _ID_CHARACTERS: Final = 200
 
 
 class Actor(Struct, frozen=True):
-    """The one who acts: a person signed in, a key, an operator of this installation, or a shell on its server."""
+    """The one who acts: a person signed in, a key, an operator, a shell on the server, or a stranger at the door."""
 
     kind: ActorKind
     id: str
-    """The id of the user or of the key that was used; `user@host` of a shell."""
+    """The id of the user or of the key that was used; `user@host` of a shell; `unknown` of a stranger."""
     user_id: UUID | None = None
     """The person behind it, where one is known."""
     company_id: UUID | None = None

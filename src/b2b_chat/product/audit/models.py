@@ -20,7 +20,9 @@ class AuditRow(Row):
 
     __tablename__ = "audit_log"
     __table_args__ = (
-        CheckConstraint("actor_kind IN ('user', 'api_key', 'operator', 'command_line')", name="actor_kind_is_known"),
+        CheckConstraint(
+            "actor_kind IN ('user', 'api_key', 'operator', 'command_line', 'stranger')", name="actor_kind_is_known"
+        ),
         CheckConstraint("outcome IN ('ok', 'refused')", name="outcome_is_known"),
         CheckConstraint("(outcome = 'refused') = (reason IS NOT NULL)", name="refusals_have_a_reason"),
         Index("ix_audit_log_at", "at", "id"),
@@ -44,5 +46,7 @@ class AuditRow(Row):
     targets: Mapped[dict[str, str]] = mapped_column(JSONB)
     target_ids: Mapped[list[str]] = mapped_column(ARRAY(Text))
     """The values of `targets`, to be found by."""
+    count: Mapped[int] = mapped_column(server_default="1")
+    """How often it was done, where one row stands for many."""
     before: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     after: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))

@@ -12,12 +12,12 @@ from litestar.types import Scope
 
 from b2b_chat.kit.errors import Refusal
 from b2b_chat.product.audit.actors import actor_of
-from b2b_chat.product.audit.service import Audit
+from b2b_chat.product.audit.tallies import Tallies
 
 log = structlog.get_logger(__name__)
 
 
-def refusal_recorder(audit: Audit) -> Callable[[Exception, Scope], Awaitable[None]]:
+def refusal_recorder(tallies: Tallies) -> Callable[[Exception, Scope], Awaitable[None]]:
     """A hook for `Litestar(after_exception=…)`. The transaction of what was refused is rolled back by then."""
 
     async def record(error: Exception, scope: Scope) -> None:
@@ -28,7 +28,7 @@ def refusal_recorder(audit: Audit) -> Callable[[Exception, Scope], Awaitable[Non
             return
         targets = {name: str(value) for name, value in scope["path_params"].items()}
         try:
-            await audit.record_refusal(actor_of(scope["user"]), action, targets, error.code)
+            await tallies.record(actor_of(scope["user"]), action, targets=targets, refusal=error.code)
         except Exception as failure:  # the refusal must reach the caller all the same
             log.exception("audit_of_refusal_failed", exc_info=failure)
 

@@ -22,7 +22,7 @@ class AuditRepository:
         await self._session.flush()
 
     async def list_rows(self, wanted: AuditFilter, *, before: UUID | None, limit: int) -> list[AuditRow]:
-        """Rows that match, newest first, from below a row; rows of one transaction have one time and go by their id."""
+        """Return the matching rows below a row, newest first. Rows of one transaction have one time and go by id."""
         query = select(AuditRow).where(*_conditions(wanted))
         if before is not None:
             place = await self._session.get(AuditRow, before)

@@ -19,6 +19,7 @@ from b2b_chat.kit.pagination import IdCursor, Limit, Page
 from b2b_chat.kit.text import PRINTABLE_ASCII, text_parameter
 from b2b_chat.product.audit.actions import Action
 from b2b_chat.product.audit.actors import operator_of
+from b2b_chat.product.audit.readings import record_reading
 from b2b_chat.product.audit.schemas import AuditFilter, AuditRecord
 from b2b_chat.product.audit.service import Audit
 from b2b_chat.product.errors import documents
@@ -102,9 +103,10 @@ class OperatorAuditRoutes(Controller):
     path = "/admin/audit"
     tags = ("operators",)
     guards = (operator_only,)
+    before_request = staticmethod(record_reading)
     dependencies = {"wanted": Provide(provide_audit_filter)}  # noqa: RUF012 - as above
 
-    @get("/", operation_id="listAudit", responses=documents(TookTooLong))
+    @get("/", operation_id="listAudit", opt={"reads": Action.AUDIT_READ}, responses=documents(TookTooLong))
     async def search(
         self,
         wanted: NamedDependency[AuditFilter],

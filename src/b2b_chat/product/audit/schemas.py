@@ -15,7 +15,7 @@ class AuditActor(Struct, frozen=True):
 
     kind: ActorKind
     id: str
-    """The id of the user or of the key that was used; `user@host` of a shell on the server."""
+    """The id of the user or of the key that was used; `user@host` of a shell on the server; `unknown` of a stranger."""
     user_id: UUID | None
     """The person behind it, where one is known."""
 
@@ -33,6 +33,8 @@ class AuditRecord(Struct, frozen=True):
     reason: str | None
     """The code of the refusal."""
     request_id: str | None
+    count: int
+    """How often, where one record stands for what was done again within a minute."""
     targets: dict[str, str]
     """To what it was done, as `{"user_id": …}`."""
     before: dict[str, Any] | None

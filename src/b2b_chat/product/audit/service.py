@@ -1,16 +1,16 @@
 """The audit log: use cases write it in their own transactions, admins and operators read it."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
 import msgspec
 import structlog
 
+from b2b_chat.kit.current_request import current_request_id
 from b2b_chat.kit.database import new_id
 from b2b_chat.kit.exports import CsvDialect, ExportFormat
 from b2b_chat.kit.pagination import Page, id_from_cursor
-from b2b_chat.kit.request_id import current_request_id
 from b2b_chat.product.audit.actions import Action
 from b2b_chat.product.audit.actors import Actor
 from b2b_chat.product.audit.export import export_head, export_records
@@ -34,6 +34,8 @@ async def record_action(
     refusal: str | None = None,
     before: Mapping[str, Any] | None = None,
     after: Mapping[str, Any] | None = None,
+    count: int = 1,
+    further_target_ids: Sequence[str] = (),
 ) -> None:
     """Record an action in the transaction in which it is done.
 
@@ -46,6 +48,8 @@ async def record_action(
         refusal: The code of the refusal where the actor lacked the right; None where the action was done.
         before: What mattered of the target before, where the action changed it: ids, roles, amounts, times.
         after: The same afterwards.
+        count: How often it was done, where one row stands for many; see `tallies`.
+        further_target_ids: Targets that it is to be found by beside those that it names.
     """
     named = {name: str(value) for name, value in targets.items()}
     is_of_target = refusal is None and "company_id" in named
@@ -61,7 +65,8 @@ async def record_action(
             reason=refusal,
             request_id=current_request_id.get(),
             targets=named,
-            target_ids=list(named.values()),
+            target_ids=[*named.values(), *further_target_ids],
+            count=count,
             before=_as_json(before),
             after=_as_json(after),
         )
@@ -122,11 +127,6 @@ class Audit:
             # The status was sent long ago: all that can be done is to cut the answer, which a client notices.
             log.exception("audit_export_failed", exc_info=error)
             raise
-
-    async def record_refusal(self, actor: Actor, action: Action, targets: dict[str, str], code: str) -> None:
-        """Record an attempt by a caller without the right."""
-        async with self._transaction() as tx:
-            await record_action(tx, actor, action, targets=targets, refusal=code)
 
 
 def _record(row: AuditRow) -> AuditRecord:

@@ -211,6 +211,11 @@ class RunRepository:
             is not None
         )
 
+    async def restart(self, attempt: Attempt) -> bool:
+        """Make a live attempt the next one, with its hold; False where it is not live."""
+        arguments = (*attempt, self._lease_seconds)
+        return await self._database.run(lambda db: db.fetchval(statements.RESTART, *arguments)) is not None
+
     async def renew_leases(self, assistant_message_ids: list[UUID]) -> None:
         """Say that these answers are still being written."""
         await self._database.run(lambda db: db.execute(statements.RENEW, assistant_message_ids, self._lease_seconds))

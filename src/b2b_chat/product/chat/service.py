@@ -23,7 +23,8 @@ from b2b_chat.product.chat.repository import (
     RunRepository,
     Sent,
 )
-from b2b_chat.product.chat.runs import AlreadyRunning, Run, Runs
+from b2b_chat.product.chat.run import Run
+from b2b_chat.product.chat.runs import AlreadyRunning, Runs
 from b2b_chat.product.chat.schemas import ChatAnswer, ChatSend
 from b2b_chat.product.conversations.service import ConversationBusy, ConversationNotFound
 from b2b_chat.product.credits.pricing import Prices

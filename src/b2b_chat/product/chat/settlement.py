@@ -76,6 +76,13 @@ class Settlement:
             await self._persist(lambda: self._repository.fail(_attempt(answer), failure.code))
         return failure
 
+    async def restart(self, answer: AnswerLog) -> bool:
+        """Make an attempt that failed in mid-answer the next one, under the same hold; False where it is not live."""
+        try:
+            return await self._persist(lambda: self._repository.restart(_attempt(answer)))
+        except Interrupted:
+            return False
+
     async def _keep(self, answer: AnswerLog, ended: Ended, request: ChatRequest, counted: Usage | None) -> Outcome:
         text = answer.text
         usage = counted or estimate_usage(request.messages, text)

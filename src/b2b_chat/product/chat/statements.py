@@ -167,6 +167,15 @@ FAIL: Final = """
     RETURNING accounts.company_id
 """
 
+# The attempt's number is compared exactly. Where a commit's reply was lost, a repetition finds nothing and the answer
+# is given up: else it could take over the attempt of a process that has retried it since.
+RESTART: Final = """
+    UPDATE messages
+    SET attempt = attempt + 1, lease_expires_at = now() + make_interval(secs => $4)
+    WHERE company_id = $1 AND id = $2 AND attempt = $3 AND status IN ('pending', 'streaming')
+    RETURNING attempt
+"""
+
 FIND_CHARGE: Final = """
     SELECT answer.charged_credits AS charge, accounts.balance_credits
     FROM messages AS answer JOIN accounts ON accounts.company_id = answer.company_id

@@ -1,1 +1,1 @@
-"""Companies and who belongs to them."""
+"""Companies and their members."""

@@ -1,4 +1,4 @@
-"""What the API about companies takes and answers."""
+"""Bodies of the companies API."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -13,7 +13,7 @@ from b2b_chat.product.vocabulary import Language, Role, Scope
 
 
 class CompanyCreate(Struct, frozen=True, forbid_unknown_fields=True):
-    """A company to be set up."""
+    """A new company."""
 
     name: Annotated[str, Meta(min_length=1, max_length=200, pattern=VISIBLE_LINE)]
     owner_email: Email
@@ -57,7 +57,7 @@ class Member(Struct, frozen=True):
 
 
 class MemberChange(Struct, frozen=True, forbid_unknown_fields=True):
-    """What a member is to be."""
+    """A change to a member."""
 
     role: Role
 
@@ -80,7 +80,7 @@ class Invite(Struct, frozen=True):
     invited_by: UUID
     created_at: datetime
     sent_at: datetime
-    """When the mail with the token that counts was written; resending moves it."""
+    """When the mail with the valid token was written; resending moves it."""
     expires_at: datetime
     closed_at: datetime | None
     """When it was accepted or revoked."""
@@ -93,7 +93,7 @@ class InviteAcceptance(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Membership(Struct, frozen=True):
-    """That you belong to a company, and as what."""
+    """Your membership in a company."""
 
     company_id: UUID
     company_name: str
@@ -101,12 +101,12 @@ class Membership(Struct, frozen=True):
 
 
 class ApiKeyCreate(Struct, frozen=True, forbid_unknown_fields=True):
-    """A key to be made; it acts in your name, within your rights."""
+    """A new key. It acts in your name, within your rights."""
 
     name: Annotated[str, Meta(min_length=1, max_length=100, pattern=VISIBLE)]
     scopes: Annotated[list[Scope], Meta(min_length=1, max_length=len(Scope))]
     expires_in_days: Annotated[int, Meta(ge=1, le=3650)] | None = None
-    """A key without it lasts until it is revoked."""
+    """A key without this lasts until it is revoked."""
 
     def __post_init__(self) -> None:
         require_visible("name", self.name)

@@ -1,4 +1,4 @@
-"""Companies: set up, blocked and found by operators, shown to their own people."""
+"""Companies: operators set up, find and block them; members see their own."""
 
 from datetime import datetime
 from uuid import UUID
@@ -13,7 +13,7 @@ from b2b_chat.product.companies.repository import CompanyRecord, CompanyReposito
 from b2b_chat.product.companies.schemas import Company, CompanyCreate, CompanyOverview
 from b2b_chat.product.credits.service import CompanyNotFound, open_account
 from b2b_chat.product.identity import users
-from b2b_chat.product.transactions import TransactionFactory
+from b2b_chat.product.transactions import Transaction, TransactionFactory
 from b2b_chat.product.viewer import Viewer
 from b2b_chat.product.vocabulary import Role
 
@@ -42,12 +42,12 @@ class Companies:
         return _company(company)
 
     async def get(self, viewer: Viewer) -> Company:
-        """The company that the viewer is acting in."""
+        """Return the company that the viewer is acting in."""
         async with self._transaction() as tx:
             return _company(await tx[CompanyRepository].get(viewer.company_id))
 
     async def overview(self, company_id: UUID) -> CompanyOverview:
-        """One company with its balance.
+        """Return one company with its balance.
 
         Raises:
             CompanyNotFound: There is no such company.
@@ -59,7 +59,7 @@ class Companies:
         return _overview(record)
 
     async def search(self, name_part: str | None, *, cursor: str | None, limit: int) -> Page[CompanyOverview]:
-        """Companies whose name contains a text, with their balances, newest first."""
+        """Return companies whose name contains a text, with their balances, newest first."""
         async with self._transaction() as tx:
             records = await tx[CompanyRepository].list_with_accounts(
                 name_part=name_part, before=id_from_cursor(cursor), limit=limit + 1
@@ -68,7 +68,7 @@ class Companies:
         return Page(items, str(items[-1].id) if len(records) > limit else None)
 
     async def block(self, actor: Actor, company_id: UUID) -> Company:
-        """Block a company: no one may act in it, by session or key. Answers that are being written go on to their end.
+        """Block a company: no one may act in it, by session or key. Running answers continue to their end.
 
         Raises:
             CompanyNotFound: There is no such company.
@@ -101,8 +101,18 @@ class Companies:
         return _company(company)
 
 
+async def require_company(tx: Transaction, company_id: UUID) -> None:
+    """Lock a company, whoever wants to change what is its own.
+
+    Raises:
+        CompanyNotFound: There is no such company.
+    """
+    if await tx[CompanyRepository].find_locked(company_id) is None:
+        raise CompanyNotFound
+
+
 def _company(row: CompanyRow) -> Company:
-    """A company as it is shown."""
+    """Return a company as it is shown."""
     return Company(row.id, row.name, row.created_at, row.blocked_at)
 
 

@@ -1,1 +1,1 @@
-"""Credits: what a company has, what is held for running answers, and the ledger of every movement."""
+"""Credits: a company's balance, the holds of running answers, and the ledger of all movements."""

@@ -13,14 +13,14 @@ _encoder = msgspec.json.Encoder()
 
 
 def export_head(form: ExportFormat, dialect: CsvDialect = CsvDialect.STANDARD) -> bytes:
-    """What comes before the first entry."""
+    """Return the text before the first entry."""
     return csv_lines([CSV_COLUMNS], dialect) if form is ExportFormat.CSV else b""
 
 
 def export_entries(
     entries: Sequence[LedgerEntry], form: ExportFormat, dialect: CsvDialect = CsvDialect.STANDARD
 ) -> bytes:
-    """Some entries as text."""
+    """Return some entries as text."""
     if form is ExportFormat.CSV:
         return csv_lines([[getattr(entry, name) for name in CSV_COLUMNS] for entry in entries], dialect)
     return _encoder.encode_lines(entries)

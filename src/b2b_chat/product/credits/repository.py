@@ -30,10 +30,10 @@ from b2b_chat.product.credits.schemas import ALL_ENTRIES, LedgerFilter, Span
 
 
 class ExternalIdTaken(Exception):
-    """A movement of another company has this external id, since a moment ago."""
+    """Another company's movement has just taken this external id."""
 
 
-# Tables of other domains, as far as they are read here.
+# Columns of other domains' tables that are read here.
 _MESSAGES: Final = table("messages", column("id", Uuid), column("user_id", Uuid))
 _USERS: Final = table("users", column("id", Uuid), column("email", String))
 
@@ -44,14 +44,14 @@ _CHARGED_MESSAGE: Final = func.coalesce(
     .where(_FIRST.company_id == LedgerEntryRow.company_id, _FIRST.position == LedgerEntryRow.supplements_position)
     .scalar_subquery(),
 )
-"""The message that a charge is for, or that the charge is for which it supplements."""
+"""The message of a charge; for a supplement, that of the charge that it supplements."""
 
 _OUT_OF_ORDER: Final = timedelta(hours=1)
-"""Far more than entries may lie beside the order of their times: these are when their transactions began."""
+"""Far more than entries can be out of order by time: their times are when their transactions began."""
 
 
 class UsedOn(NamedTuple):
-    """What was used on a day."""
+    """The use of a day."""
 
     day: date
     answers: int
@@ -59,14 +59,14 @@ class UsedOn(NamedTuple):
 
 
 class UsedBy(NamedTuple):
-    """The place of a person in a list by use."""
+    """The position of a member in a list by use."""
 
     charge_credits: Decimal
     user_id: UUID
 
 
 class MemberUse(NamedTuple):
-    """What a person has used."""
+    """The use of one member."""
 
     user_id: UUID
     email: str
@@ -85,24 +85,24 @@ class AccountRepository:
         await self._session.execute(insert(AccountRow).values(company_id=company_id))
 
     async def is_open(self, company_id: UUID) -> bool:
-        """Whether there is such a company: each has an account."""
+        """Return whether the company exists: each has an account."""
         return bool(await self._session.scalar(select(exists().where(AccountRow.company_id == company_id))))
 
     async def get(self, company_id: UUID) -> AccountRow:
-        """The account of a company."""
+        """Return the account of a company."""
         return (await self._session.scalars(select(AccountRow).where(AccountRow.company_id == company_id))).one()
 
     async def find_locked(self, company_id: UUID) -> AccountRow | None:
-        """The account of a company, locked until the transaction ends."""
+        """Return the account of a company, locked until the transaction ends."""
         query = select(AccountRow).where(AccountRow.company_id == company_id).with_for_update()
         return await self._session.scalar(query)
 
     async def find_entry(self, external_id: str) -> LedgerEntryRow | None:
-        """The one movement, of any company, with this external id."""
+        """Return the one movement, of any company, with this external id."""
         return await self._session.scalar(select(LedgerEntryRow).where(LedgerEntryRow.external_id == external_id))
 
     async def has_entry(self, company_id: UUID, position: int) -> bool:
-        """Whether the ledger of a company has an entry at this position."""
+        """Return whether the ledger of a company has an entry at this position."""
         found = select(exists().where(LedgerEntryRow.company_id == company_id, LedgerEntryRow.position == position))
         return bool(await self._session.scalar(found))
 
@@ -162,15 +162,15 @@ class AccountRepository:
 class UsageRepository:
     """Sums of a company's charges, within one transaction.
 
-    The ledger has no index by time, which every charge would have to keep: its key, walked backwards, leads to where a
-    span begins. So a report costs as much as there are entries since then.
+    The ledger has no index by time, which every charge would pay for: its key, scanned backwards, leads to the start of
+    a period. So a report costs as much as there are entries since then.
     """
 
     def __init__(self, session: Session) -> None:
         self._session = session
 
     async def by_day(self, company_id: UUID, span: Span, *, user_id: UUID | None) -> list[UsedOn]:
-        """What a company, or one user in it, has used on each day of UTC, days without use left out."""
+        """Return the use of a company, or of one user in it, by day of UTC; days without use are omitted."""
         day = cast(func.timezone("UTC", LedgerEntryRow.created_at), Date)
         charges = await self._charges(company_id, span)
         answers = func.count(LedgerEntryRow.message_id)  # a supplement is of an answer that is counted already
@@ -181,7 +181,7 @@ class UsageRepository:
         return [UsedOn(*row) for row in rows]
 
     async def by_member(self, company_id: UUID, span: Span, *, after: UsedBy | None, limit: int) -> list[MemberUse]:
-        """What each user has used in a company, the most first, below a place; a user may have left it since."""
+        """Return the use of each user in a company, highest first, below a position; users may have left it since."""
         used = -func.sum(LedgerEntryRow.amount_credits)
         query = (
             select(_USERS.c.id, _USERS.c.email, func.count(LedgerEntryRow.message_id), used)
@@ -213,6 +213,6 @@ def _within(company_id: UUID, span: Span) -> Iterator[ColumnElement[bool]]:
 
 
 def _earlier(moment: datetime, by: timedelta) -> datetime:
-    """A moment before another; the first that there is, if there is none."""
+    """Return the moment so much before another, or the first possible moment."""
     first = datetime.min.replace(tzinfo=UTC)
     return first if moment - first < by else moment - by

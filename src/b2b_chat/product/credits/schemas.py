@@ -1,4 +1,4 @@
-"""What the credits API takes and answers. Amounts are decimal strings, so that no client reads them as floats."""
+"""Bodies of the credits API. Amounts are decimal strings, so that no client reads them as floats."""
 
 from datetime import date, datetime
 from decimal import Decimal
@@ -56,7 +56,7 @@ class DayUsage(Struct, frozen=True):
 
     day: date
     answers: int
-    """That were paid for; what failed is not among them."""
+    """Paid answers only; failed ones are not counted."""
     charge_credits: Decimal
 
 
@@ -118,7 +118,7 @@ class CreditsAdjust(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Span(NamedTuple):
-    """The time from a moment on, before another; a None has no bound."""
+    """The time from one moment until before another; None means no bound."""
 
     since: datetime | None = None
     until: datetime | None = None
@@ -128,11 +128,11 @@ ALL_TIME: Final = Span()
 
 
 class LedgerFilter(NamedTuple):
-    """Which entries of a ledger are wanted."""
+    """The wanted entries of a ledger."""
 
     span: Span = ALL_TIME
     kind: EntryKindName | None = None
-    """None is any."""
+    """None means any."""
 
 
 ALL_ENTRIES: Final = LedgerFilter()

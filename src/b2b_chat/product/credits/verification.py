@@ -1,4 +1,4 @@
-"""The invariants of the money, each as a query for what breaks it; on a live database, in one snapshot."""
+"""The invariants of the money, each as a query for its violations; on a live database, in one snapshot."""
 
 from collections.abc import AsyncIterator
 from typing import Final
@@ -102,11 +102,11 @@ INVARIANTS: Final = {
         WHERE holds.id IS NULL OR answer.id IS NULL
     """,
 }
-"""Each query lists the broken cases: whose (a company's or a message's id), and how."""
+"""Each query lists the violations: the id of the company or message, and what is wrong."""
 
 
 class Violation(Struct, frozen=True):
-    """A case in which an invariant does not hold."""
+    """A violation of an invariant."""
 
     invariant: str
     subject: str
@@ -114,7 +114,7 @@ class Violation(Struct, frozen=True):
 
 
 async def verify_ledger(database: Database) -> list[Violation]:
-    """Check every invariant of the money, without stopping anybody's work."""
+    """Check every invariant of the money, without blocking other work."""
 
     async def check(db: Connection) -> list[Violation]:
         async with db.transaction(isolation="repeatable_read", readonly=True):

@@ -1,4 +1,4 @@
-"""Mail addresses: one form for one mailbox, whatever way its domain is written."""
+"""Mail addresses: one canonical form for each mailbox, however its domain is written."""
 
 import re
 from typing import Final
@@ -34,13 +34,13 @@ def canonical(address: str) -> str:
 
 
 def searched(part: str) -> str:
-    """Return a part of an address as it stands in canonical ones, where its domain is whole."""
+    """Return a part of an address in its canonical form, where its domain is complete."""
     local_part, at, domain = part.rpartition("@")
     return f"{local_part}{at}{_ascii_domain(domain) or domain}"
 
 
 def _ascii_domain(domain: str) -> str:
-    """A domain in ASCII; empty where it has no such form."""
+    """Return a domain in ASCII; empty where it has no such form."""
     if domain.isascii():
         return domain.lower()
     try:

@@ -1,4 +1,4 @@
-"""Which of our languages a person reads, by what the person has switched to or the browser says."""
+"""The language of a response: the one that the person has chosen, else the one that the browser asks for."""
 
 from typing import Any, Final
 
@@ -11,7 +11,7 @@ LANGUAGE_COOKIE: Final = "language"
 
 
 def language_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Language:
-    """The language a person has switched to, else the one the browser asks for."""
+    """Return the language that the person has chosen, else the one that the browser asks for."""
     match connection.cookies.get(LANGUAGE_COOKIE):
         case "ru":
             return "ru"
@@ -21,7 +21,7 @@ def language_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Language:
 
 
 def preferred_language(accept_language: str) -> Language:
-    """The language of ours that an `Accept-Language` header likes best; Russian where it names neither."""
+    """Return the one of our languages that an `Accept-Language` header prefers; Russian where it names neither."""
     best: Language = DEFAULT
     best_weight = 0.0
     for part in accept_language.split(","):

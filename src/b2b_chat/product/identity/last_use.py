@@ -1,6 +1,6 @@
-"""When sessions and keys were last used, gathered in memory and written once in a while.
+"""The last use of sessions and keys, collected in memory and written now and then.
 
-Writing at every request would cost each a commit. What is lost when a process is killed is a minute.
+A write for each request would cost each a commit. A killed process loses at most a minute.
 """
 
 from datetime import datetime
@@ -17,7 +17,7 @@ log = structlog.get_logger(__name__)
 
 
 class LastUse:
-    """What was used since the last writing."""
+    """The sessions and keys that were used since the last write."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
@@ -26,12 +26,12 @@ class LastUse:
         self._api_keys: dict[UUID, datetime] = {}
 
     def note(self, viewer: Viewer) -> None:
-        """Remember that a caller's session or key was used now."""
+        """Remember that a caller used this session or key now."""
         uses = self._sessions if viewer.via == "session" else self._api_keys
         uses[viewer.credential_id] = self._clock()
 
     async def write(self) -> None:
-        """Write down what was used since the last time."""
+        """Write what was used since the last time."""
         sessions, self._sessions = self._sessions, {}
         api_keys, self._api_keys = self._api_keys, {}
         if sessions or api_keys:
@@ -39,7 +39,7 @@ class LastUse:
                 await note_uses(connection, sessions=sessions, api_keys=api_keys)
 
     async def finish(self) -> None:
-        """Do so a last time, if the database is there."""
+        """Write a last time, if the database is there."""
         try:
             await self.write()
         except DATABASE_OUTAGES as error:

@@ -33,6 +33,8 @@ class ApiKeyRow(Row):
     prefix: Mapped[str] = mapped_column(String(16))
     key_hash: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
     scopes: Mapped[list[str]] = mapped_column(ARRAY(String(16)))
+    made_in_shell: Mapped[bool] = mapped_column(server_default="false")
+    """An operator's key made on the server's command line, by someone who could do everything there anyway."""
     expires_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     revoked_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())

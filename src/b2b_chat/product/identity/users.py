@@ -11,7 +11,7 @@ from b2b_chat.product.transactions import Transaction
 
 
 class BlockChange(NamedTuple):
-    """Since when a user was blocked before a change, and since when after it; None where not."""
+    """Since when a user was blocked before a change, and since when after it; None where not blocked."""
 
     before: datetime | None
     after: datetime | None
@@ -46,12 +46,12 @@ async def addresses_of(tx: Transaction, user_ids: Collection[UUID]) -> dict[UUID
 
 
 async def stays_unblocked(tx: Transaction, user_id: UUID) -> bool:
-    """Whether a user is not blocked; if so, the user is not blocked until the transaction ends either."""
+    """Return whether a user is not blocked; if so, the user stays unblocked until the transaction ends."""
     return await tx[UserRepository].lock_unblocked(user_id)
 
 
 async def set_block(tx: Transaction, user_id: UUID, since: datetime | None) -> BlockChange | None:
-    """Block or unblock a user; one who is blocked already stays blocked since the first time.
+    """Block or unblock a user; one who is blocked already keeps the time of the first block.
 
     Returns None where there is no such user.
     """

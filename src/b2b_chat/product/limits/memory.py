@@ -15,7 +15,7 @@ class WindowsInMemory:
     def __init__(self) -> None:
         self._hits: dict[str, deque[float]] = {}
         self._over_at: dict[str, float] = {}
-        """When a window's latest hit leaves it."""
+        """Return when a window's latest hit leaves it."""
         self._sweep_at_keys = _FIRST_SWEEP_KEYS
 
     async def hit_all(self, windows: Sequence[Window], now: float) -> list[Fill]:
@@ -27,7 +27,7 @@ class WindowsInMemory:
         return fills
 
     def _look(self, window: Window, now: float) -> Fill:
-        """How full a window is, hits that are over forgotten. A hit as old as the window still counts."""
+        """Return how full a window is, after forgetting expired hits. A hit as old as the window still counts."""
         hits = self._hits.get(window.name)
         start = now - window.item.get_expiry()
         while hits and hits[0] < start:
@@ -44,7 +44,7 @@ class WindowsInMemory:
         self._over_at[name] = now + window.item.get_expiry()
 
     def _sweep(self, now: float) -> None:
-        """Forget the windows that are over, each time that there are twice as many as after the last time."""
+        """Forget expired windows, whenever there are twice as many as after the last time."""
         if len(self._hits) < self._sweep_at_keys:
             return
         for name in [name for name, over_at in self._over_at.items() if over_at < now]:

@@ -74,6 +74,7 @@ class Limits:
         self._chat_ip = RateLimitItemPerMinute(settings.chat_rpm_per_ip, namespace="chat-ip")
         self._read_company = RateLimitItemPerMinute(settings.read_rpm_per_company, namespace="read-company")
         self._read_user = RateLimitItemPerMinute(settings.read_rpm_per_user, namespace="read-user")
+        self._preview_user = RateLimitItemPerMinute(settings.masking_preview_rpm_per_user, namespace="preview-user")
         self._login_ip = RateLimitItemPerMinute(settings.login_rpm_per_ip, namespace="login-ip")
         self._stranger_ip = RateLimitItemPerMinute(settings.login_rpm_per_ip, namespace="stranger-ip")
         self._link_pair = RateLimitItemPerHour(settings.login_mails_per_email_ip_hour, namespace="link-pair")
@@ -114,6 +115,15 @@ class Limits:
             RateLimited: Too many come from there.
         """
         await self._admit(_Quota(self._stranger_ip, limited_as(client_ip), "ip"))
+
+    async def admit_preview(self, viewer: Viewer) -> Headers:
+        """Count a preview, by this process alone: what it costs is this process's time.
+
+        Raises:
+            RateLimited: The viewer asks for too many.
+        """
+        quota = _Quota(self._preview_user, str(viewer.user_id), "user")
+        return await self._admit(quota, windows=self._own_windows)
 
     async def admit_link_request(self, client_ip: str) -> Headers:
         """Count a request for a link. It depends on where it comes from, and never on the mail address in it.

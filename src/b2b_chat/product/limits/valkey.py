@@ -35,7 +35,7 @@ return fills
 
 
 class WindowsInValkey:
-    """The times of the latest hits of each window, looked at and counted in one step and one round trip."""
+    """The times of the latest hits of each window, read and counted atomically, in one round trip."""
 
     def __init__(self, valkey: Valkey) -> None:
         self._valkey = valkey
@@ -56,5 +56,5 @@ class WindowsInValkey:
 
 
 def _key(window: Window) -> bytes:
-    """A window's key in Valkey. The name may hold a mail address, and those stay in the database."""
+    """Return a window's key in Valkey, hashed: the name may hold a mail address, and those stay in the database."""
     return _PREFIX + blake2b(window.name.encode(), digest_size=_KEY_BYTES).digest()

@@ -1,4 +1,4 @@
-"""Where hits are counted: moving windows, of which a request fills several or none."""
+"""Moving windows that count hits; a request counts in all of its windows or in none."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -8,7 +8,7 @@ from msgspec import Struct
 
 
 class Window(Struct, frozen=True):
-    """So many hits in the time before now."""
+    """A limit of hits within the time before now."""
 
     item: RateLimitItem
     key: str
@@ -16,7 +16,7 @@ class Window(Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """What the window is called where hits are counted."""
+        """The window's name in the store."""
         return self.item.key_for(self.key)
 
 
@@ -25,20 +25,20 @@ class Fill(Struct, frozen=True):
 
     hits: int
     oldest_at: float
-    """When its oldest hit was, in unix seconds; now, where it has no hit."""
+    """The time of its oldest hit, in unix seconds; now, if it has none."""
 
 
 class WindowsUnavailable(Exception):
-    """Hits cannot be counted now."""
+    """The store of hits is unavailable."""
 
 
 class Windows(Protocol):
     """Counts hits."""
 
     async def hit_all(self, windows: Sequence[Window], now: float) -> list[Fill]:
-        """Count a hit in each window, unless one of them is full; then in none. Nothing comes between look and hit.
+        """Count a hit in each window, unless one of them is full; then in none. The check and the count are atomic.
 
         Raises:
-            WindowsUnavailable: They cannot be reached.
+            WindowsUnavailable: The store cannot be reached.
         """
         ...

@@ -1,1 +1,1 @@
-"""Mail: an outbox filled in the transaction of what a mail tells of, and the sender that empties it."""
+"""Mail: an outbox, filled in the transaction that a mail reports on, and the sender that empties it."""

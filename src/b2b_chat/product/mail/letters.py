@@ -1,4 +1,4 @@
-"""Letters: what a mail says, in Russian and English, as plain text and HTML.
+"""Letters: the contents of mails, in Russian and English, as plain text and HTML.
 
 A letter is a pair of files in `templates`, `NAME.LANGUAGE.txt` and `.html`, with `$field` where its fields go. The
 first line of the text is the subject.
@@ -31,12 +31,12 @@ class Letter(Struct, frozen=True):
 
 
 def compose(letter: Letter, *, sender: str, message_id: str, written_at: datetime) -> EmailMessage:
-    """A letter as a mail. The same `message_id` tells a receiver that it is the same mail come twice.
+    """Return a letter as a mail. By the same `message_id` a receiver recognises a repeated mail.
 
     Raises:
         KeyError: The letter lacks a field of its template.
     """
-    # A line break in a field would start a new line of the subject or the text, which is for the template to decide.
+    # A line break in a field would start a new line of the subject or text; only templates may do that.
     fields = {name: " ".join(value.split()) for name, value in letter.fields.items()}
     subject, _, text = _template(letter, "txt").substitute(fields).partition("\n")
     message = EmailMessage(policy=SMTP)
@@ -45,7 +45,7 @@ def compose(letter: Letter, *, sender: str, message_id: str, written_at: datetim
     message["Subject"] = subject
     message["Date"] = written_at
     message["Message-ID"] = message_id
-    # Out-of-office answers to a login code help nobody.
+    # Out-of-office replies to a login code help nobody.
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(text.strip() + "\n")
     escaped = {name: html.escape(value) for name, value in fields.items()}

@@ -1,4 +1,4 @@
-"""The table of mails: the outbox, and what became of each."""
+"""The table of mails: the outbox and its history."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -10,19 +10,19 @@ from b2b_chat.kit.database import Row
 
 
 class MailState(StrEnum):
-    """How far a mail has come."""
+    """The state of a mail."""
 
     PENDING = "pending"
     SENT = "sent"
     DEAD = "dead"
-    """Given up: refused for good, or no longer of use."""
+    """Given up: refused for good, or no longer useful."""
 
 
 class MailRow(Row):
-    """A mail to be sent, written in the transaction of whatever it tells of.
+    """A mail to be sent, written in the transaction that it reports on.
 
-    A sender takes a pending mail that is due by moving `due_at` past the longest that sending can take: until then
-    nobody else takes it, and after the death of the sender someone does.
+    A sender leases a pending mail that is due by moving `due_at` past the longest time that sending takes: until then
+    no other sender takes it, and if the sender dies, another one does.
     """
 
     __tablename__ = "mails"
@@ -36,7 +36,7 @@ class MailRow(Row):
     template: Mapped[str] = mapped_column(String(32))
     language: Mapped[str] = mapped_column(String(2))
     sealed_fields: Mapped[bytes | None] = mapped_column(LargeBinary)
-    """What the template is filled with, encrypted, since there are links and codes in it; gone once resolved."""
+    """The template's fields, encrypted, since they hold links and codes; deleted once resolved."""
     state: Mapped[str] = mapped_column(String(16), server_default=MailState.PENDING)
     attempts: Mapped[int] = mapped_column(server_default="0")
     problem: Mapped[str | None] = mapped_column(String(64))

@@ -22,7 +22,7 @@ class MailRepository:
         await self._session.flush()
 
     async def claim_due(self, *, now: datetime, leased_until: datetime, limit: int) -> Sequence[MailRow]:
-        """Take mails that are due, for as long as the lease lasts; nobody else gets them until then."""
+        """Lease mails that are due; no other sender gets them until the lease ends."""
         due = (
             select(MailRow.id)
             .where(MailRow.state == MailState.PENDING, MailRow.due_at <= now)
@@ -39,7 +39,7 @@ class MailRepository:
         return (await self._session.scalars(claimed)).all()
 
     async def count_pending(self) -> tuple[int, datetime | None]:
-        """How many mails wait, and when the oldest of them was written."""
+        """Return how many mails wait, and when the oldest of them was written."""
         pending = select(func.count(), func.min(MailRow.created_at)).where(MailRow.state == MailState.PENDING)
         count, oldest_created_at = (await self._session.execute(pending)).one()
         return count, oldest_created_at
@@ -47,16 +47,16 @@ class MailRepository:
     async def resolve(
         self, mail_id: UUID, attempt: int, state: MailState, *, problem: str | None, now: datetime
     ) -> bool:
-        """Write down that a mail is sent or dead and forget what it said; False if another sender has it by now."""
+        """Record that a mail is sent or dead and delete its content; return False if another sender has it by now."""
         resolved = _attempt(mail_id, attempt).values(state=state, problem=problem, resolved_at=now, sealed_fields=None)
         return await self._session.scalar(resolved.returning(MailRow.id)) is not None
 
     async def put_off(self, mail_id: UUID, attempt: int, *, problem: str, due_at: datetime) -> None:
-        """Let a mail be tried again later, unless another sender has it by now."""
+        """Schedule another attempt at a mail, unless another sender has it by now."""
         await self._session.execute(_attempt(mail_id, attempt).values(problem=problem, due_at=due_at))
 
     async def forget(self, *, resolved_before: datetime) -> None:
-        """Delete what was resolved long ago."""
+        """Delete mails that were resolved long ago."""
         await self._session.execute(delete(MailRow).where(MailRow.resolved_at < resolved_before))
 
 

@@ -1,8 +1,8 @@
-"""The sender: takes mails from the outbox, hands them to the server, and writes down what became of them.
+"""The sender: takes mails from the outbox, hands them to the server, and records the outcome.
 
-A mail is sent once, as far as SMTP allows. It is taken under a lease that outlasts the attempt, so that no two senders
-have it; that it was sent is written down at once; only a process that dies between the two has it sent again, under the
-same Message-ID.
+A mail is sent once, as far as SMTP allows. It is leased for longer than the attempt takes, so that no two senders have
+it, and its outcome is recorded at once. Only if the process dies between the two is it sent again, under the same
+Message-ID.
 """
 
 import asyncio
@@ -30,13 +30,13 @@ _MAILS = Counter("product_mails", "Attempts at a mail, by how they ended.", ["ou
 log = structlog.get_logger(__name__)
 
 AT_ONCE: Final = 4
-"""Mails that one process sends at the same time."""
+"""Mails that one process sends concurrently."""
 MAX_FAILURES: Final = 8
-"""After so many attempts a mail that fails by a fault of our own is given up, about four minutes after the first."""
+"""Attempts after which a mail that fails by our own fault is given up, about four minutes after the first."""
 UNWRITABLE: Final = "unwritable"
 """The problem of a mail that cannot be composed: an unknown template, a missing field, an impossible address."""
 UNSENDABLE: Final = "unsendable"
-"""The problem of a mail whose sending fails in a way that no mail server is known to cause."""
+"""The problem of a mail whose sending fails in a way that no mail server causes."""
 _LEASE_MARGIN: Final = timedelta(seconds=30)
 _LONGEST_PAUSE_EXPONENT: Final = 6  # 64 s
 _FINISH_SECONDS: Final = 5
@@ -51,7 +51,7 @@ class Sender:
         seal: What the letters were sealed with.
         smtp: The mail server.
         sender: The address, or `Name <address>`, that mails are from.
-        clock: Tells the time.
+        clock: The current time.
     """
 
     def __init__(self, transaction: TransactionFactory, seal: Seal, smtp: Smtp, sender: str, clock: Clock) -> None:
@@ -66,10 +66,10 @@ class Sender:
         self._lease = timedelta(seconds=smtp.timeout_seconds) + _LEASE_MARGIN
 
     async def send_due(self) -> None:
-        """Try every mail that is due, some at the same time.
+        """Try every mail that is due, several concurrently.
 
-        When cancelled, mails that are being handed over get a moment to be finished: broken off, they might be sent
-        again later.
+        When cancelled, mails that are being handed over get a moment to finish: an interrupted one might be sent
+        twice.
         """
         while mails := await self._claim():
             sending = asyncio.gather(*[self._send(mail) for mail in mails])
@@ -88,7 +88,7 @@ class Sender:
             return list(await tx[MailRepository].claim_due(now=now, leased_until=now + self._lease, limit=AT_ONCE))
 
     async def _send(self, mail: MailRow) -> None:
-        """Try a mail. A failure that nobody foresaw holds up no other mail, and does not repeat for ever."""
+        """Try a mail. An unforeseen failure delays no other mail, and does not repeat for ever."""
         try:
             await self._try(mail)
         except Exception as error:
@@ -129,7 +129,7 @@ class Sender:
             log.exception("mail_not_put_off", mail_id=mail.id, attempt=mail.attempts)
 
     def _compose(self, mail: MailRow) -> EmailMessage | None:
-        """The mail to send; None if it was sealed under a secret that is known no more."""
+        """Return the mail to send; None if it was sealed under a secret that is no longer known."""
         letter = self._letter(mail)
         if letter is None:
             return None
@@ -156,7 +156,7 @@ class Sender:
             await tx[MailRepository].put_off(mail.id, mail.attempts, problem=problem, due_at=due_at)
 
     async def _resolve(self, mail: MailRow, state: MailState, problem: str | None) -> None:
-        """Write down what became of a mail, through a short outage of the database too: else it is sent again."""
+        """Record the outcome of a mail, also through a short outage of the database, or it would be sent again."""
         for pause_seconds in range(_MARK_ATTEMPTS):
             try:
                 async with self._transaction() as tx:

@@ -81,7 +81,7 @@ class Outbox:
             await tx[MailRepository].forget(resolved_before=self._clock() - _KEEP)
 
     async def measure(self, transaction: TransactionFactory) -> None:
-        """Let the metrics tell how much waits."""
+        """Export the outbox's length and age as metrics."""
         async with transaction() as tx:
             count, oldest_created_at = await tx[MailRepository].count_pending()
         _WAITING.set(count)

@@ -1,8 +1,8 @@
 """Sending one mail by SMTP.
 
 MailNotSent
-├── MailRefused    the server will not take this mail, now or later
-└── MailDelayed    it was not reached, or cannot take mail now
+├── MailRefused    the server will never accept this mail
+└── MailDelayed    it was not reached, or cannot accept mail now
 """
 
 import asyncio
@@ -22,12 +22,12 @@ TlsMode = Literal["none", "starttls", "implicit"]
 
 _IMPLICIT_TLS_PORT: Final = 465
 _PERMANENT: Final = 500
-"""From this code on, RFC 5321 says, the same mail will be refused again."""
+"""From this code on a refusal is permanent (RFC 5321)."""
 _GOODBYE_SECONDS: Final = 2
 
 
 class MailNotSent(Exception):
-    """The server did not take a mail. `code` says why; a server's own words may quote addresses, so they are apart."""
+    """The server did not accept a mail. `code` says why; the server's words may quote addresses, so they are apart."""
 
     def __init__(self, code: str, words: str = "") -> None:
         super().__init__(code)
@@ -36,7 +36,7 @@ class MailNotSent(Exception):
 
 
 class MailRefused(MailNotSent):
-    """The server will never take this mail."""
+    """The server will never accept this mail."""
 
 
 class MailDelayed(MailNotSent):
@@ -44,7 +44,7 @@ class MailDelayed(MailNotSent):
 
 
 class SmtpOptions(Struct, frozen=True):
-    """The mail server, and how to speak to it."""
+    """The mail server and its protocol options."""
 
     host: str
     port: int
@@ -52,7 +52,7 @@ class SmtpOptions(Struct, frozen=True):
     password: Secret | None
     tls: TlsMode
     ca_file: str | None
-    """Certificates that are trusted beside the system's."""
+    """Certificates to trust beside the system's."""
     timeout_seconds: float
     """The longest that one mail may take."""
 
@@ -97,10 +97,10 @@ class Smtp:
         await self._talk(message)
 
     async def greet(self) -> None:
-        """Connect, encrypt and sign in as for a mail, and leave again.
+        """Connect, encrypt and sign in as for a mail, then disconnect.
 
         Raises:
-            MailDelayed: A mail would not be taken now either.
+            MailDelayed: A mail would not be accepted now either.
         """
         await self._talk(None)
 
@@ -114,7 +114,7 @@ class Smtp:
         except (aiosmtplib.SMTPException, OSError) as error:
             raise _not_sent(error) from error
         else:
-            # The server has the mail. Whatever goes wrong from here on must not have it sent again.
+            # The server has the mail. No failure from here on may cause another attempt.
             with suppress(aiosmtplib.SMTPException, OSError):
                 await client.quit(timeout=_GOODBYE_SECONDS)
         finally:
@@ -139,7 +139,7 @@ async def _hand_over(client: aiosmtplib.SMTP, message: EmailMessage) -> None:
     try:
         await client.send_message(message)
     except aiosmtplib.SMTPNotSupported as error:
-        # Not an address in ASCII, and a server without SMTPUTF8, which it will not learn by waiting.
+        # An address beyond ASCII, and a server without SMTPUTF8: waiting does not help.
         raise MailRefused("address_not_supported", str(error)) from error
 
 
@@ -149,7 +149,7 @@ def _not_sent(error: Exception) -> MailNotSent:
             return _by_code("recipient_refused", refusal)
         case aiosmtplib.SMTPDataError():
             return _by_code("message_refused", error)
-        # A wrong password or sender is the operator's to mend; the mails wait for it.
+        # The operator must mend a wrong password or sender; the mails wait for that.
         case aiosmtplib.SMTPAuthenticationError():
             return MailDelayed("login_refused", _words(error))
         case aiosmtplib.SMTPSenderRefused():

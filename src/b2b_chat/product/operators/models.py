@@ -1,10 +1,10 @@
-"""The table of operators."""
+"""Tables of operators and of what two of them want."""
 
 from datetime import datetime
 from uuid import UUID
 
 from advanced_alchemy.base import DefaultBase
-from sqlalchemy import DateTime, ForeignKey, func
+from sqlalchemy import DateTime, ForeignKey, String, func
 from sqlalchemy.orm import Mapped, mapped_column
 
 
@@ -15,3 +15,16 @@ class OperatorRow(DefaultBase):
 
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), primary_key=True)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+
+
+class OperatorApprovalRow(DefaultBase):
+    """That an operator wants something done which takes two of them. It counts for an hour, and is gone once done."""
+
+    __tablename__ = "operator_approvals"
+
+    action: Mapped[str] = mapped_column(String(64), primary_key=True)
+    target_id: Mapped[UUID] = mapped_column(primary_key=True)
+    """To whom or to what."""
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), primary_key=True)
+    """The operator who wants it."""
+    approved_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))

@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from b2b_chat.kit.database import Session
 from b2b_chat.kit.search import pattern_of
-from b2b_chat.product.operators.models import OperatorRow
+from b2b_chat.product.operators.models import OperatorApprovalRow, OperatorRow
 
 # Tables of other domains, as far as they are read here.
 _USERS: Final = table(
@@ -47,6 +47,38 @@ class OperatorRepository:
         """Make a user an operator no longer; False where the user was not one."""
         removed = delete(OperatorRow).where(OperatorRow.user_id == user_id).returning(OperatorRow.user_id)
         return await self._session.scalar(removed) is not None
+
+    async def is_operator(self, user_id: UUID) -> bool:
+        """Whether a user is an operator; if so, the user stays one until the transaction ends."""
+        query = select(OperatorRow.user_id).where(OperatorRow.user_id == user_id).with_for_update(read=True)
+        return await self._session.scalar(query) is not None
+
+    async def approve(self, action: str, target_id: UUID, user_id: UUID, now: datetime) -> None:
+        """Take down that an operator wants something; wanting it again counts from now."""
+        wish = insert(OperatorApprovalRow).values(action=action, target_id=target_id, user_id=user_id, approved_at=now)
+        again = wish.on_conflict_do_update(
+            index_elements=[OperatorApprovalRow.action, OperatorApprovalRow.target_id, OperatorApprovalRow.user_id],
+            set_={"approved_at": now},
+        )
+        await self._session.execute(again)
+
+    async def list_approving(self, action: str, target_id: UUID, *, since: datetime) -> set[UUID]:
+        """The operators who have lately wanted something, and still are operators who are not blocked."""
+        query = (
+            select(OperatorApprovalRow.user_id)
+            .join(OperatorRow, OperatorRow.user_id == OperatorApprovalRow.user_id)
+            .join(_USERS, _USERS.c.id == OperatorApprovalRow.user_id)
+            .where(OperatorApprovalRow.action == action, OperatorApprovalRow.target_id == target_id)
+            .where(OperatorApprovalRow.approved_at > since, _USERS.c.blocked_at.is_(None))
+        )
+        return set(await self._session.scalars(query))
+
+    async def forget_approvals(self, action: str, target_id: UUID) -> None:
+        """Delete what was wanted, since it is done."""
+        done = delete(OperatorApprovalRow).where(
+            OperatorApprovalRow.action == action, OperatorApprovalRow.target_id == target_id
+        )
+        await self._session.execute(done)
 
     async def find_user(self, user_id: UUID) -> UserRecord | None:
         """A user."""

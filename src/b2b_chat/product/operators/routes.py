@@ -12,6 +12,7 @@ from b2b_chat.kit.pagination import IdCursor, Limit, Page, PositionCursor
 from b2b_chat.kit.text import LINE, text_parameter
 from b2b_chat.product.audit.actions import Action
 from b2b_chat.product.audit.actors import operator_of
+from b2b_chat.product.audit.readings import record_reading
 from b2b_chat.product.companies.schemas import Company, CompanyCreate, CompanyOverview
 from b2b_chat.product.companies.service import Companies
 from b2b_chat.product.credits.schemas import CreditsAdd, CreditsAdjust, LedgerEntry
@@ -25,6 +26,7 @@ from b2b_chat.product.credits.service import (
 from b2b_chat.product.errors import documents
 from b2b_chat.product.guards import operator_only
 from b2b_chat.product.identity.addresses import AddressNotSupported
+from b2b_chat.product.operators.approvals import SecondOperatorRequired
 from b2b_chat.product.operators.health import LiveHealth
 from b2b_chat.product.operators.schemas import InstallationHealth, User
 from b2b_chat.product.operators.service import UserNotFound, Users
@@ -37,6 +39,7 @@ class OperatorCompanyRoutes(Controller):
     path = "/admin/companies"
     tags = ("operators",)
     guards = (operator_only,)
+    before_request = staticmethod(record_reading)
 
     @post(
         "/",
@@ -50,7 +53,7 @@ class OperatorCompanyRoutes(Controller):
         """Set up a company with its first owner, who can sign in at once."""
         return await companies.create(operator_of(viewer), data)
 
-    @get("/", operation_id="listCompanies")
+    @get("/", operation_id="listCompanies", opt={"reads": Action.COMPANY_READ})
     async def search(
         self,
         companies: NamedDependency[Companies],
@@ -61,7 +64,12 @@ class OperatorCompanyRoutes(Controller):
         """List companies with their balances, newest first."""
         return await companies.search(search, cursor=cursor, limit=limit)
 
-    @get("/{company_id:uuid}", operation_id="getCompanyOverview", responses=documents(CompanyNotFound))
+    @get(
+        "/{company_id:uuid}",
+        operation_id="getCompanyOverview",
+        opt={"reads": Action.COMPANY_READ},
+        responses=documents(CompanyNotFound),
+    )
     async def overview(self, company_id: FromPath[UUID], companies: NamedDependency[Companies]) -> CompanyOverview:
         """Show a company with its balance."""
         return await companies.overview(company_id)
@@ -95,6 +103,7 @@ class OperatorCompanyRoutes(Controller):
     @get(
         "/{company_id:uuid}/ledger",
         operation_id="listCompanyLedger",
+        opt={"reads": Action.LEDGER_READ},
         responses=documents(CompanyNotFound),
     )
     async def ledger(
@@ -148,8 +157,9 @@ class OperatorUserRoutes(Controller):
     path = "/admin/users"
     tags = ("operators",)
     guards = (operator_only,)
+    before_request = staticmethod(record_reading)
 
-    @get("/", operation_id="listUsers")
+    @get("/", operation_id="listUsers", opt={"reads": Action.USER_READ})
     async def search(
         self,
         users: NamedDependency[Users],
@@ -161,7 +171,12 @@ class OperatorUserRoutes(Controller):
         """List people with their companies, newest first."""
         return await users.search(search, company_id, cursor=cursor, limit=limit)
 
-    @get("/{user_id:uuid}", operation_id="getUser", responses=documents(UserNotFound))
+    @get(
+        "/{user_id:uuid}",
+        operation_id="getUser",
+        opt={"reads": Action.USER_READ},
+        responses=documents(UserNotFound),
+    )
     async def user(self, user_id: FromPath[UUID], users: NamedDependency[Users]) -> User:
         """Show a person with the companies."""
         return await users.get(user_id)
@@ -171,12 +186,16 @@ class OperatorUserRoutes(Controller):
         operation_id="blockUser",
         status_code=200,
         opt={"audited": Action.USER_BLOCK},
-        responses=documents(UserNotFound),
+        responses=documents(UserNotFound, SecondOperatorRequired),
     )
     async def block(
         self, viewer: NamedDependency[Viewer], user_id: FromPath[UUID], users: NamedDependency[Users]
     ) -> User:
-        """Let a person do nothing any more, in any company; it ends all sessions and stops all keys."""
+        """Let a person do nothing any more, in any company; it ends all sessions and stops all keys.
+
+        Another operator is blocked by two: the first call is refused with `second_operator_required` and counts for an
+        hour, and the same call by a second operator does it.
+        """
         return await users.block(operator_of(viewer), user_id)
 
     @post(
@@ -184,12 +203,12 @@ class OperatorUserRoutes(Controller):
         operation_id="unblockUser",
         status_code=200,
         opt={"audited": Action.USER_UNBLOCK},
-        responses=documents(UserNotFound),
+        responses=documents(UserNotFound, SecondOperatorRequired),
     )
     async def unblock(
         self, viewer: NamedDependency[Viewer], user_id: FromPath[UUID], users: NamedDependency[Users]
     ) -> User:
-        """Let a person sign in again, and the keys be used."""
+        """Let a person sign in again, and the keys be used. For another operator it takes two, as blocking does."""
         return await users.unblock(operator_of(viewer), user_id)
 
 

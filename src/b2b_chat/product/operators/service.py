@@ -1,8 +1,7 @@
 """Operators, and what they do to users; companies and credits have services of their own."""
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
-from typing import Final
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from b2b_chat.kit.clock import Clock, utc_now
@@ -14,13 +13,13 @@ from b2b_chat.product.companies.invites import revoke_invites_of
 from b2b_chat.product.companies.members import memberships_of
 from b2b_chat.product.identity import sessions, users
 from b2b_chat.product.identity.addresses import searched
-from b2b_chat.product.identity.service import issue_key, revoke_keys_of
+from b2b_chat.product.identity.operator_keys import issue_operator_key
+from b2b_chat.product.identity.service import revoke_keys_of
+from b2b_chat.product.operators.approvals import SecondOperatorRequired, is_approved
 from b2b_chat.product.operators.repository import OperatorRepository, UserRecord
 from b2b_chat.product.operators.schemas import NewOperator, User, UserMembership
 from b2b_chat.product.refusals import Refusal
 from b2b_chat.product.transactions import Transaction, TransactionFactory
-
-_KEY_NAME: Final = "operator"
 
 
 class UserNotFound(Refusal):
@@ -45,22 +44,25 @@ class Operators:
         self._transaction = transaction
         self._clock = clock
 
-    async def create(self, actor: Actor, email: str) -> NewOperator:
+    async def create(self, actor: Actor, email: str, *, expires_in_days: int) -> NewOperator:
         """Make the person with this address an operator, known before or not, and make a key for `/admin`.
 
-        For one who is an operator already it makes one more key.
+        For one who is an operator already it makes one more key. The key was made in a shell, and may do everything.
         """
+        expires_at = self._clock() + timedelta(days=expires_in_days)
         async with self._transaction() as tx:
             user_id = await users.get_or_add(tx, email)
             is_new = await tx[OperatorRepository].add(user_id)
-            issued = await issue_key(tx, company_id=None, user_id=user_id, name=_KEY_NAME, scopes=())
+            issued = await issue_operator_key(
+                tx, user_id=user_id, name="operator", expires_at=expires_at, made_in_shell=True
+            )
             await record_action(
                 tx,
                 actor,
                 Action.OPERATOR_CREATE,
                 targets={"user_id": user_id, "api_key_id": issued.api_key.id},
                 before={"is_operator": not is_new},
-                after={"is_operator": True},
+                after={"is_operator": True, "expires_at": expires_at},
             )
         return NewOperator(user_id, issued.key)
 
@@ -136,6 +138,7 @@ class Users:
 
         Raises:
             UserNotFound: There is no such user.
+            SecondOperatorRequired: The user is another operator, and no second one wants it yet.
         """
         return await self._set_block(actor, Action.USER_BLOCK, user_id, self._clock())
 
@@ -144,26 +147,37 @@ class Users:
 
         Raises:
             UserNotFound: There is no such user.
+            SecondOperatorRequired: The user is another operator, and no second one wants it yet.
         """
         return await self._set_block(actor, Action.USER_UNBLOCK, user_id, None)
 
     async def _set_block(self, actor: Actor, action: Action, user_id: UUID, since: datetime | None) -> User:
         async with self._transaction() as tx:
-            change = await users.set_block(tx, user_id, since)
-            if change is None:
-                raise UserNotFound
-            await sessions.end_all(tx, user_id, self._clock())
-            if since is not None:
-                await revoke_invites_of(tx, user_id, since)
-            await record_action(
-                tx,
-                actor,
-                action,
-                targets={"user_id": user_id},
-                before={"blocked_at": change.before},
-                after={"blocked_at": change.after},
-            )
-            return await _user(tx, user_id)
+            is_theirs = user_id == actor.user_id or not await tx[OperatorRepository].is_operator(user_id)
+            approved = is_theirs or await is_approved(tx, actor, action, user_id, self._clock())
+            if approved:
+                return await self._change_block(tx, actor, action, user_id, since)
+        # Refused only now: what the first operator wants is kept when the transaction is committed.
+        raise SecondOperatorRequired
+
+    async def _change_block(
+        self, tx: Transaction, actor: Actor, action: Action, user_id: UUID, since: datetime | None
+    ) -> User:
+        change = await users.set_block(tx, user_id, since)
+        if change is None:
+            raise UserNotFound
+        await sessions.end_all(tx, user_id, self._clock())
+        if since is not None:
+            await revoke_invites_of(tx, user_id, since)
+        await record_action(
+            tx,
+            actor,
+            action,
+            targets={"user_id": user_id},
+            before={"blocked_at": change.before},
+            after={"blocked_at": change.after},
+        )
+        return await _user(tx, user_id)
 
 
 async def _user(tx: Transaction, user_id: UUID) -> User:

@@ -1,4 +1,4 @@
-"""What an action has changed, as a page tells it."""
+"""The changes of an audited action, as a page shows them."""
 
 from contextlib import suppress
 from datetime import datetime
@@ -8,7 +8,7 @@ from b2b_chat.product.audit.schemas import AuditRecord
 
 
 class Change(NamedTuple):
-    """Something of a target that an action has changed; None is what was or is not there."""
+    """A changed property of a target; None means that it was or is absent."""
 
     name: str
     before: Any
@@ -16,7 +16,7 @@ class Change(NamedTuple):
 
 
 def changes_of(record: AuditRecord) -> list[Change]:
-    """What is not after an action as it was before it."""
+    """Return the properties that differ before and after an action."""
     before, after = record.before or {}, record.after or {}
     return [
         Change(name, _value(name, before.get(name)), _value(name, after.get(name)))
@@ -26,7 +26,7 @@ def changes_of(record: AuditRecord) -> list[Change]:
 
 
 def _value(name: str, value: Any) -> Any:
-    """Times as times, since the log has them as JSON."""
+    """Return times as times, since the log has them as JSON."""
     if name.endswith("_at") and isinstance(value, str):
         with suppress(ValueError):
             return datetime.fromisoformat(value)

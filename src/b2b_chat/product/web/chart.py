@@ -1,4 +1,4 @@
-"""Where the parts of a chart lie. A template draws them as SVG, in per cent, so that it fits any width."""
+"""The geometry of a chart. A template draws it as SVG, in per cent, so that it fits any width."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 _STEPS: Final = (Decimal(1), Decimal(2), Decimal(5), Decimal(10))
 _LEFT_PERCENT: Final = 12.0
-"""What the amounts beside the columns take."""
+"""The width of the amounts beside the columns."""
 _TOP_PERCENT: Final = 6.0
 _BOTTOM_PERCENT: Final = 88.0
 _GAP: Final = 0.25
@@ -37,7 +37,7 @@ class Chart(NamedTuple):
 
 
 def columns_of(amounts: Sequence[Decimal]) -> Chart:
-    """A chart of some amounts, none below zero."""
+    """Return a chart of some amounts, none below zero."""
     top = _round_above(max(amounts, default=Decimal(0)))
     place = (100 - _LEFT_PERCENT) / max(len(amounts), 1)
     columns = [
@@ -53,7 +53,7 @@ def columns_of(amounts: Sequence[Decimal]) -> Chart:
 
 
 def share_of(amount: Decimal, whole: Decimal) -> float:
-    """How much of a whole this is, in per cent."""
+    """Return a part's share of a whole, in per cent."""
     return round(float(amount / whole * 100), 1) if whole else 0.0
 
 
@@ -62,7 +62,7 @@ def _height_of(amount: Decimal, top: Decimal) -> float:
 
 
 def _round_above(amount: Decimal) -> Decimal:
-    """The least 1, 2 or 5 with zeros that is not below an amount; 1 for nothing."""
+    """Return the least 1, 2 or 5 times a power of ten that is not below an amount; 1 for zero."""
     if not amount:
         return Decimal(1)
     power = Decimal(10) ** amount.adjusted()

@@ -33,7 +33,7 @@ from b2b_chat.product.web.console import FRAMED, PAGE_SIZE, Frame, by_text
 from b2b_chat.product.web.refusals import REFUSED_AS_PAGES
 
 AUDIT_PARTS: Final[Mapping[str, Any]] = {"actions": list(Action), "changes_of": changes_of}
-"""What the pages with the audit log show it by."""
+"""The context of pages with the audit log."""
 PERIODS_DAYS: Final = (7, 30, 90)
 
 
@@ -44,10 +44,10 @@ async def provide_wanted(
     first_day: FromQuery[str | None] = None,
     last_day: FromQuery[str | None] = None,
 ) -> AuditFilter:
-    """Which records of the audit log are wanted, by the query; days are of UTC.
+    """Read from the query which records of the audit log are wanted; days are of UTC.
 
     Raises:
-        InvalidRequest: A day is none.
+        InvalidRequest: A day does not exist.
     """
     first, last = read_day("first_day", first_day), read_day("last_day", last_day)
     return AuditFilter(
@@ -73,7 +73,7 @@ class CompanyPages(Controller):
     async def overview_page(
         self, viewer: NamedDependency[Viewer], frame: NamedDependency[Frame], credit: NamedDependency[Credits]
     ) -> Response[bytes]:
-        """Where the viewer belongs, and what their company has."""
+        """Show the viewer's companies, and the credits of this one."""
         balance = await credit.balance(viewer) if frame.may(Scope.READ) else None
         obstacle = viewer.obstacle.code if viewer.obstacle else None
         return frame.page("company/overview", balance=balance, obstacle=obstacle)
@@ -86,7 +86,7 @@ class CompanyPages(Controller):
         members: NamedDependency[Members],
         cursor: IdCursor = None,
     ) -> Response[bytes]:
-        """The members, and what may be done to them."""
+        """Show the members, with the actions that the viewer may take."""
         listed = await members.list_members(viewer, cursor=cursor, limit=PAGE_SIZE)
         return frame.page("company/members", listed=listed, roles=_roles(viewer))
 
@@ -99,7 +99,7 @@ class CompanyPages(Controller):
         members: NamedDependency[Members],
         cursor: IdCursor = None,
     ) -> Response[bytes]:
-        """Who was asked into the company."""
+        """Show the invites."""
         listed = await invites.list_invites(viewer, cursor=cursor, limit=PAGE_SIZE)
         addresses = by_text(await members.addresses(viewer, {invite.invited_by for invite in listed.items}))
         return frame.page("company/invites", listed=listed, roles=_roles(viewer), addresses=addresses)
@@ -113,7 +113,7 @@ class CompanyPages(Controller):
         members: NamedDependency[Members],
         cursor: IdCursor = None,
     ) -> Response[bytes]:
-        """The API keys."""
+        """Show the API keys."""
         listed = await company_keys.list_keys(viewer, cursor=cursor, limit=PAGE_SIZE)
         addresses = by_text(await members.addresses(viewer, {key.user_id for key in listed.items}))
         return frame.page("company/keys", listed=listed, scopes=list(Scope), addresses=addresses)
@@ -129,7 +129,7 @@ class CompanyPages(Controller):
         user_id: FromQuery[UUID | None] = None,
         cursor: Annotated[str | None, QueryParameter(pattern=MEMBER_CURSOR)] = None,
     ) -> Response[bytes]:
-        """What was used: by the whole company and its members for an admin, by themselves for a member."""
+        """Show the use: of the company and each member to an admin, their own to a member."""
         people = None
         addresses: dict[str, str] = {}
         if frame.may(Scope.ADMIN):
@@ -162,7 +162,7 @@ class CompanyPages(Controller):
         credit: NamedDependency[Credits],
         cursor: PositionCursor = None,
     ) -> Response[bytes]:
-        """The movements of the balance, and the files of them."""
+        """Show the movements of the balance, and links to export them."""
         listed = await credit.list_entries(viewer, cursor=cursor, limit=PAGE_SIZE)
         return frame.page("company/ledger", listed=listed, balance=await credit.balance(viewer))
 
@@ -176,7 +176,7 @@ class CompanyPages(Controller):
         wanted: NamedDependency[AuditFilter],
         cursor: IdCursor = None,
     ) -> Response[bytes]:
-        """What was done with an admin's right."""
+        """Show the audit log."""
         wanted = replace(wanted, company_id=viewer.company_id)
         listed = await audit.search(wanted, cursor=cursor, limit=PAGE_SIZE)
         addresses = by_text(await members.addresses(viewer, people_in(listed.items)))
@@ -186,12 +186,12 @@ class CompanyPages(Controller):
     async def sessions_page(
         self, viewer: NamedDependency[Viewer], frame: NamedDependency[Frame], sessions: NamedDependency[Sessions]
     ) -> Response[bytes]:
-        """Where the viewer is signed in."""
+        """Show the viewer's sessions."""
         return frame.page("company/sessions", listed=await sessions.list_sessions(viewer))
 
 
 def people_in(records: Iterable[AuditRecord]) -> set[UUID]:
-    """Those who acted in some records, and those to whom it was done."""
+    """Return the people in some records, actors and targets."""
     found = set[UUID]()
     for record in records:
         if record.actor.user_id is not None:
@@ -201,5 +201,5 @@ def people_in(records: Iterable[AuditRecord]) -> set[UUID]:
 
 
 def _roles(viewer: Viewer) -> tuple[Any, ...]:
-    """The roles that the viewer may give."""
+    """Return the roles that the viewer may give."""
     return () if viewer.role is None else roles_up_to(viewer.role)

@@ -37,7 +37,7 @@ OPERATOR_SECTIONS: Final = ("companies", "users", "audit", "health")
 
 
 class Frame:
-    """What is around every page: its viewer, and the ways to the other pages that they may see."""
+    """The frame of every page: its viewer, and links to the other pages that they may see."""
 
     def __init__(self, request: AnyRequest, viewer: Viewer, me: Me) -> None:
         self._request = request
@@ -46,11 +46,11 @@ class Frame:
         self._query = dict(request.query_params.multi_items())
 
     def may(self, scope: Scope) -> bool:
-        """Whether the viewer may do this in the company that they are acting in."""
+        """Return whether the viewer may do this in the company that they are acting in."""
         return self._viewer.obstacle is None and scope in self._viewer.scopes
 
     def page(self, name: str, **context: Any) -> Response[bytes]:
-        """A page, `area/section`, as its viewer is to see it."""
+        """Return a page, `area/section`, for its viewer."""
         area, _, section = name.partition("/")
         return pages.page(
             name,
@@ -68,18 +68,18 @@ class Frame:
         )
 
     def _here(self, **changes: object) -> str:
-        """The address of this page with a query that differs so from its own; a None takes something out of it."""
+        """Return the address of this page with these changes to its query; a None removes a parameter."""
         query = {name: value for name, value in {**self._query, **changes}.items() if value is not None}
         return f"{self._request.url.path}?{urlencode(query)}"
 
 
 def by_text(addresses: Mapping[UUID, str]) -> dict[str, str]:
-    """Addresses by ids as templates have them."""
+    """Return addresses by ids in text form, as templates have them."""
     return {str(user_id): address for user_id, address in addresses.items()}
 
 
 async def provide_frame(request: AnyRequest, viewer: NamedDependency[Viewer], me: NamedDependency[Me]) -> Frame:
-    """The frame of a request's page."""
+    """Return the frame of a request's page."""
     return Frame(request, viewer, me)
 
 

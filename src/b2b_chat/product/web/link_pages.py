@@ -21,7 +21,7 @@ async def provide_language(
     request: AnyRequest,
     accept_language: Annotated[str, HeaderParameter(name="Accept-Language")] = "",  # noqa: ARG001 - it is described
 ) -> Language:
-    """The language of the page's reader; what they have switched to goes before what their browser says."""
+    """Return the language of the page's reader; their choice precedes their browser's."""
     return language_of(request)
 
 

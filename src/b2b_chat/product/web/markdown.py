@@ -1,6 +1,6 @@
 """A model's Markdown as HTML that can run nothing.
 
-Two fences: markdown-it leaves raw HTML as text, and nh3 lets only the tags and attributes below out of what it makes.
+Two safeguards: markdown-it leaves raw HTML as text, and nh3 keeps only the tags and attributes below.
 """
 
 import html
@@ -45,7 +45,7 @@ _ATTRIBUTES: Final = {
 _SCHEMES: Final = frozenset({"http", "https", "mailto"})
 _DISPLAYED: Final = ("$$", "\\[")
 _MAX_BRACES: Final = 200
-"""Nested deeper or more of them, a formula stays as it is written."""
+"""Beyond these bounds a formula stays as it is written."""
 
 
 def _parser() -> MarkdownIt:
@@ -58,7 +58,7 @@ def _parser() -> MarkdownIt:
 
 
 def _formula(_: RendererHTML, tokens: Sequence[Token], index: int, _options: OptionsDict, _env: EnvType) -> str:
-    """A formula as MathML; one that cannot be read as it is written, so that nothing of it is lost."""
+    """Return a formula as MathML; one that cannot be read as it is written, so that nothing is lost."""
     token = tokens[index]
     width = 1 if token.content.startswith("$") and not token.content.startswith("$$") else 2
     opening, latex = token.content[:2], token.content.strip(" .,;")[width:-width].strip()
@@ -76,7 +76,7 @@ _PARSER: Final = _parser()
 
 
 def render(text: str) -> str:
-    """Return the HTML of a text. Links open elsewhere and tell nobody where they were followed from."""
+    """Return the HTML of a text. Links open in a new tab and send no referrer."""
     return nh3.clean(
         _PARSER.render(text, {}),
         tags=set(_TAGS | _FORMULA_TAGS),

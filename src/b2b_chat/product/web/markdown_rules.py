@@ -1,4 +1,4 @@
-"""What models write beyond CommonMark: formulas, footnotes, task lists, bare addresses, and emphasis in Russian.
+"""Markdown of models beyond CommonMark: formulas, footnotes, task lists, bare addresses, and emphasis in Russian.
 
 Rules for markdown-it. None of them makes HTML: they only make tokens, which the parser renders and escapes.
 """
@@ -43,7 +43,7 @@ _CLOSING: Final = frozenset({"Pe", "Pf"})
 
 
 def add_rules(parser: MarkdownIt) -> None:
-    """Teach a parser all of them."""
+    """Add all rules to a parser."""
     inline, block, core = parser.inline.ruler, parser.block.ruler, parser.core.ruler
     inline.before("escape", "formula", _formula)
     inline.before("link", "footnote", _footnote)
@@ -225,7 +225,7 @@ def _alignments(state: StateCore) -> None:
 
 
 def _images(state: StateCore) -> None:
-    """A picture is not loaded, which would tell its host who reads: its text leads to it instead."""
+    """A picture is not loaded, which would reveal the reader to its host: its text is a link instead."""
     for token in state.tokens:
         children, depth = [], 0
         for child in token.children or []:

@@ -14,6 +14,8 @@ from msgspec.structs import replace
 from b2b_chat.kit.exports import ExportFormat
 from b2b_chat.kit.pagination import IdCursor, PositionCursor
 from b2b_chat.kit.text import LINE, text_parameter
+from b2b_chat.product.audit.actions import Action
+from b2b_chat.product.audit.readings import record_reading
 from b2b_chat.product.audit.schemas import AuditFilter
 from b2b_chat.product.audit.service import Audit
 from b2b_chat.product.companies.service import Companies
@@ -40,6 +42,7 @@ class OperatorPages(Controller):
     include_in_schema = False
     middleware = (pages.COMPRESSED,)
     guards = (operator_only,)
+    before_request = staticmethod(record_reading)
     dependencies = FRAMED
     exception_handlers = REFUSED_AS_PAGES
 
@@ -48,7 +51,7 @@ class OperatorPages(Controller):
         """Where operators begin."""
         return Redirect(_FIRST_PAGE)
 
-    @get("/companies")
+    @get("/companies", opt={"reads": Action.COMPANY_READ})
     async def companies_page(
         self,
         frame: NamedDependency[Frame],
@@ -60,7 +63,7 @@ class OperatorPages(Controller):
         listed = await companies.search(search, cursor=cursor, limit=PAGE_SIZE)
         return frame.page("operator/companies", listed=listed)
 
-    @get("/companies/{company_id:uuid}")
+    @get("/companies/{company_id:uuid}", opt={"reads": Action.LEDGER_READ})
     async def company_page(
         self,
         frame: NamedDependency[Frame],
@@ -75,7 +78,7 @@ class OperatorPages(Controller):
         listed = await credit.list_entries_of(company_id, cursor=cursor, limit=PAGE_SIZE)
         return frame.page("operator/company", company=company, listed=listed, corrects=corrects)
 
-    @get("/users")
+    @get("/users", opt={"reads": Action.USER_READ})
     async def users_page(
         self,
         frame: NamedDependency[Frame],
@@ -88,7 +91,7 @@ class OperatorPages(Controller):
         listed = await users.search(search, company_id, cursor=cursor, limit=PAGE_SIZE)
         return frame.page("operator/users", listed=listed, company_id=company_id)
 
-    @get("/audit", dependencies={"wanted": Provide(provide_wanted)})
+    @get("/audit", opt={"reads": Action.AUDIT_READ}, dependencies={"wanted": Provide(provide_wanted)})
     async def audit_page(
         self,
         frame: NamedDependency[Frame],
@@ -115,7 +118,7 @@ class OperatorPages(Controller):
     async def health_page(
         self, frame: NamedDependency[Frame], live_health: NamedDependency[LiveHealth]
     ) -> Response[bytes]:
-        """Both services now; a script asks again while somebody looks."""
+        """Show the health of both services; a script refreshes it while the page is visible."""
         return frame.page("operator/health", health=await live_health.look())
 
 

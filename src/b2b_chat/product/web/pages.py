@@ -1,4 +1,4 @@
-"""Pages and what they are made of: templates, and assets under an address that changes with them."""
+"""Pages and their parts: templates, headers, and assets under an address that changes with their content."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ from b2b_chat.product.vocabulary import Language
 from b2b_chat.product.web import markdown
 from b2b_chat.product.web.words import WORDS
 
-# What else a page needs to say is said of every answer: kit.security_headers.
+# Beside those of every response: kit.security_headers.
 PAGE_HEADERS: Final = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "
@@ -32,7 +32,7 @@ PAGE_HEADERS: Final = {
 COMPRESSED: Final = DefineMiddleware(
     CompressionMiddleware, config=CompressionConfig(backend="gzip", gzip_compress_level=5)
 )
-"""For pages and assets. No page has a secret beside what a stranger can choose, so that sizes tell nothing (BREACH)."""
+"""For pages and assets. No page has a secret beside a stranger's text, so sizes reveal nothing (BREACH)."""
 _ASSET_HEADERS: Final = {"Cache-Control": "public, max-age=31536000, immutable"}
 _MEDIA_TYPES: Final = {"js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
 _SAID_BY_SCRIPTS: Final = frozenset({"js", "refused"})
@@ -48,12 +48,12 @@ class AssetNotFound(Refusal):
 
 
 def _credits(amount: Decimal | None) -> str:
-    """An amount as people read it: no zeros at its end."""
+    """Return an amount without trailing zeros."""
     return "" if amount is None else f"{amount.normalize():f}"
 
 
 def _moment(at: datetime) -> str:
-    """A time until a script of the page puts it in the reader's own words."""
+    """Return a time for readers without scripts; a script of the page localises it."""
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
@@ -70,7 +70,7 @@ _templates.globals["assets"] = f"/assets/{ASSETS_VERSION}"
 def page(
     name: str, language: Language, *, vocabulary: Mapping[Language, Mapping[str, str]] = WORDS, **context: Any
 ) -> Response[bytes]:
-    """A page or a part of one, in a language."""
+    """Return a page or a part of one, in a language."""
     words = vocabulary[language]
     body = _templates.get_template(f"{name}.html").render(
         language=language, words=words, script_words=_for_scripts(words), **context
@@ -79,13 +79,13 @@ def page(
 
 
 def _for_scripts(words: Mapping[str, str]) -> str:
-    """What the scripts say, as JSON for an attribute of the page; refusals come by their code."""
+    """Return the scripts' texts as JSON for an attribute of the page; those of refusals by their code."""
     said = {name.partition("_")[2]: text for name, text in words.items() if name.partition("_")[0] in _SAID_BY_SCRIPTS}
     return json.dumps(said, ensure_ascii=False)
 
 
 def asset(version: str, name: str) -> Response[bytes]:
-    """A file of the pages.
+    """Return a file of the pages.
 
     Raises:
         AssetNotFound: There is no such file in this version.

@@ -1,4 +1,4 @@
-"""What a browser gets in place of a page: the way to sign in, or a page that says why not."""
+"""What a browser gets in place of a refused page: a redirect to the sign-in page, or a page with the reason."""
 
 from typing import Any, Final
 
@@ -23,7 +23,7 @@ AnyRequest = Request[Viewer, Any, Any]
 
 
 async def provide_me(request: AnyRequest, viewer: NamedDependency[Viewer], sessions: NamedDependency[Sessions]) -> Me:
-    """The person who looks at a page; kept with the request, so that a refusal can say who is signed in."""
+    """Return the person who looks at a page, and keep them with the request, so that a refusal can name the account."""
     me = await sessions.me(viewer)
     request.state.me = me
     return me

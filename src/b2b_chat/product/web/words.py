@@ -1,4 +1,4 @@
-"""What the pages say, in each of our languages."""
+"""The texts of the pages, in each of our languages."""
 
 import json
 from collections.abc import Mapping
@@ -15,4 +15,4 @@ CONSOLE_WORDS: Final[Mapping[Language, Mapping[str, str]]] = {
     language: {**WORDS[language], **json.loads((_FOLDER / f"console.{language}.json").read_bytes())}
     for language in WORDS
 }
-"""What the pages for admins and operators say; the chat's page need not carry it."""
+"""The texts of the pages for admins and operators, which the chat's page need not carry."""

@@ -118,6 +118,7 @@ async def test_what_a_record_holds(world: World, product_url: str, http: httpx.A
         "outcome": "ok",
         "reason": None,
         "request_id": "the-request",
+        "count": 1,
         "targets": {"user_id": str(member.user_id)},
         "before": {"role": "owner", "blocked_at": None},
         "after": {"role": "admin", "blocked_at": None},

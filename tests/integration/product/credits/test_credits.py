@@ -36,7 +36,7 @@ async def test_a_refused_message_may_be_sent_again_once_there_are_credits(
     assert len(gateway.calls) == 1
 
 
-# The shortest answer of use has 256 tokens, at 1.6 credits for a thousand; "Hello" has 9 prompt tokens, about, at 0.2.
+# The shortest useful answer has 256 tokens, at 1.6 credits for a thousand; "Hello" has 9 prompt tokens, about, at 0.2.
 LEAST = Decimal("0.4096") + Decimal("0.0018")
 
 

@@ -95,8 +95,8 @@ async def test_an_operators_key_opens_no_company(http: httpx.AsyncClient) -> Non
 async def test_an_operator_is_made_and_removed(world: World, product_url: str) -> None:
     operators = Operators(transaction_factory(world.database))
     email = f"{uuid4()}@example.test"
-    first = await operators.create(command_line_actor(), email.upper())
-    second = await operators.create(command_line_actor(), email)
+    first = await operators.create(command_line_actor(), email.upper(), expires_in_days=1)
+    second = await operators.create(command_line_actor(), email, expires_in_days=1)
     assert first.user_id == second.user_id
     session = await add_session(world, first.user_id)
 
@@ -114,5 +114,5 @@ async def test_an_operator_is_made_and_removed(world: World, product_url: str) -
     with pytest.raises(OperatorNotFound):
         await operators.remove(command_line_actor(), email)
     # The old keys do not come back with the right.
-    await operators.create(command_line_actor(), email)
+    await operators.create(command_line_actor(), email, expires_in_days=1)
     assert await statuses() == [401, 401, 401]

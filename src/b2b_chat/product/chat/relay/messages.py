@@ -47,6 +47,8 @@ class Ended(Struct, frozen=True, array_like=True, tag="ended"):
     follow: int
     position: int
     outcome: ChatAnswer | str
+    next_attempt: int | None = None
+    """The attempt that was begun in place of this one, which broke off. Earlier releases do not read it."""
 
 
 class Alive(Struct, frozen=True, array_like=True, tag="alive"):

@@ -1,38 +1,47 @@
-"""SQL that every call asks: whose key or session this is; and when each was last used."""
+"""SQL of every call: the owner of a key or session; and the last use of each."""
 
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+from b2b_chat.product.masking.policy import StoredPolicies
 from b2b_chat.product.viewer import Credential
 
 _FIND_KEY: Final = """
     SELECT keys.id, keys.company_id, keys.user_id, keys.scopes,
            users.blocked_at IS NOT NULL AS is_user_blocked,
            memberships.role, memberships.blocked_at IS NOT NULL AS is_member_blocked,
-           companies.blocked_at IS NOT NULL AS is_company_blocked, operators.user_id IS NOT NULL AS is_operator
+           companies.blocked_at IS NOT NULL AS is_company_blocked, operators.user_id IS NOT NULL AS is_operator,
+           masking.policy AS masking_policy, COALESCE(masking.terms_version, 0) AS masking_terms_version,
+           wish.policy AS masking_wish, (SELECT policy FROM masking_floor) AS masking_floor
     FROM api_keys AS keys
     JOIN users ON users.id = keys.user_id
     LEFT JOIN companies ON companies.id = keys.company_id
     LEFT JOIN memberships ON memberships.company_id = keys.company_id AND memberships.user_id = keys.user_id
     LEFT JOIN operators ON operators.user_id = keys.user_id AND keys.company_id IS NULL
+    LEFT JOIN masking_policies AS masking ON masking.company_id = keys.company_id
+    LEFT JOIN masking_wishes AS wish ON wish.company_id = keys.company_id AND wish.user_id = keys.user_id
     WHERE keys.key_hash = $1 AND keys.revoked_at IS NULL AND (keys.expires_at IS NULL OR keys.expires_at > now())
           AND (memberships.user_id IS NOT NULL OR operators.user_id IS NOT NULL)
 """
-"""A key that is of no company is an operator's; an operator's key that is of a company is like any other of it."""
+"""A key without a company is an operator's; an operator's key of a company is like any other key of it."""
 
 _FIND_SESSION: Final = """
     SELECT sessions.id, sessions.company_id, sessions.user_id,
            users.blocked_at IS NOT NULL AS is_user_blocked,
            memberships.role, memberships.blocked_at IS NOT NULL AS is_member_blocked,
-           companies.blocked_at IS NOT NULL AS is_company_blocked, operators.user_id IS NOT NULL AS is_operator
+           companies.blocked_at IS NOT NULL AS is_company_blocked, operators.user_id IS NOT NULL AS is_operator,
+           masking.policy AS masking_policy, COALESCE(masking.terms_version, 0) AS masking_terms_version,
+           wish.policy AS masking_wish, (SELECT policy FROM masking_floor) AS masking_floor
     FROM sessions
     JOIN users ON users.id = sessions.user_id
     LEFT JOIN companies ON companies.id = sessions.company_id
     LEFT JOIN memberships
         ON memberships.company_id = sessions.company_id AND memberships.user_id = sessions.user_id
     LEFT JOIN operators ON operators.user_id = sessions.user_id
+    LEFT JOIN masking_policies AS masking ON masking.company_id = sessions.company_id
+    LEFT JOIN masking_wishes AS wish ON wish.company_id = sessions.company_id AND wish.user_id = sessions.user_id
     WHERE sessions.token_hash = ANY($1::bytea[]) AND sessions.revoked_at IS NULL
           AND sessions.expires_at > $2 AND sessions.last_seen_at > $3
 """
@@ -47,7 +56,7 @@ _NOTE_KEYS: Final = _NOTE_USE.format(table="api_keys", column="last_used_at")
 
 
 async def find_key(connection: Any, key_hash: bytes) -> Credential | None:
-    """The live key with this hash, on a plain connection: every call with a key asks this."""
+    """Return the live key with this hash, on a plain connection: every call with a key runs this."""
     row = await connection.fetchrow(_FIND_KEY, key_hash)
     return None if row is None else _credential(row, "api_key", frozenset(row["scopes"]))
 
@@ -55,13 +64,13 @@ async def find_key(connection: Any, key_hash: bytes) -> Credential | None:
 async def find_session(
     connection: Any, token_hashes: list[bytes], *, now: datetime, idle_since: datetime
 ) -> Credential | None:
-    """The live session with one of these hashes, on a plain connection: every call with a cookie asks this."""
+    """Return the live session with one of these hashes, on a plain connection: every call with a cookie runs this."""
     row = await connection.fetchrow(_FIND_SESSION, token_hashes, now, idle_since)
     return None if row is None else _credential(row, "session", frozenset())
 
 
 async def note_uses(connection: Any, *, sessions: Mapping[UUID, datetime], api_keys: Mapping[UUID, datetime]) -> None:
-    """Write down when sessions and keys were last used."""
+    """Record when sessions and keys were last used."""
     for statement, uses in ((_NOTE_SESSIONS, sessions), (_NOTE_KEYS, api_keys)):
         if uses:
             await connection.execute(statement, list(uses), list(uses.values()))
@@ -79,4 +88,7 @@ def _credential(row: Any, via: Any, key_scopes: frozenset[str]) -> Credential:
         is_user_blocked=row["is_user_blocked"],
         is_member_blocked=row["is_member_blocked"],
         is_company_blocked=row["is_company_blocked"],
+        masking=StoredPolicies(
+            row["masking_policy"], row["masking_floor"], row["masking_wish"], row["masking_terms_version"]
+        ),
     )

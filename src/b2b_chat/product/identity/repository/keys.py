@@ -34,6 +34,27 @@ class ApiKeyRepository:
         query = select(ApiKeyRow).where(ApiKeyRow.company_id == company_id, ApiKeyRow.id == api_key_id)
         return await self._session.scalar(query.with_for_update())
 
+    async def list_operators_keys(
+        self, user_id: UUID | None, *, before: UUID | None, limit: int | None
+    ) -> list[ApiKeyRow]:
+        """An operator's keys, or those of all operators, newest first, below an id."""
+        query = select(ApiKeyRow).where(ApiKeyRow.company_id.is_(None))
+        if user_id is not None:
+            query = query.where(ApiKeyRow.user_id == user_id)
+        if before is not None:
+            query = query.where(ApiKeyRow.id < before)
+        return list(await self._session.scalars(query.order_by(ApiKeyRow.id.desc()).limit(limit)))
+
+    async def find_operators_key_locked(self, api_key_id: UUID) -> ApiKeyRow | None:
+        """An operator's key, locked until the transaction ends."""
+        query = select(ApiKeyRow).where(ApiKeyRow.company_id.is_(None), ApiKeyRow.id == api_key_id)
+        return await self._session.scalar(query.with_for_update())
+
+    async def find_operators_key_ids(self, prefix: str) -> list[UUID]:
+        """The ids of the operators' keys that are shown as beginning so; two may, though it is not likely."""
+        query = select(ApiKeyRow.id).where(ApiKeyRow.company_id.is_(None), ApiKeyRow.prefix == prefix)
+        return list(await self._session.scalars(query))
+
     async def revoke_all_of(self, company_id: UUID | None, user_id: UUID, now: datetime) -> None:
         """Revoke a user's keys of a company; without a company, the user's keys as an operator."""
         await self._session.execute(

@@ -1,4 +1,4 @@
-"""SQL of sessions, as they are made and ended; what every call with one asks is in `credentials`."""
+"""SQL of making and ending sessions; the SQL of every call is in `credentials`."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -10,7 +10,7 @@ from sqlalchemy import DateTime, String, Uuid, column, delete, select, table, up
 from b2b_chat.kit.database import Session
 from b2b_chat.product.identity.models import SessionRow
 
-# Tables of another domain, as far as they are read here.
+# Columns of another domain's tables that are read here.
 _COMPANIES: Final = table(
     "companies", column("id", Uuid), column("name", String), column("blocked_at", DateTime(timezone=True))
 )
@@ -46,7 +46,7 @@ class SessionRepository:
         await self._session.flush()
 
     async def list_live(self, user_id: UUID, *, now: datetime, idle_since: datetime) -> Sequence[SessionRow]:
-        """The live sessions of a user, newest first."""
+        """Return the live sessions of a user, newest first."""
         query = (
             select(SessionRow)
             .where(SessionRow.user_id == user_id, SessionRow.revoked_at.is_(None))
@@ -56,7 +56,7 @@ class SessionRepository:
         return (await self._session.scalars(query)).all()
 
     async def revoke(self, user_id: UUID, session_id: UUID, now: datetime) -> bool:
-        """End a user's session; False if there is no such session."""
+        """End a user's session; return False if there is no such session."""
         ended = (
             update(SessionRow)
             .where(SessionRow.id == session_id, SessionRow.user_id == user_id, SessionRow.revoked_at.is_(None))
@@ -86,7 +86,7 @@ class SessionRepository:
         await self._session.execute(update(SessionRow).where(SessionRow.id == session_id).values(company_id=company_id))
 
     async def list_companies(self, user_id: UUID) -> Sequence[UsersCompany]:
-        """The companies that a user belongs to, the latest joined first."""
+        """Return the companies that a user belongs to, the latest joined first."""
         query = (
             select(
                 _COMPANIES.c.id,
@@ -102,5 +102,5 @@ class SessionRepository:
         return [UsersCompany(*row) for row in await self._session.execute(query)]
 
     async def forget(self, *, expired_before: datetime) -> None:
-        """Delete what has long been over."""
+        """Delete sessions that ended long ago."""
         await self._session.execute(delete(SessionRow).where(SessionRow.expires_at < expired_before))

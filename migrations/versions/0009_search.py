@@ -10,8 +10,8 @@ is not in it yet is searched as before, so this migration reads no message, and 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0010"
-down_revision = "0006"
+revision = "0009"
+down_revision = "0008"
 branch_labels = None
 depends_on = None
 
