@@ -185,7 +185,7 @@ class ProductSettings(Struct, frozen=True):
     ] = 4
     database_login_pool_size: Annotated[
         int, Meta(ge=1, le=500, description="Connections for signing in and for GET /ready alone, per process")
-    ] = 2
+    ] = 4
     database_reading_pool_size: Annotated[
         int, Meta(ge=1, le=500, description="Connections for searches, exports and reports, per process")
     ] = 2

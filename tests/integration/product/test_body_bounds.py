@@ -1,14 +1,12 @@
 """No body costs more than its operation is worth, and a stranger's is counted before it is read."""
 
-import asyncio
 import json
-from contextlib import suppress
 from urllib.parse import urlsplit
 
 import pytest
 
 from b2b_chat.product import request_bodies
-from support.database.world import Person, World
+from support.database.world import World
 from support.gateway.fake import FakeGateway
 from support.http.stubborn import send
 from support.product.app import Client, client_of, error_of, served_product
@@ -70,20 +68,3 @@ def test_a_large_body_is_not_read_twice(monkeypatch: pytest.MonkeyPatch) -> None
     assert isinstance(explain(NESTED), request_bodies.TooDeeplyNested)
     monkeypatch.setattr(json, "loads", fail)
     assert explain(NESTED * 5) is None
-
-
-async def test_strangers_that_leave_in_mid_body_make_no_defect(
-    product_url: str, person: Person, capfd: pytest.CaptureFixture[str]
-) -> None:
-    del person
-    port = urlsplit(product_url).port or 0
-    for path in STRANGERS:
-        head = [f"POST {path} HTTP/1.1", "Content-Type: application/json", "Content-Length: 1000"]
-        for part in (b"", b'{"email":'):
-            with suppress(OSError):
-                await send(port, head, part, leaves=True)
-    await asyncio.sleep(0.2)
-    written = "".join(capfd.readouterr())
-    assert written
-    assert '"level":"error"' not in written
-    assert '"status":500' not in written
