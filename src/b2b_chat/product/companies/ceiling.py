@@ -1,4 +1,4 @@
-"""What a viewer may do to a company now, and the role ceiling: no one gives or takes a role above their own."""
+"""The viewer's current rights in a company, and the role ceiling: no one gives or takes a role above their own."""
 
 from typing import Final, NamedTuple
 
@@ -28,7 +28,7 @@ class RoleTooHighForKey(Refusal):
 
 
 class Rights(NamedTuple):
-    """What a viewer is in a company while its lock is held."""
+    """A viewer's membership in a company while its lock is held."""
 
     company: CompanyRow
     role: Role

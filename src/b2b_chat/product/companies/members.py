@@ -1,4 +1,4 @@
-"""The people of a company: their roles, and who may no longer act in it."""
+"""The members of a company: their roles and blocks."""
 
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
@@ -39,7 +39,7 @@ class LastOwner(Refusal):
 
 
 class Belonging(NamedTuple):
-    """That a user belongs to a company, as operators see it."""
+    """A membership, as operators see it."""
 
     user_id: UUID
     company_id: UUID
@@ -57,7 +57,7 @@ async def memberships_of(tx: Transaction, user_ids: Collection[UUID]) -> list[Be
 
 
 class Members:
-    """Changing what a company's people may do in it.
+    """Changes to a company's members.
 
     All changes to the members of a company happen one after the other, under the lock of its row, so that two owners
     cannot end each other's ownership at the same time. Every change ends the member's sessions, and revokes those of

@@ -27,7 +27,7 @@ from b2b_chat.kit.search import pattern_of
 from b2b_chat.product.companies.models import CompanyRow, InviteRow, InviteState, MembershipRow
 from b2b_chat.product.vocabulary import Role
 
-# Tables of other domains, as far as they are read here.
+# Columns of other domains' tables that are read here.
 _USERS: Final = table(
     "users", column("id", Uuid), column("email", String), column("blocked_at", DateTime(timezone=True))
 )

@@ -42,7 +42,7 @@ class ApiKeyRow(Row):
 
 
 class ChallengeState(StrEnum):
-    """How far a login by mail has come."""
+    """The state of a login by mail."""
 
     REQUESTED = "requested"
     """Asked for; nothing else has happened yet."""

@@ -112,7 +112,7 @@ class SessionList(Struct, frozen=True):
 
 
 class ApiKey(Struct, frozen=True):
-    """A key of the company, as far as it can be shown."""
+    """A key of the company, without its secret part."""
 
     id: UUID
     name: str

@@ -1,4 +1,4 @@
-"""Where a request comes from, as far as that can be known.
+"""The client's address of a request.
 
 Any client can send `X-Forwarded-For`; only what our own proxies have appended to it is true. So it is read from its
 end, for as long as the address that appended an element is a proxy of ours.
@@ -71,7 +71,7 @@ def limited_as(ip: str) -> str:
 
 
 def _normal(text: str) -> str | None:
-    """Return an address in its one spelling, without port and with IPv4 taken out of IPv6; None if it is none."""
+    """Return an address in canonical form, without port and with IPv4 taken out of IPv6; None if it is not one."""
     found = _WITH_PORT.fullmatch(text)
     try:
         address = ip_address((found["ipv4"] or found["ipv6"]) if found else text)

@@ -1,4 +1,4 @@
-"""How both services are, for an operator who is looking."""
+"""The live health of both services, for operators."""
 
 import asyncio
 import time

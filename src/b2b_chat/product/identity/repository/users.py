@@ -17,7 +17,7 @@ class UserRepository:
         self._session = session
 
     async def get(self, user_id: UUID) -> UserRow:
-        """A user who is known to exist."""
+        """Return a user who is known to exist."""
         return (await self._session.scalars(select(UserRow).where(UserRow.id == user_id))).one()
 
     async def list_addresses(self, user_ids: Collection[UUID]) -> dict[UUID, str]:
