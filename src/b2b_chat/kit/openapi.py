@@ -50,6 +50,9 @@ class ExactStructs(OpenAPISchemaPlugin):
         return schema
 
 
+_BOUNDS: Final = ("min_length", "max_length", "minimum", "maximum", "pattern", "examples")
+
+
 def _alone(part: Schema | Reference) -> Schema | Reference:
     """Return the one alternative of a field that may be unset, which Litestar describes as one of one."""
     if not isinstance(part, Schema) or part.one_of is None or len(part.one_of) != 1:
@@ -57,6 +60,8 @@ def _alone(part: Schema | Reference) -> Schema | Reference:
     (only,) = part.one_of
     if isinstance(only, Schema):
         only.description = only.description or part.description
+        for name in _BOUNDS:  # Litestar sets them beside the alternative
+            setattr(only, name, getattr(part, name) if getattr(only, name) is None else getattr(only, name))
     return only
 
 
