@@ -33,8 +33,9 @@ from b2b_chat.product.conversations.indexing import SearchIndex
 from b2b_chat.product.conversations.service import Conversations
 from b2b_chat.product.credits.pricing import Prices
 from b2b_chat.product.credits.service import Credits
+from b2b_chat.product.credits.tokens import load_tokenizer
 from b2b_chat.product.credits.usage import UsageReports
-from b2b_chat.product.identity.cookies import SessionCookie
+from b2b_chat.product.identity.cookies import LoginCookies, SessionCookie, login_cookies_of
 from b2b_chat.product.identity.gatekeeper import Gatekeeper
 from b2b_chat.product.identity.last_use import LastUse
 from b2b_chat.product.identity.logins import Logins
@@ -77,7 +78,6 @@ class DatabaseServices(Struct, frozen=True, eq=False):
     tallies: Tallies
     companies: Companies
     members: Members
-    company_keys: CompanyKeys
     credit: Credits
     usage: UsageReports
     users: Users
@@ -101,9 +101,11 @@ class Services(DatabaseServices, frozen=True, eq=False):
     limits: Limits
     client_ip: ClientIp
     session_cookie: SessionCookie
+    login_cookies: LoginCookies
     sessions: Sessions
     logins: Logins
     invites: Invites
+    company_keys: CompanyKeys
     gatekeeper: Gatekeeper
     keep_leases: Callable[[], Coroutine[Any, Any, None]]
     runs: Runs
@@ -149,12 +151,18 @@ def services_of(settings: ProductSettings, *, clock: Clock = utc_now, database: 
         limits=limits,
         client_ip=client_ip,
         session_cookie=cookie,
+        login_cookies=login_cookies_of(settings),
         sessions=sessions,
         databases=(database, login_database, reading_database),
         search_index=SearchIndex(database),
         logins=Logins(transaction_factory(login_database), login_database, sessions, outbox, limits, settings, clock),
         invites=Invites(transaction, outbox, limits, settings, clock=clock),
+<<<<<<< HEAD
         gatekeeper=Gatekeeper(quiet.api_keys, sessions, cookie, limits, client_ip, settings.public_url),
+=======
+        company_keys=CompanyKeys(transaction, settings, clock=clock),
+        gatekeeper=Gatekeeper(quiet.api_keys, sessions, cookie, limits, settings.public_url),
+>>>>>>> main
         **parts._asdict(),
         readiness=readiness,
         live_health=LiveHealth(readiness, gateway, settings.readiness_timeout_seconds, clock=clock),
@@ -171,6 +179,7 @@ async def opened(services: Services) -> AsyncIterator[None]:
             await database.open()
             stack.push_async_callback(database.close)
         stack.push_async_callback(services.last_use.finish)
+        load_tokenizer()
         stack.push_async_callback(services.tallies.finish)
         await services.gateway.open()
         stack.push_async_callback(services.gateway.close)
@@ -259,7 +268,6 @@ def _database_services(database: Database, clock: Clock, reading: TransactionFac
         tallies=Tallies(transaction, clock=clock),
         companies=Companies(transaction, clock=clock),
         members=Members(transaction, clock=clock),
-        company_keys=CompanyKeys(transaction, clock=clock),
         credit=Credits(transaction, reading),
         usage=UsageReports(reading, clock=clock),
         users=Users(transaction, clock=clock),

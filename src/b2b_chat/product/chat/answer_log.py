@@ -11,6 +11,7 @@ from uuid import UUID
 
 from b2b_chat.contract.schemas import FinishReason
 from b2b_chat.product.chat.failures import AnswerFailed
+from b2b_chat.product.chat.pace import Pace
 from b2b_chat.product.chat.schemas import ChatAnswer
 from b2b_chat.product.conversations.schemas import AnswerUsage
 from b2b_chat.product.conversations.status import CutBy
@@ -57,6 +58,7 @@ class AnswerLog:
         self.assistant_message_id = assistant_message_id
         self.attempt = attempt
         self.pieces: list[str] = []
+        self.pace = Pace()
         self.outcome: ChatAnswer | AnswerFailed | None = None
         self.successor: AnswerLog | None = None
         """The log of the attempt that was begun in place of this one, when it failed in mid-answer."""
@@ -111,6 +113,7 @@ class AnswerLog:
 
     def publish(self, piece: str) -> None:
         """Add a piece of the answer."""
+        self.pace.note_text()
         self.pieces.append(piece.translate(_UNSTORABLE) if "\0" in piece else piece)
         self._wake()
 

@@ -34,7 +34,7 @@ def chat_parts(
     database: Database, gateway: GatewayClient, valkey: Valkey | None, prices: Prices, settings: ProductSettings
 ) -> ChatParts:
     """Make the chat's parts; without Valkey an answer is followed in the process that writes it only."""
-    repository = RunRepository(database, lease_seconds=settings.chat_lease_seconds)
+    repository = RunRepository(database, settings)
     runs = Runs(repository, gateway, prices, settings)
     relay = None if valkey is None else Relay(valkey, runs, settings)
     return ChatParts(

@@ -14,6 +14,7 @@ from msgspec import UNSET, Struct
 
 from b2b_chat.kit.disconnects import ClientLeft, WhileClientStays
 from b2b_chat.kit.event_stream import EventStream
+from b2b_chat.product.chat.admission import Headers
 from b2b_chat.product.chat.answer_log import AnswerLog, MessageInProgress
 from b2b_chat.product.chat.events import (
     EVENT_ID,
@@ -32,13 +33,12 @@ from b2b_chat.product.chat.service import (
     AnswerNotFound,
     Chat,
     EmptyText,
-    Headers,
     IdempotencyConflict,
     NothingToStop,
     ShuttingDown,
 )
 from b2b_chat.product.conversations.service import ConversationBusy, ConversationNotFound
-from b2b_chat.product.credits.service import CreditsHeld, InsufficientCredits
+from b2b_chat.product.credits.service import CreditsHeld, InsufficientCredits, TooManyOpenAnswers
 from b2b_chat.product.errors import documents
 from b2b_chat.product.guards import signed_in
 from b2b_chat.product.limits.client_ip import ClientIp
@@ -74,6 +74,7 @@ class ChatRoutes(Controller):
             RateLimited,
             InsufficientCredits,
             CreditsHeld,
+            TooManyOpenAnswers,
             ConversationNotFound,
             IdempotencyConflict,
             ConversationBusy,

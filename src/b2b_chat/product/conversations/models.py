@@ -92,6 +92,8 @@ class MessageRow(Row):
     """For the reason `length`: whose limit it was."""
     charged_credits: Mapped[Decimal | None] = mapped_column(Numeric(20, 6))
     """What all attempts at an answer have cost; answers of releases before this column have it in the ledger alone."""
+    tokens: Mapped[int | None] = mapped_column(Integer)
+    """How many the text has; None for messages of releases before this column, and while an answer is written."""
     lease_expires_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     completed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))

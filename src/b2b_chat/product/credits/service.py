@@ -54,6 +54,16 @@ class CreditsHeld(Refusal):
         super().__init__(headers={"Retry-After": "5"})
 
 
+class TooManyOpenAnswers(Refusal):
+    """As many of the user's answers are being written as one user may have at once."""
+
+    code, status, retryable = "too_many_open_answers", 429, True
+    message = "Too many of your answers are being written. Wait until one has ended, or stop one, and try again."
+
+    def __init__(self) -> None:
+        super().__init__(headers={"Retry-After": "5"})
+
+
 class BalanceOutOfRange(Refusal):
     """The balance would fall below what running answers hold, or rise above what is possible."""
 
