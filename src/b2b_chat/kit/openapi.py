@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Example, OpenAPIMediaType, OpenAPIType, Operation, Reference, Schema
@@ -50,26 +50,15 @@ class ExactStructs(OpenAPISchemaPlugin):
         return schema
 
 
-_BOUNDS: Final = ("min_length", "max_length", "minimum", "maximum", "pattern", "examples")
-
-
 def _alone(part: Schema | Reference) -> Schema | Reference:
     """Return the one alternative of a field that may be unset, which Litestar describes as one of one."""
     if not isinstance(part, Schema) or part.one_of is None or len(part.one_of) != 1:
         return part
     (only,) = part.one_of
-<<<<<<< HEAD
-    if isinstance(only, Schema):
-        only.description = only.description or part.description
-        for name in _BOUNDS:  # Litestar sets them beside the alternative
-            setattr(only, name, getattr(part, name) if getattr(only, name) is None else getattr(only, name))
-    return only
-=======
     if not isinstance(only, Schema):
         return only
     outside = {each.name: getattr(part, each.name) for each in fields(part) if each.name != "one_of"}
     return replace(only, **{name: value for name, value in outside.items() if value is not None})
->>>>>>> main
 
 
 def _parts(schema: Schema) -> Iterator[Schema]:

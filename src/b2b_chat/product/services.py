@@ -155,14 +155,10 @@ def services_of(settings: ProductSettings, *, clock: Clock = utc_now, database: 
         sessions=sessions,
         databases=(database, login_database, reading_database),
         search_index=SearchIndex(database),
-        logins=Logins(transaction_factory(login_database), login_database, sessions, outbox, limits, settings, clock),
+        logins=Logins(transaction_factory(login_database), login_database, sessions, outbox, settings, clock),
         invites=Invites(transaction, outbox, limits, settings, clock=clock),
-<<<<<<< HEAD
-        gatekeeper=Gatekeeper(quiet.api_keys, sessions, cookie, limits, client_ip, settings.public_url),
-=======
         company_keys=CompanyKeys(transaction, settings, clock=clock),
-        gatekeeper=Gatekeeper(quiet.api_keys, sessions, cookie, limits, settings.public_url),
->>>>>>> main
+        gatekeeper=Gatekeeper(quiet.api_keys, sessions, cookie, limits, client_ip, settings.public_url),
         **parts._asdict(),
         readiness=readiness,
         live_health=LiveHealth(readiness, gateway, settings.readiness_timeout_seconds, clock=clock),

@@ -126,7 +126,7 @@ class LoginRoutes(Controller):
     @post(
         "/link",
         operation_id="showLoginLink",
-        guards=[anyone],
+        guards=[counted_stranger],
         security=[{}],
         status_code=200,
         responses=documents(InvalidProof, RateLimited, LimitsUnavailable),

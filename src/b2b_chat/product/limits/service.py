@@ -74,15 +74,9 @@ class Limits:
         self._read_user = RateLimitItemPerMinute(settings.read_rpm_per_user, namespace="read-user")
         self._preview_user = RateLimitItemPerMinute(settings.masking_preview_rpm_per_user, namespace="preview-user")
         self._login_ip = RateLimitItemPerMinute(settings.login_rpm_per_ip, namespace="login-ip")
-<<<<<<< HEAD
-        self._stranger_ip = RateLimitItemPerMinute(settings.login_rpm_per_ip, namespace="stranger-ip")
-        self._link_pair = RateLimitItemPerHour(settings.login_mails_per_email_ip_hour, namespace="link-pair")
-        self._link_email = RateLimitItemPerHour(settings.login_mails_per_email_hour, namespace="link-email")
-=======
         times = settings.ipv6_site_limit_times
         self._chat_site = RateLimitItemPerMinute(times * settings.chat_rpm_per_ip, namespace="chat-site")
         self._login_site = RateLimitItemPerMinute(times * settings.login_rpm_per_ip, namespace="login-site")
->>>>>>> main
         self._invite_company = RateLimitItemPerHour(settings.invite_mails_per_company_hour, namespace="invite-company")
         self._invite_mailbox = RateLimitItemPerHour(settings.invite_mails_per_mailbox_hour, namespace="invite-mailbox")
         self._invite_domain = RateLimitItemPerHour(settings.invite_mails_per_domain_hour, namespace="invite-domain")
@@ -113,14 +107,6 @@ class Limits:
             quotas.append(_Quota(self._read_company, str(viewer.acting_in), "company"))
         await self._admit_always(*quotas)
 
-    async def admit_stranger(self, client_ip: str) -> None:
-        """Count a request of signing in before it is read, by where it comes from, whatever is in it.
-
-        Raises:
-            RateLimited: Too many come from there.
-        """
-        await self._admit(_Quota(self._stranger_ip, limited_as(client_ip), "ip"))
-
     async def admit_preview(self, viewer: Viewer) -> Headers:
         """Count a preview, by this process alone: what it costs is this process's time.
 
@@ -130,16 +116,8 @@ class Limits:
         quota = _Quota(self._preview_user, str(viewer.user_id), "user")
         return await self._admit(quota, windows=self._own_windows)
 
-    async def admit_link_request(self, client_ip: str) -> Headers:
-        """Count a request for a link. It depends on where it comes from, and never on the mail address in it.
-
-        Raises:
-            RateLimited: Too many come from there.
-        """
-        return await self._admit(*_by_ip(client_ip, self._login_ip, self._login_site))
-
-    async def admit_login(self, client_ip: str) -> Headers:
-        """Count an attempt to sign in. What is guessed for an address is counted where its codes are.
+    async def admit_stranger(self, client_ip: str) -> Headers:
+        """Count a request of signing in before its body is read, by where it comes from, whatever is in it.
 
         Raises:
             RateLimited: Too many come from there.
