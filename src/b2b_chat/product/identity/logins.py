@@ -23,7 +23,7 @@ from b2b_chat.product.identity.repository.logins import ChallengeRepository, Red
 from b2b_chat.product.identity.repository.users import UserRepository
 from b2b_chat.product.identity.schemas import LoginLink, LoginProof
 from b2b_chat.product.identity.sessions import Browser, Sessions
-from b2b_chat.product.limits.service import Limits, RateLimited
+from b2b_chat.product.limits.service import RateLimited
 from b2b_chat.product.mail.service import Outbox
 from b2b_chat.product.refusals import Refusal
 from b2b_chat.product.settings import ProductSettings
@@ -69,14 +69,12 @@ class Logins:
         database: Database,
         sessions: Sessions,
         outbox: Outbox,
-        limits: Limits,
         settings: ProductSettings,
         clock: Clock,
     ) -> None:
         self._transaction = transaction
         self._database = database
         self._sessions = sessions
-        self._limits = limits
         secret, previous = settings.auth_token_secret, settings.auth_token_secret_previous
         self._tokens = KeyedHash(secret, previous, purpose="login link")
         self._codes = KeyedHash(secret, previous, purpose="login code")
@@ -94,10 +92,8 @@ class Logins:
         time reveal nothing. `decide_requested` decides about it later.
 
         Raises:
-            RateLimited: Too many requests come from this client, whatever the addresses.
             AddressNotSupported: No mail can be sent to the address.
         """
-        await self._limits.admit_link_request(browser.client_ip)
         email = canonical(email)
         # A browser that asks again keeps its value, so that the codes of all its mails are valid there.
         login_request = browser.login_request or ""
@@ -140,9 +136,7 @@ class Logins:
 
         Raises:
             InvalidProof: The link is unknown, used or over.
-            RateLimited: Too many attempts come from this client.
         """
-        await self._limits.admit_login(browser.client_ip)
         async with self._transaction() as tx:
             challenge = await tx[ChallengeRepository].find_open_by_token(self._tokens.candidates(token), self._clock())
         if challenge is None:
@@ -155,10 +149,9 @@ class Logins:
         Raises:
             AddressNotSupported: No mail can be sent to the address.
             InvalidProof: The proof is unknown, used, over, or of a user who may not sign in.
-            RateLimited: Too many attempts come from this client, or too many wrong codes came for this address.
+            RateLimited: Too many wrong codes came for this address.
         """
         email = canonical(proof.email) if isinstance(proof.email, str) else None
-        await self._limits.admit_login(browser.client_ip)
         async with self._transaction() as tx:
             if isinstance(proof.token, str):
                 signed_in = await self._redeem_token(tx, proof.token, browser)

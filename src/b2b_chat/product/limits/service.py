@@ -116,16 +116,8 @@ class Limits:
         quota = _Quota(self._preview_user, str(viewer.user_id), "user")
         return await self._admit(quota, windows=self._own_windows)
 
-    async def admit_link_request(self, client_ip: str) -> Headers:
-        """Count a request for a link, by its origin alone and never by its mail address.
-
-        Raises:
-            RateLimited: Too many come from there.
-        """
-        return await self._admit(*_by_ip(client_ip, self._login_ip, self._login_site))
-
-    async def admit_login(self, client_ip: str) -> Headers:
-        """Count an attempt to sign in. Wrong codes of an address are counted with its challenges.
+    async def admit_stranger(self, client_ip: str) -> Headers:
+        """Count a request of signing in before its body is read, by where it comes from, whatever is in it.
 
         Raises:
             RateLimited: Too many come from there.
