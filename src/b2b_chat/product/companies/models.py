@@ -55,6 +55,7 @@ class InviteRow(Row):
         CheckConstraint("state IN ('pending', 'accepted', 'revoked')", name="state_is_known"),
         CheckConstraint("(state = 'pending') = (closed_at IS NULL)", name="closed_ones_tell_when"),
         Index("ix_invites_company_id", "company_id", "id"),
+        Index("ix_invites_pending_email", "email", postgresql_where="state = 'pending'"),
     )
 
     company_id: Mapped[UUID] = mapped_column(ForeignKey("companies.id"))

@@ -192,6 +192,11 @@ class InviteRepository:
         query = select(InviteRow).where(InviteRow.company_id == company_id, InviteRow.id == invite_id)
         return await self._session.scalar(query.with_for_update())
 
+    async def find_email(self, company_id: UUID, invite_id: UUID) -> str | None:
+        """The address to which a company's invite goes; it never changes."""
+        query = select(InviteRow.email).where(InviteRow.company_id == company_id, InviteRow.id == invite_id)
+        return await self._session.scalar(query)
+
     async def list_invites(self, company_id: UUID, *, before: UUID | None, limit: int) -> list[InviteRow]:
         """A company's invites, newest first, below an id."""
         query = select(InviteRow).where(InviteRow.company_id == company_id)
