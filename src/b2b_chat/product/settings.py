@@ -5,6 +5,7 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
+from b2b_chat.kit.secret_quality import AcceptDevelopmentSecrets
 from b2b_chat.kit.settings import Secret
 from b2b_chat.kit.valkey import (
     ValkeyCaFile,
@@ -54,6 +55,7 @@ class ProductSettings(SignInSettings, frozen=True):
     ] = None
 
     app_env: Annotated[Literal["dev", "test", "prod"], Meta(description="prod refuses unsafe settings")] = "dev"
+    accept_development_secrets: AcceptDevelopmentSecrets = False
     debug: Annotated[bool, Meta(description="Log at DEBUG; refused in prod")] = False
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR"], Meta(description="Least severe level that is logged")
