@@ -14,6 +14,7 @@ from b2b_chat.product.chat.failures import AnswerFailed
 from b2b_chat.product.chat.schemas import ChatAnswer
 from b2b_chat.product.conversations.schemas import AnswerUsage
 from b2b_chat.product.conversations.status import CutBy
+from b2b_chat.product.masking.masks import NOT_MASKED
 from b2b_chat.product.refusals import Refusal
 
 _UNSTORABLE = {0: "\N{REPLACEMENT CHARACTER}"}
@@ -57,6 +58,8 @@ class AnswerLog:
         self.assistant_message_id = assistant_message_id
         self.attempt = attempt
         self.pieces: list[str] = []
+        self.masks = NOT_MASKED
+        """Where values stand in the text of an attempt that has ended, if they were masked."""
         self.outcome: ChatAnswer | AnswerFailed | None = None
         self.successor: AnswerLog | None = None
         """The log of the attempt that was begun in place of this one, when it failed in mid-answer."""
