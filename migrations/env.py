@@ -8,7 +8,7 @@ from typing import TypeVar
 import asyncpg
 from alembic import context
 from sqlalchemy import Connection, event
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from b2b_chat.kit.database import dsn_of
@@ -21,6 +21,7 @@ ResultT = TypeVar("ResultT")
 
 # Two releases started at once must not migrate at once: the second waits here and then finds nothing to do.
 _MIGRATION_LOCK = 7_234_981_650_112_233
+_LOCK_POLL_SECONDS = 0.2
 
 
 def _run(connection: Connection) -> None:
@@ -49,6 +50,19 @@ def _from_environment(read: Callable[[], ResultT]) -> ResultT:
         raise SystemExit(str(error)) from None
 
 
+async def _has_lock(connection: AsyncConnection) -> bool:
+    """Whether this release is the one to migrate; if not, another is at it.
+
+    Neither who has the lock nor who waits for it may keep a snapshot meanwhile: CREATE INDEX CONCURRENTLY waits for all
+    that are older than itself. A statement that waits for a lock has one, and so has the last SELECT of a transaction
+    until another statement takes its place.
+    """
+    found = await connection.exec_driver_sql(f"SELECT pg_try_advisory_xact_lock({_MIGRATION_LOCK})")
+    has_lock = bool(found.scalar_one())
+    await connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
+    return has_lock
+
+
 async def _migrate() -> None:
     owner = context.config.attributes.get("owner") or _from_environment(load_owner)
     dsn = dsn_of(owner.url)
@@ -65,8 +79,8 @@ async def _migrate() -> None:
     )
     # For the same reason the lock is a transaction's, and not a session's.
     async with engine.begin() as lock, engine.connect() as connection:
-        await lock.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
-        await lock.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
+        while not await _has_lock(lock):  # noqa: ASYNC110 - what is waited for is another process
+            await asyncio.sleep(_LOCK_POLL_SECONDS)
         await connection.run_sync(_run)
         await connection.commit()
         if owner.app_user is not None:

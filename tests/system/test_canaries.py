@@ -18,10 +18,11 @@ from prometheus_client import Counter
 
 from b2b_chat.kit.metrics import exported
 from b2b_chat.sandbox.errors import SandboxError
+from support.canaries.caller import MARK
 from support.canaries.commands import CANNOT_FAIL as CANNOT_FAIL_COMMANDS
 from support.canaries.commands import LONG_RUNNING, Commands, list_commands
 from support.canaries.stack import Secrets, WatchedStack
-from support.canaries.story import MARK, Story
+from support.canaries.story import Story
 from support.canaries.values import Canaries
 from support.http.serving import free_port
 from support.processes.programs import needed_tool

@@ -220,7 +220,7 @@ def _failure(error: HttpError | DeadlinePassed) -> UpstreamFailure:
 
 
 async def _rejection(response: Response) -> UpstreamFailure:
-    """Return the failure that a status other than 200 stands for; where its body breaks, the status alone tells."""
+    """Return the failure that a status other than 200 stands for; where its body breaks, the status alone counts."""
     try:
         body = await response.read_all()
     except (AnswerBroken, AnswerTooLarge):

@@ -12,7 +12,7 @@ Clock: TypeAlias = Callable[[], datetime]
 
 
 def process_age_seconds() -> float:
-    """Return how long this process has been running; 0 where the system does not tell."""
+    """Return how long this process has been running; 0 where the system does not say."""
     try:
         # The 22nd field, counted behind the name, which may hold spaces; in ticks since the machine started.
         started = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])

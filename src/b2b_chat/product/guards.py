@@ -9,6 +9,7 @@ from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 
+from b2b_chat.product.limits.service import RateLimited
 from b2b_chat.product.refusals import Refusal
 from b2b_chat.product.viewer import (
     CompanyBlocked,
@@ -39,6 +40,10 @@ class Gatekeeper(Protocol):
         """Return the caller, or raise the refusal that says why no one is recognised."""
         ...
 
+    async def admit_read(self, viewer: Viewer) -> None:
+        """Count a request that reads, or raise `RateLimited`."""
+        ...
+
     def refuse_foreign(self, connection: ASGIConnection[Any, Any, Any, Any]) -> None:
         """Raise `CrossSiteRequest` for a request of another website's page."""
         ...
@@ -61,10 +66,14 @@ async def signed_in(connection: ASGIConnection[Any, Any, Any, Any], handler: Bas
         Unauthenticated: There is no valid key or session.
         NoCompany, CompanyBlocked, UserBlocked: The caller cannot act in a company now.
         ScopeMissing: The key or the role may not do this.
+        RateLimited: The request reads, and the caller or their company reads too often.
     """
-    viewer = await _gatekeeper(connection).viewer_of(connection)
+    gatekeeper = _gatekeeper(connection)
+    viewer = await gatekeeper.viewer_of(connection)
     # Set before a refusal, which the audit log records.
     connection.scope["user"] = viewer
+    if connection.scope.get("method") in SAFE_METHODS:
+        await gatekeeper.admit_read(viewer)
     scope = handler.opt.get("scope")
     if scope is not None:
         viewer.require(Scope(scope))
@@ -109,6 +118,8 @@ def refusals_of(handler: HTTPRouteHandler) -> list[type[Refusal]]:
         found += _REFUSALS_FOR_A_SCOPE
     if guards and not handler.http_methods <= SAFE_METHODS:
         found.append(CrossSiteRequest)
+    elif set(guards) - {anyone}:
+        found.append(RateLimited)
     return found
 
 

@@ -68,6 +68,8 @@ Code: TypeAlias = Literal[
     "text_too_long",
     "too_deeply_nested",
     "too_many_invites",
+    "too_many_open_answers",
+    "took_too_long",
     "unauthenticated",
     "unknown_parameter",
     "unsupported_media_type",

@@ -29,9 +29,11 @@ from b2b_chat.product.companies.invites import Invites
 from b2b_chat.product.companies.keys import CompanyKeys
 from b2b_chat.product.companies.members import Members
 from b2b_chat.product.companies.service import Companies
+from b2b_chat.product.conversations.indexing import SearchIndex
 from b2b_chat.product.conversations.service import Conversations
 from b2b_chat.product.credits.pricing import Prices
 from b2b_chat.product.credits.service import Credits
+from b2b_chat.product.credits.tokens import load_tokenizer
 from b2b_chat.product.credits.usage import UsageReports
 from b2b_chat.product.identity.cookies import SessionCookie
 from b2b_chat.product.identity.gatekeeper import Gatekeeper
@@ -46,17 +48,19 @@ from b2b_chat.product.limits.valkey import WindowsInValkey
 from b2b_chat.product.mail.sender import Sender
 from b2b_chat.product.mail.service import Outbox, Seal
 from b2b_chat.product.mail.smtp import Smtp, smtp_options
+from b2b_chat.product.masking.service import Masking
 from b2b_chat.product.masking_policies.service import MaskingPolicies
 from b2b_chat.product.operators.health import LiveHealth
 from b2b_chat.product.operators.keys import OperatorKeys
 from b2b_chat.product.operators.service import Operators, Users
 from b2b_chat.product.readiness import readiness_of
 from b2b_chat.product.settings import DatabaseSettings, ProductSettings
-from b2b_chat.product.transactions import TransactionFactory, transaction_factory
+from b2b_chat.product.transactions import TransactionFactory, reading_factory, transaction_factory
 
 log = structlog.get_logger(__name__)
 
 _NOTE_USES_EVERY_SECONDS: Final = 60
+_INDEX_EVERY_SECONDS: Final = 5
 _SETTLE_EVERY_SECONDS: Final = 10
 _FORGET_EVERY_SECONDS: Final = 3600
 _MEASURE_EVERY_SECONDS: Final = 15
@@ -89,6 +93,9 @@ class Services(DatabaseServices, frozen=True, eq=False):
     """Everything that a serving process has."""
 
     settings: ProductSettings
+    databases: tuple[Database, ...]
+    """That of the services above, one for signing in and readiness, and one for costly reading."""
+    search_index: SearchIndex
     valkey: Valkey | None
     gateway: GatewayClient
     seal: Seal
@@ -105,6 +112,7 @@ class Services(DatabaseServices, frozen=True, eq=False):
     relay: Relay | None
     chat: Chat
     previews: Previews
+    masking: Masking
     readiness: Readiness
     live_health: LiveHealth
 
@@ -117,8 +125,11 @@ def services_of(settings: ProductSettings, *, clock: Clock = utc_now, database: 
         clock: The current time.
         database: Made from the settings unless given.
     """
-    database = database or _database(settings)
-    quiet = _database_services(database, clock)
+    given = database
+    database = given or _database(settings)
+    login_database = given or _login_database(settings)
+    reading_database = given or _reading_database(settings)
+    quiet = _database_services(database, clock, reading_factory(reading_database))
     transaction, last_use = quiet.transaction, quiet.last_use
     valkey = valkey_of(settings)
     gateway = GatewayClient(settings)
@@ -129,7 +140,7 @@ def services_of(settings: ProductSettings, *, clock: Clock = utc_now, database: 
     sessions = Sessions(transaction, database, settings, last_use, clock)
     prices = Prices(settings.price_prompt_credits_per_1k_tokens, settings.price_completion_credits_per_1k_tokens)
     parts = chat_parts(database, gateway, valkey, prices, settings)
-    readiness = readiness_of(settings, database, valkey, gateway, parts.chat)
+    readiness = readiness_of(settings, login_database, valkey, gateway, parts.chat)
     return Services(
         **{name: getattr(quiet, name) for name in DatabaseServices.__struct_fields__},
         settings=settings,
@@ -141,9 +152,11 @@ def services_of(settings: ProductSettings, *, clock: Clock = utc_now, database: 
         client_ip=ClientIp(parse_networks(settings.trusted_proxies)),
         session_cookie=cookie,
         sessions=sessions,
-        logins=Logins(transaction, database, sessions, outbox, limits, settings, clock),
+        databases=(database, login_database, reading_database),
+        search_index=SearchIndex(database),
+        logins=Logins(transaction_factory(login_database), login_database, sessions, outbox, limits, settings, clock),
         invites=Invites(transaction, outbox, limits, settings, clock=clock),
-        gatekeeper=Gatekeeper(quiet.api_keys, sessions, cookie, settings.public_url),
+        gatekeeper=Gatekeeper(quiet.api_keys, sessions, cookie, limits, settings.public_url),
         **parts._asdict(),
         readiness=readiness,
         live_health=LiveHealth(readiness, gateway, settings.readiness_timeout_seconds, clock=clock),
@@ -153,12 +166,16 @@ def services_of(settings: ProductSettings, *, clock: Clock = utc_now, database: 
 @asynccontextmanager
 async def opened(services: Services) -> AsyncIterator[None]:
     """Within the block the services work; at its end what they open is closed, in the opposite order."""
+    # A detector that finds less than it should must serve nobody.
+    await services.masking.check()
     async with AsyncExitStack() as stack:
         if services.valkey is not None:
             stack.push_async_callback(services.valkey.close)
-        await services.database.open()
-        stack.push_async_callback(services.database.close)
+        for database in services.databases:
+            await database.open()
+            stack.push_async_callback(database.close)
         stack.push_async_callback(services.last_use.finish)
+        load_tokenizer()
         stack.push_async_callback(services.tallies.finish)
         await services.gateway.open()
         stack.push_async_callback(services.gateway.close)
@@ -185,7 +202,7 @@ async def database_services(
     )
     await database.open()
     try:
-        yield _database_services(database, utc_now)
+        yield _database_services(database, utc_now, transaction_factory(database))
     finally:
         await database.close()
 
@@ -208,7 +225,34 @@ def _database(settings: ProductSettings) -> Database:
     )
 
 
-def _database_services(database: Database, clock: Clock) -> DatabaseServices:
+def _login_database(settings: ProductSettings) -> Database:
+    """Connections apart from all others, so that nothing that people do keeps anybody from signing in."""
+    return Database(
+        settings.database_url.reveal(),
+        pool_size=settings.database_login_pool_size,
+        session_pool_size=settings.database_login_pool_size,
+        acquire_seconds=settings.database_acquire_timeout_seconds,
+        statement_seconds=settings.database_statement_timeout_seconds,
+        pgbouncer=settings.database_pgbouncer,
+        name="login",
+    )
+
+
+def _reading_database(settings: ProductSettings) -> Database:
+    """Connections for what may take long; nothing else waits for one of them."""
+    return Database(
+        settings.database_url.reveal(),
+        pool_size=1,
+        session_pool_size=settings.database_reading_pool_size,
+        acquire_seconds=settings.database_acquire_timeout_seconds,
+        statement_seconds=settings.database_reading_timeout_seconds,
+        pgbouncer=settings.database_pgbouncer,
+        name="reading",
+        plans_afresh=True,
+    )
+
+
+def _database_services(database: Database, clock: Clock, reading: TransactionFactory) -> DatabaseServices:
     transaction = transaction_factory(database)
     last_use = LastUse(database, clock)
     return DatabaseServices(
@@ -216,17 +260,17 @@ def _database_services(database: Database, clock: Clock) -> DatabaseServices:
         transaction=transaction,
         last_use=last_use,
         api_keys=ApiKeys(database, last_use),
-        audit=Audit(transaction),
+        audit=Audit(transaction, reading),
         tallies=Tallies(transaction, clock=clock),
         companies=Companies(transaction, clock=clock),
         members=Members(transaction, clock=clock),
         company_keys=CompanyKeys(transaction, clock=clock),
-        credit=Credits(transaction),
-        usage=UsageReports(transaction, clock=clock),
+        credit=Credits(transaction, reading),
+        usage=UsageReports(reading, clock=clock),
         users=Users(transaction, clock=clock),
         operators=Operators(transaction, clock=clock),
         operator_keys=OperatorKeys(transaction, clock=clock),
-        conversations=Conversations(transaction),
+        conversations=Conversations(transaction, reading),
         masking_policies=MaskingPolicies(transaction),
     )
 
@@ -235,6 +279,7 @@ def _background(services: Services) -> Iterator[Coroutine[Any, Any, None]]:
     """The work that goes on beside the requests."""
     settings = services.settings
     yield _repeat(services.logins.decide_requested, every_seconds=settings.mail_poll_seconds)
+    yield _repeat(services.search_index.catch_up, every_seconds=_INDEX_EVERY_SECONDS)
     yield _repeat(services.last_use.write, every_seconds=_NOTE_USES_EVERY_SECONDS)
     yield _repeat(services.tallies.settle, every_seconds=_SETTLE_EVERY_SECONDS)
     yield _repeat(partial(forget_old, services), every_seconds=_FORGET_EVERY_SECONDS)

@@ -144,6 +144,12 @@ class ProductSettings(Struct, frozen=True):
         int,
         Meta(ge=1, le=100, description="Share of the chat limits that a process admits while Valkey is away, percent"),
     ] = 10
+    read_rpm_per_company: Annotated[
+        int, Meta(ge=1, le=10_000_000, description="Requests of a company that read, per minute")
+    ] = 6000
+    read_rpm_per_user: Annotated[
+        int, Meta(ge=1, le=10_000_000, description="Requests of a user that read, per minute")
+    ] = 600
     masking_preview_rpm_per_user: Annotated[
         int, Meta(ge=1, le=10_000_000, description="Previews of masking that a process makes for a user, per minute")
     ] = 300
@@ -168,6 +174,15 @@ class ProductSettings(Struct, frozen=True):
     database_session_pool_size: Annotated[
         int, Meta(ge=1, le=500, description="Connections for everything else, per process")
     ] = 4
+    database_login_pool_size: Annotated[
+        int, Meta(ge=1, le=500, description="Connections for signing in and for GET /ready alone, per process")
+    ] = 2
+    database_reading_pool_size: Annotated[
+        int, Meta(ge=1, le=500, description="Connections for searches, exports and reports, per process")
+    ] = 2
+    database_reading_timeout_seconds: Annotated[
+        float, Meta(ge=0.1, le=300, description="Longest run of a statement of those, seconds")
+    ] = 2.0
     database_acquire_timeout_seconds: Annotated[
         float, Meta(ge=0.1, le=60, description="Longest wait for a connection, seconds")
     ] = 5.0
@@ -238,9 +253,37 @@ class ProductSettings(Struct, frozen=True):
         Meta(
             ge=1,
             le=10_000,
-            description="Shortest answer of use, tokens; a balance that does not cover it is refused",
+            description="Shortest useful answer, tokens; a balance that does not cover it is refused",
         ),
     ] = 256
+    chat_usual_completion_tokens: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=1_000_000,
+            description="Length of an answer, about, of a company that has had too few to tell its own, tokens",
+        ),
+    ] = 1024
+    chat_hold_percent: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=100,
+            description="Share of a company's free credits that an answer may hold beyond what its answers usually "
+            "cost, percent",
+        ),
+    ] = 20
+    chat_user_hold_percent: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=100,
+            description="Share of a company's balance that a member's open answers may hold, percent",
+        ),
+    ] = 50
+    chat_open_answers_per_user: Annotated[
+        int, Meta(ge=1, le=10_000, description="Answers of a user that are being written at once")
+    ] = 8
     chat_resume_window_seconds: Annotated[
         float | None,
         Meta(
@@ -261,7 +304,7 @@ class ProductSettings(Struct, frozen=True):
         Meta(
             ge=0.05,
             le=60,
-            description="How often a process tells those that it shares a run with that it lives, seconds",
+            description="How often a process reports to those that share its runs that it is alive, seconds",
         ),
     ] = 2.0
     relay_ask_timeout_seconds: Annotated[

@@ -20,7 +20,11 @@ _DEFAULT_PORTS: Final = {
 _REAL_OPENAI_URL: Final = "https://api.openai.com/v1"
 _MAX_PORT: Final = 65535
 
-_NO_LIMITS: Final = dict.fromkeys(("CHAT_RPM_PER_COMPANY", "CHAT_RPM_PER_USER", "CHAT_RPM_PER_IP"), "1000000")
+_NO_LIMITS: Final = {
+    **dict.fromkeys(("CHAT_RPM_PER_COMPANY", "CHAT_RPM_PER_USER", "CHAT_RPM_PER_IP"), "1000000"),
+    "CHAT_OPEN_ANSWERS_PER_USER": "10000",
+    "CHAT_USER_HOLD_PERCENT": "100",
+}
 """One key for everything, or a load generator, would soon reach limits that are meant for people."""
 _CAUGHT_MAIL: Final = {
     "SMTP_HOST": LOCAL_HOST,

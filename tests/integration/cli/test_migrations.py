@@ -1,5 +1,6 @@
 """`b2b-chat migrate` while the database is in use, and `migrate-check`."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import asyncpg
@@ -84,3 +85,35 @@ def test_the_check_names_what_models_have_and_migrations_lack(
     assert done.returncode == 1, done.stderr
     assert named in done.stderr
     assert "models and migrations differ" in done.stderr.splitlines()[-1]
+
+
+_CONCURRENT = """
+from alembic import op
+
+revision = "9999"
+down_revision = "{head}"
+
+
+def upgrade() -> None:
+    with op.get_context().autocommit_block():
+        op.execute("SELECT pg_sleep(2)")
+        op.create_index("ix_planted", "companies", ["name"], postgresql_concurrently=True)
+
+
+def downgrade() -> None:
+    op.drop_index("ix_planted", "companies")
+"""
+
+
+def test_an_index_is_built_without_a_lock_while_another_release_waits_to_migrate(
+    owner_url: str, tmp_path: Path
+) -> None:
+    release = copied(tmp_path)
+    (tmp_path / "migrations/versions/9999_planted.py").write_text(_CONCURRENT.format(head=head()))
+    environ = {"DATABASE_URL": owner_url}
+    with ThreadPoolExecutor() as pool:
+        both = [pool.submit(release.run, "migrate", environ=environ) for _ in range(2)]
+        done = [each.result(timeout=60) for each in both]
+    assert [(each.returncode, each.stderr) for each in done] == [(0, ""), (0, "")]
+    assert run_sql(owner_url, "SELECT version_num FROM alembic_version") == "9999"
+    assert run_sql(owner_url, "SELECT indisvalid FROM pg_index WHERE indexrelid = 'ix_planted'::regclass") == "t"

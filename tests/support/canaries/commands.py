@@ -14,8 +14,8 @@ from b2b_chat.cli import main
 from b2b_chat.kit.settings import variables
 from b2b_chat.product.settings import ProductSettings
 from b2b_chat.sandbox.postgres import _binary
+from support.canaries.caller import MESSAGE, OPERATOR, OWNER, STRANGER
 from support.canaries.stack import DATABASE, WatchedStack
-from support.canaries.story import MESSAGE, OPERATOR, OWNER, STRANGER
 from support.processes.commands import COMMAND
 
 LONG_RUNNING: Final = {"demo", "gateway", "mail-catcher", "openai-simulator", "product", "up"}

@@ -180,6 +180,8 @@ def environ(database_url: str, gateway_url: str, **variables: str) -> dict[str, 
         "SHUTDOWN_GRACE_SECONDS": "0",
         # All tests come from one address; a test of the limits sets them.
         **dict.fromkeys(("CHAT_RPM_PER_COMPANY", "CHAT_RPM_PER_USER", "CHAT_RPM_PER_IP"), "1000000"),
+        "CHAT_OPEN_ANSWERS_PER_USER": "10000",
+        "CHAT_USER_HOLD_PERCENT": "100",
         **variables,
     }
 

@@ -149,5 +149,5 @@ _BY_CODE: Final[dict[str, type[AnswerFailed]]] = {failure.code: failure for fail
 
 
 def stored_failure(error_code: str | None) -> AnswerFailed:
-    """The failure that a stored message tells of."""
+    """Return the failure of a stored message."""
     return _BY_CODE.get(error_code or "", Interrupted)()

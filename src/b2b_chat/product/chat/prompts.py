@@ -1,17 +1,27 @@
 """What the model is asked: a message with its context, its price, and the request that crosses the border."""
 
-from collections.abc import Iterable, Iterator
 from decimal import Decimal
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 import msgspec
 
-from b2b_chat.contract.schemas import MODEL_GPT_5_2, ChatMessage, ChatMetadata, ChatRequest, Usage
+from b2b_chat.contract.schemas import MODEL_GPT_5_2, ChatMessage, ChatMetadata, Usage
 from b2b_chat.product.chat.answer_log import AnswerLog
-from b2b_chat.product.chat.repository import Bounds, Exchange, RunRepository
+from b2b_chat.product.chat.masked_turns import MaskedTurns, Turn, turns_of
+from b2b_chat.product.chat.repository import Bounds, Exchange, RunRepository, Sent
 from b2b_chat.product.conversations.service import ConversationNotFound
-from b2b_chat.product.credits.pricing import Prices, likely_prompt_tokens, max_prompt_tokens
+from b2b_chat.product.credits.pricing import FORMAT_TOKENS_PER_MESSAGE, Prices, prompt_tokens, with_margin
+from b2b_chat.product.credits.tokens import count_tokens
+from b2b_chat.product.masking.masks import NOT_MASKED, StoredMasks, masked_text, stored
+from b2b_chat.product.masking.requests import (
+    INSTRUCTION,
+    MaskedMessages,
+    MaskedRequest,
+    masked_messages,
+    unmasked_messages,
+)
+from b2b_chat.product.masking_policies.rulebook import Rulebook, Rules
 from b2b_chat.product.refusals import Refusal
 from b2b_chat.product.settings import ProductSettings
 from b2b_chat.product.viewer import Viewer
@@ -22,8 +32,6 @@ REQUEST_OVERHEAD_BYTES: Final = 1024
 """More than what a request has beside its messages."""
 _MESSAGE_OVERHEAD_BYTES: Final = 64
 """More than what a message has beside its text."""
-_BYTES_PER_TOKEN: Final = 4
-"""Fewer than a token has on average in any language with an alphabet."""
 
 
 class TextTooLong(Refusal):
@@ -34,30 +42,60 @@ class TextTooLong(Refusal):
     message = "The text is too long."
 
 
+class Prompt(NamedTuple):
+    """A message with what goes along with it, as it crosses the border, and how many tokens each text has."""
+
+    border: MaskedMessages
+    text_tokens: list[int]
+    masks: StoredMasks
+    """Of the message itself."""
+
+    @property
+    def question_tokens(self) -> int:
+        """The tokens of the message itself."""
+        return self.text_tokens[-1]
+
+
 class Prompts:
     """Makes requests of messages."""
 
-    def __init__(self, repository: RunRepository, prices: Prices, settings: ProductSettings) -> None:
+    def __init__(
+        self,
+        repository: RunRepository,
+        prices: Prices,
+        settings: ProductSettings,
+        rulebook: Rulebook,
+        masked_turns: MaskedTurns,
+    ) -> None:
         self._repository = repository
         self._prices = prices
         self._settings = settings
+        self._rulebook = rulebook
+        self._masked_turns = masked_turns
 
-    async def messages(
-        self, viewer: Viewer, conversation_id: UUID | None, text: str, *, before: UUID | None = None
-    ) -> list[ChatMessage]:
+    async def prompt(
+        self, viewer: Viewer, conversation_id: UUID | None, text: str, *, sent_before: Sent | None = None
+    ) -> Prompt:
         """Return what the model is asked: a message, and before it as much of its conversation as may go along.
 
         Args:
             viewer: Whose conversation it is.
             conversation_id: None for a new one.
             text: The message.
-            before: The message's id, where it was sent before.
+            sent_before: What is known of the message, where it was sent before.
 
         Raises:
             ConversationNotFound: The conversation is not the viewer's.
             TextTooLong: The message alone is more than a request may hold.
+            PersonalDataBlocked: The message has values of a kind that is blocked.
+            MaskingUnavailable: The texts cannot be looked through.
         """
-        context: Iterable[Exchange] = ()
+        rules = await self._rulebook.rules_of(viewer)
+        before, masks = None, NOT_MASKED
+        if sent_before is not None:
+            before = sent_before.user_message_id
+            masks = StoredMasks(sent_before.question_masks, sent_before.question_masked_by)
+        context: list[Exchange] = []
         if conversation_id is not None:
             limit = self._settings.chat_context_limit // 2
             found = await self._repository.find_context(
@@ -66,55 +104,79 @@ class Prompts:
             if found is None:
                 raise ConversationNotFound
             context = found
-        return self._within_limits([*_turns(context), ChatMessage("user", text)])
+        turns = [*turns_of(context), Turn("user", text, None, masks, before)]
+        return await self._unmasked(turns) if rules.is_off else await self._masked(rules, turns)
 
-    def bounds(self, messages: list[ChatMessage]) -> Bounds:
-        """Return how much is held for an answer to these messages."""
+    async def _unmasked(self, turns: list[Turn]) -> Prompt:
+        messages, text_tokens = [], []
+        for turn in turns:
+            messages.append(ChatMessage(turn.role, turn.text))
+            text_tokens.append(await _tokens(turn, turn.text, None))
+        first = self._first_within_limits(messages, text_tokens)
+        return Prompt(unmasked_messages(messages[first:]), text_tokens[first:], NOT_MASKED)
+
+    async def _masked(self, rules: Rules, turns: list[Turn]) -> Prompt:
+        values, masks = await self._masked_turns.context(rules, turns[:-1])
+        masks.append(await self._masked_turns.message(rules, turns[-1], values))
+        messages, text_tokens = [], []
+        for turn, own in zip(turns, masks, strict=True):
+            messages.append(ChatMessage(turn.role, masked_text(turn.text, own)))
+            text_tokens.append(await _tokens(turn, messages[-1].content, rules.key))
+        first = self._first_within_limits(messages, text_tokens, spare_bytes=len(INSTRUCTION) + _MESSAGE_OVERHEAD_BYTES)
+        said = [ChatMessage(turn.role, turn.text) for turn in turns[first:]]
+        border = masked_messages(said, masks[first:], rules.key)
+        instruction = [await count_tokens(message.content) for message in border.messages[: -len(said)]]
+        return Prompt(border, [*instruction, *text_tokens[first:]], stored(masks[-1], rules.key))
+
+    def bounds(self, prompt: Prompt) -> Bounds:
+        """Return how much is held for an answer to a prompt."""
         longest = self._settings.chat_max_completion_tokens
         shortest = min(self._settings.chat_min_completion_tokens, longest)
+        likely = prompt_tokens(prompt.text_tokens)
+        most = with_margin(likely)
         return Bounds(
-            max_credits=self._prices.cost(_usage(max_prompt_tokens(messages), longest)),
-            min_credits=self._prices.cost(_usage(likely_prompt_tokens(messages), shortest)),
+            max_credits=self._prices.cost(_usage(most, longest)),
+            min_credits=self._prices.cost(_usage(likely, shortest)),
+            prompt_credits=self._prices.cost(_usage(most, 0)),
         )
 
     def request(
-        self, viewer: Viewer, log: AnswerLog, messages: list[ChatMessage], held_credits: Decimal, *, stream: bool
-    ) -> ChatRequest:
+        self, viewer: Viewer, log: AnswerLog, prompt: Prompt, held_credits: Decimal, *, stream: bool
+    ) -> MaskedRequest:
         """Return the request for the longest answer that is likely to cost no more than is held."""
-        affordable = self._prices.affordable_completion_tokens(held_credits, likely_prompt_tokens(messages))
-        return ChatRequest(
+        affordable = self._prices.affordable_completion_tokens(held_credits, prompt_tokens(prompt.text_tokens))
+        return prompt.border.request(
             model=MODEL_GPT_5_2,
-            messages=messages,
             stream=stream,
             max_completion_tokens=min(affordable, self._settings.chat_max_completion_tokens),
             metadata=ChatMetadata(viewer.company_id, viewer.user_id, log.conversation_id, log.user_message_id),
         )
 
-    def _within_limits(self, messages: list[ChatMessage]) -> list[ChatMessage]:
-        """Leave out the oldest exchanges, until the rest fits."""
-        left_bytes = self._settings.chat_request_max_bytes - REQUEST_OVERHEAD_BYTES
+    def _first_within_limits(self, messages: list[ChatMessage], text_tokens: list[int], *, spare_bytes: int = 0) -> int:
+        """Return where the messages begin that fit, once the oldest exchanges are left out."""
+        left_bytes = self._settings.chat_request_max_bytes - REQUEST_OVERHEAD_BYTES - spare_bytes
         sizes = [len(message.content.encode()) for message in messages]
         if sum(sizes) * _MAX_ESCAPED_BYTES > left_bytes:  # else there is no need to know more exactly
             sizes = [len(msgspec.json.encode(message.content)) for message in messages]
         left_bytes -= sizes[-1]
-        left_tokens = self._settings.chat_context_max_tokens - sizes[-1] // _BYTES_PER_TOKEN
+        left_tokens = self._settings.chat_context_max_tokens - text_tokens[-1]
         if left_bytes < 0:
             raise TextTooLong("The text is too long to be sent to the model.")
         first = len(messages) - 1
         while first:
-            exchange_bytes = sizes[first - 2] + sizes[first - 1]
-            left_bytes -= exchange_bytes + 2 * _MESSAGE_OVERHEAD_BYTES
-            left_tokens -= exchange_bytes // _BYTES_PER_TOKEN
+            left_bytes -= sizes[first - 2] + sizes[first - 1] + 2 * _MESSAGE_OVERHEAD_BYTES
+            left_tokens -= text_tokens[first - 2] + text_tokens[first - 1] + 2 * FORMAT_TOKENS_PER_MESSAGE
             if left_bytes < 0 or left_tokens < 0:
                 break
             first -= 2
-        return messages[first:]
+        return first
 
 
-def _turns(exchanges: Iterable[Exchange]) -> Iterator[ChatMessage]:
-    for question, answer in exchanges:
-        yield ChatMessage("user", question)
-        yield ChatMessage("assistant", answer)
+async def _tokens(turn: Turn, crossing: str, key: str | None) -> int:
+    """Return how many tokens a text has as it crosses the border; what is stored was counted under the rules then."""
+    if turn.tokens is not None and turn.stored.by == key:
+        return turn.tokens
+    return await count_tokens(crossing)
 
 
 def _usage(prompt: int, completion: int) -> Usage:

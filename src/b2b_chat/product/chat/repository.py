@@ -1,19 +1,23 @@
 """The statements of a message's life as methods; their SQL is in `chat.statements`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 from uuid import UUID
 
 import asyncpg
+import msgspec
 
 from b2b_chat.contract.schemas import FinishReason
 from b2b_chat.kit.connections import Connection
 from b2b_chat.kit.database import Database, new_id
 from b2b_chat.product.chat import statements
+from b2b_chat.product.conversations.schemas import AnswerUsage
 from b2b_chat.product.conversations.status import CutBy
-from b2b_chat.product.credits.service import CreditsHeld, InsufficientCredits
+from b2b_chat.product.credits.service import CreditsHeld, InsufficientCredits, TooManyOpenAnswers
+from b2b_chat.product.masking.masks import NOT_MASKED, StoredMasks
+from b2b_chat.product.settings import ProductSettings
 
 
 class AlreadySent(Exception):
@@ -49,13 +53,26 @@ class Sent(NamedTuple):
     attempt: int
     balance_credits: Decimal
     charge_credits: Decimal | None
+    question_masks: str | None
+    question_masked_by: str | None
+
+
+class Said(NamedTuple):
+    """A stored text, and what is known of it."""
+
+    message_id: UUID
+    text: str
+    tokens: int | None
+    """Of the text as it crossed the border last. None for messages of releases before these counts."""
+    masks: str | None
+    masked_by: str | None
 
 
 class Exchange(NamedTuple):
     """A question and its answer."""
 
-    question: str
-    answer: str
+    question: Said
+    answer: Said
 
 
 class Question(NamedTuple):
@@ -68,8 +85,10 @@ class Question(NamedTuple):
     user_message_id: UUID
     assistant_message_id: UUID
     text: str
+    tokens: int
     client_message_id: str
     fingerprint: bytes
+    masks: StoredMasks
 
 
 class Attempt(NamedTuple):
@@ -85,11 +104,15 @@ class Ending(NamedTuple):
 
     status: Literal["completed", "stopped", "error"]
     text: str
-    usage_json: bytes
+    text_tokens: int
+    usage: AnswerUsage
     cost_credits: Decimal
     finish_reason: FinishReason | None = None
     cut_by: CutBy | None = None
     error_code: str | None = None
+    masks: StoredMasks = NOT_MASKED
+    completion_tokens: int | None = None
+    """For an answer that came to its own end: what it adds to how long its company's answers are."""
 
 
 class Bounds(NamedTuple):
@@ -97,14 +120,26 @@ class Bounds(NamedTuple):
 
     max_credits: Decimal
     min_credits: Decimal
+    prompt_credits: Decimal
+    """What is held for the prompt alone."""
+
+
+_SAID: Final = len(Said._fields)
 
 
 class RunRepository:
     """The statements of a message's life."""
 
-    def __init__(self, database: Database, *, lease_seconds: float) -> None:
+    def __init__(self, database: Database, settings: ProductSettings) -> None:
         self._database = database
-        self._lease_seconds = lease_seconds
+        self._lease_seconds = settings.chat_lease_seconds
+        self._hold_rules = (
+            settings.price_completion_credits_per_1k_tokens,
+            settings.chat_usual_completion_tokens,
+            settings.chat_hold_percent,
+            settings.chat_open_answers_per_user,
+            settings.chat_user_hold_percent,
+        )
 
     async def find_sent(self, user_id: UUID, client_message_id: str) -> Sent | None:
         """What this user sent under this id before."""
@@ -131,22 +166,24 @@ class RunRepository:
         )
         if not rows:
             return None
-        return [Exchange(row["question"], row["answer"]) for row in rows if row["question"] is not None]
+        return [Exchange(Said(*row[:_SAID]), Said(*row[_SAID:])) for row in map(tuple, rows) if row[0] is not None]
+
+    async def set_masks(self, masks: Mapping[UUID, str], key: str) -> None:
+        """Store the masks of messages that had none, or others."""
+        await self._database.run(lambda db: db.execute(statements.SET_MASKS, list(masks), list(masks.values()), key))
 
     async def admit(self, question: Question, bounds: Bounds) -> Decimal:
         """Hold credits and store the question with its pending answer; return what is held.
 
         Raises:
-            InsufficientCredits, CreditsHeld: Too little is left, or is available now.
+            InsufficientCredits, CreditsHeld, TooManyOpenAnswers: Too little is left, or is available now.
             AlreadySent: The client message id is taken.
             RunInProgress: The conversation has a live run.
             ConversationErased: The conversation is gone.
         """
         arguments = (
-            question.company_id,
-            bounds.max_credits,
+            *self._hold_arguments(question.company_id, question.user_id, bounds),
             question.conversation_id,
-            question.user_id,
             question.title,
             question.user_message_id,
             question.text,
@@ -155,7 +192,8 @@ class RunRepository:
             question.assistant_message_id,
             self._lease_seconds,
             new_id(),
-            bounds.min_credits,
+            question.tokens,
+            *question.masks,
         )
         with _collisions_named():
             row = await self._database.run(lambda db: db.fetchrow(statements.ADMIT, *arguments))
@@ -163,23 +201,23 @@ class RunRepository:
             raise ConversationErased
         return _held(row)
 
-    async def readmit(self, company_id: UUID, sent: Sent, bounds: Bounds) -> tuple[int, Decimal]:
+    async def readmit(self, sent: Sent, user_id: UUID, bounds: Bounds) -> tuple[int, Decimal]:
         """Open a failed answer for another attempt: its number, and what is held for it.
 
         Raises:
-            InsufficientCredits, CreditsHeld: Too little is left, or is available now.
+            InsufficientCredits, CreditsHeld, TooManyOpenAnswers: Too little is left, or is available now.
             AttemptTaken: The answer is no longer a failed one, or erased.
             RunInProgress: The conversation has a live run.
         """
 
         async def reopen_and_hold(db: Connection) -> tuple[int, Decimal]:
             async with db.transaction():  # what is raised undoes the reopening
-                await db.execute(statements.LOCK_ACCOUNT, company_id)
+                await db.execute(statements.LOCK_ACCOUNT, sent.company_id)
                 attempt = await db.fetchval(statements.REOPEN, sent.assistant_message_id, self._lease_seconds)
                 if attempt is None:
                     raise AttemptTaken
-                arguments = (company_id, bounds.max_credits, new_id(), sent.user_message_id, bounds.min_credits)
-                return attempt, _held(await db.fetchrow(statements.HOLD, *arguments))
+                arguments = self._hold_arguments(sent.company_id, user_id, bounds)
+                return attempt, _held(await db.fetchrow(statements.HOLD, *arguments, new_id(), sent.user_message_id))
 
         with _collisions_named():
             return await self._database.run(reopen_and_hold)
@@ -192,12 +230,15 @@ class RunRepository:
         arguments = (
             *attempt,
             ending.text,
-            ending.usage_json.decode(),
+            msgspec.json.encode(ending.usage).decode(),
             ending.cost_credits,
             ending.status,
             ending.finish_reason,
             ending.cut_by,
             ending.error_code,
+            ending.text_tokens,
+            ending.completion_tokens,
+            *ending.masks,
         )
         row = await self._database.run(lambda db: db.fetchrow(statements.SETTLE, *arguments))
         if row is None:  # an earlier try may have been committed though its connection broke
@@ -224,12 +265,18 @@ class RunRepository:
         """Live attempts whose process has not renewed their lease."""
         return [Attempt(*row) for row in await self._database.run(lambda db: db.fetch(statements.LIST_EXPIRED))]
 
+    def _hold_arguments(self, company_id: UUID, user_id: UUID, bounds: Bounds) -> tuple[object, ...]:
+        """Return the arguments with which each statement begins that holds credits."""
+        return (company_id, user_id, *bounds, *self._hold_rules)
+
 
 def _held(row: asyncpg.Record | None) -> Decimal:
     """Return what a statement has held."""
     if row is not None and row["amount"] is not None:
         held: Decimal = row["amount"]
         return held
+    if row is not None and row["has_too_many"]:
+        raise TooManyOpenAnswers
     if row is not None and row["is_covered"]:
         raise CreditsHeld
     raise InsufficientCredits

@@ -14,6 +14,7 @@ from msgspec import UNSET, Struct
 
 from b2b_chat.kit.disconnects import ClientLeft, WhileClientStays
 from b2b_chat.kit.event_stream import EventStream
+from b2b_chat.product.chat.admission import Headers
 from b2b_chat.product.chat.answer_log import AnswerLog, MessageInProgress
 from b2b_chat.product.chat.events import (
     EVENT_ID,
@@ -32,17 +33,17 @@ from b2b_chat.product.chat.service import (
     AnswerNotFound,
     Chat,
     EmptyText,
-    Headers,
     IdempotencyConflict,
     NothingToStop,
     ShuttingDown,
 )
 from b2b_chat.product.conversations.service import ConversationBusy, ConversationNotFound
-from b2b_chat.product.credits.service import CreditsHeld, InsufficientCredits
+from b2b_chat.product.credits.service import CreditsHeld, InsufficientCredits, TooManyOpenAnswers
 from b2b_chat.product.errors import documents
 from b2b_chat.product.guards import signed_in
 from b2b_chat.product.limits.client_ip import ClientIp
 from b2b_chat.product.limits.service import Limits, RateLimited
+from b2b_chat.product.masking.refusals import MaskingUnavailable, PersonalDataBlocked
 from b2b_chat.product.settings import ProductSettings
 from b2b_chat.product.viewer import Viewer
 from b2b_chat.product.vocabulary import Scope
@@ -74,12 +75,15 @@ class ChatRoutes(Controller):
             RateLimited,
             InsufficientCredits,
             CreditsHeld,
+            TooManyOpenAnswers,
             ConversationNotFound,
             IdempotencyConflict,
             ConversationBusy,
             MessageInProgress,
             EmptyText,
             TextTooLong,
+            PersonalDataBlocked,
+            MaskingUnavailable,
             ShuttingDown,
             *ANSWER_FAILURES,
         ),

@@ -31,4 +31,5 @@ class Telling:
         held = self._restoration.end()
         if held:
             self._log.publish(held)
+        self._log.masked_text = self._restoration.sent
         self._log.masks = self._restoration.masks(self._log.text)

@@ -4,11 +4,26 @@ from decimal import Decimal
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Numeric, Select, Uuid, column, exists, func, or_, select, table, update
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    Numeric,
+    Select,
+    Uuid,
+    column,
+    exists,
+    func,
+    null,
+    or_,
+    select,
+    table,
+    union_all,
+    update,
+)
 
 from b2b_chat.kit.clock import utc_now
 from b2b_chat.kit.database import Session
-from b2b_chat.kit.search import pattern_of
+from b2b_chat.kit.search import indexed_part, pattern_of
 from b2b_chat.product.conversations.models import ConversationRow, MessageRow
 from b2b_chat.product.conversations.status import MessageStatus
 
@@ -37,10 +52,7 @@ class ConversationRepository:
         if before is not None:
             query = query.where(ConversationRow.id < before)
         if containing is not None:
-            said = exists().where(
-                MessageRow.conversation_id == ConversationRow.id,
-                MessageRow.text.regexp_match(pattern_of(containing)),
-            )
+            said = ConversationRow.id.in_(_saying(company_id, user_id, containing))
             query = query.where(or_(ConversationRow.title.regexp_match(pattern_of(containing)), said))
         return list(await self._session.scalars(query.order_by(ConversationRow.id.desc()).limit(limit)))
 
@@ -68,7 +80,7 @@ class ConversationRepository:
         conversation.deleted_at = utc_now()
         erased = update(MessageRow).where(MessageRow.conversation_id == conversation.id)
         # No body has this fingerprint, so that sending an erased message again is refused as a used id.
-        await self._session.execute(erased.values(text="", fingerprint=b""))
+        await self._session.execute(erased.values(text="", fingerprint=b"", masks=null(), masked_by=None))
 
     async def list_messages(
         self, company_id: UUID, conversation_id: UUID, *, after: UUID | None, limit: int
@@ -89,6 +101,25 @@ class ConversationRepository:
             query = query.where(MessageRow.id < before)
         rows = await self._session.execute(query.order_by(MessageRow.id.desc()).limit(limit))
         return [PricedMessage(message, charge) for message, charge in rows]
+
+
+def _saying(company_id: UUID, user_id: UUID, text: str) -> Select[UUID] | CompoundSelect[UUID]:
+    """The conversations of a user with a text in a message: by the index, or by reading where it does not help."""
+    saying = select(MessageRow.conversation_id).where(
+        MessageRow.user_id == user_id,
+        MessageRow.company_id == company_id,
+        MessageRow.text.regexp_match(pattern_of(text)),
+    )
+    part = indexed_part(text)
+    if not part:
+        own = select(ConversationRow.id).where(*_owned(company_id, user_id))
+        return saying.where(MessageRow.conversation_id.in_(own))
+    grams = func.search_grams(MessageRow.user_id, MessageRow.text)
+    may_say = grams.op("@>", is_comparison=True)(func.search_grams(user_id, part))
+    return union_all(
+        saying.where(MessageRow.is_searchable, may_say),
+        saying.where(~MessageRow.is_searchable, MessageRow.completed_at.is_not(None)),
+    )
 
 
 def _priced(company_id: UUID, conversation_id: UUID) -> Select[MessageRow, Decimal]:

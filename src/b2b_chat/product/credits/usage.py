@@ -37,14 +37,14 @@ class Period(Struct, frozen=True):
 class UsageReports:
     """Reports from the ledger, which has one charge for each answer that was paid for."""
 
-    def __init__(self, transaction: TransactionFactory, *, clock: Clock = utc_now) -> None:
-        self._transaction = transaction
+    def __init__(self, reading: TransactionFactory, *, clock: Clock = utc_now) -> None:
+        self._reading = reading
         self._clock = clock
 
     async def by_day(self, viewer: Viewer, period: Period, *, user_id: UUID | None = None) -> Usage:
         """What the viewer's company, or one person in it, has used on each day of a period."""
         first_day, last_day = self._bounds(period)
-        async with self._transaction() as tx:
+        async with self._reading() as tx:
             used = await tx[UsageRepository].by_day(viewer.company_id, _span(first_day, last_day), user_id=user_id)
         found = {each.day: each for each in used}
         every_day = [first_day + timedelta(days=number) for number in range((last_day - first_day).days + 1)]
@@ -73,7 +73,7 @@ class UsageReports:
             InvalidRequest: The cursor is not one that this list gave.
         """
         after = _read_cursor(cursor)
-        async with self._transaction() as tx:
+        async with self._reading() as tx:
             used = await tx[UsageRepository].by_member(
                 viewer.company_id, _span(*self._bounds(period)), after=after, limit=limit + 1
             )

@@ -9,6 +9,7 @@ from b2b_chat.product.guards import SAFE_METHODS, CrossSiteRequest
 from b2b_chat.product.identity.cookies import SessionCookie
 from b2b_chat.product.identity.service import ApiKeys
 from b2b_chat.product.identity.sessions import Sessions
+from b2b_chat.product.limits.service import Limits
 from b2b_chat.product.viewer import Unauthenticated, Viewer
 
 _BEARER: Final = "bearer "
@@ -22,10 +23,14 @@ class Gatekeeper:
         api_keys: Knows the keys.
         sessions: Knows the sessions.
         cookie: Carries a session's token.
+        limits: Counts the requests that read.
         public_url: Where browsers find product_api.
     """
 
-    def __init__(self, api_keys: ApiKeys, sessions: Sessions, cookie: SessionCookie, public_url: str) -> None:
+    def __init__(
+        self, api_keys: ApiKeys, sessions: Sessions, cookie: SessionCookie, limits: Limits, public_url: str
+    ) -> None:
+        self._limits = limits
         self._api_keys = api_keys
         self._sessions = sessions
         self._cookie = cookie
@@ -49,6 +54,14 @@ class Gatekeeper:
         if token is None:
             raise Unauthenticated
         return await self._sessions.authenticate(token)
+
+    async def admit_read(self, viewer: Viewer) -> None:
+        """Count a request that reads.
+
+        Raises:
+            RateLimited: The viewer or their company sends too many.
+        """
+        await self._limits.admit_read(viewer)
 
     def refuse_foreign(self, connection: ASGIConnection[Any, Any, Any, Any]) -> None:
         """See to it that no page of another website changes anything by a visitor's session.

@@ -72,6 +72,8 @@ class Limits:
         self._chat_company = RateLimitItemPerMinute(settings.chat_rpm_per_company, namespace="chat-company")
         self._chat_user = RateLimitItemPerMinute(settings.chat_rpm_per_user, namespace="chat-user")
         self._chat_ip = RateLimitItemPerMinute(settings.chat_rpm_per_ip, namespace="chat-ip")
+        self._read_company = RateLimitItemPerMinute(settings.read_rpm_per_company, namespace="read-company")
+        self._read_user = RateLimitItemPerMinute(settings.read_rpm_per_user, namespace="read-user")
         self._preview_user = RateLimitItemPerMinute(settings.masking_preview_rpm_per_user, namespace="preview-user")
         self._login_ip = RateLimitItemPerMinute(settings.login_rpm_per_ip, namespace="login-ip")
         self._link_pair = RateLimitItemPerHour(settings.login_mails_per_email_ip_hour, namespace="link-pair")
@@ -92,10 +94,18 @@ class Limits:
             _Quota(self._chat_ip, limited_as(client_ip), "ip"),
             _Quota(self._chat_company, str(viewer.company_id), "company"),
         )
-        try:
-            return await self._admit(*quotas)
-        except LimitsUnavailable:
-            return await self._admit(*map(self._local, quotas), windows=self._own_windows)
+        return await self._admit_always(*quotas)
+
+    async def admit_read(self, viewer: Viewer) -> None:
+        """Count a request that reads; where the shared count is away, as `admit_chat`.
+
+        Raises:
+            RateLimited: The viewer or their company sends too many.
+        """
+        quotas = [_Quota(self._read_user, str(viewer.user_id), "user")]
+        if viewer.acting_in is not None:
+            quotas.append(_Quota(self._read_company, str(viewer.acting_in), "company"))
+        await self._admit_always(*quotas)
 
     async def admit_preview(self, viewer: Viewer) -> Headers:
         """Count a preview, by this process alone: what it costs is this process's time.
@@ -143,6 +153,13 @@ class Limits:
             RateLimited: The viewer's company has too many mailed.
         """
         return await self._admit(_Quota(self._invite_company, str(viewer.company_id), "company"))
+
+    async def _admit_always(self, *quotas: _Quota) -> Headers:
+        """Count by this process's own small share where the shared count is away."""
+        try:
+            return await self._admit(*quotas)
+        except LimitsUnavailable:
+            return await self._admit(*map(self._local, quotas), windows=self._own_windows)
 
     async def _admit(self, *quotas: _Quota, windows: Windows | None = None) -> Headers:
         now = self._now()

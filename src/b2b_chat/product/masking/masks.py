@@ -57,9 +57,14 @@ NOT_MASKED: Final = StoredMasks(None, None)
 _decoder: Final = msgspec.json.Decoder(list[Mask])
 
 
+def as_json(masks: Sequence[Mask]) -> str:
+    """Return masks as JSON."""
+    return msgspec.json.encode(masks).decode()
+
+
 def stored(masks: Sequence[Mask], key: str) -> StoredMasks:
     """Return masks as they are stored."""
-    return StoredMasks(msgspec.json.encode(masks).decode(), key)
+    return StoredMasks(as_json(masks), key)
 
 
 def read(stored_masks: StoredMasks, text: str) -> list[Mask]:

@@ -1,12 +1,12 @@
 """`MaskedRequest`: the only request that may cross the border, and it is built here alone."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, NamedTuple, final
+from typing import Final, Literal, NamedTuple, final
 
 import msgspec
 from msgspec import UnsetType
 
-from b2b_chat.contract.schemas import ChatMessage, ChatRequest
+from b2b_chat.contract.schemas import ChatMessage, ChatMetadata, ChatRequest
 from b2b_chat.product.masking.links import hosts_in
 from b2b_chat.product.masking.masks import Mask, MasksDoNotFit, Values, masked_text
 from b2b_chat.product.masking.refusals import MaskingUnavailable
@@ -56,9 +56,18 @@ class MaskedMessages:
         """What is priced, and crosses the border."""
         self._background: Final = background
 
-    def request(self, request: ChatRequest) -> "MaskedRequest":
-        """Return a request with these messages in the place of its own."""
-        return MaskedRequest(_SEAL, msgspec.structs.replace(request, messages=self.messages), self._background)
+    def request(
+        self, *, model: Literal["gpt-5.2"], stream: bool, max_completion_tokens: int, metadata: ChatMetadata
+    ) -> "MaskedRequest":
+        """Return the request that has these messages."""
+        body = ChatRequest(
+            model=model,
+            messages=self.messages,
+            stream=stream,
+            max_completion_tokens=max_completion_tokens,
+            metadata=metadata,
+        )
+        return MaskedRequest(_SEAL, body, self._background)
 
     def __repr__(self) -> str:
         """Name nothing of what is inside: this may come into a log."""

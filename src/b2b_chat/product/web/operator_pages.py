@@ -118,7 +118,7 @@ class OperatorPages(Controller):
     async def health_page(
         self, frame: NamedDependency[Frame], live_health: NamedDependency[LiveHealth]
     ) -> Response[bytes]:
-        """Both services now; a script asks again while somebody looks."""
+        """Show the health of both services; a script refreshes it while the page is visible."""
         return frame.page("operator/health", health=await live_health.look())
 
 

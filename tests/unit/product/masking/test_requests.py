@@ -15,24 +15,29 @@ from b2b_chat.product.masking.requests import (
     unmasked_messages,
 )
 
+IDS = ChatMetadata(*[uuid.uuid4() for _ in range(4)])
+
 
 def request(*messages: ChatMessage) -> ChatRequest:
-    ids = [uuid.uuid4() for _ in range(4)]
     return ChatRequest(
         model=MODEL_GPT_5_2,
         messages=list(messages),
         stream=True,
         max_completion_tokens=100,
-        metadata=ChatMetadata(*ids),
+        metadata=IDS,
     )
 
 
+def sent(messages: MaskedMessages) -> MaskedRequest:
+    return messages.request(model=MODEL_GPT_5_2, stream=True, max_completion_tokens=100, metadata=IDS)
+
+
 def masked_request(asked: ChatRequest, masks: list[list[Mask]]) -> MaskedRequest:
-    return masked_messages(asked.messages, masks, "rules").request(asked)
+    return sent(masked_messages(asked.messages, masks, "rules"))
 
 
 def unmasked_request(asked: ChatRequest) -> MaskedRequest:
-    return unmasked_messages(asked.messages).request(asked)
+    return sent(unmasked_messages(asked.messages))
 
 
 SAID = ChatMessage(role="user", content="Пишет Анна с https://crm.example.ru")
@@ -87,7 +92,7 @@ def test_nobody_else_can_build_one() -> None:
 
 def test_it_does_not_show_itself() -> None:
     messages = masked_messages([SAID], [[Mask(6, 10, Kind.NAME, 1)]])
-    assert (repr(messages), repr(messages.request(request(SAID)))) == ("<MaskedMessages>", "<MaskedRequest>")
+    assert (repr(messages), repr(sent(messages))) == ("<MaskedMessages>", "<MaskedRequest>")
 
 
 def test_counts_are_all_that_is_told_of_masks() -> None:
@@ -124,7 +129,7 @@ def test_an_answers_masks_are_stored_with_their_rules() -> None:
     text = restoration.feed("Это [NAME_1] и [NAME_7]") + restoration.end()
     assert (text, restoration.sent) == ("Это Анна и [NAME_7]", "Это [NAME_1] и [NAME_7]")
     stored = restoration.masks(text)
-    assert stored == ('[[4,8,"NAME",1],[11,19,"TEXT",1]]', "rules")
+    assert tuple(stored) == ('[[4,8,"NAME",1],[11,19,"TEXT",1]]', "rules")
     assert read(stored, text) == [Mask(4, 8, Kind.NAME, 1), Mask(11, 19, Kind.TEXT, 1)]
 
 
@@ -132,3 +137,11 @@ def test_an_answers_masks_are_stored_with_their_rules() -> None:
 def test_stored_masks_that_are_none_are_not_believed(masks: str) -> None:
     with pytest.raises(MasksDoNotFit):
         read(StoredMasks(masks, "rules"), "Анна")
+
+
+def test_without_values_nothing_is_held_back_and_what_looks_like_a_token_is_nobodys() -> None:
+    restoration = masked_request(request(SAID), [[]]).restoration()
+    assert restoration is not None
+    assert [restoration.feed(piece) for piece in ("O", "[PERSON", "_1]")] == ["O", "[PERSON", "_1]"]
+    assert restoration.end() == ""
+    assert restoration.masks("O[PERSON_1]").masks == '[[1,11,"TEXT",1]]'
