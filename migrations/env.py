@@ -78,8 +78,9 @@ async def _migrate() -> None:
         poolclass=NullPool,
     )
     # For the same reason the lock is a transaction's, and not a session's.
-    async with engine.begin() as lock, engine.connect() as connection:
-        while not await _has_lock(lock):  # noqa: ASYNC110 - what is waited for is another process
+    async with engine.connect() as lock, engine.connect() as connection:
+        while not await _has_lock(lock):
+            await lock.rollback()  # an index that has met the snapshot of the SELECT waits for this transaction's end
             await asyncio.sleep(_LOCK_POLL_SECONDS)
         await connection.run_sync(_run)
         await connection.commit()

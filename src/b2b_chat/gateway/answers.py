@@ -110,7 +110,7 @@ class Answers:
             await upstream.close()
 
     async def _admit(self, key: Key, request: ChatRequest) -> ChatResult | None:
-        """The stored answer, or None where OpenAI is to be asked."""
+        """Return the stored answer, or None where OpenAI must be asked."""
         try:
             stored = await self._records.begin(key, fingerprint_of(request))
         except MessageInFlight:
@@ -172,7 +172,7 @@ class Answers:
         return self._impatient_first_token_seconds if choice.has_other else self._first_token_seconds
 
     def _wait_seconds(self, call: CallTelemetry, error: UpstreamFailure, choice: "_Choice") -> float | None:
-        """Return the wait before the next attempt, which is none at another upstream; None where it was the last."""
+        """Return the wait before the next attempt, 0 at another upstream; None where it was the last."""
         if call.deltas or self._is_draining or not choice.is_left:
             return None
         if choice.has_fresh and _is_fault(error):

@@ -39,7 +39,7 @@ _TIMEOUT: Final[Code] = "upstream_timeout"
 _STALLED: Final[Code] = "upstream_stalled"
 _NO_FIRST_TEXT: Final = "no_first_text"
 _READABLE_TYPES: Final = {"", "text/event-stream", "text/plain", "application/octet-stream"}
-"""Of good answers, beside all kinds of JSON. What the body itself looks like decides; a page of a proxy is none."""
+"""Of good answers, beside all kinds of JSON. The body itself decides; a proxy's page is no answer."""
 
 OnText: TypeAlias = Callable[[str], Awaitable[None]]
 """Takes the texts of a streamed answer, one after the other. What comes with its end is in the result alone."""

@@ -107,7 +107,7 @@ def address_of(url: str) -> DatabaseAddress:
     """Read the address of a PostgreSQL database.
 
     Raises:
-        ArgumentError: It is none; see `is_postgresql_url`.
+        ArgumentError: It is not one; see `is_postgresql_url`.
     """
     parsed = make_url(url)
     query = {name: value if isinstance(value, str) else value[-1] for name, value in parsed.query.items()}

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple
 
 from litestar.openapi.datastructures import ResponseSpec
@@ -55,9 +55,10 @@ def _alone(part: Schema | Reference) -> Schema | Reference:
     if not isinstance(part, Schema) or part.one_of is None or len(part.one_of) != 1:
         return part
     (only,) = part.one_of
-    if isinstance(only, Schema):
-        only.description = only.description or part.description
-    return only
+    if not isinstance(only, Schema):
+        return only
+    outside = {each.name: getattr(part, each.name) for each in fields(part) if each.name != "one_of"}
+    return replace(only, **{name: value for name, value in outside.items() if value is not None})
 
 
 def _parts(schema: Schema) -> Iterator[Schema]:

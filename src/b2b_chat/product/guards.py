@@ -1,6 +1,7 @@
 """Guards: they recognise the caller before anything else of the request is read.
 
-Every route has one of these guards, except `GET /health`.
+Every route has one of these guards, except `GET /health`. They rest on `viewer` alone and know the gatekeeper by a
+protocol: routes of every domain use them, and identity, which recognises callers, may use other domains.
 """
 
 from typing import Any, Final, Protocol

@@ -67,6 +67,7 @@ Code: TypeAlias = Literal[
     "shutting_down",
     "text_too_long",
     "too_deeply_nested",
+    "too_many_api_keys",
     "too_many_invites",
     "too_many_open_answers",
     "took_too_long",

@@ -35,7 +35,7 @@ from b2b_chat.product.credits.pricing import Prices
 from b2b_chat.product.credits.service import Credits
 from b2b_chat.product.credits.tokens import load_tokenizer
 from b2b_chat.product.credits.usage import UsageReports
-from b2b_chat.product.identity.cookies import SessionCookie
+from b2b_chat.product.identity.cookies import LoginCookies, SessionCookie, login_cookies_of
 from b2b_chat.product.identity.gatekeeper import Gatekeeper
 from b2b_chat.product.identity.last_use import LastUse
 from b2b_chat.product.identity.logins import Logins
@@ -79,7 +79,6 @@ class DatabaseServices(Struct, frozen=True, eq=False):
     tallies: Tallies
     companies: Companies
     members: Members
-    company_keys: CompanyKeys
     credit: Credits
     usage: UsageReports
     users: Users
@@ -103,9 +102,11 @@ class Services(DatabaseServices, frozen=True, eq=False):
     limits: Limits
     client_ip: ClientIp
     session_cookie: SessionCookie
+    login_cookies: LoginCookies
     sessions: Sessions
     logins: Logins
     invites: Invites
+    company_keys: CompanyKeys
     gatekeeper: Gatekeeper
     keep_leases: Callable[[], Coroutine[Any, Any, None]]
     runs: Runs
@@ -151,11 +152,13 @@ def services_of(settings: ProductSettings, *, clock: Clock = utc_now, database: 
         limits=limits,
         client_ip=ClientIp(parse_networks(settings.trusted_proxies)),
         session_cookie=cookie,
+        login_cookies=login_cookies_of(settings),
         sessions=sessions,
         databases=(database, login_database, reading_database),
         search_index=SearchIndex(database),
         logins=Logins(transaction_factory(login_database), login_database, sessions, outbox, limits, settings, clock),
         invites=Invites(transaction, outbox, limits, settings, clock=clock),
+        company_keys=CompanyKeys(transaction, settings, clock=clock),
         gatekeeper=Gatekeeper(quiet.api_keys, sessions, cookie, limits, settings.public_url),
         **parts._asdict(),
         readiness=readiness,
@@ -264,7 +267,6 @@ def _database_services(database: Database, clock: Clock, reading: TransactionFac
         tallies=Tallies(transaction, clock=clock),
         companies=Companies(transaction, clock=clock),
         members=Members(transaction, clock=clock),
-        company_keys=CompanyKeys(transaction, clock=clock),
         credit=Credits(transaction, reading),
         usage=UsageReports(reading, clock=clock),
         users=Users(transaction, clock=clock),

@@ -12,6 +12,7 @@ from b2b_chat.kit.valkey import (
     ValkeyTimeoutSeconds,
     ValkeyUrl,
 )
+from b2b_chat.product.sign_in_settings import SignInSettings
 
 _BEATS_UNTIL_GONE: Final = 4
 
@@ -31,8 +32,8 @@ _PGBOUNCER: Final = (
 )
 
 
-class ProductSettings(Struct, frozen=True):
-    """Every setting of product_api. A variable is its field's name in capitals."""
+class ProductSettings(SignInSettings, frozen=True):
+    """Every setting of product_api, with those of signing in. A variable is its field's name in capitals."""
 
     database_url: Annotated[Secret, Meta(description="PostgreSQL, as postgresql://user:password@host:5432/name")]
     gateway_shared_secret: Annotated[Secret, Meta(description="Signs calls to gateway_api; the same value there")]
@@ -83,60 +84,6 @@ class ProductSettings(Struct, frozen=True):
         int, Meta(ge=0, le=600, description="How long running answers may finish after SIGTERM, seconds")
     ] = 25
 
-    public_url: Annotated[
-        str, Meta(min_length=1, description="Base URL at which browsers find product_api; links in mails start with it")
-    ] = "http://127.0.0.1:8000"
-    trusted_proxies: Annotated[
-        str, Meta(description="Networks whose X-Forwarded-For is believed, as 10.0.0.0/8, 127.0.0.1; none if empty")
-    ] = ""
-    cookie_secure: Annotated[
-        bool, Meta(description="Send the session cookie over TLS only, as __Host-session; required in prod")
-    ] = False
-    cookie_samesite: Annotated[
-        Literal["strict", "lax", "none"], Meta(description="When the session cookie is sent on requests of other sites")
-    ] = "lax"
-    session_idle_seconds: Annotated[
-        int, Meta(ge=300, le=31_536_000, description="A session that is not used so long ends, seconds")
-    ] = 604_800
-    session_absolute_seconds: Annotated[
-        int, Meta(ge=300, le=31_536_000, description="A session ends so long after signing in, seconds")
-    ] = 2_592_000
-    login_lifetime_seconds: Annotated[
-        int, Meta(ge=60, le=3600, description="How long a login link and its code work, seconds")
-    ] = 600
-    invite_lifetime_seconds: Annotated[
-        int, Meta(ge=60, le=7_776_000, description="How long an invite can be accepted, seconds")
-    ] = 604_800
-    invite_mails_per_company_hour: Annotated[
-        int, Meta(ge=1, le=1_000_000, description="Invites that a company has mailed, resent ones too, per hour")
-    ] = 300
-    max_open_invites: Annotated[int, Meta(ge=1, le=100_000, description="Open invites of a company at once")] = 100
-
-    email_from: Annotated[
-        str | None,
-        Meta(description="Sender of mails, as chat@example.com or Name <chat@example.com>; required in prod"),
-    ] = None
-    smtp_host: Annotated[
-        str | None, Meta(description="Mail server; without one mails wait in the database; required in prod")
-    ] = None
-    smtp_port: Annotated[int, Meta(ge=1, le=65535, description="Its port; 465 speaks TLS from the first byte")] = 587
-    smtp_user: Annotated[str | None, Meta(description="Account on the mail server")] = None
-    smtp_password: Annotated[Secret | None, Meta(description="Its password")] = None
-    smtp_use_tls: Annotated[
-        bool, Meta(description="Encrypt, by STARTTLS or on port 465 from the first byte, and check the certificate")
-    ] = True
-    smtp_implicit_tls: Annotated[
-        bool, Meta(description="Speak TLS from the first byte on another port than 465, too")
-    ] = False
-    smtp_ca_file: Annotated[
-        str | None, Meta(description="File of certificates to trust beside the system's, for a private mail server")
-    ] = None
-    smtp_timeout_seconds: Annotated[float, Meta(ge=1, le=300, description="Longest handover of a mail, seconds")] = 60.0
-
-    mail_poll_seconds: Annotated[
-        float, Meta(ge=0.1, le=60, description="Pause between looks for mails to write and to send, seconds")
-    ] = 1.0
-
     chat_rpm_per_company: Annotated[int, Meta(ge=1, le=10_000_000, description="Chats of a company, per minute")] = 600
     chat_rpm_per_user: Annotated[int, Meta(ge=1, le=10_000_000, description="Chats of a user, per minute")] = 60
     chat_rpm_per_ip: Annotated[int, Meta(ge=1, le=10_000_000, description="Chats from an IP, per minute")] = 300
@@ -156,18 +103,6 @@ class ProductSettings(Struct, frozen=True):
     masking_cached_companies: Annotated[
         int, Meta(ge=1, le=100_000, description="Companies whose lists for masking a process keeps in memory")
     ] = 500
-    login_rpm_per_ip: Annotated[
-        int,
-        Meta(
-            ge=1, le=10_000_000, description="Requests for a login link and attempts to sign in from an IP, per minute"
-        ),
-    ] = 30
-    login_mails_per_email_ip_hour: Annotated[
-        int, Meta(ge=1, le=1_000_000, description="Login mails to an address asked for from one IP, per hour")
-    ] = 10
-    login_mails_per_email_hour: Annotated[
-        int, Meta(ge=1, le=1_000_000, description="Login mails to an address, per hour")
-    ] = 20
 
     database_pgbouncer: Annotated[bool, Meta(description=_PGBOUNCER)] = False
     database_pool_size: Annotated[int, Meta(ge=1, le=500, description="Connections for chats, per process")] = 16

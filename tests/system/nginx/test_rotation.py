@@ -25,7 +25,7 @@ from support.openai.simulated import simulated_openai
 from support.processes.commands import clean_environ
 from support.product.app import SHARED_SECRET, Client, environ
 from support.product.mailbox import Mailbox, mailbox
-from support.product.sessions import add_session, add_user
+from support.product.sessions import add_member, add_session
 
 README: Final = Path(__file__).parents[3] / "deploy/README.md"
 SENDERS: Final = 3
@@ -206,7 +206,7 @@ async def sessions(servers: Servers, person: Person, http: httpx.AsyncClient) ->
 
 async def login_links(servers: Servers, _person: Person, http: httpx.AsyncClient) -> list[Proof]:
     """Login links in mails."""
-    _, email = await add_user(servers.world)
+    _, email = await add_member(servers.world)
     proofs: list[Proof] = []
     for number in (1, 2):
         assert (await http.post("/auth/request-link", json={"email": email})).status_code == 202
@@ -226,7 +226,7 @@ async def invites(servers: Servers, person: Person, http: httpx.AsyncClient) -> 
     owner = {"Authorization": f"Bearer {person.api_key}"}
     proofs: list[Proof] = []
     for _ in range(2):
-        user_id, email = await add_user(servers.world)
+        user_id, email = await add_member(servers.world)
         invited = await http.post("/v1/company/invites", json={"email": email, "role": "member"}, headers=owner)
         assert invited.status_code == 201, invited.text
         link = (await servers.box.mail_to(email)).link

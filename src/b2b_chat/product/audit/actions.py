@@ -1,4 +1,4 @@
-"""Every action that the audit log knows, in one place for those who search it."""
+"""Every action of the audit log, in one place for searches."""
 
 from enum import StrEnum
 

@@ -49,7 +49,7 @@ async def record_action(
         before: What mattered of the target before, where the action changed it: ids, roles, amounts, times.
         after: The same afterwards.
         count: How often it was done, where one row stands for many; see `tallies`.
-        further_target_ids: Targets that it is to be found by beside those that it names.
+        further_target_ids: Targets by which it can be found, beside those that it names.
     """
     named = {name: str(value) for name, value in targets.items()}
     is_of_target = refusal is None and "company_id" in named

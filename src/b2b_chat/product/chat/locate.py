@@ -16,7 +16,7 @@ from b2b_chat.product.conversations.schemas import AnswerUsage
 from b2b_chat.product.conversations.status import MessageStatus
 
 ReadAgain: TypeAlias = Callable[[], Awaitable[Sent]]
-"""Reads from the database what became of a message."""
+"""Reads the outcome of a message from the database."""
 
 
 class Here(NamedTuple):

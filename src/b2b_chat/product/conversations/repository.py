@@ -27,7 +27,7 @@ from b2b_chat.kit.search import indexed_part, pattern_of
 from b2b_chat.product.conversations.models import ConversationRow, MessageRow
 from b2b_chat.product.conversations.status import MessageStatus
 
-# A table of another domain, as far as it is read here.
+# Columns of another domain's table that are read here.
 _LEDGER: Final = table("ledger", column("message_id", Uuid), column("amount_credits", Numeric))
 
 

@@ -35,7 +35,7 @@ class EntryKind(StrEnum):
 
 
 class AccountRow(DefaultBase):
-    """What a company has, and how much of it is held for answers that are being written.
+    """A company's balance, and how much of it is held for running answers.
 
     The row is the lock of all its movements; `entries` numbers them without a gap.
     """
@@ -105,7 +105,7 @@ class LedgerEntryRow(DefaultBase):
     balance_after_credits: Mapped[Decimal] = mapped_column(CREDITS)
     message_id: Mapped[UUID | None] = mapped_column(ForeignKey("messages.id"), unique=True)
     external_id: Mapped[str | None] = mapped_column(String(128), unique=True)
-    """What the movement is called outside, an invoice's number say; one movement of any company has it."""
+    """The movement's name elsewhere, such as an invoice's number; unique across companies."""
     corrects_position: Mapped[int | None] = mapped_column(BigInteger)
     """The entry of the same company that an adjustment corrects."""
     supplements_position: Mapped[int | None] = mapped_column(BigInteger)

@@ -89,7 +89,7 @@ class LedgerEntryNotFound(Refusal):
 
 
 class Movement(Struct, frozen=True):
-    """What an operator wants a balance to be moved by."""
+    """A movement of a balance, as an operator orders it."""
 
     action: Action
     kind: EntryKind
@@ -99,7 +99,7 @@ class Movement(Struct, frozen=True):
     corrects_position: int | None = None
 
     def is_told_by(self, entry: LedgerEntryRow, company_id: UUID) -> bool:
-        """Whether an entry of the ledger is this movement, made before."""
+        """Return whether an entry of the ledger is this movement, made before."""
         told = (entry.company_id, entry.kind, entry.amount_credits, entry.corrects_position)
         return told == (company_id, self.kind, self.amount_credits, self.corrects_position)
 
@@ -110,7 +110,7 @@ async def open_account(tx: Transaction, company_id: UUID) -> None:
 
 
 class Credits:
-    """Moving a company's balance, and telling what became of it."""
+    """Moving a company's balance, and reporting the result."""
 
     def __init__(self, transaction: TransactionFactory, reading: TransactionFactory) -> None:
         self._transaction = transaction
@@ -179,7 +179,7 @@ class Credits:
         return _entry(entry)
 
     async def balance(self, viewer: Viewer) -> Balance:
-        """What the viewer's company has."""
+        """Return the balance of the viewer's company."""
         async with self._transaction() as tx:
             account = await tx[AccountRepository].get(viewer.company_id)
         available = account.balance_credits - account.held_credits

@@ -38,7 +38,7 @@ class Gatekeeper:
         self._origin = f"{parts.scheme}://{parts.netloc}".lower()
 
     async def viewer_of(self, connection: ASGIConnection[Any, Any, Any, Any]) -> Viewer:
-        """The caller.
+        """Return the caller.
 
         Raises:
             Unauthenticated: There is no valid key or session.
@@ -64,7 +64,7 @@ class Gatekeeper:
         await self._limits.admit_read(viewer)
 
     def refuse_foreign(self, connection: ASGIConnection[Any, Any, Any, Any]) -> None:
-        """See to it that no page of another website changes anything by a visitor's session.
+        """Prevent that a page of another website changes anything by a visitor's session.
 
         This is what Go's `http.CrossOriginProtection` does. Browsers send `Sec-Fetch-Site` or at least `Origin` with
         every request that could do harm; one with neither is not a browser's, and a key is not sent unknowingly.
@@ -94,6 +94,6 @@ def _host_of(origin: str) -> str:
 
 
 def _bearer(connection: ASGIConnection[Any, Any, Any, Any]) -> str | None:
-    """The API key of a request, if it has one."""
+    """Return the API key of a request, if it has one."""
     authorization = connection.headers.get("authorization", "")
     return authorization[len(_BEARER) :].strip() if authorization.lower().startswith(_BEARER) else None

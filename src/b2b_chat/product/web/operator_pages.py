@@ -119,7 +119,7 @@ class OperatorPages(Controller):
         self, frame: NamedDependency[Frame], live_health: NamedDependency[LiveHealth]
     ) -> Response[bytes]:
         """Show the health of both services; a script refreshes it while the page is visible."""
-        return frame.page("operator/health", health=await live_health.look())
+        return frame.page("operator/health", health=await live_health.report())
 
 
 def _export_path(wanted: AuditFilter, form: ExportFormat) -> str:
@@ -132,5 +132,5 @@ def _export_path(wanted: AuditFilter, form: ExportFormat) -> str:
 async def health_part(request: AnyRequest, live_health: NamedDependency[LiveHealth]) -> Response[bytes]:
     """What the page on health shows, as it is now."""
     return pages.page(
-        "operator/health_now", language_of(request), vocabulary=CONSOLE_WORDS, health=await live_health.look()
+        "operator/health_now", language_of(request), vocabulary=CONSOLE_WORDS, health=await live_health.report()
     )

@@ -16,7 +16,7 @@ from b2b_chat.sandbox.postgres import run_sql
 from support.database.world import World
 from support.product.app import client_of, environ
 from support.product.operations import Operation, list_operations
-from support.product.sessions import add_operator, add_session, add_user, http_client, invite_token
+from support.product.sessions import add_operator, add_session, add_user, http_client, invite_token, session_client
 
 OPERATIONS: Final = [each for each in list_operations() if (each.is_admins and each.is_unsafe) or "audited" in each.opt]
 
@@ -102,7 +102,8 @@ class Stage:
         guest_id, email = await add_user(self.world)
         async with client_of(self.url, owner) as client:
             invite = (await client.http.post("/v1/company/invites", json={"email": email, "role": "member"})).json()
-            key = (await client.http.post("/v1/company/api-keys", json={"name": "x", "scopes": ["read"]})).json()
+        async with session_client(self.url, self.world, owner) as http:
+            key = (await http.post("/v1/company/api-keys", json={"name": "x", "scopes": ["read"]})).json()
         self.company_id = owner.company_id
         self.sessions = {
             "owner": await add_session(self.world, owner.user_id, owner.company_id),

@@ -155,7 +155,10 @@ async def test_one_address_invited_many_times_at_once_gets_one_letter(world: Wor
     email = an_address()
     body = {"email": email, "role": "member"}
     answers = await asyncio.gather(*[http.post("/v1/company/invites", json=body) for _ in range(20)])
-    assert Counter(answer.status_code for answer in answers) == {201: 1, 409: 19}
+    statuses = Counter(answer.status_code for answer in answers)
+    # Those that come while the first one is being made may be one too many for the mailbox.
+    assert statuses[201] == 1
+    assert statuses[409] + statuses[429] == 19
     assert len(await letters_to(world, email)) == 1
 
 

@@ -63,7 +63,7 @@ class Bus:
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
-        """Be connected, as far as Valkey can be reached, until the block ends."""
+        """Stay connected, while Valkey can be reached, until the block ends."""
         _DOWN.set(1)
         running = asyncio.create_task(self._run())
         try:

@@ -78,4 +78,4 @@ encode: Final = msgspec.msgpack.Encoder().encode
 """A message as bytes."""
 
 decode: Final = msgspec.msgpack.Decoder(Message).decode
-"""The message that bytes are. Raises `msgspec.DecodeError` where they are none."""
+"""Decodes a message. Raises `msgspec.DecodeError` for bytes that are not one."""

@@ -1,4 +1,4 @@
-"""A mirror: an attempt that another process writes, as far as it has been heard of here."""
+"""A mirror: the copy of an attempt that another process writes."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
