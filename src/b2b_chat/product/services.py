@@ -137,6 +137,7 @@ def services_of(settings: ProductSettings, *, clock: Clock = utc_now, database: 
     seal = Seal(settings.auth_token_secret, settings.auth_token_secret_previous)
     outbox = Outbox(seal, clock)
     limits = Limits(WindowsInMemory() if valkey is None else WindowsInValkey(valkey), settings)
+    client_ip = ClientIp(parse_networks(settings.trusted_proxies))
     cookie = SessionCookie(settings.cookie_secure, settings.cookie_samesite, settings.session_absolute_seconds)
     sessions = Sessions(transaction, database, settings, last_use, clock)
     prices = Prices(settings.price_prompt_credits_per_1k_tokens, settings.price_completion_credits_per_1k_tokens)
@@ -150,16 +151,16 @@ def services_of(settings: ProductSettings, *, clock: Clock = utc_now, database: 
         seal=seal,
         outbox=outbox,
         limits=limits,
-        client_ip=ClientIp(parse_networks(settings.trusted_proxies)),
+        client_ip=client_ip,
         session_cookie=cookie,
         login_cookies=login_cookies_of(settings),
         sessions=sessions,
         databases=(database, login_database, reading_database),
         search_index=SearchIndex(database),
-        logins=Logins(transaction_factory(login_database), login_database, sessions, outbox, limits, settings, clock),
+        logins=Logins(transaction_factory(login_database), login_database, sessions, outbox, settings, clock),
         invites=Invites(transaction, outbox, limits, settings, clock=clock),
         company_keys=CompanyKeys(transaction, settings, clock=clock),
-        gatekeeper=Gatekeeper(quiet.api_keys, sessions, cookie, limits, settings.public_url),
+        gatekeeper=Gatekeeper(quiet.api_keys, sessions, cookie, limits, client_ip, settings.public_url),
         **parts._asdict(),
         readiness=readiness,
         live_health=LiveHealth(readiness, gateway, settings.readiness_timeout_seconds, clock=clock),

@@ -5,6 +5,7 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
+from b2b_chat.kit.secret_quality import AcceptDevelopmentSecrets
 from b2b_chat.kit.settings import Secret
 from b2b_chat.kit.valkey import (
     ValkeyCaFile,
@@ -54,6 +55,7 @@ class ProductSettings(SignInSettings, frozen=True):
     ] = None
 
     app_env: Annotated[Literal["dev", "test", "prod"], Meta(description="prod refuses unsafe settings")] = "dev"
+    accept_development_secrets: AcceptDevelopmentSecrets = False
     debug: Annotated[bool, Meta(description="Log at DEBUG; refused in prod")] = False
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR"], Meta(description="Least severe level that is logged")
@@ -79,7 +81,16 @@ class ProductSettings(SignInSettings, frozen=True):
     valkey_ca_file: ValkeyCaFile = None
     valkey_timeout_seconds: ValkeyTimeoutSeconds = 1.0
     valkey_max_connections: ValkeyMaxConnections = 64
-    max_body_bytes: Annotated[int, Meta(ge=1024, le=16_777_216, description="Largest request body, bytes")] = 1_048_576
+    max_body_bytes: Annotated[
+        int,
+        Meta(ge=1024, le=16_777_216, description="Largest request body of a message, or of a list for masking, bytes"),
+    ] = 1_048_576
+    max_small_body_bytes: Annotated[
+        int, Meta(ge=4096, le=1_048_576, description="Largest request body of everything else, bytes")
+    ] = 65_536
+    max_login_body_bytes: Annotated[
+        int, Meta(ge=1024, le=65_536, description="Largest request body of signing in, which strangers send, bytes")
+    ] = 4096
     shutdown_grace_seconds: Annotated[
         int, Meta(ge=0, le=600, description="How long running answers may finish after SIGTERM, seconds")
     ] = 25
@@ -111,7 +122,7 @@ class ProductSettings(SignInSettings, frozen=True):
     ] = 4
     database_login_pool_size: Annotated[
         int, Meta(ge=1, le=500, description="Connections for signing in and for GET /ready alone, per process")
-    ] = 2
+    ] = 4
     database_reading_pool_size: Annotated[
         int, Meta(ge=1, le=500, description="Connections for searches, exports and reports, per process")
     ] = 2
