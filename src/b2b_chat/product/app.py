@@ -87,7 +87,7 @@ def create_app(settings: ProductSettings | None = None) -> ASGIApp:
     """The ASGI app that Granian serves; settings come from the environment unless given."""
     settings = settings or load_settings()
     configure_logging("product_api", level="DEBUG" if settings.debug else settings.log_level)
-    return RequestId(SecurityHeaders(UnreadBodies(create_litestar(settings))))
+    return RequestId(SecurityHeaders(UnreadBodies(create_litestar(settings))), keeps_clients_ids=True)
 
 
 def create_litestar(settings: ProductSettings) -> Litestar:

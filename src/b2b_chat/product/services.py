@@ -35,6 +35,7 @@ from b2b_chat.product.credits.pricing import Prices
 from b2b_chat.product.credits.service import Credits
 from b2b_chat.product.credits.tokens import load_tokenizer
 from b2b_chat.product.credits.usage import UsageReports
+from b2b_chat.product.database_settings import DatabaseSettings
 from b2b_chat.product.identity.cookies import LoginCookies, SessionCookie, login_cookies_of
 from b2b_chat.product.identity.gatekeeper import Gatekeeper
 from b2b_chat.product.identity.last_use import LastUse
@@ -53,7 +54,7 @@ from b2b_chat.product.operators.health import LiveHealth
 from b2b_chat.product.operators.keys import OperatorKeys
 from b2b_chat.product.operators.service import Operators, Users
 from b2b_chat.product.readiness import readiness_of
-from b2b_chat.product.settings import DatabaseSettings, ProductSettings
+from b2b_chat.product.settings import ProductSettings
 from b2b_chat.product.transactions import TransactionFactory, reading_factory, transaction_factory
 
 log = structlog.get_logger(__name__)

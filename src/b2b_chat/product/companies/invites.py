@@ -31,7 +31,7 @@ ACCEPT_PATH: Final = "/invites/accept"
 
 
 class InviteNotFound(Refusal):
-    """The caller can see or use no such invite."""
+    """There is no such invite that the caller can see or use."""
 
     code, status = "invite_not_found", 404
     message = "No open invite matches. Ask the person who invited you for a new one."
@@ -59,7 +59,7 @@ class InviteClosed(Refusal):
 
 
 class TooManyInvites(Refusal):
-    """The company has its limit of open invites."""
+    """The company has reached its limit of open invites."""
 
     code, status = "too_many_invites", 409
     message = "Your company has as many open invites as it may. Revoke some, or wait until they are accepted."
@@ -105,7 +105,7 @@ class Invites:
             AddressNotSupported: No mail can be sent to the address.
             RateLimited: The company has too many invites mailed, or the mailbox or its domain gets too many.
             AlreadyMember, AlreadyInvited: There is no need.
-            TooManyInvites: The company has its limit of open ones.
+            TooManyInvites: The company has reached its limit of open ones.
         """
         require_reach(viewer.role, wanted.role)
         require_person_to_let_in(viewer, wanted.role)

@@ -29,7 +29,7 @@ class ApiKeyNotFound(Refusal):
 
 
 class TooManyApiKeys(Refusal):
-    """The user has the limit of valid keys."""
+    """The user has reached the limit of valid keys."""
 
     code, status = "too_many_api_keys", 409
     message = "You have as many keys in this company as you may. Revoke one that is not used any more."
@@ -50,7 +50,7 @@ class CompanyKeys:
 
         Raises:
             ScopeMissing: The viewer lacks one of the key's scopes.
-            TooManyApiKeys: The viewer has the limit of valid keys in the company.
+            TooManyApiKeys: The viewer has reached the limit of valid keys in the company.
         """
         for scope in wanted.scopes:
             viewer.require(scope)

@@ -20,6 +20,7 @@ _IPV6_SITE_BITS: Final = 48
 """The network that any customer gets on request: 65,536 networks of 64 bits."""
 _MAPPED_BITS: Final = 96
 """Of the prefix in IPv6 under which an IPv4 address may be written."""
+_MAPPED: Final = IPv6Address("::ffff:0:0")
 _WITH_PORT: Final = re.compile(r"(?P<ipv4>[0-9.]+):[0-9]{1,5}|\[(?P<ipv6>[0-9A-Fa-f:.]+)\](?::[0-9]{1,5})?")
 """Some proxies append the client's port, and then write IPv6 in brackets."""
 
@@ -99,4 +100,6 @@ def _network(text: str) -> Network:
         mapped = network.network_address.ipv4_mapped
         if mapped is not None:
             return IPv4Network((mapped, network.prefixlen - _MAPPED_BITS))
+    elif isinstance(network, IPv6Network) and network.prefixlen and _MAPPED in network:
+        raise ValueError(f"{text} holds IPv4 addresses written as IPv6, which are compared as IPv4")
     return network
