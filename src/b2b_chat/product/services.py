@@ -118,7 +118,7 @@ class Services(DatabaseServices, frozen=True, eq=False):
 
 
 def services_of(settings: ProductSettings, *, clock: Clock = utc_now, database: Database | None = None) -> Services:
-    """Make the services of a process, not opened yet (see `opened`); a `database` is used in place of the settings' own."""
+    """Make the services of a process, not opened yet (see `opened`); a given `database` replaces theirs."""
     databases = databases_of(settings) if database is None else Databases(database, database, database)
     database, login_database = databases.main, databases.login
     quiet = _database_services(database, clock, reading_factory(databases.reading))
