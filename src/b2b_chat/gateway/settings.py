@@ -34,6 +34,15 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR"], Meta(description="The least level of a log line.")
     ] = "INFO"
+    gateway_log_ids: Annotated[
+        bool,
+        Meta(
+            description=(
+                "Log the ids of company, user, conversation and message themselves; otherwise keyed hashes of them, so "
+                "that a disk abroad does not tell who wrote when."
+            )
+        ),
+    ] = False
     gateway_host: Annotated[str, Meta(description="Address to listen on; 0.0.0.0 in a container.")] = "127.0.0.1"
     gateway_port: Annotated[int, Meta(ge=1, le=65535, description="Port to listen on.")] = 8001
     metrics_host: Annotated[str, Meta(description="Address to serve metrics on; keep it from strangers.")] = "127.0.0.1"
