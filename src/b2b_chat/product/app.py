@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from litestar import Litestar, Router
 from litestar.datastructures import State
@@ -15,6 +16,7 @@ from b2b_chat.kit.draining import drained_on_sigterm
 from b2b_chat.kit.errors import Refusal
 from b2b_chat.kit.garbage import spare_collector
 from b2b_chat.kit.health import NotReady, health, health_head, ready_route
+from b2b_chat.kit.known_hosts import KnownHosts
 from b2b_chat.kit.logging import configure_logging
 from b2b_chat.kit.openapi import ExactStructs
 from b2b_chat.kit.options import AllMethods
@@ -87,7 +89,10 @@ def create_app(settings: ProductSettings | None = None) -> ASGIApp:
     """The ASGI app that Granian serves; settings come from the environment unless given."""
     settings = settings or load_settings()
     configure_logging("product_api", level="DEBUG" if settings.debug else settings.log_level)
-    return RequestId(SecurityHeaders(UnreadBodies(create_litestar(settings))), keeps_clients_ids=True)
+    app: ASGIApp = UnreadBodies(create_litestar(settings))
+    if settings.app_env == "dev":  # elsewhere nginx stands before it
+        app = KnownHosts(app, known={urlsplit(settings.public_url).hostname or ""})
+    return RequestId(SecurityHeaders(app), keeps_clients_ids=True)
 
 
 def create_litestar(settings: ProductSettings) -> Litestar:
@@ -116,7 +121,7 @@ def create_litestar(settings: ProductSettings) -> Litestar:
         request_class=JsonRequest,
         request_max_body_size=settings.max_small_body_bytes,
         plugins=[AllMethods(), ExactStructs()],
-        openapi_config=openapi_config(services.session_cookie.name, with_page=settings.app_env != "prod"),
+        openapi_config=openapi_config(services.session_cookie.name, is_production=settings.app_env == "prod"),
         logging_config=None,
         debug=False,
     )
