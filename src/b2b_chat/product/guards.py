@@ -46,7 +46,7 @@ class Gatekeeper(Protocol):
         ...
 
     async def admit_stranger(self, connection: ASGIConnection[Any, Any, Any, Any]) -> None:
-        """Count a request of somebody who signs in by where it comes from, or raise `RateLimited`."""
+        """Count a request of a person who signs in, by its origin, or raise `RateLimited`."""
         ...
 
     def refuse_foreign(self, connection: ASGIConnection[Any, Any, Any, Any]) -> None:

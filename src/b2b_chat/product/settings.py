@@ -193,7 +193,7 @@ class ProductSettings(SignInSettings, frozen=True):
         Meta(
             ge=1,
             le=1_000_000,
-            description="Length of an answer, about, of a company that has had too few to tell its own, tokens",
+            description="Presumed length of an answer of a company that has had too few to measure, tokens",
         ),
     ] = 1024
     chat_hold_percent: Annotated[

@@ -8,7 +8,7 @@ from b2b_chat.kit.settings import Secret
 
 
 class SignInSettings(Struct, frozen=True, kw_only=True):
-    """Those of `ProductSettings` that say who is let in, and how often somebody may ask for it."""
+    """Those of `ProductSettings` that decide who is let in, and how often one may ask."""
 
     public_url: Annotated[
         str, Meta(min_length=1, description="Base URL at which browsers find product_api; links in mails start with it")

@@ -102,7 +102,7 @@ class Companies:
 
 
 async def require_company(tx: Transaction, company_id: UUID) -> None:
-    """Lock a company, whoever wants to change what is its own.
+    """Lock a company for changes to what belongs to it.
 
     Raises:
         CompanyNotFound: There is no such company.

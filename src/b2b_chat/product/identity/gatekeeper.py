@@ -73,7 +73,7 @@ class Gatekeeper:
         await self._limits.admit_read(viewer)
 
     async def admit_stranger(self, connection: ASGIConnection[Any, Any, Any, Any]) -> None:
-        """Count a request of somebody who signs in, or is about to.
+        """Count a request of a person who signs in, or is about to.
 
         Raises:
             RateLimited: Too many come from there.
