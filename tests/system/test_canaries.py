@@ -30,6 +30,7 @@ from support.product.operations import list_operations
 KINDS: Final = {
     "email", "message", "answer", "link token", "code", "cookie", "API key", "HMAC secret", "keys of hashes",
     "signature", "nonce", "OpenAI key", "DSN", "SMTP password", "Valkey password",
+    "second factor",
 }  # fmt: skip
 CHANNELS: Final = [
     "product stdout", "product stderr", "gateway stdout", "gateway stderr", "PostgreSQL", "product Valkey",

@@ -49,6 +49,7 @@ from b2b_chat.product.operators.health import LiveHealth
 from b2b_chat.product.operators.keys import OperatorKeys
 from b2b_chat.product.operators.service import Operators, Users
 from b2b_chat.product.readiness import readiness_of
+from b2b_chat.product.second_factor.service import SecondFactors
 from b2b_chat.product.settings import DatabaseSettings, ProductSettings
 from b2b_chat.product.transactions import TransactionFactory, transaction_factory
 
@@ -94,6 +95,7 @@ class Services(DatabaseServices, frozen=True, eq=False):
     client_ip: ClientIp
     session_cookie: SessionCookie
     sessions: Sessions
+    second_factors: SecondFactors
     logins: Logins
     invites: Invites
     gatekeeper: Gatekeeper
@@ -122,6 +124,7 @@ def services_of(settings: ProductSettings, *, clock: Clock = utc_now, database: 
     outbox = Outbox(seal, clock)
     limits = Limits(WindowsInMemory() if valkey is None else WindowsInValkey(valkey), settings)
     cookie = SessionCookie(settings.cookie_secure, settings.cookie_samesite, settings.session_absolute_seconds)
+    client_ip = ClientIp(parse_networks(settings.trusted_proxies))
     sessions = Sessions(transaction, database, settings, last_use, clock)
     prices = Prices(settings.price_prompt_credits_per_1k_tokens, settings.price_completion_credits_per_1k_tokens)
     parts = chat_parts(database, gateway, valkey, prices, settings)
@@ -134,12 +137,13 @@ def services_of(settings: ProductSettings, *, clock: Clock = utc_now, database: 
         seal=seal,
         outbox=outbox,
         limits=limits,
-        client_ip=ClientIp(parse_networks(settings.trusted_proxies)),
+        client_ip=client_ip,
         session_cookie=cookie,
         sessions=sessions,
+        second_factors=SecondFactors(transaction, settings, clock=clock),
         logins=Logins(transaction, database, sessions, outbox, limits, settings, clock),
         invites=Invites(transaction, outbox, limits, settings, clock=clock),
-        gatekeeper=Gatekeeper(quiet.api_keys, sessions, cookie, settings.public_url),
+        gatekeeper=Gatekeeper(quiet.api_keys, sessions, cookie, client_ip, settings, clock),
         **parts._asdict(),
         readiness=readiness,
         live_health=LiveHealth(readiness, gateway, settings.readiness_timeout_seconds, clock=clock),
@@ -187,7 +191,8 @@ async def database_services(
 
 
 async def forget_old(services: Services) -> None:
-    """Delete logins, sessions and mails that ended long ago."""
+    """Delete logins, sessions and mails that ended long ago, and seal anew what an older secret has sealed."""
+    await services.second_factors.reseal()
     await services.logins.forget_old()
     await services.sessions.forget_old()
     await services.outbox.forget_old(services.transaction)

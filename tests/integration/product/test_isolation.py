@@ -36,7 +36,15 @@ WITHOUT_OWN_IDS: Final = {
 }  # fmt: skip
 """The lists and pages that show none of the ids that a company with everything knows."""
 
-WITHOUT_IDS: Final = {"createInvite", "createApiKey", "createOperatorKey"}
+WITHOUT_IDS: Final = {
+    "createInvite",
+    "createApiKey",
+    "createOperatorKey",
+    "changeCompany",
+    "beginSecondFactor",
+    "confirmSecondFactor",
+    "proveSecondFactor",
+}
 """The operations that change something and take no id at all."""
 
 Ids = dict[str, str]

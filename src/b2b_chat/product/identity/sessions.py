@@ -53,6 +53,11 @@ async def act_in(tx: Transaction, session_id: UUID, company_id: UUID) -> None:
     await tx[SessionRepository].choose_company(session_id, company_id)
 
 
+async def note_proof(tx: Transaction, session_id: UUID, now: datetime) -> None:
+    """Take down that a session has proved its second factor, in the transaction in which it does."""
+    await tx[SessionRepository].note_proof(session_id, now)
+
+
 class Browser(Struct, frozen=True):
     """What a browser states about itself when it signs in."""
 
@@ -78,6 +83,9 @@ class Sessions:
         self._hashes = KeyedHash(settings.session_secret, settings.session_secret_previous, purpose="session")
         self._idle = timedelta(seconds=settings.session_idle_seconds)
         self._absolute = timedelta(seconds=settings.session_absolute_seconds)
+        self._operators_idle = timedelta(seconds=settings.operator_session_idle_seconds)
+        self._operators_absolute = timedelta(seconds=settings.operator_session_absolute_seconds)
+        self._operators_need_second_factor = settings.operators_need_second_factor
         self._last_use = last_use
         self._clock = clock
 
@@ -120,11 +128,16 @@ class Sessions:
         now = self._clock()
         async with self._database.connection() as connection:
             credential = await find_session(
-                connection, self._hashes.candidates(token), now=now, idle_since=now - self._idle
+                connection,
+                self._hashes.candidates(token),
+                now=now,
+                idle_since=now - self._idle,
+                operators_since=now - self._operators_absolute,
+                operators_idle_since=now - self._operators_idle,
             )
         if credential is None:
             raise Unauthenticated
-        viewer = credential.viewer()
+        viewer = credential.viewer(operators_need_second_factor=self._operators_need_second_factor)
         self._last_use.note(viewer)
         return viewer
 

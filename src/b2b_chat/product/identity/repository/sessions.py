@@ -81,6 +81,10 @@ class SessionRepository:
             .values(revoked_at=now)
         )
 
+    async def note_proof(self, session_id: UUID, now: datetime) -> None:
+        """Take down that a session has proved its second factor."""
+        await self._session.execute(update(SessionRow).where(SessionRow.id == session_id).values(proved_at=now))
+
     async def choose_company(self, session_id: UUID, company_id: UUID) -> None:
         """Let a session act in a company."""
         await self._session.execute(update(SessionRow).where(SessionRow.id == session_id).values(company_id=company_id))
