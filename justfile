@@ -132,7 +132,7 @@ product:
 gateway:
     uv run b2b-chat gateway
 
-# Apply the migrations to DATABASE_URL
+# Apply the migrations to DATABASE_URL, as the owner in MIGRATIONS_DATABASE_URL where that is set
 migrate:
     uv run b2b-chat migrate
 
@@ -148,11 +148,11 @@ doctor app:
 mail-test address:
     uv run b2b-chat mail-test "$1"
 
-# Save the database at DATABASE_URL to a new file
+# Save the database at DATABASE_URL to a new file, as its owner
 backup file:
     uv run b2b-chat backup "$1"
 
-# Restore a backup into the empty database at DATABASE_URL, and check every invariant of the money
+# Restore a backup into the empty database at DATABASE_URL as its owner, and check every invariant of the money
 restore file:
     uv run b2b-chat restore "$1"
     uv run b2b-chat ledger verify
@@ -161,7 +161,7 @@ restore file:
 ledger-verify:
     uv run b2b-chat ledger verify
 
-# Print a settings file with every variable: product or gateway
+# Print a settings file with every variable: product, gateway or migrations
 env-example app:
     uv run b2b-chat env-example "$1"
 
@@ -226,6 +226,18 @@ credits-add company amount external_id:
 # Correct an entry of a company's ledger, named by its position, up or down
 credits-adjust company amount external_id corrects reason:
     uv run b2b-chat credits-adjust "$1" "$2" --external-id "$3" --corrects "$4" --reason "$5"
+
+# Show or set the least that masking does for every company, as people=mask PASSPORT=block; --clear for nothing
+masking-floor *rules:
+    uv run b2b-chat masking-floor "$@"
+
+# Show or set what masking does for a company, as contacts=off CARD=block; --clear for the defaults
+masking-policy company *rules:
+    uv run b2b-chat masking-policy "$@"
+
+# Replace a company's own words (--terms FILE) or what it lets through (--allowed FILE), one a line
+masking-terms company *files:
+    uv run b2b-chat masking-terms "$@"
 
 # Block a person, by id or address, in every company
 user-block user:

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
@@ -17,6 +16,7 @@ from b2b_chat.kit.settings import Secret
 from b2b_chat.kit.valkey import Valkey
 from b2b_chat.sandbox.postgres import EmbeddedPostgres, run_sql
 from b2b_chat.sandbox.valkey import EmbeddedValkey
+from support.database.roles import AppUser, created_app_user, on_database
 
 # A test asserts no timing: on a busy machine any example may take long.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -43,10 +43,6 @@ def _created_database(postgres_url: str, *, prefix: str, template: str = "templa
         run_sql(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
 
 
-def _with_database(url: str, name: str) -> str:
-    return urlsplit(url)._replace(path=f"/{name}").geturl()
-
-
 @pytest.fixture(scope="session")
 def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A database whose user may create others: TEST_DATABASE_URL, else DATABASE_URL, else an embedded server's."""
@@ -64,20 +60,35 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def template_database(postgres_url: str) -> Iterator[str]:
+def app_user(postgres_url: str) -> Iterator[AppUser]:
+    """The user that product_api works as in tests, as in production: it owns nothing."""
+    with created_app_user(postgres_url) as user:
+        yield user
+
+
+@pytest.fixture(scope="session")
+def template_database(postgres_url: str, app_user: AppUser) -> Iterator[str]:
     """The name of a database with all migrations applied, to copy from. Connecting to it makes copying fail."""
-    from b2b_chat.product.schema import upgrade_to_head  # noqa: PLC0415 - tests without a database need not wait for it
+    # Imported here: tests without a database need not wait for it.
+    from b2b_chat.product.database_roles import DatabaseOwner  # noqa: PLC0415
+    from b2b_chat.product.schema import upgrade_to_head  # noqa: PLC0415
 
     with _created_database(postgres_url, prefix="b2b_chat_template") as name:
-        upgrade_to_head(_with_database(postgres_url, name))
+        upgrade_to_head(DatabaseOwner(on_database(postgres_url, name), app_user.name))
         yield name
 
 
 @pytest.fixture
-def database_url(postgres_url: str, template_database: str) -> Iterator[str]:
-    """The address of an empty, migrated database of this test's own."""
+def owner_url(postgres_url: str, template_database: str) -> Iterator[str]:
+    """The address of an empty, migrated database of this test's own, as the owner of its tables."""
     with _created_database(postgres_url, prefix="b2b_chat_test", template=template_database) as name:
-        yield _with_database(postgres_url, name)
+        yield on_database(postgres_url, name)
+
+
+@pytest.fixture
+def database_url(owner_url: str, app_user: AppUser) -> str:
+    """The address of the same database, as product_api uses it."""
+    return app_user.url(owner_url)
 
 
 @pytest.fixture(scope="session")
@@ -113,7 +124,7 @@ def own_valkey(tmp_path: Path) -> Iterator[EmbeddedValkey]:
 def empty_database_url(postgres_url: str) -> Iterator[str]:
     """The address of a database of this test's own, without any table."""
     with _created_database(postgres_url, prefix="b2b_chat_empty") as name:
-        yield _with_database(postgres_url, name)
+        yield on_database(postgres_url, name)
 
 
 @pytest.fixture

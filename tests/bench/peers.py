@@ -1,7 +1,7 @@
 """What a user could pick instead of our gateway, each installed apart and set up as its makers advise for production.
 
-LiteLLM and Portkey live in a cache folder, which an installation fills once; nginx is found on PATH. What cannot be
-installed or started is told, and the others run.
+LiteLLM and Portkey live in a cache folder, which an installation fills once; nginx is found on PATH. A peer that
+cannot be installed or started is reported, and the others run.
 """
 
 import json

@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
-from b2b_chat.sandbox.postgres import MAJOR_VERSION, run_sql
+from b2b_chat.sandbox.postgres import APP_USER, MAJOR_VERSION, SUPERUSER, run_sql
 from bench.dialects import Target
 from bench.measure import cpu_seconds
 from bench.rounds import Bench, Subject
@@ -61,11 +61,12 @@ def captured_sql(bench: Bench, services: Services, companies: int = _COMPANIES) 
     assert services.product is not None
     assert services.database_url is not None
     log = services.logs / "postgres.log"
-    _log_statements(services.database_url, on=True)
+    superuser_url = services.database_url.replace(f"//{APP_USER}@", f"//{SUPERUSER}@", 1)
+    _log_statements(superuser_url, on=True)
     try:
         chats = [_chats(bench, services.product, key, log) for key in services.product.credentials[:companies]]
     finally:
-        _log_statements(services.database_url, on=False)
+        _log_statements(superuser_url, on=False)
     # What the services ask beside a chat at some moment makes that one unlike the others.
     (usual, _), *_ = Counter(_texts(chat) for of_one in chats for chat in of_one).most_common(1)
     alike = [[chat for chat in of_one if _texts(chat) == usual][:2] for of_one in chats]
@@ -83,7 +84,7 @@ def pgbench(services: Services, sql: Sql, clients: int, seconds: float, folder: 
     parts = urlsplit(services.database_url)
     host = unquote(parts.query.partition("host=")[2])
     command = [
-        *(str(_binary()), "-n", "-M", "prepared", "-h", host, "-U", parts.username or "postgres"),
+        *(str(_binary()), "-n", "-M", "prepared", "-h", host, "-U", parts.username or SUPERUSER),
         *("-c", str(clients), "-j", "1", "-T", str(max(1, round(seconds))), "-f", str(file), parts.path.lstrip("/")),
     ]
     families = {"postgres": services.families["postgres"]}

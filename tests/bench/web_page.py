@@ -3,7 +3,7 @@
     uv run python tests/bench/web_page.py [--turns 200] [--rounds 3]
 
 Real Chromium, without a GPU, on the whole stack. A delta's cost is the main thread's time, by Chromium's own count,
-over the events that came meanwhile. Scrolling is told by the times between frames, and by tasks that kept the page
+over the events that came meanwhile. Scrolling is measured by the times between frames, and by tasks that kept the page
 from answering for more than 50 ms; loading by what came over the wire and what the main thread did.
 """
 

@@ -114,6 +114,9 @@ def test_a_chat_goes_from_the_mail_to_the_answer(compose: Composed, cookies: str
 
 
 def test_what_runs_may_do_as_little_as_the_file_says(compose: Composed) -> None:
+    for name in ("postgres", "valkey"):
+        said = compose("exec", "-T", name, "sh", "-c", "id -un; touch /x 2>&1; ulimit -c")
+        assert said.splitlines() == [name, "touch: cannot touch '/x': Read-only file system", "0"]
     for name in ("product_api", "gateway_api", "mail_catcher"):
         said = compose("exec", "-T", name, "sh", "-c", "id -u; touch /x 2>&1; touch /tmp/x && echo own tmp")
         assert said.splitlines() == ["10001", "touch: cannot touch '/x': Read-only file system", "own tmp"]
@@ -154,8 +157,8 @@ def test_a_backup_is_restored_and_verified(compose: Composed, cookies: str) -> N
     compose("exec", "-T", "postgres", "createdb", "-U", "b2b_chat", "b2b_chat_restored")
     restore = "pg_restore -U b2b_chat --dbname b2b_chat_restored --no-owner --single-transaction --exit-on-error"
     compose("exec", "-T", "postgres", *restore.split(), stdin=dump.stdout)
-    restored = "DATABASE_URL=postgresql://b2b_chat:dev-placeholder@postgres:5432/b2b_chat_restored"
-    compose("run", "--rm", "-e", restored, "migrations")
+    compose("run", "--rm", "--no-deps", "migrations", POSTGRES_DB="b2b_chat_restored")
+    restored = "DATABASE_URL=postgresql://b2b_chat_app:dev-placeholder@postgres:5432/b2b_chat_restored"
     compose("run", "--rm", "--no-deps", "-e", restored, "product_api", "b2b-chat", "ledger", "verify")
 
 
@@ -173,35 +176,39 @@ def test_production_runs_from_a_file_of_settings(compose: Composed) -> None:
     """As on two servers, but for what is not here: certificates, OpenAI, a mail server, the other server."""
     names = ("GATEWAY_SHARED", "SESSION", "AUTH_TOKEN", "INVITE_TOKEN")
     secrets = {f"{name}_SECRET": token_hex(32) for name in names}
-    secrets |= {"POSTGRES_PASSWORD": token_hex(32), "SMTP_PASSWORD": token_hex(32)}
-    password = secrets["POSTGRES_PASSWORD"]
-    compose("exec", "-T", "postgres", "psql", "-U", "b2b_chat", "-c", f"ALTER ROLE b2b_chat PASSWORD '{password}'")
+    secrets |= {"SMTP_PASSWORD": token_hex(32)}
+    composed = {name: token_hex(32) for name in ("POSTGRES_PASSWORD", "POSTGRES_APP_PASSWORD", "VALKEY_PASSWORD")}
+    password = composed["POSTGRES_APP_PASSWORD"]
+    for role, new in (("b2b_chat", composed["POSTGRES_PASSWORD"]), ("b2b_chat_app", password)):
+        compose("exec", "-T", "postgres", "psql", "-U", "b2b_chat", "-c", f"ALTER ROLE {role} PASSWORD '{new}'")
     settings = {
-        "APP_ENV": "prod",
         **secrets,
         "COOKIE_SECURE": "true",
         "COOKIE_SAMESITE": "strict",
-        "DATABASE_URL": f"postgresql://b2b_chat:{password}@postgres:5432/b2b_chat",
+        "DATABASE_URL": f"postgresql://b2b_chat_app:{password}@postgres:5432/b2b_chat",
         "GATEWAY_URL": "https://gateway.chat.test",
         "PUBLIC_URL": "https://chat.test",
         "EMAIL_FROM": "chat@chat.test",
         "SMTP_HOST": "smtp.chat.test",
         "SMTP_USER": "chat",
     }
-    of_gateway = {"APP_ENV": "prod", "GATEWAY_SHARED_SECRET": secrets["GATEWAY_SHARED_SECRET"],
+    of_gateway = {"GATEWAY_SHARED_SECRET": secrets["GATEWAY_SHARED_SECRET"],
                   "OPENAI_API_KEY": f"sk-{token_hex(16)}"}  # fmt: skip
-    file = compose.engine.root / "project" / ".env"
-    for name, given in (("gateway_api", of_gateway), ("product_api", settings)):
-        file.write_text("".join(f"{variable}={value}\n" for variable, value in given.items()))
+    project = compose.engine.root / "project"
+    files = {".env": {"APP_ENV": "prod", **composed}, "gateway_api.env": of_gateway, "product_api.env": settings}
+    for file, given in files.items():
+        (project / file).write_text("".join(f"{variable}={value}\n" for variable, value in given.items()))
+    for name in ("gateway_api", "product_api"):
         compose("up", "--detach", name)
     compose.until_healthy()
     assert compose.services()["migrations"]["ExitCode"] == 0
     assert compose.engine.curl_json(f"{PRODUCT}/ready")["detail"]["message"] == "Not ready: gateway."
     told = compose.engine.try_docker("compose", "exec", "-T", "product_api", "b2b-chat", "doctor", "product")
     assert told.returncode == 1
-    for line in ("settings", "database", "migrations"):
+    for line in ("settings", "database", "migrations", "rights", "Valkey"):
         assert re.search(rf"(?m)^ok +{line}", told.stdout.decode()), told.stdout.decode()
-    file.unlink()
+    for file in files:
+        (project / file).unlink()
 
 
 def test_stopping_ends_both_apps_by_themselves(compose: Composed) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from b2b_chat.sandbox.postgres import APP_USER
 from support.database.world import open_world
 from support.faults.processes import DATABASE, Postgres
 from support.http.serving import free_port
@@ -89,6 +90,8 @@ class Running:
         self.product_url = product_url
         self.database_url = database_url
         self.direct_database_url = direct_database_url
+        owner_url = database_url.replace(f"{APP_USER}@", "postgres@")
+        self.both_urls = {"DATABASE_URL": database_url, "MIGRATIONS_DATABASE_URL": owner_url}
         self.containers: dict[str, Container] = {}
         self.environs: dict[str, dict[str, str]] = {}
 
@@ -107,13 +110,11 @@ async def running(images: dict[str, Image], tmp_path_factory: pytest.TempPathFac
         running = Running(
             simulator,
             f"http://127.0.0.1:{ports['product_api']}",
-            f"postgresql://postgres@127.0.0.1:{ports['database']}/{DATABASE}",
+            f"postgresql://{APP_USER}@127.0.0.1:{ports['database']}/{DATABASE}",
             postgres.url,
         )
         # The step before the app; it needs the database's address and nothing else.
-        migrated = await asyncio.to_thread(
-            run_in, images["product_api"], "b2b-chat", "migrate", DATABASE_URL=running.database_url
-        )
+        migrated = await asyncio.to_thread(run_in, images["product_api"], "b2b-chat", "migrate", **running.both_urls)
         assert migrated.returncode == 0, migrated.stderr
         gateway = {
             "GATEWAY_PORT": str(ports["gateway_api"]),
@@ -194,9 +195,7 @@ async def test_an_images_health_check_reports_whether_the_app_serves(
 async def test_alembic_itself_works_within_as_the_release_order_has_it(
     images: dict[str, Image], running: Running
 ) -> None:
-    upgraded = await asyncio.to_thread(
-        run_in, images["product_api"], "alembic", "upgrade", "head", DATABASE_URL=running.database_url
-    )
+    upgraded = await asyncio.to_thread(run_in, images["product_api"], "alembic", "upgrade", "head", **running.both_urls)
     assert upgraded.returncode == 0, upgraded.stderr
 
 

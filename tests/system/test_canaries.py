@@ -1,7 +1,7 @@
-"""Nothing that is to be kept gets out: a canary stands for each, and all that is written is searched for them.
+"""No secret gets out: a canary stands for each kind, and all output is searched for them.
 
-What may come back is what somebody gave in that very request or command, and to him alone: the name of a field that he
-made up, an argument that is not of its form. Values never come back in an error, and never anything of others.
+What callers gave in a request or command may come back, to themselves alone: the name of a field that they made up, an
+argument of a wrong form. Values never come back in an error, and never anything of others.
 """
 
 import asyncio
@@ -18,10 +18,11 @@ from prometheus_client import Counter
 
 from b2b_chat.kit.metrics import exported
 from b2b_chat.sandbox.errors import SandboxError
+from support.canaries.caller import MARK
 from support.canaries.commands import CANNOT_FAIL as CANNOT_FAIL_COMMANDS
 from support.canaries.commands import LONG_RUNNING, Commands, list_commands
 from support.canaries.stack import Secrets, WatchedStack
-from support.canaries.story import MARK, Story
+from support.canaries.story import Story
 from support.canaries.values import Canaries
 from support.http.serving import free_port
 from support.processes.programs import needed_tool

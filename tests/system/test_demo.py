@@ -106,12 +106,18 @@ def test_the_tour_shows_each_failure_and_leaves_the_books_right(data_dir: Path, 
     assert [chapter.partition(":")[0] for chapter in chapters] == [
         "A retry",
         "A cut answer",
+        "A cut answer without `restart`",
         "An outage",
         "A stop",
         "An empty balance",
     ]
-    retry, cut, outage, stop, poverty = ([line for line in text.splitlines() if "←" in line] for text in chapters)
+    retry, restart, cut, outage, stop, poverty = (
+        [line for line in text.splitlines() if "←" in line] for text in chapters
+    )
     assert retry[0] == retry[1]
+    names = re.findall(r"← event: (\w+)", "\n".join(restart))
+    assert names == ["start", "delta", "restart", "delta", "final"]
+    assert '{"attempt": 2}' in restart[2]
     names = re.findall(r"← event: (\w+)", "\n".join(cut))
     assert names == ["start", "delta", "error", "start", "delta", "final"]
     assert '"code": "answer_cut"' in cut[2]
@@ -125,7 +131,7 @@ def test_the_tour_shows_each_failure_and_leaves_the_books_right(data_dir: Path, 
 
 def test_ctrl_c_in_the_middle_of_the_tour_stops_everything(data_dir: Path, tmp_path: Path) -> None:
     with started("demo", "--tour", "--data-dir", data_dir, environ=clean_environ(tmp_path)) as process:
-        until(lambda: output_of(process).readline().startswith("4. "))
+        until(lambda: output_of(process).readline().startswith("5. "))
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 130

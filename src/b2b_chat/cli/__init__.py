@@ -1,11 +1,30 @@
 """`b2b-chat …`: a thin face over the services. Each command imports its app only when it runs."""
 
+from typing import Any
+
 import click
 
-from b2b_chat.cli import apps, backups, doctor, ledger, mail, migrations, operators, sandbox
+from b2b_chat.cli import apps, backups, doctor, ledger, mail, masking, migrations, operators, sandbox
+from b2b_chat.cli.failures import fail_unexpectedly
+from b2b_chat.kit.logging import configure_command_logging
+
+
+class _Commands(click.Group):
+    """Configures logging before any command, and keeps what nobody expected from being shown with its contents."""
+
+    def invoke(self, context: click.Context) -> Any:
+        """Run the command that was asked for."""
+        configure_command_logging()
+        try:
+            return super().invoke(context)
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+            raise  # click's own ways to end
+        except Exception as error:  # noqa: BLE001 - whatever it is, its message is not to be shown
+            fail_unexpectedly(error)
 
 
 @click.group(
+    cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     epilog="Exit codes: 0 done; 1 failed; 2 wrong usage or settings; 130 ended by Ctrl-C, 143 by SIGTERM.",
 )
@@ -22,6 +41,7 @@ for _command in (
     *backups.COMMANDS,
     *ledger.COMMANDS,
     *operators.COMMANDS,
+    *masking.COMMANDS,
     *mail.COMMANDS,
 ):
     main.add_command(_command)

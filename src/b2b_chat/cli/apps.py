@@ -121,10 +121,10 @@ def error_codes() -> None:
 
 
 @click.command("env-example")
-@click.argument("app", type=click.Choice(["product", "gateway"]))
+@click.argument("app", type=click.Choice(["product", "gateway", "migrations"]))
 def env_example(app: str) -> None:
     """Print a settings file with every variable of an app."""
-    with needs(app):
+    with needs("gateway" if app == "gateway" else "product"):
         from b2b_chat.kit.settings import render_example
 
         if app == "gateway":
@@ -132,9 +132,9 @@ def env_example(app: str) -> None:
 
             click.echo(render_example(GatewaySettings), nl=False)
         else:
-            from b2b_chat.product.settings import ProductSettings
+            from b2b_chat.product.settings import MigrationSettings, ProductSettings
 
-            click.echo(render_example(ProductSettings), nl=False)
+            click.echo(render_example(ProductSettings if app == "product" else MigrationSettings), nl=False)
 
 
 def _need_tracing(endpoint: str | None) -> None:

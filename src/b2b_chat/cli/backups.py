@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import click
 
-from b2b_chat.cli.failures import fail, needs, settings_explained
+from b2b_chat.cli.failures import fail, needs, owner_explained, settings_explained
 
 _PRIVATE: Final = 0o077
 _VERSIONS: Final = "Its version must be the server's or newer: install postgresql-client-18, or your server's version."
@@ -21,6 +21,7 @@ _VERSIONS: Final = "Its version must be the server's or newer: install postgresq
 def backup(file: Path) -> None:
     """Save the database at DATABASE_URL to FILE.
 
+    Where MIGRATIONS_DATABASE_URL is set, it names the owner, who does that.
     The database may be in use: the backup is a snapshot of one moment. FILE must not exist; only you can read it. It
     holds everything that people wrote, so protect it like the database.
     """
@@ -38,8 +39,9 @@ def backup(file: Path) -> None:
 def restore(file: Path) -> None:
     """Restore FILE into the database at DATABASE_URL.
 
-    The database must exist and be empty. The restore is complete, or changes nothing. Check the money afterwards with
-    b2b-chat ledger verify.
+    Where MIGRATIONS_DATABASE_URL is set, it names the owner, who does that, and the user of DATABASE_URL gets its
+    rights. The database must exist and be empty. The restore is complete, or changes nothing. Check the money
+    afterwards with b2b-chat ledger verify.
     """
     name = _connection()["PGDATABASE"]
     _run(
@@ -47,7 +49,17 @@ def restore(file: Path) -> None:
         *("--dbname", name, "--no-owner", "--no-privileges", "--single-transaction", "--exit-on-error"),
         str(file),
     )
+    _give_rights()
     click.echo(f"Restored. {file} is in the database; now run: b2b-chat ledger verify")
+
+
+def _give_rights() -> None:
+    """Give the user of product_api its rights on the restored tables: a backup holds none."""
+    with needs("product"), settings_explained(), owner_explained():
+        from b2b_chat.product.database_roles import load_owner
+        from b2b_chat.product.schema import grant_rights
+
+        grant_rights(load_owner())
 
 
 def _run(program: str, *arguments: str) -> None:
@@ -64,12 +76,11 @@ def _run(program: str, *arguments: str) -> None:
 
 
 def _connection() -> Mapping[str, str]:
-    """Return the variables that lead PostgreSQL's programs to the database of DATABASE_URL."""
+    """Return the variables that lead PostgreSQL's programs to the database, as its owner."""
     with needs("product"), settings_explained():
-        from b2b_chat.kit.settings import load
-        from b2b_chat.product.settings import DatabaseSettings
+        from b2b_chat.product.database_roles import load_owner
 
-        url = urlsplit(load(DatabaseSettings, os.environ).database_url.reveal())
+        url = urlsplit(load_owner().url)
     query = dict(parse_qsl(url.query))
     wanted = {
         "PGHOST": query.get("host") or url.hostname,

@@ -1,5 +1,6 @@
 """How a command fails: lines on stderr that say what to do, and an exit code."""
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +9,7 @@ from typing import Final, NoReturn
 
 import click
 
+from b2b_chat.kit.logging import describe_exception
 from b2b_chat.kit.settings import SettingsError
 
 FAILED: Final = 1
@@ -49,16 +51,31 @@ def settings_explained() -> Iterator[None]:
 
 
 @contextmanager
-def outages_explained() -> Iterator[None]:
-    """End the command inside with a line if the database cannot be used."""
-    from b2b_chat.kit.database import is_outage
+def outages_explained(variable: str = "DATABASE_URL") -> Iterator[None]:
+    """End the command inside with a line if the database at a variable's address cannot be used."""
+    from b2b_chat.kit.database import explain_refusal, is_outage
 
     try:
         yield
     except Exception as error:
+        if (refusal := explain_refusal(error)) is not None:
+            fail(f"the database at {variable} {refusal}")
         if not is_outage(error):
             raise
-        fail(f"the database at DATABASE_URL does not answer ({type(error).__name__}). Check the address, and retry.")
+        fail(f"the database at {variable} does not answer ({type(error).__name__}). Check the address, and retry.")
+
+
+@contextmanager
+def owner_explained() -> Iterator[None]:
+    """End the command inside with a line if the database cannot be used by its owner."""
+    name = "MIGRATIONS_DATABASE_URL"
+    with outages_explained(name if os.environ.get(name) or os.environ.get(f"{name}_FILE") else "DATABASE_URL"):
+        yield
+
+
+def fail_unexpectedly(error: Exception) -> NoReturn:
+    """End the command with the types and places of an exception; its message may quote SQL, an address or a secret."""
+    fail("this failed unexpectedly. Please report it with these lines:", *describe_exception(error))
 
 
 def _fail_without(package: str, extra: str) -> NoReturn:

@@ -1,7 +1,6 @@
 """`b2b-chat ledger …`: does the money add up?"""
 
 import asyncio
-import os
 from typing import Final
 
 import click
@@ -20,12 +19,11 @@ def ledger() -> None:
 def verify() -> None:
     """Check every invariant of balances, holds and charges on a live database; name violations and exit with 1."""
     with needs("product"), settings_explained():
-        from b2b_chat.kit.settings import load
         from b2b_chat.product.credits.verification import Violation, verify_ledger
+        from b2b_chat.product.database_roles import load_database_settings
         from b2b_chat.product.services import database_services
-        from b2b_chat.product.settings import DatabaseSettings
 
-        settings = load(DatabaseSettings, os.environ)
+        settings = load_database_settings()
 
         async def check() -> list[Violation]:
             async with database_services(settings, statement_seconds=_STATEMENT_SECONDS) as services:

@@ -48,7 +48,10 @@ def mail_catcher() -> None:
         missing = [name for name in ("SMTP_PORT", "MAIL_CATCHER_PORT") if not os.environ.get(name, "").isdecimal()]
         if missing:
             fail(*(f"{name} must be set to a port." for name in missing), code=WRONG_USE)
-        run(os.environ)
+        try:
+            run(os.environ)
+        except OSError as error:
+            fail(f"the system refused: {error}.")
 
 
 async def _send(options: "SmtpOptions", sender: str, address: str) -> None:

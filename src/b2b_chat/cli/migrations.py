@@ -1,33 +1,37 @@
 """Commands about the database's schema."""
 
-import os
 import tempfile
 from pathlib import Path
 from typing import Final
 
 import click
 
-from b2b_chat.cli.failures import fail, needs, outages_explained, settings_explained
+from b2b_chat.cli.failures import fail, needs, owner_explained, settings_explained
 
 
 @click.command()
 def migrate() -> None:
     """Bring the database up to date.
 
-    Applies the missing migrations to the database at DATABASE_URL, and needs no other setting. A migration that waits
-    longer than MIGRATION_LOCK_TIMEOUT_SECONDS for a lock fails, is undone, and can be run again.
+    Applies the missing migrations to the database at DATABASE_URL. Where MIGRATIONS_DATABASE_URL is set, it names the
+    owner, who does that, and the user of DATABASE_URL gets the rights that product_api needs and no more. A migration
+    that waits longer than MIGRATION_LOCK_TIMEOUT_SECONDS for a lock fails, is undone, and can be run again.
     """
     with needs("product"), settings_explained():
-        from b2b_chat.kit.database import is_lock_timeout
-        from b2b_chat.kit.settings import load
+        from b2b_chat.kit.database import is_lock_timeout, is_unknown_role
+        from b2b_chat.product.database_roles import load_owner
         from b2b_chat.product.schema import upgrade_to_head
-        from b2b_chat.product.settings import DatabaseSettings
 
-        url = load(DatabaseSettings, os.environ).database_url.reveal()
-        with outages_explained():
+        owner = load_owner()
+        with owner_explained():
             try:
-                upgrade_to_head(url)
+                upgrade_to_head(owner)
             except Exception as error:
+                if owner.app_user is not None and is_unknown_role(error):
+                    fail(
+                        "the user of DATABASE_URL does not exist yet. Create it as the database's administrator: "
+                        "CREATE ROLE the_user LOGIN PASSWORD 'its password'; and run this again."
+                    )
                 if not is_lock_timeout(error):
                     raise
                 fail(

@@ -5,7 +5,6 @@ works. The audit log records every command as done by `user@host`.
 """
 
 import asyncio
-import os
 import sys
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
@@ -253,16 +252,15 @@ def audit(form: str, since: datetime | None, until: datetime | None, user: str |
 def _shell() -> Iterator[Shell]:
     """Open the services around a command, and report every expected failure in a line."""
     with needs("product"), settings_explained():
+        from b2b_chat.kit.current_request import current_request_id
         from b2b_chat.kit.errors import Refusal
-        from b2b_chat.kit.request_id import current_request_id
-        from b2b_chat.kit.settings import load
         from b2b_chat.product.audit.actors import command_line_actor
+        from b2b_chat.product.database_roles import load_database_settings
         from b2b_chat.product.services import database_services
-        from b2b_chat.product.settings import DatabaseSettings
 
         # The audit rows of one command share an id, like those of one request.
         current_request_id.set(f"cli-{uuid4().hex}")
-        opening = database_services(load(DatabaseSettings, os.environ), statement_seconds=_STATEMENT_SECONDS)
+        opening = database_services(load_database_settings(), statement_seconds=_STATEMENT_SECONDS)
         with asyncio.Runner() as runner:
             services = runner.run(opening.__aenter__())
             try:

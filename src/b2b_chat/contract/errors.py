@@ -61,7 +61,7 @@ Code: TypeAlias = Literal[
 """The name of a failure. A misspelt one is an error of types, in either app."""
 
 
-class ErrorDetail(Struct, frozen=True):
+class ErrorDetail(Struct, frozen=True, omit_defaults=True):
     """What went wrong, for programs (`type`, `code`, `retryable`) and for people (`message`).
 
     The names are plain texts here, so that a newer gateway may have more of them.
@@ -71,6 +71,8 @@ class ErrorDetail(Struct, frozen=True):
     code: str
     message: str
     retryable: bool
+    upstream: str | None = None
+    """Which upstream failed, where it broke off an answer that had begun."""
 
 
 class ErrorBody(Struct, frozen=True):

@@ -3,7 +3,7 @@
 from typing import Annotated, Final, Literal, TypeAlias
 from uuid import UUID
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 MODEL_GPT_5_2: Final = "gpt-5.2"
 """The only model of this installation; both sides name it by this constant."""
@@ -40,7 +40,8 @@ class ChatMetadata(Struct, frozen=True, forbid_unknown_fields=True):
 class ChatRequest(Struct, frozen=True, forbid_unknown_fields=True):
     """The body of `POST /v1/chat` on the gateway.
 
-    `messages` holds the last completed messages and, at its end, the new one.
+    `messages` holds the last completed messages and, at its end, the new one. `avoid_upstream` names the upstream that
+    broke off an earlier answer to the same message, so that another is asked first.
     """
 
     model: Literal["gpt-5.2"]
@@ -48,6 +49,7 @@ class ChatRequest(Struct, frozen=True, forbid_unknown_fields=True):
     stream: bool
     max_completion_tokens: Annotated[int, Meta(ge=1, le=1_000_000)]
     metadata: ChatMetadata
+    avoid_upstream: Annotated[str, Meta(max_length=64)] | UnsetType = UNSET
 
 
 FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter"]

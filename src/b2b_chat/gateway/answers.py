@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 import structlog
-from msgspec import structs
+from msgspec import UnsetType, structs
 
 from b2b_chat.contract.errors import ACCOUNT_FAULTS, UPSTREAM
 from b2b_chat.contract.schemas import ChatRequest, ChatResult
@@ -110,7 +110,7 @@ class Answers:
             await upstream.close()
 
     async def _admit(self, key: Key, request: ChatRequest) -> ChatResult | None:
-        """The stored answer, or None where OpenAI is to be asked."""
+        """Return the stored answer, or None where OpenAI must be asked."""
         try:
             stored = await self._records.begin(key, fingerprint_of(request))
         except MessageInFlight:
@@ -132,7 +132,7 @@ class Answers:
         """Make attempts until one succeeds; an answer that has begun is never begun again."""
         body = encode_request(request)
         total_at = call.started_at + self._total_seconds
-        choice = _Choice(self._upstreams)
+        choice = _Choice(self._upstreams, avoid=request.avoid_upstream)
         while True:
             upstream = choice.next()
             code = "abandoned"
@@ -155,6 +155,8 @@ class Answers:
             except UpstreamFailure as error:
                 code = error.code
                 choice.failed(error)
+                if call.deltas:
+                    error.upstream = upstream.name
                 wait_seconds = self._wait_seconds(call, error, choice)
                 if wait_seconds is None or asyncio.get_running_loop().time() + wait_seconds >= total_at:
                     raise
@@ -170,7 +172,7 @@ class Answers:
         return self._impatient_first_token_seconds if choice.has_other else self._first_token_seconds
 
     def _wait_seconds(self, call: CallTelemetry, error: UpstreamFailure, choice: "_Choice") -> float | None:
-        """Return the wait before the next attempt, which is none at another upstream; None where it was the last."""
+        """Return the wait before the next attempt, 0 at another upstream; None where it was the last."""
         if call.deltas or self._is_draining or not choice.is_left:
             return None
         if choice.has_fresh and _is_fault(error):
@@ -181,10 +183,10 @@ class Answers:
 class _Choice:
     """Chooses the upstream of each attempt of one call."""
 
-    def __init__(self, upstreams: Sequence[Upstream]) -> None:
-        self._left = list(upstreams)
-        self._fresh = list(upstreams)
-        self._current = upstreams[0]
+    def __init__(self, upstreams: Sequence[Upstream], *, avoid: str | UnsetType) -> None:
+        self._left = sorted(upstreams, key=lambda upstream: upstream.name == avoid)
+        self._fresh = list(self._left)
+        self._current = self._left[0]
 
     @property
     def is_left(self) -> bool:

@@ -14,7 +14,7 @@ from b2b_chat.contract.schemas import ChatMessage, ChatMetadata, ChatRequest
 from b2b_chat.gateway.answers import Answers
 from b2b_chat.gateway.chat_endpoint import ChatEndpoint
 from b2b_chat.gateway.errors import on_exception
-from b2b_chat.gateway.openapi import chat, documented, openapi_config
+from b2b_chat.gateway.openapi import chat, documents, openapi_config
 from b2b_chat.gateway.routes import ping
 from b2b_chat.gateway.settings import GatewaySettings, load_settings
 from b2b_chat.gateway.stores import Stores
@@ -92,7 +92,7 @@ def _litestar(
         route_handlers=[
             health,
             health_head,
-            *ready_route(documented(("not_ready", "internal_error"))),
+            *ready_route(documents(("not_ready", "internal_error"))),
             ping,
             *described,
         ],

@@ -13,9 +13,9 @@ from b2b_chat.contract.sse import encode
 from b2b_chat.gateway.errors import error_answer, send_error, send_failure, send_json
 from b2b_chat.gateway.settings import GatewaySettings
 from b2b_chat.gateway.upstream import OnText
+from b2b_chat.kit.current_request import current_request_id
 from b2b_chat.kit.disconnects import WhileClientStays
 from b2b_chat.kit.event_stream import EventSender, send_events
-from b2b_chat.kit.request_id import current_request_id
 from b2b_chat.kit.strict_json import decode, require_json
 from b2b_chat.kit.strict_query import refuse_query
 

@@ -5,22 +5,20 @@ The vocabulary itself is `contract.errors`. OpenAI's own wording never leaves th
 
 import math
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import structlog
 from litestar import Request, Response
 from litestar.types import Send
+from msgspec import structs
 
 from b2b_chat.contract.errors import FAILURES, Code, ErrorBody, ErrorDetail, Failure, failure_named
-from b2b_chat.kit.disconnects import ClientLeft
+from b2b_chat.kit.disconnects import CLIENT_LEFT_STATUS, ClientLeft
 from b2b_chat.kit.errors import InternalError, InvalidRequest, as_refusal
 from b2b_chat.kit.health import NotReady
 
 log = structlog.get_logger(__name__)
-
-CLIENT_LEFT_STATUS: Final = 499
-"""Nobody receives it; it shows in the access log, as in nginx's, why there was no answer."""
 
 
 class UpstreamFailure(Exception):
@@ -31,6 +29,8 @@ class UpstreamFailure(Exception):
         self.failure: Failure = FAILURES[code]
         self.retry_after_seconds = retry_after_seconds
         self.has_waited = has_waited
+        self.upstream: str | None = None
+        """Which upstream broke off an answer that had begun."""
         super().__init__(code)
 
     @property
@@ -52,7 +52,7 @@ def error_answer(error: Exception) -> ErrorAnswer:
     if isinstance(error, ClientLeft):
         return ErrorAnswer(CLIENT_LEFT_STATUS, None, {})
     if isinstance(error, UpstreamFailure):
-        return ErrorAnswer(error.failure.status, error.failure.body, _retry_after(error))
+        return ErrorAnswer(error.failure.status, _body(error), _retry_after(error))
     refusal = as_refusal(error)
     if isinstance(refusal, InternalError):
         log.error("internal_error", exc_info=error)
@@ -86,6 +86,11 @@ async def send_json(send: Send, status: int, body: bytes, headers: Mapping[str, 
     lines += [(name.lower().encode(), value.encode()) for name, value in (headers or {}).items()]
     await send({"type": "http.response.start", "status": status, "headers": lines})
     await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def _body(error: UpstreamFailure) -> ErrorBody:
+    body = error.failure.body
+    return body if error.upstream is None else ErrorBody(structs.replace(body.error, upstream=error.upstream))
 
 
 def _retry_after(failure: UpstreamFailure) -> dict[str, str]:

@@ -9,6 +9,7 @@ from typing import Final, Protocol
 import structlog
 from prometheus_client import Gauge
 
+from b2b_chat.contract.signing import StaleTimestamp
 from b2b_chat.kit.clock import Clock, utc_now
 from b2b_chat.kit.valkey import Script, Valkey, ValkeyUnavailable
 
@@ -33,6 +34,7 @@ class NonceStore(Protocol):
             signed_at: The call's timestamp, in unix seconds.
 
         Raises:
+            StaleTimestamp: The call is older than the store.
             NonceStoreUnavailable: The store cannot be asked.
         """
         ...
@@ -43,9 +45,26 @@ class MemoryNonces:
 
     Every nonce lives equally long, so the oldest expires first and each claim cleans up in constant time, amortised.
     A live nonce is never given up for a new one: a full store refuses instead.
+
+    The nonces of an earlier process are lost. So a call that such a process may have let in is refused: one that was
+    signed before the store was born.
+
+    Args:
+        ttl_seconds: How long a nonce lives; at least twice the skew.
+        capacity: Live nonces at once.
+        born_at: In unix seconds, by the clocks of the callers.
+        clock: By which nonces age.
     """
 
-    def __init__(self, *, ttl_seconds: float, capacity: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        *,
+        ttl_seconds: float,
+        capacity: int,
+        born_at: float = 0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._born_at = born_at
         self._ttl_seconds = ttl_seconds
         self._capacity = capacity
         self._clock = clock
@@ -56,12 +75,15 @@ class MemoryNonces:
     def __len__(self) -> int:
         return len(self._seen_at)
 
-    async def claim(self, nonce: bytes, signed_at: int) -> bool:  # noqa: ARG002 - what was forgotten was too old anyway
+    async def claim(self, nonce: bytes, signed_at: int) -> bool:
         """Record a nonce and return whether it is new.
 
         Raises:
+            StaleTimestamp: An earlier process may have let this call in.
             NonceStoreUnavailable: As many live nonces as fit are recorded already.
         """
+        if signed_at < self._born_at:
+            raise StaleTimestamp
         now = self._clock()
         self._forget_seen_before(now - self._ttl_seconds)
         if nonce in self._seen_at:

@@ -125,7 +125,7 @@ class StreamReader:
         """Return the whole answer, once the stream has ended.
 
         Raises:
-            UpstreamFailure: The stream ended before the answer did, or the answer is none.
+            UpstreamFailure: The stream ended before the answer did, or the answer is empty.
         """
         if self._document is not None:
             return read_whole(bytes(self._document))

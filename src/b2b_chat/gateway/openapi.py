@@ -109,7 +109,7 @@ class StreamingOperation(Operation):
         )
 
 
-def documented(codes: Iterable[Code]) -> dict[int, ResponseSpec]:
+def documents(codes: Iterable[Code]) -> dict[int, ResponseSpec]:
     """Return the error responses of an operation that can fail in these ways."""
     found = [FAILURES[code] for code in codes]
     return failures(
@@ -142,7 +142,7 @@ def openapi_config(version: str) -> OpenAPIConfig:
     operation_class=StreamingOperation,
     response_description="The answer: JSON, or a stream of events where `stream` is true.",
     tags=["chat"],
-    responses=documented(CHAT_CODES),
+    responses=documents(CHAT_CODES),
 )
 async def chat(data: Annotated[ChatRequest, Body(examples=[REQUEST_EXAMPLE])]) -> ChatResult:
     """Answer a conversation's last message.

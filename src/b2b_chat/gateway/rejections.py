@@ -96,7 +96,7 @@ def code_of_rejection(status: int | None, body: bytes) -> Code:
         document = json.loads(body)
     except (ValueError, RecursionError):
         text = body[:_LONGEST_WORDS_CHARS].decode(errors="replace").lstrip()
-        document = None if text.startswith("<") else text  # the pages of proxies tell by their status alone
+        document = None if text.startswith("<") else text  # a proxy's page counts by its status alone
     return code_of_error(status, document)
 
 

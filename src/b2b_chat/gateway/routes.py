@@ -8,13 +8,13 @@ from litestar.di import NamedDependency
 from litestar.params import SkipValidation
 
 from b2b_chat.contract.schemas import CONTRACT_VERSION, MODEL_GPT_5_2, PING_PATH, Ping
-from b2b_chat.gateway.openapi import DOOR_CODES, documented
+from b2b_chat.gateway.openapi import DOOR_CODES, documents
 from b2b_chat.kit.clock import Clock
 
 _VERSION: Final = version("b2b-chat")
 
 
-@get(PING_PATH, operation_id="ping", tags=["internal"], responses=documented(DOOR_CODES), sync_to_thread=False)
+@get(PING_PATH, operation_id="ping", tags=["internal"], responses=documents(DOOR_CODES), sync_to_thread=False)
 def ping(clock: NamedDependency[SkipValidation[Clock]]) -> Ping:
     """Return version, model, time and contract: one signed call shows a wrong secret or a skewed clock."""
     now = int(clock().timestamp())

@@ -66,6 +66,17 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     gateway_nonce_ttl_seconds: Annotated[
         int, Meta(ge=2, le=86_400, description="Seconds a nonce is remembered; at least twice the clock skew.")
     ] = 180
+    gateway_callers_ahead_seconds: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=60,
+            description=(
+                "Without Valkey: how far a caller's clock may be ahead of ours. Calls signed before the process "
+                "started, or up to so long after, are refused, and it begins to serve as much later"
+            ),
+        ),
+    ] = 1.0
     gateway_nonce_capacity: Annotated[
         int,
         Meta(

@@ -1,5 +1,7 @@
 """The stores that outlive a call: in the process's memory, or in Valkey, which workers and machines share."""
 
+import asyncio
+import math
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -8,7 +10,7 @@ from b2b_chat.gateway.idempotency import MemoryRecords, Records, ValkeyRecords
 from b2b_chat.gateway.nonces import MemoryNonces, NonceStore, ValkeyNonces
 from b2b_chat.gateway.settings import GatewaySettings
 from b2b_chat.kit.background import repeat, running
-from b2b_chat.kit.clock import Clock
+from b2b_chat.kit.clock import Clock, process_age_seconds
 from b2b_chat.kit.health import Check
 from b2b_chat.kit.valkey import Valkey, valkey_of
 
@@ -26,6 +28,8 @@ class Stores:
         self._settings = settings
         self._valkey = valkey_of(settings)
         self._upkeep: list[_Work] = []
+        self._clock = clock
+        self._opens_at = 0.0
         if self._valkey is None:
             self._use_own()
         else:
@@ -38,7 +42,11 @@ class Stores:
 
     @asynccontextmanager
     async def kept(self) -> AsyncIterator[None]:
-        """Renew leases and watch the nonces until the block ends; then close the connections."""
+        """Renew leases and watch the nonces until the block ends; then close the connections.
+
+        The block begins when the calls of callers whose clocks are right are as young as the nonces.
+        """
+        await asyncio.sleep(self._opens_at - self._clock().timestamp())
         try:
             async with running(*[work() for work in self._upkeep]):
                 yield
@@ -48,8 +56,13 @@ class Stores:
 
     def _use_own(self) -> None:
         settings = self._settings
+        # What was there before us let nothing in once this process had started. Timestamps are whole seconds.
+        started_at = self._clock().timestamp() - process_age_seconds()
+        self._opens_at = math.floor(started_at + settings.gateway_callers_ahead_seconds) + 1
         self.nonces = MemoryNonces(
-            ttl_seconds=settings.gateway_nonce_ttl_seconds, capacity=settings.gateway_nonce_capacity
+            ttl_seconds=settings.gateway_nonce_ttl_seconds,
+            capacity=settings.gateway_nonce_capacity,
+            born_at=self._opens_at,
         )
         self.records = MemoryRecords(
             ttl_seconds=settings.gateway_idempotency_ttl_seconds, capacity_bytes=settings.gateway_idempotency_max_bytes

@@ -39,7 +39,7 @@ _TIMEOUT: Final[Code] = "upstream_timeout"
 _STALLED: Final[Code] = "upstream_stalled"
 _NO_FIRST_TEXT: Final = "no_first_text"
 _READABLE_TYPES: Final = {"", "text/event-stream", "text/plain", "application/octet-stream"}
-"""Of good answers, beside all kinds of JSON. What the body itself looks like decides; a page of a proxy is none."""
+"""Of good answers, beside all kinds of JSON. The body itself decides; a proxy's page is no answer."""
 
 OnText: TypeAlias = Callable[[str], Awaitable[None]]
 """Takes the texts of a streamed answer, one after the other. What comes with its end is in the result alone."""
@@ -220,7 +220,7 @@ def _failure(error: HttpError | DeadlinePassed) -> UpstreamFailure:
 
 
 async def _rejection(response: Response) -> UpstreamFailure:
-    """Return the failure that a status other than 200 stands for; where its body breaks, the status alone tells."""
+    """Return the failure that a status other than 200 stands for; where its body breaks, the status alone counts."""
     try:
         body = await response.read_all()
     except (AnswerBroken, AnswerTooLarge):

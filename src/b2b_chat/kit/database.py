@@ -55,6 +55,14 @@ DATABASE_OUTAGES: Final = (
 """Raised by a database that is down, restarting or too busy."""
 
 
+_REFUSALS: Final[dict[type[BaseException], str]] = {
+    asyncpg.InvalidAuthorizationSpecificationError: "does not know this user and password. Check the address.",
+    asyncpg.InvalidCatalogNameError: "does not have that name. Create it, or check the address.",
+    asyncpg.UndefinedTableError: "lacks tables of this release. Run: b2b-chat migrate",
+    asyncpg.UndefinedColumnError: "lacks columns of this release. Run: b2b-chat migrate",
+    asyncpg.InsufficientPrivilegeError: "does not let this user do that. Run b2b-chat migrate as the tables' owner.",
+}
+
 _UNPREPARED: Final = {"statement_cache_size": 0}
 _UNPREPARED_SESSIONS: Final = {"prepared_statement_cache_size": 0, "prepared_statement_name_func": lambda: ""}
 
@@ -85,6 +93,7 @@ class DatabaseAddress(NamedTuple):
 
     host: str
     """Empty for the default socket."""
+    user: str | None
     password: str
     sslmode: str | None
 
@@ -98,11 +107,16 @@ def address_of(url: str) -> DatabaseAddress:
     """Read the address of a PostgreSQL database.
 
     Raises:
-        ArgumentError: It is none; see `is_postgresql_url`.
+        ArgumentError: It is not one; see `is_postgresql_url`.
     """
     parsed = make_url(url)
     query = {name: value if isinstance(value, str) else value[-1] for name, value in parsed.query.items()}
-    return DatabaseAddress(query.get("host") or parsed.host or "", parsed.password or "", query.get("sslmode"))
+    return DatabaseAddress(
+        host=query.get("host") or parsed.host or "",
+        user=parsed.username or query.get("user"),
+        password=parsed.password or query.get("password") or "",
+        sslmode=query.get("sslmode"),
+    )
 
 
 def dsn_of(url: str) -> str:
@@ -119,10 +133,28 @@ def is_outage(error: BaseException) -> bool:
     return isinstance(error, DATABASE_OUTAGES)
 
 
+def explain_refusal(error: BaseException) -> str | None:
+    """What a database that answers refuses, and what to do; None where an exception means something else."""
+    cause = error.driver_exception if isinstance(error, DBAPIError) else error
+    return next((text for kind, text in _REFUSALS.items() if isinstance(cause, kind)), None)
+
+
 def is_lock_timeout(error: BaseException) -> bool:
     """Return whether an exception means that a statement waited for a lock until `lock_timeout`."""
     cause = error.driver_exception if isinstance(error, DBAPIError) else error
     return isinstance(cause, asyncpg.LockNotAvailableError)
+
+
+def is_statement_timeout(error: BaseException) -> bool:
+    """Whether an exception tells that a statement ran for longer than it may, or that PostgreSQL did not answer."""
+    cause = error.driver_exception if isinstance(error, DBAPIError) else error
+    return isinstance(cause, TimeoutError | asyncpg.QueryCanceledError)
+
+
+def is_unknown_role(error: BaseException) -> bool:
+    """Return whether an exception means that a statement names a user or an object that does not exist."""
+    cause = error.driver_exception if isinstance(error, DBAPIError) else error
+    return isinstance(cause, asyncpg.UndefinedObjectError)
 
 
 def is_unstorable_text(error: BaseException) -> bool:
@@ -144,6 +176,8 @@ class Database:
         statement_seconds: Longest run of a statement.
         pgbouncer: Whether the address leads to a pooler that gives every transaction another connection. Statements are
             then not prepared, which costs each a round trip more.
+        name: What its pools are called in the metrics, where a process has several.
+        plans_afresh: Whether each statement is planned for its own values, which reports gain more from than it costs.
     """
 
     def __init__(
@@ -155,7 +189,11 @@ class Database:
         acquire_seconds: float,
         statement_seconds: float,
         pgbouncer: bool = False,
+        name: str = "",
+        plans_afresh: bool = False,
     ) -> None:
+        self._plan_cache_mode = "force_custom_plan" if plans_afresh else "auto"
+        self._prefix = f"{name}_" if name else ""
         self._dsn = dsn_of(url)
         self._pool_size = pool_size
         self._session_pool_size = session_pool_size
@@ -186,11 +224,11 @@ class Database:
 
     def _measure(self, pool: Connections) -> None:
         """Export this process's pools as metrics."""
-        _CONNECTIONS_MAX.labels("chat").set(self._pool_size)
-        _CONNECTIONS.labels("chat").set_function(lambda: pool.in_use)
+        _CONNECTIONS_MAX.labels(f"{self._prefix}chat").set(self._pool_size)
+        _CONNECTIONS.labels(f"{self._prefix}chat").set_function(lambda: pool.in_use)
         sessions = cast("QueuePool", self._engine.pool)
-        _CONNECTIONS_MAX.labels("session").set(self._session_pool_size)
-        _CONNECTIONS.labels("session").set_function(sessions.checkedout)
+        _CONNECTIONS_MAX.labels(f"{self._prefix}session").set(self._session_pool_size)
+        _CONNECTIONS.labels(f"{self._prefix}session").set_function(sessions.checkedout)
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[AsyncSession]:
@@ -243,4 +281,9 @@ class Database:
         # When a machine or network fails in mid-transaction, the server does not notice for hours, and nobody else
         # gets what the transaction has locked. None of our transactions waits between its statements.
         milliseconds = str(round(self._statement_seconds * 1000))
-        return {"server_settings": {"idle_in_transaction_session_timeout": milliseconds}}
+        return {
+            "server_settings": {
+                "idle_in_transaction_session_timeout": milliseconds,
+                "plan_cache_mode": self._plan_cache_mode,
+            }
+        }

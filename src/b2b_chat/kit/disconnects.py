@@ -2,9 +2,12 @@
 
 import asyncio
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, Final, Self, cast
 
 from litestar.types import Receive
+
+CLIENT_LEFT_STATUS: Final = 499
+"""Nobody receives it; it shows in the access log, as in nginx's, why there was no answer."""
 
 
 class ClientLeft(Exception):

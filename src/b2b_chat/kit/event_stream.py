@@ -16,7 +16,7 @@ from litestar.types import Receive, Scope, Send
 from litestar.types.asgi_types import HTTPResponseBodyEvent
 
 from b2b_chat.contract.sse import CONTENT_TYPE, KEEP_ALIVE
-from b2b_chat.kit.disconnects import ClientLeft, WhileClientStays
+from b2b_chat.kit.disconnects import CLIENT_LEFT_STATUS, ClientLeft, WhileClientStays
 from b2b_chat.kit.metrics import OPEN_STREAMS
 
 STREAM_HEADERS: Final = (
@@ -33,8 +33,9 @@ FailureEvent: TypeAlias = Callable[[Exception], bytes]
 class EventSender:
     """Sends the events of one stream, and a comment after each silence.
 
-    The response begins with the first event, or with a comment when `begin_within_seconds` have passed without one.
-    Until then a failure can still become an HTTP status. Must be closed.
+    The response begins with its opening and the first event, or with the opening and a comment when
+    `begin_within_seconds` have passed without an event. Until then a failure can still become an HTTP status. Must be
+    closed.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class EventSender:
         keep_alive_seconds: float,
         begin_within_seconds: float = 0.0,
         retry_ms: int | None = None,
+        opening: bytes = b"",
         headers: Iterable[tuple[bytes, bytes]] = (),
     ) -> None:
         """Prepare a stream, and start the timer of its silence.
@@ -53,11 +55,12 @@ class EventSender:
             keep_alive_seconds: How long the stream may be silent.
             begin_within_seconds: How long it may wait for its first event before it begins with a comment.
             retry_ms: The delay after which a client should reconnect; None leaves that to the client.
+            opening: Events that are known already; they go along with whatever begins the stream.
             headers: Sent beside those of every stream.
         """
         self._send = send
         self._keep_alive_seconds = keep_alive_seconds
-        self._first_line = b"" if retry_ms is None else b"retry: %d\n\n" % retry_ms
+        self._opening = opening if retry_ms is None else b"retry: %d\n\n%b" % (retry_ms, opening)
         self._headers = headers
         self._loop = asyncio.get_running_loop()
         self._commenting: asyncio.Future[None] | None = None
@@ -103,7 +106,7 @@ class EventSender:
     async def _begin(self, events: bytes, *, more: bool = True) -> None:
         headers = [*STREAM_HEADERS, *self._headers]
         await self._send({"type": "http.response.start", "status": 200, "headers": headers})
-        await self._send(_body_part(self._first_line + events, more=more))
+        await self._send(_body_part(self._opening + events, more=more))
 
 
 async def send_events(
@@ -156,6 +159,7 @@ class EventStream(Response[Any]):
         keep_alive_seconds: float,
         begin_within_seconds: float = 0.0,
         retry_ms: int | None = None,
+        opening: bytes = b"",
         failure_event: FailureEvent | None = None,
         on_close: Callable[[], None] = lambda: None,
         headers: Mapping[str, str] | None = None,
@@ -164,9 +168,10 @@ class EventStream(Response[Any]):
 
         Args:
             events: The source.
-            keep_alive_seconds: As `EventSender` takes it, like the two that follow.
+            keep_alive_seconds: As `EventSender` takes it, like the three that follow.
             begin_within_seconds: 0 begins at once.
             retry_ms: Sent as the stream's `retry`.
+            opening: Sent first.
             failure_event: As `send_events` takes it.
             on_close: Called once, when the stream is over.
             headers: Sent beside those of every stream.
@@ -176,6 +181,7 @@ class EventStream(Response[Any]):
             "keep_alive_seconds": keep_alive_seconds,
             "begin_within_seconds": begin_within_seconds,
             "retry_ms": retry_ms,
+            "opening": opening,
             "headers": [(name.lower().encode(), value.encode()) for name, value in (headers or {}).items()],
         }
         self._response = _PulledStream(events, options, failure_event, on_close)
@@ -202,8 +208,9 @@ class _PulledStream(ASGIResponse):
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await send_events(self._pull, EventSender(send, **self._options), receive, self._failure_event)
-        except ClientLeft:
-            pass  # there was no status yet, and nobody needs one now
+        except ClientLeft:  # nobody receives the status; the access log has it
+            await send({"type": "http.response.start", "status": CLIENT_LEFT_STATUS, "headers": []})
+            await send(_body_part(b"", more=False))
         finally:
             self._on_close()
 

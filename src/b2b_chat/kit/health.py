@@ -83,7 +83,7 @@ class Readiness:
         self._found: Mapping[str, str | None] = {}
         self._found_until = -1.0
 
-    async def look(self) -> Mapping[str, str | None]:
+    async def missing(self) -> Mapping[str, str | None]:
         """Return what is missing of each part, by its closest name; None where the part is ready."""
         async with self._asking:
             if time.monotonic() >= self._found_until:
@@ -98,7 +98,7 @@ class Readiness:
         Raises:
             NotReady: Some are not; it names them.
         """
-        missing = [name for name in (await self.look()).values() if name is not None]
+        missing = [name for name in (await self.missing()).values() if name is not None]
         if missing:
             raise NotReady(missing)
 

@@ -1,4 +1,4 @@
-"""JSON lines on stdout that hold ids and never content.
+"""JSON lines that hold ids and never content: on stdout those of an app, on stderr those of a command.
 
 The last processor keeps only fields that are on a list, so no secret, address or message text can pass, not even from
 a library. Records of libraries lose their text and keep their origin; exceptions keep their types and places and lose
@@ -15,12 +15,14 @@ from collections.abc import MutableMapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 import structlog
 
-from b2b_chat.kit.request_id import current_request_id
+from b2b_chat.kit.current_request import current_request_id
+
+Stream: TypeAlias = Literal["stdout", "stderr"]
 
 ALLOWED_FIELDS: Final = frozenset(
     {
@@ -45,16 +47,7 @@ _encoder = msgspec.json.Encoder(enc_hook=lambda value: type(value).__qualname__)
 
 def configure_logging(app: str, *, level: str = "INFO") -> None:
     """Send structlog and the standard library's logging through the same list to stdout."""
-    structlog.configure(
-        processors=[structlog.processors.add_log_level, _Stamp(app), keep_allowed, _render],
-        wrapper_class=structlog.make_filtering_bound_logger(level.lower()),
-        logger_factory=structlog.BytesLoggerFactory(sys.stdout.buffer),
-        cache_logger_on_first_use=True,
-    )
-    root = logging.getLogger()
-    root.handlers = [LibraryHandler(app)]
-    # Below WARNING libraries log every statement and every byte.
-    root.setLevel(max(logging.WARNING, logging.getLevelNamesMapping()[level]))
+    _configure(app, "stdout", level)
     for name in SPEAKING_LOGGERS:
         speaking = logging.getLogger(name)
         speaking.setLevel(logging.INFO)
@@ -62,6 +55,27 @@ def configure_logging(app: str, *, level: str = "INFO") -> None:
         speaking.handlers, speaking.propagate, speaking.disabled = [], True, False
     if multiprocessing.parent_process() is not None:  # a server's worker: the process is the app's own
         log_what_python_prints()
+
+
+def configure_command_logging() -> None:
+    """Log what goes wrong in a command to stderr, by the same list: stdout holds the command's result alone.
+
+    Unconfigured, structlog would show a traceback with the values of its variables, passwords among them.
+    """
+    _configure("b2b-chat", "stderr", "WARNING")
+
+
+def _configure(app: str, stream: Stream, level: str) -> None:
+    structlog.configure(
+        processors=[structlog.processors.add_log_level, _Stamp(app), keep_allowed, _render],
+        wrapper_class=structlog.make_filtering_bound_logger(level.lower()),
+        logger_factory=lambda *_: structlog.BytesLogger(getattr(sys, stream).buffer),
+        cache_logger_on_first_use=stream == "stdout",  # an app that a command serves configures its own
+    )
+    root = logging.getLogger()
+    root.handlers = [LibraryHandler(app, stream)]
+    # Below WARNING libraries log every statement and every byte.
+    root.setLevel(max(logging.WARNING, logging.getLevelNamesMapping()[level]))
 
 
 def server_logging(app: str) -> dict[str, Any]:
@@ -140,9 +154,10 @@ def _render(_logger: Any, _method: str, fields: MutableMapping[str, Any]) -> byt
 class LibraryHandler(logging.Handler):
     """Writes a library's record without its text, unless the library is one whose texts are known to be safe."""
 
-    def __init__(self, app: str) -> None:
+    def __init__(self, app: str, stream: Stream = "stdout") -> None:
         super().__init__()
         self._stamp = _Stamp(app)
+        self._stream = stream
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record."""
@@ -158,5 +173,6 @@ class LibraryHandler(logging.Handler):
         if record.exc_info:
             fields["exc_info"] = record.exc_info
         kept = keep_allowed(None, "", self._stamp(None, "", fields))
-        sys.stdout.buffer.write(_render(None, "", kept) + b"\n")
-        sys.stdout.buffer.flush()
+        stream = getattr(sys, self._stream)
+        stream.buffer.write(_render(None, "", kept) + b"\n")
+        stream.buffer.flush()

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple
 
 from litestar.openapi.datastructures import ResponseSpec
@@ -43,10 +43,22 @@ class ExactStructs(OpenAPISchemaPlugin):
         schema: Schema = litestars.to_openapi_schema(field_definition, schema_creator)
         if field_definition.type_.__struct_config__.forbid_unknown_fields:
             schema.additional_properties = False
+        schema.properties = {name: _alone(part) for name, part in (schema.properties or {}).items()}
         for part in _parts(schema):
             if part.pattern is not None:
                 part.pattern = portable(part.pattern)
         return schema
+
+
+def _alone(part: Schema | Reference) -> Schema | Reference:
+    """Return the one alternative of a field that may be unset, which Litestar describes as one of one."""
+    if not isinstance(part, Schema) or part.one_of is None or len(part.one_of) != 1:
+        return part
+    (only,) = part.one_of
+    if not isinstance(only, Schema):
+        return only
+    outside = {each.name: getattr(part, each.name) for each in fields(part) if each.name != "one_of"}
+    return replace(only, **{name: value for name, value in outside.items() if value is not None})
 
 
 def _parts(schema: Schema) -> Iterator[Schema]:

@@ -11,7 +11,7 @@ from litestar.types import ASGIApp, HTTPScope, Message, Receive, ReceiveMessage,
 from b2b_chat.kit.errors import BodyTooLarge, InvalidRequest
 
 _MAX_DISCARDED_BYTES: Final = 16 * 1024 * 1024
-"""Far above what either app accepts, so that honest mistakes are told; and a client can send more in other ways."""
+"""Far above what either app accepts, so that honest mistakes get their refusal; clients can send more in other ways."""
 _DISCARD_SECONDS: Final = 10
 """A sender that needs longer may lose the refusal, or it would hold the connection for as long as it likes."""
 _SILENCE_SECONDS: Final = 2

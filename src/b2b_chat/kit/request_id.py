@@ -14,14 +14,12 @@ import structlog
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
+from b2b_chat.kit.current_request import current_request_id
 from b2b_chat.kit.metrics import count_request
 from b2b_chat.kit.tracing import serving
 
 REQUEST_ID_HEADER: Final = "X-Request-ID"
 _ACCEPTED = re.compile(rb"[A-Za-z0-9._-]{1,128}")
-
-current_request_id: ContextVar[str | None] = ContextVar("current_request_id", default=None)
-"""The id of the request that the running task serves; tasks started by a request inherit it."""
 
 _noted: ContextVar[dict[str, Any] | None] = ContextVar("noted", default=None)
 

@@ -1,8 +1,8 @@
 """Search as people mean it: case, ё and е, composed and decomposed letters and kinds of spaces make no difference.
 
 The text to find becomes a regular expression that spells each letter in all its forms. The stored texts stay as they
-are, no column is added, and the database's own locale plays no part. PostgreSQL matches such a pattern by an
-automaton, in time linear in the text, whatever the pattern says.
+are, and the database's own locale plays no part. PostgreSQL matches such a pattern by an automaton, in time linear in
+the text, whatever the pattern says. The index on trigrams (migration 0009) only spares it most texts.
 """
 
 # ruff: noqa: RUF001, RUF002 - Russian and Greek letters are meant
@@ -19,6 +19,7 @@ _WORD_BREAKS: Final = re.compile(f"[{_SPACES}]+")
 _ALIKE: Final = {"ё": "её", "е": "её", "ς": "σς", "σ": "σς"}
 """Letters that stand for each other."""
 _OPTIONAL_MARK: Final = {"ё": "\u0308", "е": "\u0308"}
+_GRAM: Final = 3
 
 
 def pattern_of(text: str) -> str:
@@ -27,6 +28,26 @@ def pattern_of(text: str) -> str:
     composed = unicodedata.normalize("NFC", visible)
     parts = [f"[{_INVISIBLE}]*".join(map(_forms, word)) for word in _WORD_BREAKS.split(composed)]
     return _SPACE.join(parts)
+
+
+def indexed_part(text: str) -> str:
+    """What of a text the index can find: pieces of words, with spaces between; nothing where it cannot help.
+
+    The index folds ASCII and Russian letters, and leaves all others as they are. So pieces end before a letter of
+    another alphabet that has a case, or other forms: the index must not miss what the pattern would find.
+    """
+    visible = "".join(character for character in text if character not in _INVISIBLE)
+    composed = unicodedata.normalize("NFC", visible)
+    pieces = "".join(character if _is_indexed(character) else " " for character in composed).split()
+    return " ".join(piece for piece in pieces if len(piece) >= _GRAM)
+
+
+def _is_indexed(character: str) -> bool:
+    if character.isascii() or "а" <= character.lower() <= "я" or character in "ёЁ":
+        return True
+    has_one_form = character.lower() == character == character.upper()
+    is_mark = unicodedata.combining(character) != 0
+    return has_one_form and not is_mark and unicodedata.normalize("NFD", character) == character
 
 
 def _forms(character: str) -> str:

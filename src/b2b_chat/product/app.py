@@ -24,6 +24,7 @@ from b2b_chat.kit.security_headers import SecurityHeaders
 from b2b_chat.kit.strict_query import StrictQueries
 from b2b_chat.product.audit.refusals import refusal_recorder
 from b2b_chat.product.audit.routes import CompanyAuditRoutes, OperatorAuditRoutes
+from b2b_chat.product.chat.preview_routes import PreviewRoutes
 from b2b_chat.product.chat.routes import ChatRoutes, Entrance
 from b2b_chat.product.companies.routes import (
     AcceptanceRoutes,
@@ -38,6 +39,7 @@ from b2b_chat.product.credits.routes import CompanyUsageRoutes, CreditRoutes, My
 from b2b_chat.product.errors import documents, refuse
 from b2b_chat.product.guards import provide_viewer
 from b2b_chat.product.identity.routes import LoginRoutes, MeRoutes
+from b2b_chat.product.masking_policies.routes import MaskingPolicyRoutes
 from b2b_chat.product.openapi import describe_refusals, openapi_config
 from b2b_chat.product.operators.key_routes import OperatorKeyRoutes
 from b2b_chat.product.operators.routes import OperatorCompanyRoutes, OperatorHealthRoutes, OperatorUserRoutes
@@ -68,6 +70,8 @@ ROUTES: Final[tuple[Any, ...]] = (
     AcceptanceRoutes,
     ApiKeyRoutes,
     CompanyAuditRoutes,
+    MaskingPolicyRoutes,
+    PreviewRoutes,
     OperatorCompanyRoutes,
     OperatorUserRoutes,
     OperatorKeyRoutes,

@@ -8,10 +8,10 @@ from email.utils import parseaddr
 from typing import Final
 
 from b2b_chat.contract.schemas import MODEL_CONTEXT_TOKENS
-from b2b_chat.kit.database import is_postgresql_url
 from b2b_chat.kit.settings import listen_address_problem, load, url_problems
 from b2b_chat.kit.valkey import valkey_problems
 from b2b_chat.product.chat.prompts import REQUEST_OVERHEAD_BYTES
+from b2b_chat.product.database_roles import address_problems
 from b2b_chat.product.limits.client_ip import parse_networks
 from b2b_chat.product.production import unsafe_in_production
 from b2b_chat.product.settings import ProductSettings
@@ -32,8 +32,7 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> ProductSettings:
 def check(settings: ProductSettings) -> Iterator[str]:
     """What no single variable shows."""
     yield from valkey_problems(settings)
-    if not is_postgresql_url(settings.database_url.reveal()):
-        yield "DATABASE_URL must be as postgresql://user:password@host:5432/name, with %40 for an @ in the password."
+    yield from address_problems(settings.database_url)
     yield from _address_problems(settings)
     yield from _mail_problems(settings)
     if settings.cookie_samesite == "none" and not settings.cookie_secure:

@@ -16,7 +16,9 @@ from b2b_chat.contract.schemas import CONTRACT_VERSION, MODEL_GPT_5_2, PING_PATH
 from b2b_chat.contract.signing import sign
 from b2b_chat.kit.checkup import Finding, check_certificate, check_clock, check_valkey, seconds_ahead_of
 from b2b_chat.kit.clock import utc_now
+from b2b_chat.kit.connections import Connection
 from b2b_chat.kit.database import dsn_of
+from b2b_chat.product.database_roles import Rights, read_rights
 from b2b_chat.product.mail.smtp import MailNotSent, Smtp, smtp_options
 from b2b_chat.product.schema import head
 from b2b_chat.product.settings import ProductSettings
@@ -85,16 +87,37 @@ async def _database(settings: ProductSettings) -> list[Finding]:
     try:
         now = await connection.fetchval("SELECT clock_timestamp()")
         difference_seconds = (utc_now() - now).total_seconds()
-        has_tables = await connection.fetchval("SELECT to_regclass('alembic_version') IS NOT NULL")
-        revision = await connection.fetchval("SELECT version_num FROM alembic_version") if has_tables else None
         server = connection.get_server_version()
+        tables = await _tables(connection, settings)
+    except asyncpg.PostgresError as error:
+        text = f"it refuses a statement: {type(error).__name__}"
+        return [Finding("database", "fail", text, "PostgreSQL's log has the reason.")]
     finally:
         await connection.close()
     return [
         Finding("database", "ok", f"PostgreSQL {server.major}.{server.minor} answers"),
         check_clock("the database", difference_seconds),
-        _migrations(revision),
+        *tables,
     ]
+
+
+async def _tables(connection: Connection, settings: ProductSettings) -> list[Finding]:
+    if not await connection.fetchval("SELECT to_regclass('alembic_version') IS NOT NULL"):
+        return [_migrations(None)]
+    rights = await read_rights(connection)
+    if rights.may_not_use:
+        text = f"the user of DATABASE_URL lacks rights on {', '.join(rights.may_not_use)}"
+        return [Finding("rights", "fail", text, "Run b2b-chat migrate with the owner in MIGRATIONS_DATABASE_URL.")]
+    revision = await connection.fetchval("SELECT version_num FROM alembic_version")
+    return [_migrations(revision), _rights(rights, settings)]
+
+
+def _rights(rights: Rights, settings: ProductSettings) -> Finding:
+    if not rights.may_rewrite:
+        return Finding("rights", "ok", "product_api can add to the ledger and the audit log, and cannot rewrite them")
+    text = f"the user of DATABASE_URL can rewrite {' and '.join(rights.may_rewrite)}"
+    remedy = "Give product_api a user of its own: «The two users of the database» in deploy/README.md."
+    return Finding("rights", "fail" if settings.app_env == "prod" else "warn", text, remedy)
 
 
 def _migrations(revision: str | None) -> Finding:

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator
 
-import b2b_chat.product.app
-import b2b_chat.product.masking.refusals  # noqa: F401 - these two define every refusal
+import b2b_chat.product.app  # noqa: F401 - it defines every refusal
 from b2b_chat.kit.errors import Refusal
 
 _HEAD = """\

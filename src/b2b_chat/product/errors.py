@@ -14,10 +14,10 @@ from litestar.openapi.datastructures import ResponseSpec
 from msgspec import UNSET, Struct, UnsetType
 
 from b2b_chat.kit import errors
+from b2b_chat.kit.current_request import current_request_id
 from b2b_chat.kit.database import is_outage, is_unstorable_text
 from b2b_chat.kit.errors import BodyTooLarge, InternalError, InvalidRequest, as_refusal
 from b2b_chat.kit.openapi import FailureExample, failures
-from b2b_chat.kit.request_id import current_request_id
 from b2b_chat.kit.strict_json import UnsupportedMediaType
 from b2b_chat.kit.strict_query import UnknownParameter
 from b2b_chat.product.refusals import Refusal

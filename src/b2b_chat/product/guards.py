@@ -1,6 +1,7 @@
 """Guards: they recognise the caller before anything else of the request is read.
 
-Every route has one of these guards, except `GET /health`.
+Every route has one of these guards, except `GET /health`. They rest on `viewer` alone and know the gatekeeper by a
+protocol: routes of every domain use them, and identity, which recognises callers, may use other domains.
 """
 
 from typing import Any, Final, Protocol
@@ -9,6 +10,7 @@ from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 
+from b2b_chat.product.limits.service import RateLimited
 from b2b_chat.product.refusals import Refusal
 from b2b_chat.product.viewer import (
     CompanyBlocked,
@@ -56,6 +58,10 @@ class Gatekeeper(Protocol):
         """Raise `OperatorNetworkRequired` for a request from where no operator may come."""
         ...
 
+    async def admit_read(self, viewer: Viewer) -> None:
+        """Count a request that reads, or raise `RateLimited`."""
+        ...
+
     def refuse_foreign(self, connection: ASGIConnection[Any, Any, Any, Any]) -> None:
         """Raise `CrossSiteRequest` for a request of another website's page."""
         ...
@@ -80,18 +86,22 @@ async def signed_in(connection: ASGIConnection[Any, Any, Any, Any], handler: Bas
         ScopeMissing: The key or the role may not do this.
         SecondFactorRequired: The session has yet to prove its second factor, and the route's `opt` does not let it in.
         StepUpRequired: The route's `opt` wants a fresh proof of it: `"step_up": True` of keys too, `"of_sessions"` not.
+        RateLimited: The request reads, and the caller or their company reads too often.
     """
-    viewer = await _gatekeeper(connection).viewer_of(connection)
+    gatekeeper = _gatekeeper(connection)
+    viewer = await gatekeeper.viewer_of(connection)
     # Set before a refusal, which the audit log records.
     connection.scope["user"] = viewer
     if not handler.opt.get("before_second_factor"):
         viewer.require_second_factor()
+    if connection.scope.get("method") in SAFE_METHODS:
+        await gatekeeper.admit_read(viewer)
     scope = handler.opt.get("scope")
     if scope is not None:
         viewer.require(Scope(scope))
     step_up = handler.opt.get("step_up")
     if step_up and (viewer.via == "session" or step_up != "of_sessions"):
-        _gatekeeper(connection).require_fresh_proof(viewer)
+        gatekeeper.require_fresh_proof(viewer)
 
 
 async def by_session(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
@@ -139,6 +149,8 @@ def refusals_of(handler: HTTPRouteHandler) -> list[type[Refusal]]:
         found.append(StepUpRequired)
     if guards and not handler.http_methods <= SAFE_METHODS:
         found.append(CrossSiteRequest)
+    elif set(guards) - {anyone}:
+        found.append(RateLimited)
     return found
 
 

@@ -48,6 +48,11 @@ def _unsafe_secrets(settings: ProductSettings) -> Iterator[str]:
     )
     if settings.openai_api_key is not None:
         yield "OPENAI_API_KEY must not be set on the product server. Only the gateway may hold it."
+    if settings.migrations_database_url is not None:
+        yield (
+            "MIGRATIONS_DATABASE_URL must not be set for product_api: its holder can rewrite the ledger and the audit "
+            "log. Only b2b-chat migrate, backup and restore need it."
+        )
 
 
 def _unsafe_mail(settings: ProductSettings) -> Iterator[str]:

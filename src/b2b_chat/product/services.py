@@ -21,6 +21,7 @@ from b2b_chat.product.audit.service import Audit
 from b2b_chat.product.audit.tallies import Tallies
 from b2b_chat.product.chat.assembly import chat_parts
 from b2b_chat.product.chat.gateway_client import GatewayClient
+from b2b_chat.product.chat.previews import Previews
 from b2b_chat.product.chat.relay.service import Relay
 from b2b_chat.product.chat.runs import Runs
 from b2b_chat.product.chat.service import Chat
@@ -28,11 +29,13 @@ from b2b_chat.product.companies.invites import Invites
 from b2b_chat.product.companies.keys import CompanyKeys
 from b2b_chat.product.companies.members import Members
 from b2b_chat.product.companies.service import Companies
+from b2b_chat.product.conversations.indexing import SearchIndex
 from b2b_chat.product.conversations.service import Conversations
 from b2b_chat.product.credits.pricing import Prices
 from b2b_chat.product.credits.service import Credits
+from b2b_chat.product.credits.tokens import load_tokenizer
 from b2b_chat.product.credits.usage import UsageReports
-from b2b_chat.product.identity.cookies import SessionCookie
+from b2b_chat.product.identity.cookies import LoginCookies, SessionCookie, login_cookies_of
 from b2b_chat.product.identity.gatekeeper import Gatekeeper
 from b2b_chat.product.identity.last_use import LastUse
 from b2b_chat.product.identity.logins import Logins
@@ -45,17 +48,19 @@ from b2b_chat.product.limits.valkey import WindowsInValkey
 from b2b_chat.product.mail.sender import Sender
 from b2b_chat.product.mail.service import Outbox, Seal
 from b2b_chat.product.mail.smtp import Smtp, smtp_options
+from b2b_chat.product.masking_policies.service import MaskingPolicies
 from b2b_chat.product.operators.health import LiveHealth
 from b2b_chat.product.operators.keys import OperatorKeys
 from b2b_chat.product.operators.service import Operators, Users
 from b2b_chat.product.readiness import readiness_of
 from b2b_chat.product.second_factor.service import SecondFactors
 from b2b_chat.product.settings import DatabaseSettings, ProductSettings
-from b2b_chat.product.transactions import TransactionFactory, transaction_factory
+from b2b_chat.product.transactions import TransactionFactory, reading_factory, transaction_factory
 
 log = structlog.get_logger(__name__)
 
 _NOTE_USES_EVERY_SECONDS: Final = 60
+_INDEX_EVERY_SECONDS: Final = 5
 _SETTLE_EVERY_SECONDS: Final = 10
 _FORGET_EVERY_SECONDS: Final = 3600
 _MEASURE_EVERY_SECONDS: Final = 15
@@ -74,19 +79,22 @@ class DatabaseServices(Struct, frozen=True, eq=False):
     tallies: Tallies
     companies: Companies
     members: Members
-    company_keys: CompanyKeys
     credit: Credits
     usage: UsageReports
     users: Users
     operators: Operators
     operator_keys: OperatorKeys
     conversations: Conversations
+    masking_policies: MaskingPolicies
 
 
 class Services(DatabaseServices, frozen=True, eq=False):
     """Everything that a serving process has."""
 
     settings: ProductSettings
+    databases: tuple[Database, ...]
+    """That of the services above, one for signing in and readiness, and one for costly reading."""
+    search_index: SearchIndex
     valkey: Valkey | None
     gateway: GatewayClient
     seal: Seal
@@ -94,15 +102,18 @@ class Services(DatabaseServices, frozen=True, eq=False):
     limits: Limits
     client_ip: ClientIp
     session_cookie: SessionCookie
+    login_cookies: LoginCookies
     sessions: Sessions
     second_factors: SecondFactors
     logins: Logins
     invites: Invites
+    company_keys: CompanyKeys
     gatekeeper: Gatekeeper
     keep_leases: Callable[[], Coroutine[Any, Any, None]]
     runs: Runs
     relay: Relay | None
     chat: Chat
+    previews: Previews
     readiness: Readiness
     live_health: LiveHealth
 
@@ -115,8 +126,11 @@ def services_of(settings: ProductSettings, *, clock: Clock = utc_now, database: 
         clock: The current time.
         database: Made from the settings unless given.
     """
-    database = database or _database(settings)
-    quiet = _database_services(database, clock)
+    given = database
+    database = given or _database(settings)
+    login_database = given or _login_database(settings)
+    reading_database = given or _reading_database(settings)
+    quiet = _database_services(database, clock, reading_factory(reading_database))
     transaction, last_use = quiet.transaction, quiet.last_use
     valkey = valkey_of(settings)
     gateway = GatewayClient(settings)
@@ -128,7 +142,7 @@ def services_of(settings: ProductSettings, *, clock: Clock = utc_now, database: 
     sessions = Sessions(transaction, database, settings, last_use, clock)
     prices = Prices(settings.price_prompt_credits_per_1k_tokens, settings.price_completion_credits_per_1k_tokens)
     parts = chat_parts(database, gateway, valkey, prices, settings)
-    readiness = readiness_of(settings, database, valkey, gateway, parts.chat)
+    readiness = readiness_of(settings, login_database, valkey, gateway, parts.chat)
     return Services(
         **{name: getattr(quiet, name) for name in DatabaseServices.__struct_fields__},
         settings=settings,
@@ -139,11 +153,15 @@ def services_of(settings: ProductSettings, *, clock: Clock = utc_now, database: 
         limits=limits,
         client_ip=client_ip,
         session_cookie=cookie,
+        login_cookies=login_cookies_of(settings),
         sessions=sessions,
         second_factors=SecondFactors(transaction, settings, clock=clock),
-        logins=Logins(transaction, database, sessions, outbox, limits, settings, clock),
+        databases=(database, login_database, reading_database),
+        search_index=SearchIndex(database),
+        logins=Logins(transaction_factory(login_database), login_database, sessions, outbox, limits, settings, clock),
         invites=Invites(transaction, outbox, limits, settings, clock=clock),
-        gatekeeper=Gatekeeper(quiet.api_keys, sessions, cookie, client_ip, settings, clock),
+        company_keys=CompanyKeys(transaction, settings, clock=clock),
+        gatekeeper=Gatekeeper(quiet.api_keys, sessions, cookie, limits, client_ip, settings, clock),
         **parts._asdict(),
         readiness=readiness,
         live_health=LiveHealth(readiness, gateway, settings.readiness_timeout_seconds, clock=clock),
@@ -156,9 +174,11 @@ async def opened(services: Services) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
         if services.valkey is not None:
             stack.push_async_callback(services.valkey.close)
-        await services.database.open()
-        stack.push_async_callback(services.database.close)
+        for database in services.databases:
+            await database.open()
+            stack.push_async_callback(database.close)
         stack.push_async_callback(services.last_use.finish)
+        load_tokenizer()
         stack.push_async_callback(services.tallies.finish)
         await services.gateway.open()
         stack.push_async_callback(services.gateway.close)
@@ -185,7 +205,7 @@ async def database_services(
     )
     await database.open()
     try:
-        yield _database_services(database, utc_now)
+        yield _database_services(database, utc_now, transaction_factory(database))
     finally:
         await database.close()
 
@@ -209,7 +229,34 @@ def _database(settings: ProductSettings) -> Database:
     )
 
 
-def _database_services(database: Database, clock: Clock) -> DatabaseServices:
+def _login_database(settings: ProductSettings) -> Database:
+    """Connections apart from all others, so that nothing that people do keeps anybody from signing in."""
+    return Database(
+        settings.database_url.reveal(),
+        pool_size=settings.database_login_pool_size,
+        session_pool_size=settings.database_login_pool_size,
+        acquire_seconds=settings.database_acquire_timeout_seconds,
+        statement_seconds=settings.database_statement_timeout_seconds,
+        pgbouncer=settings.database_pgbouncer,
+        name="login",
+    )
+
+
+def _reading_database(settings: ProductSettings) -> Database:
+    """Connections for what may take long; nothing else waits for one of them."""
+    return Database(
+        settings.database_url.reveal(),
+        pool_size=1,
+        session_pool_size=settings.database_reading_pool_size,
+        acquire_seconds=settings.database_acquire_timeout_seconds,
+        statement_seconds=settings.database_reading_timeout_seconds,
+        pgbouncer=settings.database_pgbouncer,
+        name="reading",
+        plans_afresh=True,
+    )
+
+
+def _database_services(database: Database, clock: Clock, reading: TransactionFactory) -> DatabaseServices:
     transaction = transaction_factory(database)
     last_use = LastUse(database, clock)
     return DatabaseServices(
@@ -217,17 +264,17 @@ def _database_services(database: Database, clock: Clock) -> DatabaseServices:
         transaction=transaction,
         last_use=last_use,
         api_keys=ApiKeys(database, last_use),
-        audit=Audit(transaction),
+        audit=Audit(transaction, reading),
         tallies=Tallies(transaction, clock=clock),
         companies=Companies(transaction, clock=clock),
         members=Members(transaction, clock=clock),
-        company_keys=CompanyKeys(transaction, clock=clock),
-        credit=Credits(transaction),
-        usage=UsageReports(transaction, clock=clock),
+        credit=Credits(transaction, reading),
+        usage=UsageReports(reading, clock=clock),
         users=Users(transaction, clock=clock),
         operators=Operators(transaction, clock=clock),
         operator_keys=OperatorKeys(transaction, clock=clock),
-        conversations=Conversations(transaction),
+        conversations=Conversations(transaction, reading),
+        masking_policies=MaskingPolicies(transaction),
     )
 
 
@@ -235,6 +282,7 @@ def _background(services: Services) -> Iterator[Coroutine[Any, Any, None]]:
     """The work that goes on beside the requests."""
     settings = services.settings
     yield _repeat(services.logins.decide_requested, every_seconds=settings.mail_poll_seconds)
+    yield _repeat(services.search_index.catch_up, every_seconds=_INDEX_EVERY_SECONDS)
     yield _repeat(services.last_use.write, every_seconds=_NOTE_USES_EVERY_SECONDS)
     yield _repeat(services.tallies.settle, every_seconds=_SETTLE_EVERY_SECONDS)
     yield _repeat(partial(forget_old, services), every_seconds=_FORGET_EVERY_SECONDS)

@@ -12,6 +12,7 @@ from b2b_chat.kit.valkey import (
     ValkeyTimeoutSeconds,
     ValkeyUrl,
 )
+from b2b_chat.product.sign_in_settings import SignInSettings
 
 _BEATS_UNTIL_GONE: Final = 4
 
@@ -31,8 +32,8 @@ _PGBOUNCER: Final = (
 )
 
 
-class ProductSettings(Struct, frozen=True):
-    """Every setting of product_api. A variable is its field's name in capitals."""
+class ProductSettings(SignInSettings, frozen=True):
+    """Every setting of product_api, with those of signing in. A variable is its field's name in capitals."""
 
     database_url: Annotated[Secret, Meta(description="PostgreSQL, as postgresql://user:password@host:5432/name")]
     gateway_shared_secret: Annotated[Secret, Meta(description="Signs calls to gateway_api; the same value there")]
@@ -83,79 +84,6 @@ class ProductSettings(Struct, frozen=True):
         int, Meta(ge=0, le=600, description="How long running answers may finish after SIGTERM, seconds")
     ] = 25
 
-    public_url: Annotated[
-        str, Meta(min_length=1, description="Base URL at which browsers find product_api; links in mails start with it")
-    ] = "http://127.0.0.1:8000"
-    trusted_proxies: Annotated[
-        str, Meta(description="Networks whose X-Forwarded-For is believed, as 10.0.0.0/8, 127.0.0.1; none if empty")
-    ] = ""
-    cookie_secure: Annotated[
-        bool, Meta(description="Send the session cookie over TLS only, as __Host-session; required in prod")
-    ] = False
-    cookie_samesite: Annotated[
-        Literal["strict", "lax", "none"], Meta(description="When the session cookie is sent on requests of other sites")
-    ] = "lax"
-    session_idle_seconds: Annotated[
-        int, Meta(ge=300, le=31_536_000, description="A session that is not used so long ends, seconds")
-    ] = 604_800
-    session_absolute_seconds: Annotated[
-        int, Meta(ge=300, le=31_536_000, description="A session ends so long after signing in, seconds")
-    ] = 2_592_000
-    operator_session_idle_seconds: Annotated[
-        int, Meta(ge=300, le=86_400, description="An operator's session that is not used so long ends, seconds")
-    ] = 1800
-    operator_session_absolute_seconds: Annotated[
-        int, Meta(ge=300, le=604_800, description="An operator's session ends so long after signing in, seconds")
-    ] = 43_200
-    operator_networks: Annotated[
-        str, Meta(description="Networks that /admin and /operator may be called from, as 10.0.0.0/8; all if empty")
-    ] = ""
-    operator_second_factor: Annotated[
-        bool | None, Meta(description="Ask operators for a second factor; unset: in prod, which refuses false")
-    ] = None
-    step_up_seconds: Annotated[
-        int,
-        Meta(ge=60, le=3600, description="How long a second factor counts for keys, owners and credits, seconds"),
-    ] = 600
-    second_factor_guesses_per_hour: Annotated[
-        int, Meta(ge=3, le=100, description="Wrong codes of a second factor that a person may enter, per hour")
-    ] = 10
-    login_lifetime_seconds: Annotated[
-        int, Meta(ge=60, le=3600, description="How long a login link and its code work, seconds")
-    ] = 600
-    invite_lifetime_seconds: Annotated[
-        int, Meta(ge=60, le=7_776_000, description="How long an invite can be accepted, seconds")
-    ] = 604_800
-    invite_mails_per_company_hour: Annotated[
-        int, Meta(ge=1, le=1_000_000, description="Invites that a company has mailed, resent ones too, per hour")
-    ] = 300
-    max_open_invites: Annotated[int, Meta(ge=1, le=100_000, description="Open invites of a company at once")] = 100
-
-    email_from: Annotated[
-        str | None,
-        Meta(description="Sender of mails, as chat@example.com or Name <chat@example.com>; required in prod"),
-    ] = None
-    smtp_host: Annotated[
-        str | None, Meta(description="Mail server; without one mails wait in the database; required in prod")
-    ] = None
-    smtp_port: Annotated[int, Meta(ge=1, le=65535, description="Its port; 465 speaks TLS from the first byte")] = 587
-    smtp_user: Annotated[str | None, Meta(description="Account on the mail server")] = None
-    smtp_password: Annotated[Secret | None, Meta(description="Its password")] = None
-    smtp_use_tls: Annotated[
-        bool, Meta(description="Encrypt, by STARTTLS or on port 465 from the first byte, and check the certificate")
-    ] = True
-    smtp_implicit_tls: Annotated[
-        bool, Meta(description="Speak TLS from the first byte on another port than 465, too")
-    ] = False
-    smtp_ca_file: Annotated[
-        str | None, Meta(description="File of certificates to trust beside the system's, for a private mail server")
-    ] = None
-    smtp_timeout_seconds: Annotated[float, Meta(ge=1, le=300, description="Longest handover of a mail, seconds")] = 60.0
-
-    mail_poll_seconds: Annotated[
-        float, Meta(ge=0.1, le=60, description="Pause between looks for mails to write and to send, seconds")
-    ] = 1.0
-
     chat_rpm_per_company: Annotated[int, Meta(ge=1, le=10_000_000, description="Chats of a company, per minute")] = 600
     chat_rpm_per_user: Annotated[int, Meta(ge=1, le=10_000_000, description="Chats of a user, per minute")] = 60
     chat_rpm_per_ip: Annotated[int, Meta(ge=1, le=10_000_000, description="Chats from an IP, per minute")] = 300
@@ -163,24 +91,33 @@ class ProductSettings(Struct, frozen=True):
         int,
         Meta(ge=1, le=100, description="Share of the chat limits that a process admits while Valkey is away, percent"),
     ] = 10
-    login_rpm_per_ip: Annotated[
-        int,
-        Meta(
-            ge=1, le=10_000_000, description="Requests for a login link and attempts to sign in from an IP, per minute"
-        ),
-    ] = 30
-    login_mails_per_email_ip_hour: Annotated[
-        int, Meta(ge=1, le=1_000_000, description="Login mails to an address asked for from one IP, per hour")
-    ] = 10
-    login_mails_per_email_hour: Annotated[
-        int, Meta(ge=1, le=1_000_000, description="Login mails to an address, per hour")
-    ] = 20
+    read_rpm_per_company: Annotated[
+        int, Meta(ge=1, le=10_000_000, description="Requests of a company that read, per minute")
+    ] = 6000
+    read_rpm_per_user: Annotated[
+        int, Meta(ge=1, le=10_000_000, description="Requests of a user that read, per minute")
+    ] = 600
+    masking_preview_rpm_per_user: Annotated[
+        int, Meta(ge=1, le=10_000_000, description="Previews of masking that a process makes for a user, per minute")
+    ] = 300
+    masking_cached_companies: Annotated[
+        int, Meta(ge=1, le=100_000, description="Companies whose lists for masking a process keeps in memory")
+    ] = 500
 
     database_pgbouncer: Annotated[bool, Meta(description=_PGBOUNCER)] = False
     database_pool_size: Annotated[int, Meta(ge=1, le=500, description="Connections for chats, per process")] = 16
     database_session_pool_size: Annotated[
         int, Meta(ge=1, le=500, description="Connections for everything else, per process")
     ] = 4
+    database_login_pool_size: Annotated[
+        int, Meta(ge=1, le=500, description="Connections for signing in and for GET /ready alone, per process")
+    ] = 2
+    database_reading_pool_size: Annotated[
+        int, Meta(ge=1, le=500, description="Connections for searches, exports and reports, per process")
+    ] = 2
+    database_reading_timeout_seconds: Annotated[
+        float, Meta(ge=0.1, le=300, description="Longest run of a statement of those, seconds")
+    ] = 2.0
     database_acquire_timeout_seconds: Annotated[
         float, Meta(ge=0.1, le=60, description="Longest wait for a connection, seconds")
     ] = 5.0
@@ -188,6 +125,10 @@ class ProductSettings(Struct, frozen=True):
         float, Meta(ge=0.1, le=300, description="Longest run of a statement, seconds")
     ] = 10.0
 
+    migrations_database_url: Annotated[
+        Secret | None,
+        Meta(description="Must not be set here in prod: only b2b-chat migrate, backup and restore act as the owner"),
+    ] = None
     migration_lock_timeout_seconds: MigrationLockTimeoutSeconds = 3.0
 
     gateway_url: Annotated[str, Meta(min_length=1, description="Base URL of gateway_api")] = "http://127.0.0.1:8001"
@@ -204,6 +145,14 @@ class ProductSettings(Struct, frozen=True):
     gateway_in_flight_wait_seconds: Annotated[
         float, Meta(ge=0, le=60, description="Longest wait for an earlier call for the same message to end, seconds")
     ] = 5.0
+    gateway_restart_wait_seconds: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=300,
+            description="Longest wait for a gateway that refuses connections or is shutting down, seconds",
+        ),
+    ] = 10.0
     gateway_max_connections: Annotated[
         int, Meta(ge=1, le=20_000, description="Connections to the gateway, per process")
     ] = 4096
@@ -239,9 +188,37 @@ class ProductSettings(Struct, frozen=True):
         Meta(
             ge=1,
             le=10_000,
-            description="Shortest answer of use, tokens; a balance that does not cover it is refused",
+            description="Shortest useful answer, tokens; a balance that does not cover it is refused",
         ),
     ] = 256
+    chat_usual_completion_tokens: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=1_000_000,
+            description="Length of an answer, about, of a company that has had too few to tell its own, tokens",
+        ),
+    ] = 1024
+    chat_hold_percent: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=100,
+            description="Share of a company's free credits that an answer may hold beyond what its answers usually "
+            "cost, percent",
+        ),
+    ] = 20
+    chat_user_hold_percent: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=100,
+            description="Share of a company's balance that a member's open answers may hold, percent",
+        ),
+    ] = 50
+    chat_open_answers_per_user: Annotated[
+        int, Meta(ge=1, le=10_000, description="Answers of a user that are being written at once")
+    ] = 8
     chat_resume_window_seconds: Annotated[
         float | None,
         Meta(
@@ -250,6 +227,10 @@ class ProductSettings(Struct, frozen=True):
             description="How long an answer goes on without a reader, seconds; 0 ends it at once; unset, never",
         ),
     ] = None
+    chat_max_restarts: Annotated[
+        int,
+        Meta(ge=0, le=5, description="How often an answer that breaks off is begun anew by itself; 0 for never"),
+    ] = 2
     chat_lease_seconds: Annotated[
         float, Meta(ge=1, le=600, description="A run whose process is silent so long is given up, seconds")
     ] = 30.0
@@ -258,7 +239,7 @@ class ProductSettings(Struct, frozen=True):
         Meta(
             ge=0.05,
             le=60,
-            description="How often a process tells those that it shares a run with that it lives, seconds",
+            description="How often a process reports to those that share its runs that it is alive, seconds",
         ),
     ] = 2.0
     relay_ask_timeout_seconds: Annotated[
@@ -270,6 +251,18 @@ class ProductSettings(Struct, frozen=True):
     sse_keep_alive_seconds: Annotated[
         float, Meta(ge=1, le=300, description="Silence after which a stream sends a comment, seconds")
     ] = 15.0
+    sse_begin_within_seconds: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=10,
+            description="How long a stream may wait for its first text, so that a failure before it has a status, "
+            "seconds",
+        ),
+    ] = 1.0
+    sse_retry_milliseconds: Annotated[
+        int, Meta(ge=1, le=60_000, description="After how long a stream's reader shall reconnect, milliseconds")
+    ] = 1000
     price_prompt_credits_per_1k_tokens: Annotated[
         Decimal, Meta(ge=0, le=1_000_000, description="Price of 1,000 prompt tokens, credits")
     ] = Decimal("0.2")
@@ -299,7 +292,25 @@ class DatabaseSettings(Struct, frozen=True):
     database_pgbouncer: Annotated[bool, Meta(description=_PGBOUNCER)] = False
 
 
-class MigrationSettings(Struct, frozen=True):
+class MigrationTimeouts(Struct, frozen=True):
     """What a migration may do to those who use the database meanwhile."""
 
+    migration_lock_timeout_seconds: MigrationLockTimeoutSeconds = 3.0
+
+
+class MigrationSettings(Struct, frozen=True):
+    """The settings of `b2b-chat migrate`, `backup` and `restore`: which database, and as whom."""
+
+    database_url: Annotated[
+        Secret, Meta(description="PostgreSQL as product_api uses it, and as who migrates it where no owner is set")
+    ]
+    migrations_database_url: Annotated[
+        Secret | None,
+        Meta(
+            description=(
+                "The same database as the owner of its tables; the user of DATABASE_URL gets the rights that "
+                "product_api needs, and no more"
+            )
+        ),
+    ] = None
     migration_lock_timeout_seconds: MigrationLockTimeoutSeconds = 3.0

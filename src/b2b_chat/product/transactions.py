@@ -4,7 +4,20 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TypeAlias, TypeVar
 
-from b2b_chat.kit.database import Database, Session
+from b2b_chat.kit.database import Database, Session, is_statement_timeout
+from b2b_chat.product.refusals import Refusal
+
+
+class TookTooLong(Refusal):
+    """Reading took longer than it may, and was ended."""
+
+    code, status = "took_too_long", 503
+    retryable = True
+    message = "This took too long and was ended. Try again, or ask for less: a longer text, or fewer days."
+
+    def __init__(self) -> None:
+        super().__init__(headers={"Retry-After": "5"})
+
 
 RepositoryT = TypeVar("RepositoryT")
 
@@ -36,3 +49,23 @@ def transaction_factory(database: Database) -> TransactionFactory:
             yield Transaction(session)
 
     return transaction
+
+
+def reading_factory(database: Database) -> TransactionFactory:
+    """Return the factory for costly reading: a statement that takes longer than the database lets it is refused.
+
+    Raises (within the block):
+        TookTooLong: A statement took too long.
+    """
+
+    @asynccontextmanager
+    async def reading() -> AsyncIterator[Transaction]:
+        try:
+            async with database.session() as session:
+                yield Transaction(session)
+        except Exception as error:
+            if is_statement_timeout(error):
+                raise TookTooLong from None
+            raise
+
+    return reading

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from b2b_chat.product.masking.policy import NO_POLICIES, StoredPolicies
 from b2b_chat.product.refusals import Refusal
 from b2b_chat.product.vocabulary import SCOPES_OF_ROLES, Role, Scope
 
@@ -121,6 +122,9 @@ class Viewer(Struct, frozen=True):
         if not passes:
             raise StepUpRequired
 
+    masking: StoredPolicies = NO_POLICIES
+    """What is stored about masking the caller's messages."""
+
     @property
     def session_id(self) -> UUID | None:
         """The session, where it is one."""
@@ -174,6 +178,7 @@ class Credential(Struct, frozen=True):
     is_user_blocked: bool
     is_member_blocked: bool
     is_company_blocked: bool
+    masking: StoredPolicies
     company_needs_second_factor: bool = False
     """Whether the company asks its admins for a second factor."""
     proved_at: datetime | None = None
@@ -198,6 +203,7 @@ class Credential(Struct, frozen=True):
             role=role,
             scopes=scopes & self.key_scopes if self.via == "api_key" else scopes,
             is_operator=self.is_operator,
+            masking=self.masking,
             needs_second_factor=(operators_need_second_factor and self.is_operator)
             or (self.company_needs_second_factor and Scope.ADMIN in scopes),
             proved_at=self.proved_at,

@@ -100,7 +100,7 @@ def _events(client: httpx.Client, message: dict[str, Any]) -> Iterator[tuple[str
     decoder = Decoder(max_event_bytes=_MAX_EVENT_BYTES)
     with client.stream("POST", "/v1/chat", json=message) as answer:
         if answer.status_code != httpx.codes.OK:
-            raise SandboxError(f"The chat was refused. {_reason(json.loads(answer.read()))}")
+            raise SandboxError(f"The chat failed. {_reason(json.loads(answer.read()))}")
         for chunk in answer.iter_bytes():
             for event in decoder.feed(chunk):
                 yield event.name, json.loads(event.data, parse_float=Decimal)

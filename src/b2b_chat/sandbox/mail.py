@@ -29,7 +29,7 @@ _KEPT: Final = 1000
 _POLL_SECONDS: Final = 0.05
 """How soon the HTTP server notices that it should end."""
 _LINK: Final = re.compile(r"^https?://\S+$", re.MULTILINE)
-_CODE: Final = re.compile(r"^[0-9]{6}$", re.MULTILINE)
+_CODE: Final = re.compile(r"^[0-9]{4} [0-9]{4}$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def read_mail(number: int, recipient: str, content: bytes) -> CaughtMail:
         subject=str(message["Subject"] or ""),
         language=str(message["Content-Language"] or ""),
         link=link[0] if link else None,
-        code=code[0] if code else None,
+        code=code[0].replace(" ", "") if code else None,
         text=text,
         html=html,
         received_at=datetime.now(UTC).isoformat(),

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from b2b_chat.sandbox.errors import SandboxError
 from b2b_chat.sandbox.ports import free_ports
@@ -20,7 +20,11 @@ _DEFAULT_PORTS: Final = {
 _REAL_OPENAI_URL: Final = "https://api.openai.com/v1"
 _MAX_PORT: Final = 65535
 
-_NO_LIMITS: Final = dict.fromkeys(("CHAT_RPM_PER_COMPANY", "CHAT_RPM_PER_USER", "CHAT_RPM_PER_IP"), "1000000")
+_NO_LIMITS: Final = {
+    **dict.fromkeys(("CHAT_RPM_PER_COMPANY", "CHAT_RPM_PER_USER", "CHAT_RPM_PER_IP"), "1000000"),
+    "CHAT_OPEN_ANSWERS_PER_USER": "10000",
+    "CHAT_USER_HOLD_PERCENT": "100",
+}
 """One key for everything, or a load generator, would soon reach limits that are meant for people."""
 _CAUGHT_MAIL: Final = {
     "SMTP_HOST": LOCAL_HOST,
@@ -33,8 +37,17 @@ _SOON_LET_IN: Final = {"GATEWAY_CLOCK_SKEW_SECONDS": "2"}
 """A gateway refuses calls for about this long after its Valkey starts, and one machine has one clock."""
 
 _ONLY_PRODUCT: Final = {"DATABASE_URL", "SESSION_SECRET", "AUTH_TOKEN_SECRET", "INVITE_TOKEN_SECRET"}
+_ONLY_MIGRATIONS: Final = {"MIGRATIONS_DATABASE_URL"}
 _ONLY_GATEWAY: Final = {"OPENAI_API_KEY"}
 _ONLY_APPS: Final = {"GATEWAY_SHARED_SECRET", "VALKEY_URL"}
+_NONE_OF_TOYS: Final = _ONLY_PRODUCT | _ONLY_MIGRATIONS | _ONLY_GATEWAY | _ONLY_APPS
+
+
+class DatabaseUrls(NamedTuple):
+    """The addresses of one database."""
+
+    owner: str
+    app: str
 
 
 @dataclass(frozen=True)
@@ -64,6 +77,7 @@ class Plan:
     openai_url: str | None
     """None behind a gateway of the caller's own, which alone knows it."""
     database_url: str
+    migration_environ: Mapping[str, str]
     product_environ: Mapping[str, str]
     gateway_environ: Mapping[str, str]
     simulator_environ: Mapping[str, str]
@@ -81,7 +95,7 @@ class Plan:
 
 
 def make_plan(
-    environ: Mapping[str, str], *, secrets: Mapping[str, str], embedded_database_url: str, embedded_valkey_url: str
+    environ: Mapping[str, str], *, secrets: Mapping[str, str], embedded_database: DatabaseUrls, embedded_valkey_url: str
 ) -> Plan:
     """Decide what to start from the caller's environment.
 
@@ -120,8 +134,10 @@ def make_plan(
         **(_CAUGHT_MAIL if mail_catcher else {}),
         **({"VALKEY_URL": embedded_valkey_url, **_SOON_LET_IN} if has_embedded_valkey else {}),
     }
-    defaults["DATABASE_URL"] = embedded_database_url
+    defaults["DATABASE_URL"] = embedded_database.app
     filled |= {name: value for name, value in defaults.items() if not is_given(environ, name)}
+    if not keeps_pg:  # an owner's address without the app's is that of another database
+        filled = {**_without(filled, _ONLY_MIGRATIONS), "MIGRATIONS_DATABASE_URL": embedded_database.owner}
     if simulator:
         # A proxy for the outside world cannot reach the simulator.
         filled |= {"NO_PROXY": LOCAL_HOST, "no_proxy": LOCAL_HOST}
@@ -133,11 +149,12 @@ def make_plan(
         gateway_url=gateway_url,
         openai_url=openai_url if gateway else None,
         database_url=value_of(filled, "DATABASE_URL"),
-        product_environ=_without(filled, _ONLY_GATEWAY),
-        gateway_environ=_without(filled, _ONLY_PRODUCT),
+        migration_environ=_without(filled, _ONLY_GATEWAY),
+        product_environ=_without(filled, _ONLY_GATEWAY | _ONLY_MIGRATIONS),
+        gateway_environ=_without(filled, _ONLY_PRODUCT | _ONLY_MIGRATIONS),
         mail_catcher=mail_catcher,
-        mail_catcher_environ=_without(filled, _ONLY_PRODUCT | _ONLY_GATEWAY | _ONLY_APPS),
-        simulator_environ=_without(filled, _ONLY_PRODUCT | _ONLY_GATEWAY | _ONLY_APPS),
+        mail_catcher_environ=_without(filled, _NONE_OF_TOYS),
+        simulator_environ=_without(filled, _NONE_OF_TOYS),
     )
 
 

@@ -20,6 +20,8 @@ from b2b_chat.sandbox.sockets import make_private_folder, socket_folder
 
 MAJOR_VERSION: Final = "18"
 SUPERUSER: Final = "postgres"
+APP_USER: Final = "b2b_chat_app"
+"""Who product_api works as: the owner of the tables is the superuser, who migrates them."""
 
 _READY_SECONDS: Final = 60
 _STOP_SECONDS: Final = 15
@@ -52,9 +54,9 @@ class EmbeddedPostgres:
             raise SandboxError("PostgreSQL is not started.")
         return self._child
 
-    def url(self, database: str) -> str:
+    def url(self, database: str, user: str = SUPERUSER) -> str:
         """The address of a database, as libpq, psql and asyncpg understand it."""
-        return f"postgresql://{SUPERUSER}@/{database}?host={quote(str(self._socket_folder))}"
+        return f"postgresql://{user}@/{database}?host={quote(str(self._socket_folder))}"
 
     def start(self, *, mark: Mapping[str, str] | None = None) -> None:
         """Start the server, create its data if there is none, and return when it accepts connections.
@@ -93,6 +95,12 @@ class EmbeddedPostgres:
         missing = f"SELECT 1 WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = '{name}')"  # noqa: S608 - our own
         if run_sql(self.url("postgres"), missing):
             run_sql(self.url("postgres"), f'CREATE DATABASE "{name}"')
+
+    def create_app_user(self) -> None:
+        """Create the user of product_api unless it exists; migrations give it its rights."""
+        missing = f"SELECT 1 WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{APP_USER}')"  # noqa: S608 - our own
+        if run_sql(self.url("postgres"), missing):
+            run_sql(self.url("postgres"), f"CREATE ROLE {APP_USER} LOGIN")
 
     def _settings(self) -> list[str]:
         """Command-line settings: reachable by this user's socket only."""

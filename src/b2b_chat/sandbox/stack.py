@@ -17,8 +17,8 @@ from b2b_chat.sandbox.data_dir import DataDir
 from b2b_chat.sandbox.errors import SandboxError
 from b2b_chat.sandbox.interruption import Interrupted, ignore_interruptions
 from b2b_chat.sandbox.migration import is_up_to_date, migrate
-from b2b_chat.sandbox.plan import Listener, Plan, is_given, make_plan, value_of
-from b2b_chat.sandbox.postgres import EmbeddedPostgres
+from b2b_chat.sandbox.plan import DatabaseUrls, Listener, Plan, is_given, make_plan, value_of
+from b2b_chat.sandbox.postgres import APP_USER, EmbeddedPostgres
 from b2b_chat.sandbox.processes import MARK, Child, FollowedFile, Launcher, end, left_behind, our_command, spawn
 from b2b_chat.sandbox.sign_in import DEMO_EMAIL, describe_sign_in, enter_was_pressed, new_sign_in_link
 from b2b_chat.sandbox.valkey import EmbeddedValkey
@@ -89,7 +89,7 @@ class Stack:
         plan = make_plan(
             self._environ,
             secrets=self._data_dir.secrets(),
-            embedded_database_url=postgres.url(DATABASE),
+            embedded_database=DatabaseUrls(owner=postgres.url(DATABASE), app=postgres.url(DATABASE, APP_USER)),
             embedded_valkey_url=valkey.url,
         )
         _require_free_ports(plan)
@@ -110,6 +110,7 @@ class Stack:
             self._postgres = postgres
             postgres.start(mark=self._mark)
             postgres.create_database(DATABASE)
+            postgres.create_app_user()
         self._migrate(plan)
         self._start_app("product", plan.product, plan.product_environ)
         api_key = self._data_dir.api_key() or self._seed(plan, None)
@@ -189,7 +190,7 @@ class Stack:
         if self._postgres is not None and is_up_to_date(plan.database_url, stamp):
             return
         self._tell("Applying the database migrations")
-        environ = {**plan.product_environ, **self._mark}
+        environ = {**plan.migration_environ, **self._mark}
         migrate(plan.database_url, stamp, environ=environ, log=self._data_dir.log("migrate"))
 
     def _wait_until_healthy(self, plan: Plan) -> None:

@@ -1,8 +1,9 @@
-"""The tour: a retry, a cut answer, an outage, a stop and an empty balance, each with the real call and response."""
+"""The tour: retry, cut answers, outage, stop and empty balance, each with the real call and response."""
 
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, Final
 from uuid import uuid4
 
@@ -23,7 +24,7 @@ _DELTAS_BEFORE_STOP: Final = 8
 _SHOWN_CHARACTERS: Final = 60
 _SHOWN: Final = (
     "detail", "code", "message", "retryable", "status", "finish_reason", "text", "usage", "completion_tokens",
-    "estimated", "charge_credits", "balance_credits", "assistant_message_id",
+    "estimated", "charge_credits", "balance_credits", "assistant_message_id", "attempt",
 )  # fmt: skip
 """The fields that the tour shows. The others would hide them."""
 
@@ -45,13 +46,14 @@ class Tour:
     write: Callable[[str], None]
 
     def walk(self) -> None:
-        """Show all five.
+        """Show all six.
 
         Raises:
             SandboxError: A response was not the one that the tour explains.
         """
         try:
-            for number, stop in enumerate((self._retry, self._cut, self._outage, self._stop, self._poverty), 1):
+            stops = (self._retry, self._restart, self._cut, self._outage, self._stop, self._poverty)
+            for number, stop in enumerate(stops, 1):
                 self.write(f"\n{number}. {(stop.__doc__ or '').strip()}\n")
                 stop()
         except httpx.HTTPError as error:
@@ -64,13 +66,23 @@ class Tour:
         again = self._send(message)
         self._explain("Both are the same answer under the same id, and the balance has not moved.", again == first)
 
+    def _restart(self) -> None:
+        """A cut answer: the upstream breaks off in mid-answer. The answer is begun anew by itself, on one stream."""
+        message = _message("Name three rivers.", _cut_once(), stream=True, restart=True)
+        events = self._follow(message)
+        names = [name for name, _ in events]
+        self._explain(
+            "With `restart` the reader drops the text before that event. Only the whole answer is charged.",
+            names.count("restart") == 1 and names[-1] == "final",
+        )
+
     def _cut(self) -> None:
-        """A cut answer: the upstream breaks off in mid-answer. It costs nothing, and a retry gets a whole one."""
-        message = _message("Name three rivers.", f"cut_after=6; fail_times=1; key={uuid4().hex[:8]}", stream=True)
+        """A cut answer without `restart`: the stream ends with an error, and the answer goes on. Sending fetches it."""
+        message = _message("Name three lakes.", _cut_once(), stream=True)
         cut = self._follow(message)
         whole = self._follow(message)
         self._explain(
-            "The stream ended with an error, never as if it were whole. The second attempt has the same ids.",
+            "The stream never ends as if it were whole. The same message has the same ids, and its whole answer.",
             cut[-1][0] == "error" and whole[-1][0] == "final" and cut[0][1] == whole[0][1],
         )
 
@@ -113,12 +125,15 @@ class Tour:
         return self._show(self.client.post("/v1/chat", json=message))
 
     def _follow(self, message: dict[str, Any]) -> list[Event]:
-        """Send a message and read its stream; its first and last event are shown, and the number of deltas."""
+        """Send a message and read its stream; every event is shown, and of deltas in a row only the number."""
         self._show_call("POST", "/v1/chat", message)
         events = list(self._events(message))
-        self._show_event(events[0])
-        self.write(f"   ← event: delta, {sum(name == 'delta' for name, _ in events)} times\n")
-        self._show_event(events[-1])
+        for name, group in groupby(events, key=lambda event: event[0]):
+            of_one_name = list(group)
+            if name == "delta":
+                self.write(f"   ← event: delta, {len(of_one_name)} times\n")
+            else:
+                self._show_event(of_one_name[0])
         return events
 
     def _events(self, message: dict[str, Any]) -> Iterator[Event]:
@@ -162,11 +177,16 @@ def run_tour(product_url: str, api_key: str, poor_key: str, write: Callable[[str
         Tour(client, poor_key, write).walk()
 
 
-def _message(text: str, wish: str = "", *, stream: bool = False) -> dict[str, Any]:
+def _cut_once() -> str:
+    """Have the simulator break off the first attempt alone."""
+    return f"cut_after=6; fail_times=1; key={uuid4().hex[:8]}"
+
+
+def _message(text: str, wish: str = "", **options: bool) -> dict[str, Any]:
     """A message with an id of its own, and what the simulator shall do with it."""
     directed = f"{text} [[simulate: {wish}]]" if wish else text
     message = {"client_message_id": f"tour-{uuid4().hex[:8]}", "text": directed}
-    return {**message, "stream": True} if stream else message
+    return {**message, **options}
 
 
 def _shown(body: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from b2b_chat.sandbox.postgres import MAJOR_VERSION, _binary, run_sql
+from support.database.roles import AppUser
 from support.database.world import World, open_world
 from support.gateway.fake import fake_gateway
 from support.processes.commands import clean_environ, run
@@ -31,8 +32,17 @@ async def content(world: World) -> dict[str, list[dict[str, Any]]]:
     return {table: await world.rows(f"SELECT * FROM {table} ORDER BY 1, 2") for table in _TABLES}  # noqa: S608 - ours
 
 
+def both(owner_url: str, database_url: str) -> dict[str, str]:
+    return {"MIGRATIONS_DATABASE_URL": owner_url, "DATABASE_URL": database_url}
+
+
 async def test_what_was_saved_comes_back_and_goes_on(
-    database_url: str, empty_database_url: str, on_path: dict[str, str], tmp_path: Path
+    owner_url: str,
+    database_url: str,
+    empty_database_url: str,
+    app_user: AppUser,
+    on_path: dict[str, str],
+    tmp_path: Path,
 ) -> None:
     file = tmp_path / "chat.backup"
     async with (
@@ -44,13 +54,14 @@ async def test_what_was_saved_comes_back_and_goes_on(
         async with client_of(url, person) as client:
             for _ in range(3):
                 await client.ask()
-            saved = await called("backup", file, environ=on_path | {"DATABASE_URL": database_url})
+            saved = await called("backup", file, environ=on_path | both(owner_url, database_url))
             then = await content(world)
             await client.ask()  # after the backup, and so not in it
     assert (saved.returncode, saved.stderr) == (0, "")
     assert file.stat().st_mode & 0o077 == 0
 
-    there = on_path | {"DATABASE_URL": empty_database_url}
+    restored_url = app_user.url(empty_database_url)
+    there = on_path | both(empty_database_url, restored_url)
     restored = await called("restore", file, environ=there)
     assert (restored.returncode, restored.stderr) == (0, "")
     verified = await called("ledger", "verify", environ=there)
@@ -61,24 +72,24 @@ async def test_what_was_saved_comes_back_and_goes_on(
     async with open_world(empty_database_url) as world, fake_gateway() as gateway:
         assert await content(world) == then
         assert len(then["ledger"]) == 4  # a top-up and three charges
-        async with served_product(empty_database_url, gateway.url) as url, client_of(url, person) as client:
+        async with served_product(restored_url, gateway.url) as url, client_of(url, person) as client:
             await client.ask()
         await world.check_books()
 
 
 async def test_it_overwrites_neither_a_file_nor_a_database(
-    database_url: str, on_path: dict[str, str], tmp_path: Path
+    owner_url: str, on_path: dict[str, str], tmp_path: Path
 ) -> None:
     file = tmp_path / "chat.backup"
-    environ = on_path | {"DATABASE_URL": database_url}
+    environ = on_path | {"DATABASE_URL": owner_url}
     assert (await called("backup", file, environ=environ)).returncode == 0
     again = await called("backup", file, environ=environ)
     assert (again.returncode, again.stderr) == (1, f"b2b-chat: {file} exists. Choose another name.\n")
-    tables = run_sql(database_url, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'")
+    tables = run_sql(owner_url, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'")
     refused = await called("restore", file, environ=environ)
     assert refused.returncode == 1
     assert "already exists" in refused.stderr
-    assert run_sql(database_url, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == tables
+    assert run_sql(owner_url, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == tables
 
 
 async def test_what_is_missing_is_reported_without_the_password(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from b2b_chat.product.schema import head
 from b2b_chat.product.settings import ProductSettings
 from b2b_chat.sandbox.postgres import run_sql
 from b2b_chat.sandbox.valkey import EmbeddedValkey
+from support.database.roles import AppUser
 from support.gateway.app import SECRET, Gateway, gateway, gateway_settings
 from support.http.fixed_answer import answering
 from support.http.serving import free_port
@@ -81,6 +82,7 @@ async def test_a_deployment_that_is_well(database_url: str, border: Gateway, box
         "warn  settings: production's rules were not applied",
         "ok    clock beside the database: less than 5 s apart",
         f"ok    migrations: at {head()}, the newest of this release",
+        "ok    rights: product_api can add to the ledger and the audit log, and cannot rewrite them",
         "ok    clock beside the gateway: less than 5 s apart",
         "ok    mail: the server answers; no login is set",
         "ok    PUBLIC_URL: product_api answers there",
@@ -106,10 +108,31 @@ async def test_wrong_settings_are_named_and_nothing_is_looked_at(tmp_path: Path)
 
 
 @pytest.mark.parametrize(("revision", "level"), [("0001", "fail"), ("9999", "warn")])
-async def test_a_database_of_another_release(database_url: str, revision: str, level: str) -> None:
-    run_sql(database_url, f"UPDATE alembic_version SET version_num = '{revision}'")  # noqa: S608 - our own
+async def test_a_database_of_another_release(owner_url: str, database_url: str, revision: str, level: str) -> None:
+    run_sql(owner_url, f"UPDATE alembic_version SET version_num = '{revision}'")  # noqa: S608 - our own
     found = (await of_product(database_url))["migrations"]
     assert (found.level, revision in found.text) == (level, True)
+
+
+@pytest.mark.parametrize(("app_env", "level"), [("dev", "warn"), ("prod", "fail")])
+async def test_a_product_that_works_as_the_owner_of_the_tables(owner_url: str, app_env: Any, level: str) -> None:
+    settings = load(ProductSettings, variables(owner_url, _NOWHERE, 9))
+    findings = await examine_product(msgspec.structs.replace(settings, app_env=app_env), timeout_seconds=10)
+    found = by_subject(findings)["rights"]
+    assert (found.level, found.text) == (level, "the user of DATABASE_URL can rewrite audit_log and ledger")
+
+
+@pytest.mark.parametrize("right", ["UPDATE", "DELETE", "TRUNCATE", "TRIGGER", "UPDATE (outcome)"])
+async def test_one_right_too_much(owner_url: str, database_url: str, app_user: AppUser, right: str) -> None:
+    run_sql(owner_url, f"GRANT {right} ON audit_log TO {app_user.name}")
+    assert (await of_product(database_url))["rights"].text == "the user of DATABASE_URL can rewrite audit_log"
+
+
+@pytest.mark.parametrize("table", ["alembic_version", "ledger", "messages"])
+async def test_one_right_too_few(owner_url: str, database_url: str, app_user: AppUser, table: str) -> None:
+    run_sql(owner_url, f"REVOKE SELECT ON {table} FROM {app_user.name}")  # noqa: S608 - our own
+    found = (await of_product(database_url))["rights"]
+    assert (found.level, found.text) == ("fail", f"the user of DATABASE_URL lacks rights on {table}")
 
 
 async def test_a_database_without_tables(empty_database_url: str) -> None:

@@ -21,8 +21,15 @@ from support.gateway.signing_vectors import ACCEPT, each_accepted, each_rejected
 NOW = 1_764_000_000
 
 
-def at_rest() -> datetime:
-    return datetime.fromtimestamp(NOW, UTC)
+class AtRest:
+    """A clock that rests at the time of the vectors, once a gateway has been made long before."""
+
+    def __init__(self) -> None:
+        self._now = NOW - 3600
+
+    def __call__(self) -> datetime:
+        now, self._now = self._now, NOW
+        return datetime.fromtimestamp(now, UTC)
 
 
 async def send(port: int, method: str, target: str, headers: dict[str, str], body: bytes) -> tuple[int, dict[str, Any]]:
@@ -43,7 +50,7 @@ async def doors() -> AsyncIterator[dict[str, Gateway]]:
         doors = {}
         for secret in {SECRET, *(row["secret"] for row in ACCEPT), "000000000000000000000000000000000000000000000000"}:
             settings = gateway_settings(gateway_shared_secret=Secret(secret), gateway_max_body_bytes=100_000)
-            doors[secret] = await stack.enter_async_context(gateway(settings, clock=at_rest))
+            doors[secret] = await stack.enter_async_context(gateway(settings, clock=AtRest()))
         yield doors
 
 

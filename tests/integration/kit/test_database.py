@@ -25,8 +25,8 @@ _TABLES = """
 
 
 @pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    async with opened(database_url) as database:
+async def database(owner_url: str) -> AsyncIterator[Database]:
+    async with opened(owner_url) as database:
         async with database.connection() as connection:
             await connection.execute(_TABLES)
         yield database
@@ -79,9 +79,9 @@ async def pets(database: Database) -> list[str]:
 
 
 @pytest.mark.parametrize("query", ["sslmode=disable", "sslmode=prefer", "application_name=b2b"])
-async def test_what_psql_understands_of_an_address_works_in_both_ways(database_url: str, query: str) -> None:
-    joint = "&" if "?" in database_url else "?"
-    async with opened(f"{database_url}{joint}{query}") as database:
+async def test_what_psql_understands_of_an_address_works_in_both_ways(owner_url: str, query: str) -> None:
+    joint = "&" if "?" in owner_url else "?"
+    async with opened(f"{owner_url}{joint}{query}") as database:
         async with database.session() as session:
             assert await session.scalar(text("SELECT 1")) == 1
         async with database.connection() as connection:
@@ -152,15 +152,15 @@ class TestConnection:
                 await connection.execute("INSERT INTO pets VALUES ('Bob', 'nobody')")
         assert await pets(database) == ["Ada"]
 
-    async def test_using_it_before_opening_is_an_error(self, database_url: str) -> None:
-        database = Database(database_url, pool_size=1, session_pool_size=1, acquire_seconds=1, statement_seconds=1)
+    async def test_using_it_before_opening_is_an_error(self, owner_url: str) -> None:
+        database = Database(owner_url, pool_size=1, session_pool_size=1, acquire_seconds=1, statement_seconds=1)
         with pytest.raises(RuntimeError, match="not opened"):
             async with database.connection():
                 pass
         await database.close()
 
-    async def test_no_connection_is_lost_to_cancelled_work(self, database_url: str) -> None:
-        async with opened(database_url, pool_size=2) as small:
+    async def test_no_connection_is_lost_to_cancelled_work(self, owner_url: str) -> None:
+        async with opened(owner_url, pool_size=2) as small:
 
             async def ask() -> None:
                 async with small.connection() as connection:
@@ -175,8 +175,8 @@ class TestConnection:
             async with small.connection() as one, small.connection() as two:
                 assert [await one.fetchval("SELECT 1"), await two.fetchval("SELECT 2")] == [1, 2]
 
-    async def test_connections_are_as_many_as_allowed_and_used_again(self, database_url: str) -> None:
-        async with opened(database_url, pool_size=3) as small:
+    async def test_connections_are_as_many_as_allowed_and_used_again(self, owner_url: str) -> None:
+        async with opened(owner_url, pool_size=3) as small:
             used: set[int] = set()
 
             async def ask() -> None:
@@ -189,8 +189,8 @@ class TestConnection:
             await asyncio.gather(*(ask() for _ in range(100)))
             assert used == before
 
-    async def test_a_waiter_gets_the_slot_of_a_failed_or_cancelled_one(self, database_url: str) -> None:
-        async with opened(database_url, pool_size=1) as small:
+    async def test_a_waiter_gets_the_slot_of_a_failed_or_cancelled_one(self, owner_url: str) -> None:
+        async with opened(owner_url, pool_size=1) as small:
 
             async def ask(sql: str) -> object:
                 async with small.connection() as connection:
@@ -213,10 +213,10 @@ class TestConnection:
             await connection.execute("INSERT INTO pets VALUES ('Ada')")
         assert await pets(database) == []
 
-    async def test_random_cancellations_lose_no_connection(self, database_url: str) -> None:
+    async def test_random_cancellations_lose_no_connection(self, owner_url: str) -> None:
         seed = random.randrange(10**6)
         rng = random.Random(seed)
-        async with opened(database_url, pool_size=3) as small:
+        async with opened(owner_url, pool_size=3) as small:
 
             async def ask(number: int) -> None:
                 async with small.connection() as connection:
@@ -298,16 +298,16 @@ class TestOutages:
         async with database.connection() as connection:
             assert await connection.fetchval("SELECT 1") == 1
 
-    async def test_a_statement_takes_too_long(self, database_url: str, by_session: bool) -> None:
-        async with opened(database_url, statement_seconds=0.1) as database:
+    async def test_a_statement_takes_too_long(self, owner_url: str, by_session: bool) -> None:
+        async with opened(owner_url, statement_seconds=0.1) as database:
             assert is_outage(await failure_of(database, "SELECT pg_sleep(60)", by_session=by_session))
 
     async def test_the_server_ends_a_statement(self, database: Database, by_session: bool) -> None:
         cancelling = "SELECT pg_cancel_backend(pg_backend_pid()), pg_sleep(60)"
         assert is_outage(await failure_of(database, cancelling, by_session=by_session))
 
-    async def test_every_connection_is_taken(self, database_url: str, by_session: bool) -> None:
-        async with opened(database_url, pool_size=1, acquire_seconds=0.1) as database:
+    async def test_every_connection_is_taken(self, owner_url: str, by_session: bool) -> None:
+        async with opened(owner_url, pool_size=1, acquire_seconds=0.1) as database:
             if by_session:
                 async with database.session() as session:
                     await session.execute(text("SELECT 1"))

@@ -13,9 +13,10 @@ from litestar.params import FromPath
 from litestar.types import Receive, Scope, Send
 
 from b2b_chat.kit import request_id as request_id_module
+from b2b_chat.kit.current_request import current_request_id
 from b2b_chat.kit.errors import as_refusal
 from b2b_chat.kit.health import health
-from b2b_chat.kit.request_id import RequestId, current_request_id
+from b2b_chat.kit.request_id import RequestId
 from support.http.serving import serve
 
 

@@ -2,29 +2,35 @@
 
 import secrets
 from collections.abc import AsyncIterator, Iterator
-from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
 
 from b2b_chat.sandbox.postgres import run_sql
+from support.database.roles import AppUser, on_database
 from support.database.world import Person, World, open_world
 from support.gateway.fake import FakeGateway, fake_gateway
 from support.product.app import Client, client_of, served_product
 
 
 @pytest.fixture(scope="module")
-def database_url(postgres_url: str, template_database: str) -> Iterator[str]:
+def owner_url(postgres_url: str, template_database: str) -> Iterator[str]:
     """As the fixture for all tests, but a module's."""
     name = f"b2b_chat_test_{secrets.token_hex(6)}"
     run_sql(postgres_url, f"CREATE DATABASE {name} TEMPLATE {template_database}")
-    yield urlsplit(postgres_url)._replace(path=f"/{name}").geturl()
+    yield on_database(postgres_url, name)
     run_sql(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
 
 
+@pytest.fixture(scope="module")
+def database_url(owner_url: str, app_user: AppUser) -> str:
+    """As the fixture for all tests, but a module's."""
+    return app_user.url(owner_url)
+
+
 @pytest_asyncio.fixture(scope="module")
-async def world(database_url: str) -> AsyncIterator[World]:
-    async with open_world(database_url) as world:
+async def world(owner_url: str) -> AsyncIterator[World]:
+    async with open_world(owner_url) as world:
         yield world
 
 

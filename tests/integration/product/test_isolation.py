@@ -11,7 +11,7 @@ from support.database.world import World
 from support.gateway.fake import FakeGateway
 from support.product.app import client_of, error_of
 from support.product.operations import Operation, list_operations
-from support.product.sessions import add_session, add_user, http_client, invite_token
+from support.product.sessions import add_session, add_user, http_client, invite_token, session_client
 
 TENANT_GUARDS: Final = {"signed_in", "by_session"}
 OPERATIONS: Final = [each for each in list_operations() if each.guards & TENANT_GUARDS]
@@ -31,20 +31,16 @@ IDS_IN_BODIES: Final[Mapping[str, dict[str, Any]]] = {
 """The operations that take an id, or what stands for one, in their body."""
 
 WITHOUT_OWN_IDS: Final = {
-    "getBalance", "listLedger", "getCompanyUsage", "listMemberUsage", "getMyUsage",
+    "getBalance", "listLedger", "getMasking", "getMaskingTerms", "getCompanyUsage", "listMemberUsage", "getMyUsage",
     "overview_page", "usage_page", "ledger_page", "sessions_page",
 }  # fmt: skip
 """The lists and pages that show none of the ids that a company with everything knows."""
 
 WITHOUT_IDS: Final = {
-    "createInvite",
-    "createApiKey",
-    "createOperatorKey",
-    "changeCompany",
-    "beginSecondFactor",
-    "confirmSecondFactor",
-    "proveSecondFactor",
-}
+    "createInvite", "createApiKey", "createOperatorKey", "changeCompany",
+    "changeMasking", "changeMaskingTerms", "addOwnMasking", "previewMasking",
+    "beginSecondFactor", "confirmSecondFactor", "proveSecondFactor",
+}  # fmt: skip
 """The operations that change something and take no id at all."""
 
 Ids = dict[str, str]
@@ -59,7 +55,8 @@ async def company_with_everything(world: World, url: str) -> tuple[str, Ids]:
     async with client_of(url, owner) as client:
         answer = await client.ask("A secret of ours")
         invite = (await client.http.post("/v1/company/invites", json={"email": email, "role": "member"})).json()
-        key = (await client.http.post("/v1/company/api-keys", json={"name": "robot", "scopes": ["read"]})).json()
+    async with session_client(url, world, owner) as http:
+        key = (await http.post("/v1/company/api-keys", json={"name": "robot", "scopes": ["read"]})).json()
     await add_session(world, member.user_id, owner.company_id)
     sessions = await world.rows("SELECT id FROM sessions WHERE user_id = $1", owner.user_id)
     return session, {

@@ -1,6 +1,7 @@
 """The OpenAPI document, and product_api held against it by schemathesis, with every check on."""
 
 import json
+import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -135,7 +136,7 @@ def test_every_failure_of_a_message_is_documented() -> None:
     told = {
         (int(status), code)
         for status, response in operations()["sendMessage"]["responses"].items()
-        if status != "200"
+        if int(status) >= 400
         for code in response["content"]["application/json"]["examples"]
     }
     assert told >= {
@@ -167,12 +168,30 @@ def test_an_answer_comes_in_two_ways() -> None:
     content = operations()["sendMessage"]["responses"]["200"]["content"]
     assert set(content) == {"application/json", "text/event-stream"}
     example = content["text/event-stream"]["examples"]["stream"]["value"]
-    events = [dict(line.split(": ", 1) for line in block.split("\n")) for block in example.strip().split("\n\n")]
+    retry, *blocks = example.strip().split("\n\n")
+    assert retry.startswith("retry: ")
+    events = [dict(line.split(": ", 1) for line in block.split("\n")) for block in blocks]
     assert [event["event"] for event in events] == ["start", "delta", "delta", "final"]
     assert set(json.loads(events[-1]["data"])) == {"status", "text", "usage", "charge_credits", "balance_credits"}
     followed = operations()["followAnswer"]["responses"]
     assert set(followed["200"]["content"]) == {"text/event-stream"}
     assert "content" not in followed["204"]
+    assert "content" not in operations()["sendMessage"]["responses"]["204"]
+    names = {"start", "delta", "restart", "final", "error"}
+    assert set(content["text/event-stream"]["schema"]["properties"]["event"]["enum"]) == names
+
+
+def test_whether_a_stream_is_asked_for_may_be_left_to_the_header() -> None:
+    stream = document["components"]["schemas"]["ChatSend"]["properties"]["stream"]
+    assert stream["type"] == "boolean"
+    assert "default" not in stream
+
+
+def test_a_stream_can_be_resumed_by_both_operations() -> None:
+    for name in ("sendMessage", "followAnswer"):
+        (header,) = [each for each in operations()[name]["parameters"] if each["name"] == "Last-Event-ID"]
+        assert (header["in"], header.get("required", False)) == ("header", False)
+        assert re.fullmatch(header["schema"]["pattern"], "2-120")
 
 
 def test_objects_that_take_no_other_fields_say_so() -> None:

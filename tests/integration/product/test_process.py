@@ -185,7 +185,7 @@ class TestLog:
             gateway.reply = sending(whole(500, json.dumps({"error": failure}).encode()))
             await client.send(canaries["asked"])
             gateway.reply = sending(canaries["gateway"].encode())
-            await client.stream(canaries["asked"])
+            await client.send(canaries["asked"], stream=True)
             await client.http.get(f"/{canaries['path']}?{canaries['query']}=1")
             await client.http.get("/v1/balance", headers={"X-Request-ID": f"{canaries['header']} x"})
             await client.http.get("/v1/balance", headers={"Authorization": f"Bearer {canaries['unknown key']}"})

@@ -10,6 +10,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
+from b2b_chat.product.database_roles import DatabaseOwner
 from b2b_chat.product.schema import TABLES, metadata, migrations_folder
 from b2b_chat.sandbox.postgres import run_sql
 from support.database.world import Person, World
@@ -188,7 +189,7 @@ async def test_a_conversation_has_one_running_answer(client: Client, world: Worl
 def config(empty_database_url: str) -> Config:
     config = Config()
     config.set_main_option("script_location", str(migrations_folder()))
-    config.attributes["database_url"] = empty_database_url
+    config.attributes["owner"] = DatabaseOwner(empty_database_url, None)
     return config
 
 

@@ -16,7 +16,7 @@ from b2b_chat.sandbox.mail import MailCatcher, catching, describe, read_mail
 from support.http.serving import free_port, until_listening
 from support.processes.commands import clean_environ, run, started
 
-TEXT = "Hello,\n\nhttps://chat.example.test/auth/verify#token\n\nOr type\n\n123456\n\nfor 10 minutes.\n"
+TEXT = "Hello,\n\nhttps://chat.example.test/auth/verify#token\n\nOr type\n\n1234 5678\n\nfor 10 minutes.\n"
 
 
 def a_mail(to: str = "ann@example.test", text: str = TEXT) -> EmailMessage:
@@ -49,10 +49,10 @@ async def listed(port: int, **query: str) -> list[dict[str, Any]]:
 async def test_what_came_is_shown_and_listed(ports: tuple[int, int], shown: list[str]) -> None:
     await aiosmtplib.send(a_mail(), hostname="127.0.0.1", port=ports[0])
     assert shown == [
-        "Mail to ann@example.test: Вход\n  link https://chat.example.test/auth/verify#token\n  code 123456"
+        "Mail to ann@example.test: Вход\n  link https://chat.example.test/auth/verify#token\n  code 12345678"
     ]
     (mail,) = await listed(ports[1])
-    assert (mail["to"], mail["subject"], mail["code"]) == ("ann@example.test", "Вход", "123456")
+    assert (mail["to"], mail["subject"], mail["code"]) == ("ann@example.test", "Вход", "12345678")
     assert mail["link"] == "https://chat.example.test/auth/verify#token"
     assert (mail["text"], mail["html"]) == (TEXT, "<p>Hello</p>\n")
 
@@ -98,7 +98,7 @@ async def test_as_a_process(tmp_path: Path, ports: tuple[int, int]) -> None:
         process.send_signal(signal.SIGTERM)
         output, errors = await asyncio.to_thread(process.communicate, timeout=30)
     assert (process.returncode, errors) == (0, "")
-    assert "  code 123456\n" in output
+    assert "  code 12345678\n" in output
 
 
 def test_a_port_that_is_missing_is_reported(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
@@ -13,8 +14,8 @@ from b2b_chat.cli import main
 from b2b_chat.kit.settings import variables
 from b2b_chat.product.settings import ProductSettings
 from b2b_chat.sandbox.postgres import _binary
-from support.canaries.stack import WatchedStack
-from support.canaries.story import MESSAGE, OPERATOR, OWNER, STRANGER
+from support.canaries.caller import MESSAGE, OPERATOR, OWNER, STRANGER
+from support.canaries.stack import DATABASE, WatchedStack
 from support.processes.commands import COMMAND
 
 LONG_RUNNING: Final = {"demo", "gateway", "mail-catcher", "openai-simulator", "product", "up"}
@@ -64,6 +65,11 @@ class Commands:
         self._run(
             "credits-adjust", self._company, "-1", "--external-id", "second", "--corrects", "1", "--reason", "a test"
         )
+        self._run("masking-floor", "secrets=mask")
+        self._run("masking-policy", self._company, "contacts=mask", "CARD=block")
+        words = self._stack.folder / "words.txt"
+        words.write_text(f"{MESSAGE}\n", encoding="utf-8")
+        self._run("masking-terms", self._company, "--terms", str(words))
         former = self._run("operator-create", "former@example.test")
         self._run("operator-keys", "former@example.test")
         self._run("operator-key-revoke", former[:12])
@@ -76,7 +82,11 @@ class Commands:
         self._run("migrate-check")
         self._run("backup", str(self._backup))
         self._stack.sql("CREATE DATABASE restored")
-        self._run("restore", str(self._backup), DATABASE_URL=self._stack.url_of("restored"))
+        restored = {
+            "DATABASE_URL": self._stack.url_of("restored"),
+            "MIGRATIONS_DATABASE_URL": self._stack.owner_url_of("restored"),
+        }
+        self._run("restore", str(self._backup), **restored)
         for app in ("product", "gateway"):
             self._run("openapi", app)
             self._run("env-example", app)
@@ -98,11 +108,14 @@ class Commands:
         }
         for name, command in list_commands():
             if name not in LONG_RUNNING:
-                self._invoke(name, *self._wrong_arguments(command), SMTP_PORT="1")
+                self._invoke(name, *wrong_arguments(command, self._backup), SMTP_PORT="1")
         for name, process in processes.items():
             output, _ = process.communicate(timeout=60)
             self.written += output
             self.ended_with[name].add(process.returncode)
+
+    def _owner(self) -> dict[str, str]:
+        return {"MIGRATIONS_DATABASE_URL": self._stack.owner_url_of(DATABASE)}
 
     def repeat(self, text: str) -> None:
         """Have a command say what it was given."""
@@ -119,25 +132,25 @@ class Commands:
         result = CliRunner().invoke(
             main,
             [*name.split(), *arguments],
-            env={**unset, **self._stack.product_environ, "PATH": self._path, **environ},
+            env={**unset, **self._stack.product_environ, **self._owner(), "PATH": self._path, **environ},
         )
         self.ended_with[name].add(result.exit_code)
         self.written += result.stderr.encode() + (b"" if name in SHOWS else result.stdout.encode())
         return result
 
-    def _wrong_arguments(self, command: click.Command) -> Iterator[str]:
-        for parameter in command.params:
-            if parameter.required:
-                if isinstance(parameter, click.Option):
-                    yield parameter.opts[0]
-                yield self._value_for(parameter)
 
-    def _value_for(self, parameter: click.Parameter) -> str:
-        """What is of the right form and stands for nothing; a choice has a wrong one only."""
-        if isinstance(parameter.type, click.Choice):
-            return _WRONG_CHOICE
-        if isinstance(parameter.type, click.Path):
-            return str(self._backup)
-        if parameter.type is click.UUID:
-            return str(uuid4())
-        return {"amount": "5", "corrects": "1", "reason": MESSAGE}.get(parameter.name or "", OWNER)
+def wrong_arguments(command: click.Command, file: Path, choice: str = _WRONG_CHOICE) -> Iterator[str]:
+    """Arguments of the right form that stand for nothing; a choice has a wrong one unless told."""
+    for parameter in command.params:
+        if parameter.required:
+            if isinstance(parameter, click.Option):
+                yield parameter.opts[0]
+            yield choice if isinstance(parameter.type, click.Choice) else _value_for(parameter, file)
+
+
+def _value_for(parameter: click.Parameter, file: Path) -> str:
+    if isinstance(parameter.type, click.Path):
+        return str(file)
+    if parameter.type is click.UUID:
+        return str(uuid4())
+    return {"amount": "5", "corrects": "1", "reason": MESSAGE}.get(parameter.name or "", OWNER)

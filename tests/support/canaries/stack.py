@@ -12,9 +12,10 @@ from urllib.parse import urlsplit
 import httpx
 from valkey.asyncio import Valkey
 
+from b2b_chat.product.database_roles import DatabaseOwner
 from b2b_chat.product.schema import upgrade_to_head_async
 from b2b_chat.sandbox.openai_simulator import SimulatorSettings
-from b2b_chat.sandbox.postgres import EmbeddedPostgres, run_sql
+from b2b_chat.sandbox.postgres import APP_USER, EmbeddedPostgres, run_sql
 from b2b_chat.sandbox.valkey import EmbeddedValkey
 from support.http.serving import free_port
 from support.network.nginx import Nginx, SiteName
@@ -43,6 +44,7 @@ class Secrets:
 
     def __init__(self, mark: str) -> None:
         self.database_password = f"{mark}-dsn-4Kd8"
+        self.owner_password = f"{mark}-owner-5Bn3"
         self.smtp_password = f"{mark}-smtp-9Qw2"
         self.valkey_password = f"{mark}-valkey-1Jf6"
         self.openai_key = f"sk-{mark}-openai-7Hs3"
@@ -145,7 +147,12 @@ class WatchedStack:
 
     def url_of(self, database: str) -> str:
         """As `database_url`, of another database of the server."""
-        return self.postgres.url(database).replace("postgres@", f"postgres:{self.secrets.database_password}@", 1)
+        place = self.postgres.url(database, APP_USER)
+        return place.replace(f"{APP_USER}@", f"{APP_USER}:{self.secrets.database_password}@", 1)
+
+    def owner_url_of(self, database: str) -> str:
+        """The address of a database as the owner of its tables."""
+        return self.postgres.url(database).replace("postgres@", f"postgres:{self.secrets.owner_password}@", 1)
 
     @property
     def product_environ(self) -> dict[str, str]:
@@ -221,7 +228,8 @@ class WatchedStack:
             self.gateway.start()
             self.postgres.start()
             self.postgres.create_database(DATABASE)
-            await upgrade_to_head_async(self.database_url)
+            self.postgres.create_app_user()
+            await upgrade_to_head_async(DatabaseOwner(self.owner_url_of(DATABASE), APP_USER))
             self.product.start()
             for url in (self.gateway_url, self.url):
                 await until_healthy(url, timeout_seconds=_READY_SECONDS)

@@ -137,6 +137,7 @@ class Postgres:
         if not self.is_up:
             self._server.start()
             self._server.create_database(DATABASE)
+            self._server.create_app_user()
             self.is_up = True
 
     def stop_immediately(self) -> None:

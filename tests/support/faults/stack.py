@@ -23,7 +23,9 @@ from typing import Any, Final
 import aiohttp
 
 from b2b_chat.contract.signing import SignatureError, read_signature, verify
+from b2b_chat.product.database_roles import DatabaseOwner
 from b2b_chat.product.schema import upgrade_to_head_async
+from b2b_chat.sandbox.postgres import APP_USER
 from support.faults.processes import DATABASE, Part, Postgres
 from support.network.protocols import HttpRequest, Statements, http_requests
 from support.network.proxy import Address, Proxy, listening
@@ -54,6 +56,8 @@ PRODUCT_SETTINGS: Final = {
     "CHAT_RPM_PER_COMPANY": "10000000",
     "CHAT_RPM_PER_USER": "10000000",
     "CHAT_RPM_PER_IP": "10000000",
+    "CHAT_OPEN_ANSWERS_PER_USER": "10000",
+    "CHAT_USER_HOLD_PERCENT": "100",
     "DATABASE_POOL_SIZE": "8",
     "DATABASE_ACQUIRE_TIMEOUT_SECONDS": "2",
     "DATABASE_STATEMENT_TIMEOUT_SECONDS": "3",
@@ -110,7 +114,7 @@ class FaultStack:
         }
         self.url = f"http://{_HOST}:{client_port}"
         self.gateway_url = f"http://{_HOST}:{gateway_port}"
-        self.database_url = f"postgresql://postgres@/{DATABASE}?host={folder / 'line'}"
+        self.database_url = f"postgresql://{APP_USER}@/{DATABASE}?host={folder / 'line'}"
         logs = folder / "logs"
         self.simulator = self._part(
             "openai-simulator", simulator, logs, SIMULATOR_SETTINGS | {"OPENAI_SIMULATOR_PORT": str(simulator)}
@@ -260,7 +264,7 @@ class FaultStack:
                 self.postgres.start()
                 for line, at in self._listening_at.items():
                     await stack.enter_async_context(listening(line, at))
-                await upgrade_to_head_async(self.postgres.url)
+                await upgrade_to_head_async(DatabaseOwner(self.postgres.url, APP_USER))
                 await self.heal()
                 yield self
             finally:

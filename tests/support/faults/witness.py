@@ -178,12 +178,14 @@ class Witness:
         """Take a request for one of ours that was sent by other means."""
         self._request_ids.add(request_id)
 
-    async def follow(self, sent: Sent, after: str = "", *, until_text: int | None = None) -> Reply:
+    async def follow(
+        self, sent: Sent, after: str = "", *, until_text: int | None = None, restart: bool = False
+    ) -> Reply:
         """Read an answer's events after one of them; disconnect after so many characters, if given."""
         assert sent.ids is not None
         reply = Reply(sent=sent)
         headers = {"Last-Event-ID": after} if after else {}
-        path = f"/v1/chat/{sent.ids.assistant_message_id}/events"
+        path = f"/v1/chat/{sent.ids.assistant_message_id}/events{'?restart=true' if restart else ''}"
         with suppress(*BROKEN):
             async with self._request("GET", path, sent.person, headers=headers) as response:
                 await self._read("followAnswer", response, reply, sent, until_text=until_text)
@@ -224,7 +226,7 @@ class Witness:
 
     async def check(self) -> None:
         """Assert what must hold once everything is healed."""
-        await until(self._all_terminal, timeout_seconds=TERMINAL_SECONDS)
+        await self.until_all_ended()
         await self._check_acknowledged()
         assert [str(violation) for violation in await verify_ledger(self.world.database)] == []
         await self.world.check_books()
@@ -232,6 +234,10 @@ class Witness:
         assert await self.world.rows("SELECT * FROM accounts WHERE balance_credits < 0 OR held_credits <> 0") == []
         await self._check_upstream()
         assert self._problems == [], "\n".join(self._problems)
+
+    async def until_all_ended(self) -> None:
+        """Wait until no answer is being written."""
+        await until(self._all_terminal, timeout_seconds=TERMINAL_SECONDS)
 
     async def _all_terminal(self) -> bool:
         live = "SELECT count(*) AS n FROM messages WHERE status IN ('pending', 'streaming')"
@@ -314,6 +320,8 @@ class Witness:
                 self._acknowledge(sent, data)
             case "delta":
                 reply.text += data["text"]
+            case "restart":
+                reply.text = ""
             case "final":
                 sent.answer = reply.answer = data
             case "error":

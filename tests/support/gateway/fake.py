@@ -10,8 +10,9 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
 import msgspec
+from msgspec import structs
 
-from b2b_chat.contract.errors import FAILURES, Code
+from b2b_chat.contract.errors import FAILURES, Code, ErrorBody
 from b2b_chat.contract.schemas import ChatDelta, ChatRequest, ChatResult, Usage
 from b2b_chat.contract.sse import encode
 
@@ -55,7 +56,7 @@ class Call:
 
     async def send_chunk(self, data: bytes) -> None:
         """Send a chunk of a body that was begun by `EVENTS_HEAD`; an empty one ends it."""
-        await self.send(b"%x\r\n%b\r\n" % (len(data), data))
+        await self.send(chunk(data))
 
     async def wait_until_left(self) -> None:
         """Wait until the product closes the connection."""
@@ -84,9 +85,10 @@ def final(text: str, usage: Usage | None = USAGE) -> bytes:
     return encode(b"final", msgspec.json.encode(ChatResult(text, usage)))
 
 
-def error_event(code: Code) -> bytes:
-    """`event: error`."""
-    return encode(b"error", msgspec.json.encode(FAILURES[code].body))
+def error_event(code: Code, upstream: str | None = None) -> bytes:
+    """`event: error`; with an upstream, of an answer that this one broke off."""
+    detail = structs.replace(FAILURES[code].body.error, upstream=upstream)
+    return encode(b"error", msgspec.json.encode(ErrorBody(detail)))
 
 
 def whole(status: int, body: bytes, *, headers: Iterable[str] = (), content_type: str = "application/json") -> bytes:
@@ -147,6 +149,21 @@ def events(*parts: bytes, end: bool = True) -> Reply:
         await (call.send_chunk(b"") if end else call.wait_until_left())
 
     return reply
+
+
+def in_turn(*replies: Reply) -> Reply:
+    """One reply for each call, the last one for all that follow."""
+    left = list(replies)
+
+    async def reply(call: Call) -> None:
+        await (left.pop(0) if len(left) > 1 else left[0])(call)
+
+    return reply
+
+
+def chunk(data: bytes) -> bytes:
+    """A chunk of a body that was begun by `EVENTS_HEAD`."""
+    return b"%x\r\n%b\r\n" % (len(data), data)
 
 
 class Gate:

@@ -90,18 +90,26 @@ async def read_events(response: httpx.Response) -> AsyncIterator[Event]:
 
 
 @asynccontextmanager
-async def following(client: Client, answer_id: str, after: str | None = None) -> AsyncIterator[AsyncIterator[Event]]:
+async def following(
+    client: Client, answer_id: str, after: str | None = None, *, restart: bool = False
+) -> AsyncIterator[AsyncIterator[Event]]:
     """The events of an answer, from its start or after one of them, as they come; leaving the block hangs up."""
     headers = {} if after is None else {"Last-Event-ID": after}
-    async with client.http.stream("GET", f"/v1/chat/{answer_id}/events", headers=headers) as response:
+    path = f"/v1/chat/{answer_id}/events{'?restart=true' if restart else ''}"
+    async with client.http.stream("GET", path, headers=headers) as response:
         assert response.status_code == 200, await response.aread()
         yield read_events(response)
 
 
-async def follow(client: Client, answer_id: str, after: str | None = None) -> list[Event]:
+async def follow(client: Client, answer_id: str, after: str | None = None, *, restart: bool = False) -> list[Event]:
     """All of them."""
-    async with following(client, answer_id, after) as events:
+    async with following(client, answer_id, after, restart=restart) as events:
         return [event async for event in events]
+
+
+def answer_of(failed: httpx.Response) -> str:
+    """The id of the answer that a response says has failed."""
+    return failed.headers["content-location"].split("/")[3]
 
 
 def text_of(events: list[Event]) -> str:
@@ -172,6 +180,8 @@ def environ(database_url: str, gateway_url: str, **variables: str) -> dict[str, 
         "SHUTDOWN_GRACE_SECONDS": "0",
         # All tests come from one address; a test of the limits sets them.
         **dict.fromkeys(("CHAT_RPM_PER_COMPANY", "CHAT_RPM_PER_USER", "CHAT_RPM_PER_IP"), "1000000"),
+        "CHAT_OPEN_ANSWERS_PER_USER": "10000",
+        "CHAT_USER_HOLD_PERCENT": "100",
         **variables,
     }
 

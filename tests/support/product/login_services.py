@@ -31,5 +31,6 @@ def make_people(world: World, clock: MovableClock, **changes: object) -> Service
         "login_rpm_per_ip": 1_000_000,
         "login_mails_per_email_ip_hour": 1_000_000,
         "login_mails_per_email_hour": 1_000_000,
+        "login_mails_per_known_browser_hour": 1_000_000,
     }
     return services_of(product_settings(**generous | changes), clock=clock, database=world.database)

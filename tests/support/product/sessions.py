@@ -13,7 +13,7 @@ from b2b_chat.kit.keyed_hash import KeyedHash, new_token
 from b2b_chat.kit.settings import Secret
 from b2b_chat.product.identity.api_keys import SHOWN_CHARACTERS, hash_api_key, new_api_key
 from b2b_chat.product.mail.service import Seal
-from support.database.world import World
+from support.database.world import Person, World
 from support.product.app import environ
 
 _SSL_CONTEXT: Final = ssl.create_default_context()  # made once: it costs 20 ms, and nothing here is encrypted
@@ -27,6 +27,17 @@ async def add_user(world: World, email: str | None = None) -> tuple[UUID, str]:
     user_id = uuid4()
     email = email or f"{user_id}@example.test"
     await world.rows("INSERT INTO users (id, email) VALUES ($1, $2)", user_id, email)
+    return user_id, email
+
+
+async def add_member(world: World, email: str | None = None) -> tuple[UUID, str]:
+    """A user of a company, who may sign in by mail: the id and the address."""
+    user_id, email = await add_user(world, email)
+    company_id = uuid4()
+    await world.rows("INSERT INTO companies (id, name) VALUES ($1, 'A company')", company_id)
+    await world.rows(
+        "INSERT INTO memberships (company_id, user_id, role) VALUES ($1, $2, 'member')", company_id, user_id
+    )
     return user_id, email
 
 
@@ -73,6 +84,14 @@ async def letters_to(world: World, email: str) -> list[dict[str, str]]:
 async def invite_token(world: World, email: str) -> str:
     """The token in the latest invite to an address."""
     return (await letters_to(world, email))[-1]["link"].partition("#")[2]
+
+
+@asynccontextmanager
+async def session_client(url: str, world: World, person: Person) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of a person who is signed in and acts in their company."""
+    session = await add_session(world, person.user_id, person.company_id)
+    async with http_client(url, session=session) as http:
+        yield http
 
 
 @asynccontextmanager

@@ -49,7 +49,7 @@ MUTANTS: Final = (
         "",
     ),
     Mutant("one run per conversation", FIRST_TABLES, '"uq_messages_one_run"', "unique=True,", "unique=False,"),
-    Mutant("balance condition of a send", CHAT_SQL, "ADMIT: Final", " AND account.amount >= $13::numeric", ""),
+    Mutant("balance condition of a send", CHAT_SQL, "ADMIT: Final", " AND holdable.amount >= $4", ""),
     Mutant(
         "CHECK (balance >= held)",
         FIRST_TABLES,

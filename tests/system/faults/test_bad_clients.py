@@ -245,7 +245,7 @@ HOSTILE: dict[str, tuple[bytes, dict[str, str]]] = {
         "conversation SQL": _with(conversation_id="' OR 1=1 --"),
         "conversation of nobody": _with(conversation_id="00000000-0000-0000-0000-000000000000"),
         "an unknown field": _with(company_id="00000000-0000-0000-0000-000000000000"),
-        "a model of his own": _with(model="gpt-99"),
+        "a model of their own": _with(model="gpt-99"),
         "__proto__": _with(__proto__={"admin": True}),
         # Numbers and depth
         "a huge integer": b'{"client_message_id": "a", "text": ' + b"9" * 5000 + b"}",

@@ -87,12 +87,3 @@ async def test_a_silent_first_upstream_is_left_for_the_second(witness: Witness, 
         replies = await asyncio.gather(*[witness.send(person, "Hello", stream=True) for _ in range(4)])
         assert all(reply.is_answered for reply in replies)
         assert len(await stack.calls_seen_by_upstream(second)) == 4
-
-
-async def test_a_begun_answer_is_not_started_again_elsewhere(witness: Witness, stack: FaultStack) -> None:
-    """After the first word the second place is no way out: the answer fails, and is retried by its client."""
-    person = await witness.world.person()
-    async with stack.with_fallback(**BREAKER) as second:
-        reply = await witness.send(person, "Hello [[simulate: tps=60; cut_after=5]]", stream=True)
-        assert (reply.code, len(await stack.calls_seen_by_upstream(second))) == ("answer_cut", 0)
-        witness.sent.clear()  # its directive would cut every attempt

@@ -15,6 +15,7 @@ from support.faults.stack import LEASE_SECONDS, FaultStack
 from support.faults.witness import Reply, Witness
 from support.network.protocols import StatementTrap
 from support.processes.waiting import until
+from support.product.app import product_settings
 
 GIVING_UP = "error_code = $4"
 """In the statement that fails an answer."""
@@ -168,7 +169,7 @@ async def test_sweepers_race_for_the_answers_of_a_killed_product(
     stack.product.launch()
     database = Database(stack.postgres.url, pool_size=8, session_pool_size=1, acquire_seconds=9, statement_seconds=9)
     await database.open()
-    repository = RunRepository(database, lease_seconds=LEASE_SECONDS)
+    repository = RunRepository(database, product_settings(chat_lease_seconds=LEASE_SECONDS))
     given_up = 0
     try:
         async with asyncio.timeout(60):

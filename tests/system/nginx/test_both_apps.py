@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -15,6 +14,7 @@ import pytest_asyncio
 
 from b2b_chat.sandbox.postgres import run_sql
 from b2b_chat.sandbox.processes import Child, our_command, spawn
+from support.database.roles import AppUser, on_database
 from support.database.world import World, open_world
 from support.gateway.app import API_KEY, Signed
 from support.http.serving import free_port
@@ -61,13 +61,14 @@ class Servers:
 
 @pytest_asyncio.fixture(scope="module")
 async def servers(
-    tmp_path_factory: pytest.TempPathFactory, postgres_url: str, template_database: str
+    tmp_path_factory: pytest.TempPathFactory, postgres_url: str, template_database: str, app_user: AppUser
 ) -> AsyncIterator[Servers]:
     """Everything, started."""
     home = tmp_path_factory.mktemp("servers")
     database = f"behind_nginx_{secrets.token_hex(6)}"
     run_sql(postgres_url, f"CREATE DATABASE {database} TEMPLATE {template_database}")
-    database_url = urlsplit(postgres_url)._replace(path=f"/{database}").geturl()
+    owner_url = on_database(postgres_url, database)
+    database_url = app_user.url(owner_url)
     gateway_port, product_port = free_port(), free_port()
     nginx = Nginx(home / "nginx", {"product_api": product_port, "gateway_api": gateway_port}, allowed=[ALLOWED])
     async with AsyncExitStack() as stack:
@@ -92,7 +93,7 @@ async def servers(
         }
         await stack.enter_async_context(product_process(home, database_url, nginx.url("gateway_api"), **product))
         await until_healthy(f"http://127.0.0.1:{gateway_port}")
-        world = await stack.enter_async_context(open_world(database_url))
+        world = await stack.enter_async_context(open_world(owner_url))
         yield Servers(nginx, simulator, world, gateway)
 
 

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
-from urllib.parse import urlsplit
 from uuid import uuid4
 
 import httpx
@@ -16,6 +15,7 @@ import pytest
 import pytest_asyncio
 
 from b2b_chat.sandbox.postgres import run_sql
+from support.database.roles import AppUser, on_database
 from support.database.world import Person, World, open_world
 from support.faults.processes import Part
 from support.gateway.app import API_KEY
@@ -25,7 +25,7 @@ from support.openai.simulated import simulated_openai
 from support.processes.commands import clean_environ
 from support.product.app import SHARED_SECRET, Client, environ
 from support.product.mailbox import Mailbox, mailbox
-from support.product.sessions import add_session, add_user
+from support.product.sessions import add_member, add_session
 
 README: Final = Path(__file__).parents[3] / "deploy/README.md"
 SENDERS: Final = 3
@@ -78,13 +78,14 @@ class Servers(NamedTuple):
 
 @pytest_asyncio.fixture(scope="module")
 async def servers(
-    tmp_path_factory: pytest.TempPathFactory, postgres_url: str, template_database: str
+    tmp_path_factory: pytest.TempPathFactory, postgres_url: str, template_database: str, app_user: AppUser
 ) -> AsyncIterator[Servers]:
     """Everything, started."""
     home = tmp_path_factory.mktemp("rotation")
     database = f"rotation_{secrets.token_hex(6)}"
     run_sql(postgres_url, f"CREATE DATABASE {database} TEMPLATE {template_database}")
-    database_url = urlsplit(postgres_url)._replace(path=f"/{database}").geturl()
+    owner_url = on_database(postgres_url, database)
+    database_url = app_user.url(owner_url)
     ports = {"gateway": free_port(), "product": free_port()}
     nginx = Nginx(home / "nginx", {"product_api": ports["product"], "gateway_api": ports["gateway"]})
     async with AsyncExitStack() as stack:
@@ -123,7 +124,7 @@ async def servers(
             stack.callback(part.kill)
             await part.start()
             parts[app] = part
-        world = await stack.enter_async_context(open_world(database_url))
+        world = await stack.enter_async_context(open_world(owner_url))
         yield Servers(nginx, parts, world, box)
 
 
@@ -205,7 +206,7 @@ async def sessions(servers: Servers, person: Person, http: httpx.AsyncClient) ->
 
 async def login_links(servers: Servers, _person: Person, http: httpx.AsyncClient) -> list[Proof]:
     """Login links in mails."""
-    _, email = await add_user(servers.world)
+    _, email = await add_member(servers.world)
     proofs: list[Proof] = []
     for number in (1, 2):
         assert (await http.post("/auth/request-link", json={"email": email})).status_code == 202
@@ -225,7 +226,7 @@ async def invites(servers: Servers, person: Person, http: httpx.AsyncClient) -> 
     owner = {"Authorization": f"Bearer {person.api_key}"}
     proofs: list[Proof] = []
     for _ in range(2):
-        user_id, email = await add_user(servers.world)
+        user_id, email = await add_member(servers.world)
         invited = await http.post("/v1/company/invites", json={"email": email, "role": "member"}, headers=owner)
         assert invited.status_code == 201, invited.text
         link = (await servers.box.mail_to(email)).link

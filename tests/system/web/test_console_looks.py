@@ -13,7 +13,7 @@ from support.browser.looks import SIZES, THEMES, violations
 from support.database.world import Person, World
 from support.faults.stack import FaultStack
 from support.product.app import client_of
-from support.product.sessions import add_session
+from support.product.sessions import add_session, session_client
 
 PATHS: Final = {
     "company": "/company",
@@ -53,8 +53,9 @@ async def person(stack: FaultStack, world: World) -> Person:
     async with client_of(stack.url, person) as client:
         await client.ask("Hello")
         await client.http.post("/v1/company/invites", json={"email": f"{uuid4()}@example.test", "role": "member"})
-        key = (await client.http.post("/v1/company/api-keys", json={"name": "k" * 100, "scopes": ["read"]})).json()
-        await client.http.delete(f"/v1/company/api-keys/{key['api_key']['id']}")
+    async with session_client(stack.url, world, person) as http:
+        key = (await http.post("/v1/company/api-keys", json={"name": "k" * 100, "scopes": ["read"]})).json()
+        await http.delete(f"/v1/company/api-keys/{key['api_key']['id']}")
     return person
 
 

@@ -14,7 +14,7 @@ from support.browser.console import status_says
 from support.database.world import Person, World
 from support.faults.stack import FaultStack
 from support.product.app import client_of
-from support.product.sessions import add_session, add_user
+from support.product.sessions import add_session, add_user, session_client
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -132,9 +132,9 @@ async def test_a_person_is_found_and_blocked_with_all_sessions(
 
 async def test_the_audit_log_is_searched_and_downloaded(desk: Page, stack: FaultStack, world: World) -> None:
     owner = await world.person(role="owner")
-    async with client_of(stack.url, owner) as client:
+    async with session_client(stack.url, world, owner) as http:
         for number in range(3):
-            await client.http.post("/v1/company/api-keys", json={"name": f"key {number}", "scopes": ["read"]})
+            await http.post("/v1/company/api-keys", json={"name": f"key {number}", "scopes": ["read"]})
     await desk.goto(f"/operator/companies/{owner.company_id}")
     await desk.get_by_role("main").get_by_role("link", name="Audit log").click()
     rows = desk.locator("tbody tr")

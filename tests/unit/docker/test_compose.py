@@ -15,17 +15,20 @@ from b2b_chat.gateway.settings import GatewaySettings
 from b2b_chat.gateway.settings import load_settings as load_gateway
 from b2b_chat.kit.settings import SettingsError
 from b2b_chat.product.configuration import load_settings as load_product
+from b2b_chat.product.database_roles import load_owner
 from b2b_chat.product.settings import ProductSettings
 
 ROOT = Path(__file__).parents[3]
-_INTERPOLATED = re.compile(r"\$\{(\w+):-([^}]*)\}")
+_INTERPOLATED = re.compile(r"\$\{(\w+):-([^${}]*)\}")
 _AFTER_GRACE_SECONDS = 10
 """What an app takes to end once its grace is over, as the command line has it."""
 
 
 def compose(**variables: str) -> dict[str, Any]:
     """The file with its variables filled in and its anchors resolved, without the `x-` parts."""
-    text = _INTERPOLATED.sub(lambda found: variables.get(found[1]) or found[2], (ROOT / "compose.yaml").read_text())
+    text = (ROOT / "compose.yaml").read_text()
+    while _INTERPOLATED.search(text):  # from the innermost
+        text = _INTERPOLATED.sub(lambda found: variables.get(found[1]) or found[2], text)
     assert "${" not in text
     loaded: dict[str, Any] = yaml.safe_load(text)
     return {name: value for name, value in loaded.items() if not name.startswith("x-")}
@@ -37,13 +40,13 @@ def service(name: str) -> dict[str, Any]:
 
 
 def environment(name: str, **variables: str) -> dict[str, str]:
-    """What a service's process is given where there is no `.env`."""
+    """What a service's process is given where there is no file of settings."""
     described = compose(**variables)["services"][name]
     given: dict[str, str] = {}
     for entry in described["env_file"]:
         file = ROOT / entry["path"]
         assert entry["required"] is False
-        if file.exists() and file.name != ".env":
+        if file.exists() and file.parent != ROOT:
             lines = [line for line in file.read_text().splitlines() if line and not line.startswith("#")]
             given |= dict(line.split("=", 1) for line in lines)
     fixed: dict[str, str] = described.get("environment", {})
@@ -120,9 +123,9 @@ def test_grafana_is_led_to_prometheus_and_to_the_dashboard() -> None:
 
 
 def test_valkey_writes_nothing_to_disk_and_throws_nothing_out() -> None:
-    _, *options = service("valkey")["command"]
-    given = dict(zip(options[::2], options[1::2], strict=True))
-    assert (given["--save"], given["--appendonly"], given["--maxmemory-policy"]) == ("", "no", "noeviction")
+    command = service("valkey")["command"][-1]
+    for option in ('--save ""', "--appendonly no", "--maxmemory-policy noeviction"):
+        assert option in command
     assert service("valkey")["tmpfs"] == ["/data"]
     assert "ports" not in service("valkey")
 
@@ -140,6 +143,43 @@ def test_migrations_are_a_step_before_product_api() -> None:
 def test_one_app_does_not_bring_the_other_along() -> None:
     assert "gateway_api" not in service("product_api")["depends_on"]
     assert set(service("gateway_api")["depends_on"]) == {"valkey"}
+
+
+def test_every_container_runs_with_least_privilege() -> None:
+    writable = {"postgres": ["/tmp", "/run/postgresql"], "valkey": ["/data"], "grafana": ["/tmp", "/var/lib/grafana"]}  # noqa: S108 - mounts of theirs
+    for name, described in compose()["services"].items():
+        assert described["read_only"] is True, name
+        assert described["tmpfs"] == writable.get(name, ["/tmp"]), name  # noqa: S108 - a mount of the container's own
+        assert described["cap_drop"] == ["ALL"], name
+        assert described["security_opt"] == ["no-new-privileges:true"], name
+        assert described["ulimits"] == {"core": 0}, name
+
+
+@pytest.mark.parametrize("name", ["gateway_api", "valkey"])
+def test_what_holds_answers_is_not_swapped(name: str) -> None:
+    described = service(name)
+    assert described["memswap_limit"] == described["mem_limit"]
+
+
+def test_each_container_is_given_its_own_secrets_alone() -> None:
+    """No file of settings is read by two services, and the owner's password goes to the migrations alone."""
+    files = [file["path"] for described in compose()["services"].values() for file in described.get("env_file", [])]
+    assert len(set(files)) == len(files) == 4
+    assert not {file for file in files if Path(file).name == ".env"}
+    secrets = {
+        "POSTGRES_PASSWORD": "of-the-owner",
+        "POSTGRES_APP_PASSWORD": "of-the-app",
+        "VALKEY_PASSWORD": "of-valkey",
+    }
+    holders = {
+        secret: {name for name, described in compose(**secrets)["services"].items() if secret in json.dumps(described)}
+        for secret in secrets.values()
+    }
+    assert holders == {
+        "of-the-owner": {"postgres", "migrations"},
+        "of-the-app": {"postgres"},
+        "of-valkey": {"valkey", "product_api", "gateway_api"},
+    }
 
 
 @pytest.mark.parametrize("name", ["product_api", "gateway_api", "migrations", "openai_simulator", "mail_catcher"])
@@ -175,10 +215,13 @@ def test_a_laptop_needs_no_env_file() -> None:
 
 def test_database_and_proxy_are_the_composed_ones() -> None:
     product = load_product(environment("product_api"))
-    postgres = service("postgres")["environment"]
-    assert product.database_url.reveal() == (
-        f"postgresql://{postgres['POSTGRES_USER']}:{postgres['POSTGRES_PASSWORD']}@postgres:5432/{postgres['POSTGRES_DB']}"
-    )
+    postgres, migrations = service("postgres")["environment"], service("migrations")["environment"]
+    place = f"postgres:5432/{postgres['POSTGRES_DB']}"
+    assert product.database_url.reveal() == f"postgresql://b2b_chat_app:{postgres['POSTGRES_APP_PASSWORD']}@{place}"
+    owner = f"postgresql://{postgres['POSTGRES_USER']}:{postgres['POSTGRES_PASSWORD']}@{place}"
+    assert load_owner({name: str(value) for name, value in migrations.items()}) == (owner, "b2b_chat_app")
+    assert "CREATE ROLE b2b_chat_app LOGIN" in (ROOT / "docker/postgres/app_user.sh").read_text()
+    assert "./docker/postgres:/docker-entrypoint-initdb.d:ro" in service("postgres")["volumes"]
     (network,) = compose()["networks"]["default"]["ipam"]["config"]
     assert product.trusted_proxies == network["gateway"]
 
@@ -186,24 +229,26 @@ def test_database_and_proxy_are_the_composed_ones() -> None:
 @pytest.mark.parametrize(("name", "load"), [("product_api", load_product), ("gateway_api", load_gateway)])
 def test_production_gets_none_of_a_laptops_values(name: str, load: Any) -> None:
     given = environment(name, APP_ENV="prod")
+    assert given["APP_ENV"] == "prod"  # the app learns it from Compose's own `.env`
     laptop = environment(name)
     assert {"GATEWAY_SHARED_SECRET"} <= set(laptop) - set(given)
     with pytest.raises(SettingsError, match="GATEWAY_SHARED_SECRET is required"):
-        load({**given, "APP_ENV": "prod"})
+        load(given)
     # And were they copied all the same, each of the secrets is refused.
     with pytest.raises(SettingsError) as refused:
         load({**laptop, "APP_ENV": "prod"})
     for secret in (variable for variable in laptop if variable.endswith(("_SECRET", "API_KEY"))):
         assert f"{secret} looks like a placeholder" in str(refused.value)
+    assert "VALKEY_URL has a password that looks like a placeholder" in str(refused.value)
 
 
 def test_the_readmes_variables_are_all_that_production_needs() -> None:
     random = "0a1b2c3d4e5f60718293a4b5c6d7e8f9"
+    composed = {"APP_ENV": "prod", "POSTGRES_PASSWORD": f"{random}5", "VALKEY_PASSWORD": f"{random}6"}
     product = {
-        "APP_ENV": "prod",
         "COOKIE_SECURE": "true",
         "COOKIE_SAMESITE": "strict",
-        "DATABASE_URL": "postgresql://b2b_chat:k3u8@postgres:5432/b2b_chat",
+        "DATABASE_URL": "postgresql://b2b_chat_app:k3u8@postgres:5432/b2b_chat",
         "GATEWAY_URL": "https://gateway.acme.ru",
         "GATEWAY_SHARED_SECRET": f"{random}1",
         "SESSION_SECRET": f"{random}2",
@@ -217,13 +262,12 @@ def test_the_readmes_variables_are_all_that_production_needs() -> None:
         "SMTP_PASSWORD": random,
         "SMTP_USE_TLS": "true",
     }
-    assert load_product({**environment("product_api", APP_ENV="prod"), **product}).app_env == "prod"
+    assert load_product({**environment("product_api", **composed), **product}).app_env == "prod"
     gateway = {
-        "APP_ENV": "prod",
         "GATEWAY_SHARED_SECRET": f"{random}1",
         "OPENAI_API_KEY": f"sk-{random}",
         "GATEWAY_CLOCK_SKEW_SECONDS": "60",
         "GATEWAY_NONCE_TTL_SECONDS": "180",
     }
-    loaded = load_gateway({**environment("gateway_api", APP_ENV="prod"), **gateway})
+    loaded = load_gateway({**environment("gateway_api", **composed), **gateway})
     assert loaded.openai_base_url == "https://api.openai.com/v1"

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from b2b_chat.contract.signing import StaleTimestamp
 from b2b_chat.gateway.nonces import MemoryNonces, NonceStoreUnavailable
 
 
@@ -44,6 +45,15 @@ async def test_a_nonce_is_remembered_to_the_last_moment_of_its_life(nonces: Memo
     assert not await nonces.claim(b"a", 0)
     clock.now += 0.001
     assert await nonces.claim(b"a", 0)
+
+
+async def test_what_was_signed_before_the_store_was_born_is_refused_for_good() -> None:
+    nonces = MemoryNonces(ttl_seconds=120, capacity=3, born_at=1000)
+    for signed_at in (0, 999):
+        with pytest.raises(StaleTimestamp):
+            await nonces.claim(b"a", signed_at)
+    assert await nonces.claim(b"a", 1000)
+    assert not await nonces.claim(b"a", 1000)
 
 
 async def test_a_replay_does_not_prolong_a_life(nonces: MemoryNonces, clock: HeldClock) -> None:

@@ -158,13 +158,13 @@ class TestStream:
         await asyncio.wait_for(taking, 5)
         assert client.body == KEEP_ALIVE + b"last\n\n"
 
-    async def test_a_client_that_leaves_before_the_stream_has_begun_gets_nothing(self, client: Client) -> None:
+    async def test_a_client_that_leaves_before_the_stream_has_begun_is_in_the_log(self, client: Client) -> None:
         source = Source()
         taking = asyncio.create_task(client.take(stream_of(source, begin_within_seconds=60)))
         await asyncio.sleep(0)
         client.has_left.set()
         await asyncio.wait_for(taking, 5)
-        assert client.received == []
+        assert (client.received[0]["status"], client.body) == (499, b"")
         assert source.is_closed
 
     @pytest.mark.parametrize("is_silent", [False, True])

@@ -15,8 +15,8 @@ import pytest
 import structlog
 
 from b2b_chat.kit import logging as kit_logging
+from b2b_chat.kit.current_request import current_request_id
 from b2b_chat.kit.logging import ALLOWED_FIELDS, configure_logging, describe_exception, keep_allowed
-from b2b_chat.kit.request_id import current_request_id
 
 CANARY = "canary-7c1e"
 

@@ -8,22 +8,27 @@ from msgspec import NODEFAULT, Struct
 
 from b2b_chat.gateway.settings import GatewaySettings
 from b2b_chat.kit.settings import load, render_example, variables
-from b2b_chat.product.settings import ProductSettings
+from b2b_chat.product.settings import MigrationSettings, ProductSettings
 
 FOLDER = Path(__file__).parents[3] / "deploy" / "env"
-EXAMPLES: Mapping[str, type[Struct]] = {"product": ProductSettings, "gateway": GatewaySettings}
+EXAMPLES: Mapping[str, type[Struct]] = {
+    "product": ProductSettings,
+    "gateway": GatewaySettings,
+    "migrations": MigrationSettings,
+}
+FILES = {"product": "product_api", "gateway": "gateway_api", "migrations": "migrations"}
 
 each_app = pytest.mark.parametrize("app", EXAMPLES)
 
 
 def example(app: str) -> str:
-    return (FOLDER / f"{app}_api.env.example").read_text(encoding="utf-8")
+    return (FOLDER / f"{FILES[app]}.env.example").read_text(encoding="utf-8")
 
 
 @each_app
 def test_the_example_is_made_from_the_settings(app: str) -> None:
     expected = render_example(EXAMPLES[app])
-    assert example(app) == expected, f"Run: b2b-chat env-example {app} > deploy/env/{app}_api.env.example"
+    assert example(app) == expected, f"Run: b2b-chat env-example {app} > deploy/env/{FILES[app]}.env.example"
 
 
 @each_app

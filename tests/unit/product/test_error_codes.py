@@ -29,6 +29,8 @@ PASSING = {
     "not_ready",
     "rate_limited",
     "shutting_down",
+    "too_many_open_answers",
+    "took_too_long",
 }
 """What passes by itself: limits, outages, and answers that are being written."""
 REFUSALS = all_refusals()

@@ -4,12 +4,13 @@ import pytest
 from msgspec import structs
 
 from b2b_chat.kit.errors import Refusal
+from b2b_chat.product.masking.policy import NO_POLICIES
 from b2b_chat.product.viewer import CompanyBlocked, Credential, NoCompany, ScopeMissing, UserBlocked
 from b2b_chat.product.vocabulary import Role, Scope
 
 MEMBER = Credential(
     id=uuid4(), via="session", user_id=uuid4(), company_id=uuid4(), role="member", key_scopes=frozenset(),
-    is_operator=False, is_user_blocked=False, is_member_blocked=False, is_company_blocked=False,
+    is_operator=False, is_user_blocked=False, is_member_blocked=False, is_company_blocked=False, masking=NO_POLICIES,
 )  # fmt: skip
 
 

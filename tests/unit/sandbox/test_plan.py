@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from b2b_chat.sandbox.errors import SandboxError
-from b2b_chat.sandbox.plan import Listener, Plan, make_plan
+from b2b_chat.sandbox.plan import DatabaseUrls, Listener, Plan, make_plan
 
 SECRETS = {
     "GATEWAY_SHARED_SECRET": "generated-shared",
@@ -11,12 +11,14 @@ SECRETS = {
     "AUTH_TOKEN_SECRET": "generated-auth",
     "INVITE_TOKEN_SECRET": "generated-invite",
 }
-EMBEDDED = "postgresql://postgres@/b2b_chat?host=/sockets"
+EMBEDDED = "postgresql://b2b_chat_app@/b2b_chat?host=/sockets"
+OWNER = "postgresql://postgres@/b2b_chat?host=/sockets"
 EMBEDDED_VALKEY = "unix:///sockets/valkey.sock"
 
 
 def plan(**environ: str) -> Plan:
-    return make_plan(environ, secrets=SECRETS, embedded_database_url=EMBEDDED, embedded_valkey_url=EMBEDDED_VALKEY)
+    embedded = DatabaseUrls(owner=OWNER, app=EMBEDDED)
+    return make_plan(environ, secrets=SECRETS, embedded_database=embedded, embedded_valkey_url=EMBEDDED_VALKEY)
 
 
 def test_with_nothing_given_all_parts_are_embedded() -> None:
@@ -45,6 +47,17 @@ def test_a_given_database_replaces_the_embedded_one_and_keeps_the_variables_of_l
     assert made.database_url == "postgresql://db/x"
     assert made.product_environ["DATABASE_URL"] == "postgresql://db/x"
     assert made.product_environ["PGPASSWORD"] == "p"
+
+
+def test_only_the_migration_holds_the_address_of_the_owner() -> None:
+    for made, owner in (
+        (plan(), OWNER),
+        (plan(MIGRATIONS_DATABASE_URL="postgresql://another/x"), OWNER),  # of a database that is not used here
+        (plan(DATABASE_URL="postgresql://db/x", MIGRATIONS_DATABASE_URL="postgresql://o@db/x"), "postgresql://o@db/x"),
+    ):
+        assert made.migration_environ["MIGRATIONS_DATABASE_URL"] == owner
+        for environ in (made.product_environ, made.gateway_environ, made.simulator_environ, made.mail_catcher_environ):
+            assert "MIGRATIONS_DATABASE_URL" not in environ
 
 
 def test_variables_of_libpq_do_not_lead_away_from_the_embedded_database() -> None:

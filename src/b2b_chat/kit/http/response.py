@@ -1,4 +1,4 @@
-"""The response to one call, as it arrives: a buffer, and how far the response has come. It knows of no connection.
+"""The response to one call, as it arrives: a buffer, and its progress. It knows no connection.
 
     AWAITED ──head──▶ BEGUN ──end──▶ COMPLETE
        └───────────────┴──failure──▶ BROKEN

@@ -1,4 +1,4 @@
-"""Every action that the audit log knows, in one place for those who search it."""
+"""Every action of the audit log, in one place for searches."""
 
 from enum import StrEnum
 
@@ -25,6 +25,9 @@ class Action(StrEnum):
     USER_UNBLOCK = "user.unblock"
     OPERATOR_CREATE = "operator.create"
     OPERATOR_REMOVE = "operator.remove"
+    MASKING_POLICY = "masking.policy"
+    MASKING_TERMS = "masking.terms"
+    MASKING_FLOOR = "masking.floor"
     OPERATOR_KEY_CREATE = "operator_key.create"
     OPERATOR_KEY_REVOKE = "operator_key.revoke"
     SECOND_FACTOR_SET_UP = "second_factor.set_up"

@@ -1,4 +1,4 @@
-"""Who stands behind an audited action."""
+"""The actors of audited actions."""
 
 import getpass
 import socket

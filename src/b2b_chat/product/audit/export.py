@@ -28,14 +28,14 @@ _encoder = msgspec.json.Encoder()
 
 
 def export_head(form: ExportFormat, dialect: CsvDialect = CsvDialect.STANDARD) -> bytes:
-    """What comes before the first record."""
+    """Return the text before the first record."""
     return csv_lines([CSV_COLUMNS], dialect) if form is ExportFormat.CSV else b""
 
 
 def export_records(
     records: Sequence[AuditRecord], form: ExportFormat, dialect: CsvDialect = CsvDialect.STANDARD
 ) -> bytes:
-    """Some records as text."""
+    """Return some records as text."""
     if form is ExportFormat.CSV:
         return csv_lines([_cells(record) for record in records], dialect)
     return _encoder.encode_lines(records)

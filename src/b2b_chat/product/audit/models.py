@@ -34,7 +34,7 @@ class AuditRow(Row):
 
     at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     company_id: Mapped[UUID | None]
-    """The company it concerns, which can read the row; None for what concerns the installation alone."""
+    """The company concerned, which can read the row; None for what concerns the installation alone."""
     actor_kind: Mapped[str] = mapped_column(String(16))
     actor_id: Mapped[str] = mapped_column(String(200))
     actor_user_id: Mapped[UUID | None]
@@ -45,7 +45,7 @@ class AuditRow(Row):
     request_id: Mapped[str | None] = mapped_column(String(128))
     targets: Mapped[dict[str, str]] = mapped_column(JSONB)
     target_ids: Mapped[list[str]] = mapped_column(ARRAY(Text))
-    """The values of `targets`, to be found by."""
+    """The values of `targets`, for searches."""
     count: Mapped[int] = mapped_column(server_default="1")
     """How often it was done, where one row stands for many."""
     before: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))

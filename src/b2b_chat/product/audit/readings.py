@@ -30,7 +30,7 @@ async def record_reading(request: Request[Viewer, Any, Any]) -> None:
 
 
 def _id(text: str | None) -> UUID | None:
-    """Return an id of the query; None where it is none, which the route refuses."""
+    """Return an id of the query; None where it is not one, which the route refuses."""
     try:
         return None if text is None else convert(text, UUID)
     except ValidationError:

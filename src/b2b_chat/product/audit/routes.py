@@ -22,7 +22,9 @@ from b2b_chat.product.audit.actors import operator_of
 from b2b_chat.product.audit.readings import record_reading
 from b2b_chat.product.audit.schemas import AuditFilter, AuditRecord
 from b2b_chat.product.audit.service import Audit
+from b2b_chat.product.errors import documents
 from b2b_chat.product.guards import operator_only, signed_in
+from b2b_chat.product.transactions import TookTooLong
 from b2b_chat.product.viewer import Viewer
 from b2b_chat.product.vocabulary import Scope
 
@@ -81,6 +83,7 @@ class CompanyAuditRoutes(Controller):
     @get(
         "/",
         operation_id="listCompanyAudit",
+        responses=documents(TookTooLong),
     )
     async def search(
         self,
@@ -103,7 +106,7 @@ class OperatorAuditRoutes(Controller):
     before_request = staticmethod(record_reading)
     dependencies = {"wanted": Provide(provide_audit_filter)}  # noqa: RUF012 - as above
 
-    @get("/", operation_id="listAudit", opt={"reads": Action.AUDIT_READ})
+    @get("/", operation_id="listAudit", opt={"reads": Action.AUDIT_READ}, responses=documents(TookTooLong))
     async def search(
         self,
         wanted: NamedDependency[AuditFilter],

@@ -1,4 +1,4 @@
-"""What the audit log shows."""
+"""The wire form of the audit log."""
 
 from datetime import datetime
 from typing import Any, Literal
@@ -38,7 +38,7 @@ class AuditRecord(Struct, frozen=True):
     targets: dict[str, str]
     """To what it was done, as `{"user_id": …}`."""
     before: dict[str, Any] | None
-    """What mattered of the target before, where the action changed it."""
+    """The target's relevant state before the action, where it changed."""
     after: dict[str, Any] | None
 
 

@@ -7,16 +7,17 @@ from uuid import UUID
 import msgspec
 import structlog
 
+from b2b_chat.kit.current_request import current_request_id
 from b2b_chat.kit.database import new_id
 from b2b_chat.kit.exports import CsvDialect, ExportFormat
 from b2b_chat.kit.pagination import Page, id_from_cursor
-from b2b_chat.kit.request_id import current_request_id
 from b2b_chat.product.audit.actions import Action
 from b2b_chat.product.audit.actors import Actor
 from b2b_chat.product.audit.export import export_head, export_records
 from b2b_chat.product.audit.models import AuditRow
 from b2b_chat.product.audit.repository import AuditRepository
 from b2b_chat.product.audit.schemas import AuditFilter, AuditRecord
+from b2b_chat.product.limits.turns import Turns
 from b2b_chat.product.transactions import Transaction, TransactionFactory
 
 _BATCH: Final = 500
@@ -48,7 +49,7 @@ async def record_action(
         before: What mattered of the target before, where the action changed it: ids, roles, amounts, times.
         after: The same afterwards.
         count: How often it was done, where one row stands for many; see `tallies`.
-        further_target_ids: Targets that it is to be found by beside those that it names.
+        further_target_ids: Targets by which it can be found, beside those that it names.
     """
     named = {name: str(value) for name, value in targets.items()}
     is_of_target = refusal is None and "company_id" in named
@@ -75,12 +76,18 @@ async def record_action(
 class Audit:
     """The audit log, newest first."""
 
-    def __init__(self, transaction: TransactionFactory) -> None:
+    def __init__(self, transaction: TransactionFactory, reading: TransactionFactory) -> None:
         self._transaction = transaction
+        self._reading = reading
+        self._exporting = Turns()
 
     async def search(self, wanted: AuditFilter, *, cursor: str | None, limit: int) -> Page[AuditRecord]:
-        """The records that match."""
-        async with self._transaction() as tx:
+        """The records that match.
+
+        Raises:
+            TookTooLong: The search took too long.
+        """
+        async with self._reading() as tx:
             rows = await tx[AuditRepository].list_rows(wanted, before=id_from_cursor(cursor), limit=limit + 1)
         records = [_record(row) for row in rows[:limit]]
         return Page(records, str(records[-1].id) if len(rows) > limit else None)
@@ -88,12 +95,19 @@ class Audit:
     async def export(
         self, actor: Actor, wanted: AuditFilter, form: ExportFormat, dialect: CsvDialect = CsvDialect.STANDARD
     ) -> AsyncGenerator[bytes, None]:
-        """The records that match as text, piece by piece, however many there are. That it was done is recorded."""
+        """The records that match as text, piece by piece, however many there are. That it was done is recorded.
+
+        Raises:
+            RateLimited: The actor has an export under way.
+        """
+        pieces = self._pieces(wanted, form, dialect)
+        if actor.user_id is not None:
+            pieces = await self._exporting.holding(actor.user_id, pieces)
         asked = {name: value for name, value in msgspec.structs.asdict(wanted).items() if value is not None}
         async with self._transaction() as tx:
             targets = {} if wanted.company_id is None else {"company_id": wanted.company_id}
             await record_action(tx, actor, Action.AUDIT_EXPORT, targets=targets, after={"wanted": asked})
-        return self._pieces(wanted, form, dialect)
+        return pieces
 
     async def _pieces(
         self, wanted: AuditFilter, form: ExportFormat, dialect: CsvDialect
@@ -107,7 +121,7 @@ class Audit:
 
     async def _batch(self, wanted: AuditFilter, before: UUID | None) -> list[AuditRow]:
         try:
-            async with self._transaction() as tx:
+            async with self._reading() as tx:
                 return await tx[AuditRepository].list_rows(wanted, before=before, limit=_BATCH)
         except Exception as error:
             # The status was sent long ago: all that can be done is to cut the answer, which a client notices.

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from b2b_chat.contract.schemas import FinishReason
 from b2b_chat.product.chat.failures import AnswerFailed
+from b2b_chat.product.chat.pace import Pace
 from b2b_chat.product.chat.schemas import ChatAnswer
 from b2b_chat.product.conversations.schemas import AnswerUsage
 from b2b_chat.product.conversations.status import CutBy
@@ -57,11 +58,15 @@ class AnswerLog:
         self.assistant_message_id = assistant_message_id
         self.attempt = attempt
         self.pieces: list[str] = []
+        self.pace = Pace()
         self.outcome: ChatAnswer | AnswerFailed | None = None
+        self.successor: AnswerLog | None = None
+        """The log of the attempt that was begun in place of this one, when it failed in mid-answer."""
         self.is_closed_here = False
         """Whether this process writes no more into the log, though the answer goes on elsewhere."""
         self.on_unread: Callable[[], None] = lambda: None
         self._readers = 0
+        self._plain_readers = 0
         self.departures = 0
         """How often the last reader has left."""
         self._waiting: list[asyncio.Future[None]] = []
@@ -74,7 +79,22 @@ class AnswerLog:
     @property
     def is_unread(self) -> bool:
         """Whether the log has no reader now."""
-        return self._readers == 0
+        return not self._readers and not self._plain_readers
+
+    @property
+    def would_be_unread(self) -> bool:
+        """Whether no reader would go on to a successor."""
+        return not self._readers and (bool(self.pieces) or not self._plain_readers)
+
+    def next_attempt(self, attempt: int | None = None) -> "AnswerLog":
+        """Return an empty log for a later attempt at the same answer; without a number, for the next."""
+        return AnswerLog(
+            company_id=self.company_id,
+            conversation_id=self.conversation_id,
+            user_message_id=self.user_message_id,
+            assistant_message_id=self.assistant_message_id,
+            attempt=self.attempt + 1 if attempt is None else attempt,
+        )
 
     def answer(self, ended: Ended, usage: AnswerUsage, charge: Decimal, balance: Decimal) -> ChatAnswer:
         """Return the answer that this log's text is."""
@@ -93,6 +113,7 @@ class AnswerLog:
 
     def publish(self, piece: str) -> None:
         """Add a piece of the answer."""
+        self.pace.note_text()
         self.pieces.append(piece.translate(_UNSTORABLE) if "\0" in piece else piece)
         self._wake()
 
@@ -100,6 +121,20 @@ class AnswerLog:
         """Record how the attempt ended."""
         self.outcome = outcome
         self._wake()
+
+    def restart_as(self, successor: "AnswerLog", failure: AnswerFailed) -> None:
+        """Record that the attempt failed and another was begun, and hand the readers over that go on to it."""
+        # A reader that has read nothing has nothing to drop.
+        plain_readers = 0 if self.pieces else self._plain_readers
+        successor.take_over(self._readers, plain_readers)
+        self._readers, self._plain_readers = 0, self._plain_readers - plain_readers
+        self.successor = successor
+        self.finish(failure)
+
+    def take_over(self, readers: int, plain_readers: int) -> None:
+        """Count in the readers of the attempt before."""
+        self._readers += readers
+        self._plain_readers += plain_readers
 
     def send_away(self) -> None:
         """End the readers' streams without an end of the answer: they may follow it in another process."""
@@ -114,27 +149,45 @@ class AnswerLog:
             await waiting
 
     async def ended(self) -> ChatAnswer:
-        """Wait for the answer.
+        """Wait for the answer, of whichever attempt.
 
         Raises:
             AnswerFailed: There is none.
             MessageInProgress: It goes on in another process.
         """
-        while self.outcome is None:
-            if self.is_closed_here:
+        log = self
+        while log.outcome is None or log.successor is not None:
+            if log.successor is not None:
+                log = log.successor
+            elif log.is_closed_here:
                 raise MessageInProgress
-            await self.changed(len(self.pieces))
-        if isinstance(self.outcome, AnswerFailed):
-            raise self.outcome
-        return self.outcome
+            else:
+                await log.changed(len(log.pieces))
+        if isinstance(log.outcome, AnswerFailed):
+            raise log.outcome
+        return log.outcome
 
-    def attach(self) -> None:
-        """Count a reader in; every reader must `detach`."""
-        self._readers += 1
+    def attach(self, *, goes_on: bool = True) -> None:
+        """Count a reader in; every reader must `detach`, and say the same.
 
-    def detach(self) -> None:
+        Args:
+            goes_on: Whether the reader drops what it has read and goes on where the answer is begun anew. Others do
+                only before the first text.
+        """
+        if goes_on:
+            self._readers += 1
+        else:
+            self._plain_readers += 1
+
+    def detach(self, *, goes_on: bool = True) -> None:
         """Count a reader out; `on_unread` is called when the last one leaves a live log."""
-        self._readers -= 1
+        if self.successor is not None and (goes_on or not self.pieces):
+            self.successor.detach(goes_on=goes_on)
+            return
+        if goes_on:
+            self._readers -= 1
+        else:
+            self._plain_readers -= 1
         if self.outcome is None and self.is_unread:
             self.departures += 1
             self.on_unread()

@@ -7,12 +7,15 @@ from typing import Any, NamedTuple
 from b2b_chat.kit.database import Database
 from b2b_chat.kit.valkey import Valkey
 from b2b_chat.product.chat.gateway_client import GatewayClient
+from b2b_chat.product.chat.previews import Previews
 from b2b_chat.product.chat.relay.service import Relay
 from b2b_chat.product.chat.repository import RunRepository
 from b2b_chat.product.chat.runs import Runs
 from b2b_chat.product.chat.service import Chat
 from b2b_chat.product.chat.sweeper import keep_leases
 from b2b_chat.product.credits.pricing import Prices
+from b2b_chat.product.masking.service import Masking
+from b2b_chat.product.masking_policies.rulebook import Rulebook
 from b2b_chat.product.settings import ProductSettings
 
 
@@ -20,6 +23,7 @@ class ChatParts(NamedTuple):
     """What a process keeps of the chat."""
 
     chat: Chat
+    previews: Previews
     runs: Runs
     relay: Relay | None
     keep_leases: Callable[[], Coroutine[Any, Any, None]]
@@ -30,11 +34,12 @@ def chat_parts(
     database: Database, gateway: GatewayClient, valkey: Valkey | None, prices: Prices, settings: ProductSettings
 ) -> ChatParts:
     """Make the chat's parts; without Valkey an answer is followed in the process that writes it only."""
-    repository = RunRepository(database, lease_seconds=settings.chat_lease_seconds)
+    repository = RunRepository(database, settings)
     runs = Runs(repository, gateway, prices, settings)
     relay = None if valkey is None else Relay(valkey, runs, settings)
     return ChatParts(
         chat=Chat(repository, runs, prices, settings, None if relay is None else relay.following),
+        previews=Previews(Masking(), Rulebook(database, settings), settings),
         runs=runs,
         relay=relay,
         keep_leases=partial(keep_leases, runs, repository, lease_seconds=settings.chat_lease_seconds),

@@ -4,6 +4,7 @@ AnswerFailed
 ├── GatewayUnavailable     503  the gateway was not reached, is shutting down, or its upstream is failing
 ├── GatewayTimeout         504  no answer in time
 ├── AnswerCut              502  the answer broke off
+│   └── AnswerLost             the connection to the gateway did, and the gateway itself reported nothing
 ├── AnswerEmpty            502  the model ended without a word
 ├── ModelUnavailable       503  the installation's account at OpenAI has no money or no right
 ├── GatewayRefused         502  the gateway does not accept this installation's calls
@@ -25,6 +26,8 @@ class AnswerFailed(Refusal):
 
     retryable: ClassVar[bool]
     """Whether the same message may get an answer later."""
+    upstream: str | None = None
+    """Which upstream of the gateway failed in mid-answer, where the gateway says so."""
 
 
 class GatewayUnavailable(AnswerFailed):
@@ -49,6 +52,10 @@ class AnswerCut(AnswerFailed):
 
     code, status, retryable = "answer_cut", 502, True
     message = "The answer broke off. Send the message again with the same client_message_id."
+
+
+class AnswerLost(AnswerCut):
+    """The connection to the gateway ended in the middle of the answer, or of the wait for it."""
 
 
 class AnswerEmpty(AnswerFailed):
@@ -135,9 +142,12 @@ ANSWER_FAILURES: Final[tuple[type[AnswerFailed], ...]] = (
     AnswerDefect,
 )
 
+RESTARTABLE: Final[tuple[type[AnswerFailed], ...]] = (GatewayUnavailable, GatewayTimeout, AnswerCut, ModelUnavailable)
+"""After one of these in mid-answer another attempt may end well."""
+
 _BY_CODE: Final[dict[str, type[AnswerFailed]]] = {failure.code: failure for failure in ANSWER_FAILURES}
 
 
 def stored_failure(error_code: str | None) -> AnswerFailed:
-    """The failure that a stored message tells of."""
+    """Return the failure of a stored message."""
     return _BY_CODE.get(error_code or "", Interrupted)()

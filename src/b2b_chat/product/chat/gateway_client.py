@@ -1,62 +1,45 @@
 """The product's side of the border: signed calls to gateway_api."""
 
 import asyncio
+import random
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlsplit
 
 import msgspec
+from msgspec import UNSET
+from msgspec.structs import replace
 
-from b2b_chat.contract.errors import ACCOUNT_FAULTS, Code, ErrorBody, failure_named
+from b2b_chat.contract.errors import ErrorBody
 from b2b_chat.contract.schemas import CHAT_PATH, PING_PATH, ChatDelta, ChatRequest, ChatResult, Ping
 from b2b_chat.contract.signing import sign
 from b2b_chat.contract.sse import Decoder, Event, EventTooLarge
+from b2b_chat.kit.current_request import current_request_id
 from b2b_chat.kit.deadlines import Deadline
 from b2b_chat.kit.http.client import HttpClient
-from b2b_chat.kit.http.errors import AnswerBroken, AnswerTooLarge, HttpError, NoAnswer
+from b2b_chat.kit.http.errors import AnswerBroken, AnswerTooLarge, CannotConnect, ConnectTimeout, HttpError, NoAnswer
 from b2b_chat.kit.http.response import Response
-from b2b_chat.kit.request_id import REQUEST_ID_HEADER, current_request_id
+from b2b_chat.kit.request_id import REQUEST_ID_HEADER
 from b2b_chat.kit.tracing import outgoing_headers
 from b2b_chat.product.chat.answer_bounds import AnswerBounds
 from b2b_chat.product.chat.failures import (
     AnswerCut,
-    AnswerDefect,
-    AnswerEmpty,
-    AnswerFailed,
-    ContentFiltered,
-    ContextLengthExceeded,
-    GatewayRefused,
+    AnswerLost,
     GatewayTimeout,
     GatewayUnavailable,
-    MessageRejected,
-    ModelUnavailable,
 )
+from b2b_chat.product.chat.gateway_errors import error_in, failure_of
 from b2b_chat.product.settings import ProductSettings
 
 _SILENT: Final = "gateway_silent"
-_IN_FLIGHT_PAUSE_SECONDS: Final = 0.2
-
-
-_FAILURES: Final[Mapping[Code, type[AnswerFailed]]] = {
-    "context_length_exceeded": ContextLengthExceeded,
-    "body_too_large": ContextLengthExceeded,
-    "upstream_payload_too_large": ContextLengthExceeded,
-    "content_filtered": ContentFiltered,
-    "upstream_rejected": MessageRejected,
-    "upstream_unprocessable": MessageRejected,
-    "idempotency_mismatch": MessageRejected,
-    "upstream_timeout": GatewayTimeout,
-    "upstream_stalled": GatewayTimeout,
-    "upstream_truncated": AnswerCut,
-    "upstream_malformed": AnswerCut,
-    "upstream_empty": AnswerEmpty,
-    "internal_error": AnswerDefect,
-    **dict.fromkeys(ACCOUNT_FAULTS, ModelUnavailable),
-}
-"""What the gateway's codes mean where they say more than whether a call may succeed later."""
+_LATE: Final = "gateway_timeout"
+_SHORTEST_PAUSE_SECONDS: Final = 0.2
+_LONGEST_PAUSE_SECONDS: Final = 1.0
+_PROXY_FAILURES: Final = (HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE)
+"""What a proxy answers whose gateway does not listen."""
 
 
 class PingRefused(Exception):
@@ -106,26 +89,35 @@ class GatewayClient:
             PingRefused: The gateway does not let it in; the code says why.
             AnswerFailed: It is not reached, or is no gateway.
         """
-        with _translated(), self._deadline(), await self._send("GET", self._ping_target, b"") as response:
+        deadline = Deadline(asyncio.get_running_loop().time() + self._settings.gateway_total_timeout_seconds, _LATE)
+        with _translated(), deadline, await self._send("GET", self._ping_target, b"") as response:
             body = await response.read_all()
             if response.status == HTTPStatus.UNAUTHORIZED:
                 raise PingRefused(self._errors.decode(body).error.code, response.headers.get("date"))
             if response.status != HTTPStatus.OK:
-                raise self._failure(response, body)
+                raise failure_of(response, body)
             return self._pings.decode(body)
 
-    async def complete(self, request: ChatRequest) -> ChatResult:
+    async def complete(self, request: ChatRequest, *, deadline_at: float) -> ChatResult:
         """Ask for a whole answer.
+
+        Args:
+            request: What is asked.
+            deadline_at: When it is given up, by the loop's clock. A whole answer is nothing but silence until then.
 
         Raises:
             AnswerFailed: There is none; the subclass says why.
         """
         bounds = AnswerBounds(request)
-        with _translated(), self._deadline() as deadline, await self._post_surely(request, deadline) as response:
+        with (
+            _translated(),
+            Deadline(deadline_at, _LATE) as deadline,
+            await self._post_surely(request, deadline) as response,
+        ):
             body = await response.read_all(max_bytes=bounds.body_bytes)
             return bounds.believable(self._results.decode(body))
 
-    async def stream(self, request: ChatRequest, on_text: Callable[[str], None]) -> ChatResult:
+    async def stream(self, request: ChatRequest, on_text: Callable[[str], None], *, deadline_at: float) -> ChatResult:
         """Ask for an answer in pieces, and return the whole of it.
 
         A stream that ends without its result has failed.
@@ -133,42 +125,49 @@ class GatewayClient:
         Args:
             request: What is asked.
             on_text: Takes the texts as they come. Those that are ready together come as one.
+            deadline_at: When it is given up, by the loop's clock.
 
         Raises:
             AnswerFailed: The answer cannot be had or broke off; the subclass says why.
         """
         bounds, characters = AnswerBounds(request), 0
         decoder = Decoder(max_event_bytes=bounds.body_bytes)
-        with _translated(), self._deadline() as deadline, await self._post_surely(request, deadline) as response:
+
+        def take(text: str) -> None:
+            nonlocal characters
+            characters += len(text)
+            bounds.check_text(characters)
+            on_text(text)
+
+        with (
+            _translated(),
+            Deadline(deadline_at, _LATE) as deadline,
+            await self._post_surely(request, deadline) as response,
+        ):
             while chunk := await response.read():
                 deadline.move(self._settings.gateway_silence_timeout_seconds, _SILENT)
-                text, result = self._read(response, decoder.feed(chunk))
-                if text:
-                    characters += len(text)
-                    bounds.check_text(characters)
-                    on_text(text)
+                result = self._read(response, decoder.feed(chunk), take)
                 if result is not None:
                     await response.drain()
                     return bounds.believable(result)
-        raise AnswerCut
+        raise AnswerLost
 
-    def _read(self, response: Response, events: list[Event]) -> tuple[str, ChatResult | None]:
-        """The text that these events carry, joined, and the result if they end the stream."""
+    def _read(self, response: Response, events: list[Event], on_text: Callable[[str], None]) -> ChatResult | None:
+        """Hand on the text that these events carry, joined, and return the result if they end the stream."""
         pieces: list[str] = []
-        for event in events:
-            match event.name:
-                case "delta":
-                    pieces.append(self._deltas.decode(event.data).text)
-                case "final":
-                    return "".join(pieces), self._results.decode(event.data)
-                case "error":
-                    raise self._failure(response, event.data)
-        return "".join(pieces), None
-
-    def _deadline(self) -> Deadline:
-        """For a whole call, connecting included. A whole answer is nothing but silence until it is there."""
-        total_at = asyncio.get_running_loop().time() + self._settings.gateway_total_timeout_seconds
-        return Deadline(total_at, "gateway_timeout")
+        try:
+            for event in events:
+                match event.name:
+                    case "delta":
+                        pieces.append(self._deltas.decode(event.data).text)
+                    case "final":
+                        return self._results.decode(event.data)
+                    case "error":
+                        raise failure_of(response, event.data)
+        finally:  # whether an answer had begun decides what comes of its failure
+            if pieces:
+                on_text("".join(pieces))
+        return None
 
     async def _post_surely(self, request: ChatRequest, deadline: Deadline) -> Response:
         """Send a call and return the head of a good answer. Send it again for a while where that is all it takes.
@@ -176,31 +175,47 @@ class GatewayClient:
         That is where an earlier call for the same message is still under way: one whose reply was lost, or whose reader
         left a moment ago. It ends soon, and then the gateway has its answer, or answers anew.
 
-        And a gateway that is shutting down has a successor, or will have: only connections that we kept still lead to
-        it, and it closes them soon.
+        And a gateway that is shutting down, or of which nobody listens, has a successor, or will have: only connections
+        that we kept still lead to it, and it closes them soon. Its successor refuses what was signed before its own
+        start, so each call is signed anew.
         """
-        give_up_at = time.monotonic() + self._settings.gateway_in_flight_wait_seconds
+        began_at = time.monotonic()
+        pause_seconds = _SHORTEST_PAUSE_SECONDS
         while True:
             if request.stream:
                 deadline.move(self._settings.gateway_silence_timeout_seconds, _SILENT)
-            response = await self._post_twice(request)
-            if response.status == HTTPStatus.OK:
-                return response
-            with response:
-                body = await response.read_all()
-            if time.monotonic() > give_up_at or not self._is_over_soon(response.status, body):
-                raise self._failure(response, body)
-            await asyncio.sleep(_IN_FLIGHT_PAUSE_SECONDS)
+            waited_seconds = time.monotonic() - began_at
+            try:
+                response = await self._post_twice(request)
+            except ConnectTimeout:
+                raise
+            except CannotConnect:
+                if waited_seconds >= self._settings.gateway_restart_wait_seconds:
+                    raise
+            else:
+                if response.status == HTTPStatus.OK:
+                    return response
+                with response:
+                    body = await response.read_all()
+                if request.avoid_upstream is not UNSET and response.status == HTTPStatus.BAD_REQUEST:
+                    # A gateway of an earlier release does not know the field, and need not.
+                    request = replace(request, avoid_upstream=UNSET)
+                    continue
+                if waited_seconds >= self._patience_seconds(response.status, body):
+                    raise failure_of(response, body)
+            await asyncio.sleep(pause_seconds * random.uniform(0.5, 1))  # noqa: S311 - only spreads the calls
+            pause_seconds = min(2 * pause_seconds, _LONGEST_PAUSE_SECONDS)
 
-    def _is_over_soon(self, status: int, body: bytes) -> bool:
+    def _patience_seconds(self, status: int, body: bytes) -> float:
+        """Return for how long a call that was refused like this is worth sending again."""
         if status == HTTPStatus.CONFLICT:
-            return True
-        if status != HTTPStatus.SERVICE_UNAVAILABLE:
-            return False
-        try:
-            return self._errors.decode(body).error.code == "shutting_down"
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            return False
+            return self._settings.gateway_in_flight_wait_seconds
+        error = error_in(body)
+        if error is not None and error.code == "stale_timestamp":
+            return self._settings.gateway_in_flight_wait_seconds
+        if status in _PROXY_FAILURES and (error is None or error.code == "shutting_down"):
+            return self._settings.gateway_restart_wait_seconds
+        return 0.0
 
     async def _post_twice(self, request: ChatRequest) -> Response:
         """Send a call, and once more where its connection was closed before a word of the answer.
@@ -224,22 +239,6 @@ class GatewayClient:
         headers.update(outgoing_headers())
         return await self._opened.send(method, target, headers, body)
 
-    def _failure(self, response: Response, body: bytes) -> AnswerFailed:
-        """Return what an error of the gateway means to a client."""
-        try:
-            detail = self._errors.decode(body).error
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            # Not the gateway's own words: a proxy in between, or not a gateway at all.
-            too_large = response.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-            return ContextLengthExceeded() if too_large else GatewayUnavailable()
-        known = failure_named(detail.code)
-        if known is not None and known.code in _FAILURES:
-            return _FAILURES[known.code]()
-        if detail.retryable:
-            retry_after = response.headers.get("retry-after")
-            return GatewayUnavailable(retry_after) if retry_after else GatewayUnavailable()
-        return GatewayRefused()
-
 
 @contextmanager
 def _translated() -> Iterator[None]:
@@ -248,7 +247,9 @@ def _translated() -> Iterator[None]:
         yield
     except TimeoutError as error:
         raise GatewayTimeout from error
-    except (AnswerBroken, AnswerTooLarge, msgspec.DecodeError, UnicodeDecodeError, EventTooLarge) as error:
+    except AnswerBroken as error:
+        raise AnswerLost from error
+    except (AnswerTooLarge, msgspec.DecodeError, UnicodeDecodeError, EventTooLarge) as error:
         raise AnswerCut from error
     except HttpError as error:
         raise GatewayUnavailable from error

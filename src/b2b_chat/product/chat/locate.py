@@ -10,12 +10,13 @@ from b2b_chat.product.chat.answer_log import AnswerLog, Ended, MessageInProgress
 from b2b_chat.product.chat.failures import ClientDisconnected, stored_failure
 from b2b_chat.product.chat.relay.following import Following
 from b2b_chat.product.chat.repository import Sent
-from b2b_chat.product.chat.runs import Run, Runs
+from b2b_chat.product.chat.run import Run
+from b2b_chat.product.chat.runs import Runs
 from b2b_chat.product.conversations.schemas import AnswerUsage
 from b2b_chat.product.conversations.status import MessageStatus
 
 ReadAgain: TypeAlias = Callable[[], Awaitable[Sent]]
-"""Reads from the database what became of a message."""
+"""Reads the outcome of a message from the database."""
 
 
 class Here(NamedTuple):

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
-from litestar.openapi.spec import OpenAPIFormat, OpenAPIResponse, OpenAPIType, Operation, Reference, Schema
+from litestar.openapi.spec import OpenAPIFormat, OpenAPIResponse, OpenAPIType, Operation, Parameter, Reference, Schema
 
 from b2b_chat.kit.openapi import EVENT_STREAM, event_stream
+from b2b_chat.product.chat.events import EVENT_ID
 
 _TEXT: Final = Schema(type=OpenAPIType.STRING)
 _ID: Final = Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.UUID)
@@ -17,12 +18,15 @@ def _object(**properties: Schema | Reference) -> Schema:
 
 _EVENTS: Final = event_stream(
     "`start` with the ids, `delta` with pieces of the text as they come, then one `final` with the whole answer, its "
-    "usage, charge and balance, or one `error` with a code of `sendMessage`. A stream that ends with neither broke "
-    "off: follow the answer from the last id on. Comments keep proxies awake.",
-    names=["start", "delta", "final", "error"],
+    "usage, charge and balance, or one `error` with a code of `sendMessage`. For a reader that asked for it by "
+    "`restart`, a `restart` says that the answer broke off and is written anew: the text before it is void. A stream "
+    "that ends with neither `final` nor `error` broke off: follow the answer from the last id on. Comments keep "
+    "proxies awake, and `retry` says after how many milliseconds to reconnect.",
+    names=["start", "delta", "restart", "final", "error"],
     data=[
         _object(conversation_id=_ID, user_message_id=_ID, assistant_message_id=_ID),
         _object(text=_TEXT),
+        _object(attempt=Schema(type=OpenAPIType.INTEGER)),
         _object(
             status=_TEXT,
             text=_TEXT,
@@ -33,6 +37,7 @@ _EVENTS: Final = event_stream(
         Reference(ref="#/components/schemas/ErrorBody"),
     ],
     example=(
+        "retry: 1000\n\n"
         'id: 1-0\nevent: start\ndata: {"conversation_id":"0198c0de-0000-7000-8000-000000000001",'
         '"user_message_id":"0198c0de-0000-7000-8000-000000000002",'
         '"assistant_message_id":"0198c0de-0000-7000-8000-000000000003"}\n\n'
@@ -43,6 +48,14 @@ _EVENTS: Final = event_stream(
         '"charge_credits":"0.009200","balance_credits":"999.990800"}\n\n'
     ),
 )
+_AT_THE_END: Final = OpenAPIResponse(description="The last event has been seen: there is nothing to come back for.")
+_LAST_EVENT_ID: Final = Parameter(
+    name="Last-Event-ID",
+    param_in="header",
+    description="The id of the last event that was seen: the stream goes on after it.",
+    required=False,
+    schema=Schema(type=OpenAPIType.STRING, pattern=EVENT_ID),
+)
 
 
 @dataclass
@@ -50,9 +63,11 @@ class AnsweringOperation(Operation):
     """An operation that answers with JSON or, where it is asked to, with a stream of events."""
 
     def __post_init__(self) -> None:
-        """Add the stream to what Litestar found: one status, two media types."""
+        """Add the stream to what Litestar found: one status, two media types; and the header that resumes one."""
         found: Any = self.responses
         found["200"].content[EVENT_STREAM] = _EVENTS
+        found["204"] = _AT_THE_END
+        self.parameters = [*(self.parameters or ()), _LAST_EVENT_ID]
 
 
 @dataclass
@@ -63,4 +78,4 @@ class FollowingOperation(Operation):
         """Replace what Litestar found by the stream."""
         found: Any = self.responses
         found["200"].content = {EVENT_STREAM: _EVENTS}
-        found["204"] = OpenAPIResponse(description="The last event has been seen: there is nothing to come back for.")
+        found["204"] = _AT_THE_END

@@ -7,13 +7,16 @@ from typing import Literal, NamedTuple
 from uuid import UUID
 
 import asyncpg
+import msgspec
 
 from b2b_chat.contract.schemas import FinishReason
 from b2b_chat.kit.connections import Connection
 from b2b_chat.kit.database import Database, new_id
 from b2b_chat.product.chat import statements
+from b2b_chat.product.conversations.schemas import AnswerUsage
 from b2b_chat.product.conversations.status import CutBy
-from b2b_chat.product.credits.service import CreditsHeld, InsufficientCredits
+from b2b_chat.product.credits.service import CreditsHeld, InsufficientCredits, TooManyOpenAnswers
+from b2b_chat.product.settings import ProductSettings
 
 
 class AlreadySent(Exception):
@@ -55,7 +58,10 @@ class Exchange(NamedTuple):
     """A question and its answer."""
 
     question: str
+    question_tokens: int | None
+    """None for messages of releases before these counts, as for the answer's."""
     answer: str
+    answer_tokens: int | None
 
 
 class Question(NamedTuple):
@@ -68,6 +74,7 @@ class Question(NamedTuple):
     user_message_id: UUID
     assistant_message_id: UUID
     text: str
+    tokens: int
     client_message_id: str
     fingerprint: bytes
 
@@ -85,11 +92,14 @@ class Ending(NamedTuple):
 
     status: Literal["completed", "stopped", "error"]
     text: str
-    usage_json: bytes
+    text_tokens: int
+    usage: AnswerUsage
     cost_credits: Decimal
     finish_reason: FinishReason | None = None
     cut_by: CutBy | None = None
     error_code: str | None = None
+    completion_tokens: int | None = None
+    """For an answer that came to its own end: what it adds to how long its company's answers are."""
 
 
 class Bounds(NamedTuple):
@@ -97,14 +107,23 @@ class Bounds(NamedTuple):
 
     max_credits: Decimal
     min_credits: Decimal
+    prompt_credits: Decimal
+    """What is held for the prompt alone."""
 
 
 class RunRepository:
     """The statements of a message's life."""
 
-    def __init__(self, database: Database, *, lease_seconds: float) -> None:
+    def __init__(self, database: Database, settings: ProductSettings) -> None:
         self._database = database
-        self._lease_seconds = lease_seconds
+        self._lease_seconds = settings.chat_lease_seconds
+        self._hold_rules = (
+            settings.price_completion_credits_per_1k_tokens,
+            settings.chat_usual_completion_tokens,
+            settings.chat_hold_percent,
+            settings.chat_open_answers_per_user,
+            settings.chat_user_hold_percent,
+        )
 
     async def find_sent(self, user_id: UUID, client_message_id: str) -> Sent | None:
         """What this user sent under this id before."""
@@ -131,22 +150,20 @@ class RunRepository:
         )
         if not rows:
             return None
-        return [Exchange(row["question"], row["answer"]) for row in rows if row["question"] is not None]
+        return [Exchange(*row) for row in rows if row["question"] is not None]
 
     async def admit(self, question: Question, bounds: Bounds) -> Decimal:
         """Hold credits and store the question with its pending answer; return what is held.
 
         Raises:
-            InsufficientCredits, CreditsHeld: Too little is left, or is available now.
+            InsufficientCredits, CreditsHeld, TooManyOpenAnswers: Too little is left, or is available now.
             AlreadySent: The client message id is taken.
             RunInProgress: The conversation has a live run.
             ConversationErased: The conversation is gone.
         """
         arguments = (
-            question.company_id,
-            bounds.max_credits,
+            *self._hold_arguments(question.company_id, question.user_id, bounds),
             question.conversation_id,
-            question.user_id,
             question.title,
             question.user_message_id,
             question.text,
@@ -155,7 +172,7 @@ class RunRepository:
             question.assistant_message_id,
             self._lease_seconds,
             new_id(),
-            bounds.min_credits,
+            question.tokens,
         )
         with _collisions_named():
             row = await self._database.run(lambda db: db.fetchrow(statements.ADMIT, *arguments))
@@ -163,23 +180,23 @@ class RunRepository:
             raise ConversationErased
         return _held(row)
 
-    async def readmit(self, company_id: UUID, sent: Sent, bounds: Bounds) -> tuple[int, Decimal]:
+    async def readmit(self, sent: Sent, user_id: UUID, bounds: Bounds) -> tuple[int, Decimal]:
         """Open a failed answer for another attempt: its number, and what is held for it.
 
         Raises:
-            InsufficientCredits, CreditsHeld: Too little is left, or is available now.
+            InsufficientCredits, CreditsHeld, TooManyOpenAnswers: Too little is left, or is available now.
             AttemptTaken: The answer is no longer a failed one, or erased.
             RunInProgress: The conversation has a live run.
         """
 
         async def reopen_and_hold(db: Connection) -> tuple[int, Decimal]:
             async with db.transaction():  # what is raised undoes the reopening
-                await db.execute(statements.LOCK_ACCOUNT, company_id)
+                await db.execute(statements.LOCK_ACCOUNT, sent.company_id)
                 attempt = await db.fetchval(statements.REOPEN, sent.assistant_message_id, self._lease_seconds)
                 if attempt is None:
                     raise AttemptTaken
-                arguments = (company_id, bounds.max_credits, new_id(), sent.user_message_id, bounds.min_credits)
-                return attempt, _held(await db.fetchrow(statements.HOLD, *arguments))
+                arguments = self._hold_arguments(sent.company_id, user_id, bounds)
+                return attempt, _held(await db.fetchrow(statements.HOLD, *arguments, new_id(), sent.user_message_id))
 
         with _collisions_named():
             return await self._database.run(reopen_and_hold)
@@ -192,12 +209,14 @@ class RunRepository:
         arguments = (
             *attempt,
             ending.text,
-            ending.usage_json.decode(),
+            msgspec.json.encode(ending.usage).decode(),
             ending.cost_credits,
             ending.status,
             ending.finish_reason,
             ending.cut_by,
             ending.error_code,
+            ending.text_tokens,
+            ending.completion_tokens,
         )
         row = await self._database.run(lambda db: db.fetchrow(statements.SETTLE, *arguments))
         if row is None:  # an earlier try may have been committed though its connection broke
@@ -211,6 +230,11 @@ class RunRepository:
             is not None
         )
 
+    async def restart(self, attempt: Attempt) -> bool:
+        """Make a live attempt the next one, with its hold; False where it is not live."""
+        arguments = (*attempt, self._lease_seconds)
+        return await self._database.run(lambda db: db.fetchval(statements.RESTART, *arguments)) is not None
+
     async def renew_leases(self, assistant_message_ids: list[UUID]) -> None:
         """Say that these answers are still being written."""
         await self._database.run(lambda db: db.execute(statements.RENEW, assistant_message_ids, self._lease_seconds))
@@ -219,12 +243,18 @@ class RunRepository:
         """Live attempts whose process has not renewed their lease."""
         return [Attempt(*row) for row in await self._database.run(lambda db: db.fetch(statements.LIST_EXPIRED))]
 
+    def _hold_arguments(self, company_id: UUID, user_id: UUID, bounds: Bounds) -> tuple[object, ...]:
+        """Return the arguments with which each statement begins that holds credits."""
+        return (company_id, user_id, *bounds, *self._hold_rules)
+
 
 def _held(row: asyncpg.Record | None) -> Decimal:
     """Return what a statement has held."""
     if row is not None and row["amount"] is not None:
         held: Decimal = row["amount"]
         return held
+    if row is not None and row["has_too_many"]:
+        raise TooManyOpenAnswers
     if row is not None and row["is_covered"]:
         raise CreditsHeld
     raise InsufficientCredits

@@ -1,6 +1,7 @@
 """`/v1/chat`: send, follow, stop."""
 
 from collections.abc import Mapping
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any
 from uuid import UUID
@@ -8,14 +9,23 @@ from uuid import UUID
 from litestar import Controller, Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.openapi.spec import OpenAPIType
-from litestar.params import FromPath, HeaderParameter, JSONBody, SkipValidation
-from msgspec import Struct
+from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter, SkipValidation
+from msgspec import UNSET, Struct
 
 from b2b_chat.kit.disconnects import ClientLeft, WhileClientStays
 from b2b_chat.kit.event_stream import EventStream
+from b2b_chat.product.chat.admission import Headers
 from b2b_chat.product.chat.answer_log import AnswerLog, MessageInProgress
-from b2b_chat.product.chat.events import EVENT_ID, Position, events_of, read_event_id
-from b2b_chat.product.chat.failures import ANSWER_FAILURES, ClientDisconnected
+from b2b_chat.product.chat.events import (
+    EVENT_ID,
+    Position,
+    events_of,
+    failure_event,
+    located,
+    opening_of,
+    read_event_id,
+)
+from b2b_chat.product.chat.failures import ANSWER_FAILURES, AnswerFailed, ClientDisconnected
 from b2b_chat.product.chat.openapi import AnsweringOperation, FollowingOperation
 from b2b_chat.product.chat.prompts import TextTooLong
 from b2b_chat.product.chat.schemas import ChatAnswer, ChatSend
@@ -23,13 +33,12 @@ from b2b_chat.product.chat.service import (
     AnswerNotFound,
     Chat,
     EmptyText,
-    Headers,
     IdempotencyConflict,
     NothingToStop,
     ShuttingDown,
 )
 from b2b_chat.product.conversations.service import ConversationBusy, ConversationNotFound
-from b2b_chat.product.credits.service import CreditsHeld, InsufficientCredits
+from b2b_chat.product.credits.service import CreditsHeld, InsufficientCredits, TooManyOpenAnswers
 from b2b_chat.product.errors import documents
 from b2b_chat.product.guards import signed_in
 from b2b_chat.product.limits.client_ip import ClientIp
@@ -65,6 +74,7 @@ class ChatRoutes(Controller):
             RateLimited,
             InsufficientCredits,
             CreditsHeld,
+            TooManyOpenAnswers,
             ConversationNotFound,
             IdempotencyConflict,
             ConversationBusy,
@@ -82,7 +92,11 @@ class ChatRoutes(Controller):
         entrance: NamedDependency[SkipValidation[Entrance]],
     ) -> Response[ChatAnswer]:
         """Send a message and get the answer, whole as JSON or as it is written as server-sent events."""
-        stream = data.stream or "text/event-stream" in request.headers.get("accept", "")
+        stream = data.stream
+        if stream is UNSET:
+            stream = "text/event-stream" in request.headers.get("accept", "")
+        last_event_id = request.headers.get("last-event-id")
+        after = read_event_id(last_event_id) if last_event_id else None
         client_ip = entrance.client_ip.of(request)
 
         async def admit() -> Headers:
@@ -90,13 +104,15 @@ class ChatRoutes(Controller):
 
         log, headers = await entrance.chat.send(request.user, data, stream=stream, admit=admit)
         if stream:
-            return _stream(log, entrance.settings, headers=headers)
+            return _stream(log, entrance.settings, after, restart=data.restart, fails_first=True, headers=headers)
         log.attach()
         try:
             with WhileClientStays(request.receive):
                 return Response(await log.ended(), headers=headers)
         except ClientLeft:
             raise ClientDisconnected from None
+        except AnswerFailed as failure:
+            raise located(failure, log) from None
         finally:
             log.detach()
 
@@ -113,6 +129,9 @@ class ChatRoutes(Controller):
         assistant_message_id: FromPath[UUID],
         chat: NamedDependency[Chat],
         settings: NamedDependency[SkipValidation[ProductSettings]],
+        restart: Annotated[
+            bool, QueryParameter(description="Whether the reader understands `event: restart`, as in `ChatSend`.")
+        ] = False,
         last_event_id: Annotated[
             str | None,
             HeaderParameter(
@@ -125,10 +144,7 @@ class ChatRoutes(Controller):
         """Follow an answer as server-sent events, from its start or from the event named by `Last-Event-ID`."""
         after = read_event_id(last_event_id) if last_event_id else None
         log = await chat.follow(viewer, assistant_message_id)
-        if after is not None and after.at_end and after.attempt == log.attempt:
-            # 204 tells an EventSource that there is nothing to come back for.
-            return Response(None, status_code=HTTPStatus.NO_CONTENT)
-        return _stream(log, settings, after)
+        return _stream(log, settings, after, restart=restart)
 
     @post(
         "/chat/{assistant_message_id:uuid}/stop",
@@ -147,14 +163,26 @@ class ChatRoutes(Controller):
 def _stream(
     log: AnswerLog,
     settings: ProductSettings,
-    after: Position | None = None,
+    after: Position | None,
     *,
+    restart: bool,
+    fails_first: bool = False,
     headers: Mapping[str, str] | None = None,
-) -> EventStream:
-    log.attach()
+) -> Response[Any]:
+    """Return the stream of an answer after a position, or 204 where there is nothing to come back for.
+
+    With `fails_first` the stream waits a moment for its first text, so that a failure before it is an HTTP status.
+    """
+    if after is not None and after.at_end and after.attempt == log.attempt:
+        return Response(None, status_code=HTTPStatus.NO_CONTENT)  # an EventSource does not reconnect after it
+    log.attach(goes_on=restart)
     return EventStream(
-        events_of(log, after),
+        events_of(log, after, restart=restart, fails_first=fails_first),
         keep_alive_seconds=settings.sse_keep_alive_seconds,
-        on_close=log.detach,
+        begin_within_seconds=settings.sse_begin_within_seconds if fails_first else 0.0,
+        retry_ms=settings.sse_retry_milliseconds,
+        opening=opening_of(log, after, restart=restart),
+        failure_event=partial(failure_event, log),
+        on_close=partial(log.detach, goes_on=restart),
         headers=headers,
     )

@@ -1,21 +1,31 @@
 """The runs of this process: each answer that is being written belongs to a task of its own, not to a client."""
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 import structlog
-from prometheus_client import Gauge, Histogram
+from msgspec import UNSET
+from msgspec.structs import replace
+from prometheus_client import Counter, Gauge, Histogram
 
 from b2b_chat.contract.schemas import ChatRequest, ChatResult
 from b2b_chat.kit.metrics import ANSWER_BUCKETS_SECONDS
 from b2b_chat.kit.tracing import Attributes, span
 from b2b_chat.kit.visible import is_blank
 from b2b_chat.product.chat.answer_log import AnswerLog
-from b2b_chat.product.chat.failures import AnswerDefect, AnswerEmpty, AnswerFailed, ClientDisconnected, Interrupted
+from b2b_chat.product.chat.failures import (
+    RESTARTABLE,
+    AnswerDefect,
+    AnswerEmpty,
+    AnswerFailed,
+    AnswerLost,
+    ClientDisconnected,
+    Interrupted,
+)
 from b2b_chat.product.chat.gateway_client import GatewayClient
 from b2b_chat.product.chat.repository import RunRepository
+from b2b_chat.product.chat.run import Run
 from b2b_chat.product.chat.schemas import ChatAnswer
 from b2b_chat.product.chat.settlement import Settlement
 from b2b_chat.product.credits.pricing import Prices
@@ -28,66 +38,15 @@ _FIRST_DELTA_SECONDS = Histogram(
     "product_first_delta_seconds", "Time from a message's admission to its first delta.", buckets=ANSWER_BUCKETS_SECONDS
 )
 
+_RESTARTS = Counter(
+    "product_answer_restarts", "Answers begun anew after a fault in mid-answer, by the code of the fault.", ["code"]
+)
+
 structured_log = structlog.get_logger(__name__)
 
 
 class AlreadyRunning(Exception):
     """This process has a run of the answer already."""
-
-
-class Run:
-    """An attempt that is being made: its log, and the ways to end it early.
-
-    It is reserved before it is admitted, so that a request that sees it in the database finds it here.
-    """
-
-    def __init__(self, log: AnswerLog) -> None:
-        self.log = log
-        self.is_started = False
-        self.is_stopped = False
-        self.failure: AnswerFailed | None = None
-        """Why it is given up."""
-        self._talking: asyncio.Task[Any] | None = None
-        self._is_over = False
-        self._is_interrupted = False
-
-    @property
-    def is_given_up(self) -> bool:
-        """Whether the attempt is about to fail: no reader should join it."""
-        return self.failure is not None
-
-    def stop(self) -> None:
-        """End it at its user's wish: the gateway call is closed, the text so far is kept."""
-        if self.is_started and self._interrupt():
-            self.is_stopped = True
-
-    def give_up(self, failure: AnswerFailed) -> None:
-        """End it as failed."""
-        if self.is_started and self._interrupt():
-            self.failure = self.failure or failure
-
-    async def talk(self, talk: Coroutine[Any, Any, ChatResult]) -> ChatResult | None:
-        """Await the gateway's answer in the running task; None where it is ended early."""
-        if self._is_interrupted:  # before it began
-            talk.close()
-            return None
-        self._talking = asyncio.current_task()
-        try:
-            return await talk
-        except asyncio.CancelledError:
-            if self._talking is None or not self._is_interrupted:
-                raise
-            self._talking.uncancel()
-            return None
-        finally:
-            self._talking, self._is_over = None, True
-
-    def _interrupt(self) -> bool:
-        """Close the gateway call; False where it has ended."""
-        if self._talking is not None and not self._is_interrupted:
-            self._talking.cancel()
-        self._is_interrupted = self._is_interrupted or not self._is_over
-        return not self._is_over
 
 
 class Runs:
@@ -99,6 +58,10 @@ class Runs:
         self._settlement = Settlement(repository, prices, settings)
         self._gateway = gateway
         self._resume_window_seconds = settings.chat_resume_window_seconds
+        self._max_restarts = settings.chat_max_restarts
+        self._total_seconds = settings.gateway_total_timeout_seconds
+        for failure in RESTARTABLE:
+            _RESTARTS.labels(failure.code)  # a first one must be a rise, no new series
         self._runs: dict[UUID, Run] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         _RUNS.set_function(lambda: len(self.live))
@@ -154,11 +117,11 @@ class Runs:
         """End the run, unless a reader comes back within the resume window, where there is one."""
         if self._resume_window_seconds is None:
             return
-        departure = run.log.departures
+        log, departure = run.log, run.log.departures
 
         def give_up_if_unread() -> None:
-            # A reader that came back and left again began a window of its own.
-            if run.log.is_unread and run.log.departures == departure:
+            # A reader that came back and left again began a window of its own, and so did another attempt.
+            if run.log is log and log.is_unread and log.departures == departure:
                 run.give_up(ClientDisconnected())
 
         if self._resume_window_seconds:
@@ -178,9 +141,10 @@ class Runs:
 
     async def _outcome(self, run: Run, request: ChatRequest) -> ChatAnswer | AnswerFailed:
         try:
-            result = await run.talk(self._traced(run.log, request))
-        except Exception as error:  # noqa: BLE001 - a failure to be stored, whatever it was
-            return await self._settlement.fail(run.log, _as_failure(error))
+            result = await self._result(run, request)
+        except AnswerFailed as failure:
+            run.close()
+            return await self._settlement.fail(run.log, failure)
         if result is not None:
             return await self._settlement.complete(run.log, request, result)
         if run.failure is None and run.is_stopped:
@@ -189,7 +153,48 @@ class Runs:
             return await self._settlement.abandon(run.log, request, run.failure)
         return await self._settlement.fail(run.log, run.failure or Interrupted())
 
-    async def _traced(self, log: AnswerLog, request: ChatRequest) -> ChatResult:
+    async def _result(self, run: Run, request: ChatRequest) -> ChatResult | None:
+        """Return the gateway's answer, of as many attempts as it takes; None where it is ended early.
+
+        Raises:
+            AnswerFailed: The last attempt failed.
+        """
+        deadline_at = asyncio.get_running_loop().time() + self._total_seconds
+        while True:
+            try:
+                return await run.talk(self._traced(run.log, request, deadline_at))
+            except Exception as error:  # noqa: BLE001 - a failure to be stored, whatever it was
+                failure = _as_failure(error)
+                if not await self._restart(run, failure, deadline_at):
+                    raise failure from None
+            request = replace(request, avoid_upstream=failure.upstream or UNSET)
+
+    async def _restart(self, run: Run, failure: AnswerFailed, deadline_at: float) -> bool:
+        """Begin another attempt in place of one that failed in mid-answer; False where that is not to be."""
+        log = run.log
+        is_midway = bool(log.pieces) or isinstance(failure, AnswerLost)
+        if (
+            not (is_midway and isinstance(failure, RESTARTABLE))
+            or run.restarts >= self._max_restarts
+            or asyncio.get_running_loop().time() >= deadline_at
+            or (self._resume_window_seconds == 0 and log.would_be_unread)
+            or not await self._settlement.restart(log)
+        ):
+            return False
+        run.restart(failure)
+        _RESTARTS.labels(failure.code).inc()
+        structured_log.warning(
+            "answer_restarted",
+            assistant_message_id=log.assistant_message_id,
+            code=failure.code,
+            attempt=run.log.attempt,
+            upstream=failure.upstream,
+        )
+        if run.log.is_unread:
+            self._leave_unread(run)
+        return True
+
+    async def _traced(self, log: AnswerLog, request: ChatRequest, deadline_at: float) -> ChatResult:
         def attributes() -> Attributes:
             return {
                 "http.request.method": "POST",
@@ -198,14 +203,14 @@ class Runs:
             }
 
         with span("POST /v1/chat", "client", attributes):
-            result = await self._talk(log, request)
+            result = await self._talk(log, request, deadline_at)
         if is_blank(log.text):
             raise AnswerEmpty
         return result
 
-    async def _talk(self, log: AnswerLog, request: ChatRequest) -> ChatResult:
+    async def _talk(self, log: AnswerLog, request: ChatRequest, deadline_at: float) -> ChatResult:
         if not request.stream:
-            result = await self._gateway.complete(request)
+            result = await self._gateway.complete(request, deadline_at=deadline_at)
             if result.text:
                 log.publish(result.text)
             return result
@@ -217,7 +222,7 @@ class Runs:
                 _FIRST_DELTA_SECONDS.observe(loop.time() - started_at)
             log.publish(text)
 
-        result = await self._gateway.stream(request, on_text)
+        result = await self._gateway.stream(request, on_text, deadline_at=deadline_at)
         # The result is the whole answer, whatever part of it came as deltas.
         text = log.text
         if result.text != text and result.text.startswith(text):

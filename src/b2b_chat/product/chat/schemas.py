@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Annotated, Final
 from uuid import UUID
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from b2b_chat.contract.schemas import FinishReason
 from b2b_chat.kit.text import PRINTABLE_ASCII, form
@@ -19,8 +19,9 @@ class ChatSend(Struct, frozen=True, forbid_unknown_fields=True):
     """A message to the assistant.
 
     `client_message_id` is the sender's own name for this message; sending the same one again never costs twice.
-    Without `conversation_id` a new conversation begins. `stream` asks for server-sent events, as does the header
-    `Accept: text/event-stream`.
+    Without `conversation_id` a new conversation begins. `stream` decides between server-sent events and JSON; without
+    it the header `Accept: text/event-stream` asks for events. `restart` says that the reader of the events understands
+    `event: restart`: it drops the text that it has, and the answer that broke off comes anew.
     """
 
     client_message_id: Annotated[str, Meta(min_length=1, max_length=128, pattern=PRINTABLE_ASCII)]
@@ -33,7 +34,8 @@ class ChatSend(Struct, frozen=True, forbid_unknown_fields=True):
         ),
     ]
     conversation_id: UUID | None = None
-    stream: bool = False
+    stream: bool | UnsetType = UNSET
+    restart: bool = False
 
 
 class ChatAnswer(Struct, frozen=True):
@@ -59,6 +61,12 @@ class ChatStart(Struct, frozen=True):
     conversation_id: UUID
     user_message_id: UUID
     assistant_message_id: UUID
+
+
+class ChatRestart(Struct, frozen=True):
+    """The data of `event: restart`: the answer begins anew, and the text before is void."""
+
+    attempt: int
 
 
 class ChatFinal(Struct, frozen=True):

@@ -2,13 +2,14 @@
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from b2b_chat.kit.database import new_id
 from b2b_chat.kit.visible import from_first_visible, is_blank
+from b2b_chat.product.chat.admission import Admit, Headers, admitted
 from b2b_chat.product.chat.answer_log import AnswerLog, MessageInProgress
 from b2b_chat.product.chat.failures import AnswerFailed
 from b2b_chat.product.chat.locate import Elsewhere, Failed, Here, Locator, Stored, empty_log
@@ -23,7 +24,8 @@ from b2b_chat.product.chat.repository import (
     RunRepository,
     Sent,
 )
-from b2b_chat.product.chat.runs import AlreadyRunning, Run, Runs
+from b2b_chat.product.chat.run import Run
+from b2b_chat.product.chat.runs import AlreadyRunning, Runs
 from b2b_chat.product.chat.schemas import ChatAnswer, ChatSend
 from b2b_chat.product.conversations.service import ConversationBusy, ConversationNotFound
 from b2b_chat.product.credits.pricing import Prices
@@ -78,11 +80,6 @@ class EmptyText(Refusal):
     message = "The text is empty."
 
 
-Headers: TypeAlias = Mapping[str, str]
-Admit: TypeAlias = Callable[[], Awaitable[Headers]]
-"""Counts a call to the model and returns the headers that state the limits, or refuses it with `RateLimited`."""
-
-
 class Accepted(NamedTuple):
     """A message that is being answered or has been, and the headers of the limits where it was counted."""
 
@@ -127,6 +124,7 @@ class Chat:
             ConversationBusy: Its last message is still being answered.
             MessageInProgress: The same message is being answered by another process, which cannot be followed.
             InsufficientCredits, CreditsHeld: Too little is left to pay with, or is available now.
+            TooManyOpenAnswers: As many of the viewer's answers are being written as may be.
         """
         if self._is_draining:
             raise ShuttingDown
@@ -134,7 +132,7 @@ class Chat:
         sent = await self._repository.find_sent(viewer.user_id, message.client_message_id)
         if sent is None:
             headers = await admit()
-            admit = _admitted(headers)
+            admit = admitted(headers)
             self._check_text(message.text)
             try:
                 return Accepted(await self._send_new(viewer, message, fingerprint, stream=stream), headers)
@@ -199,7 +197,7 @@ class Chat:
         await asyncio.gather(*draining)
 
     async def _send_new(self, viewer: Viewer, message: ChatSend, fingerprint: bytes, *, stream: bool) -> AnswerLog:
-        messages = await self._prompts.messages(viewer, message.conversation_id, message.text)
+        prompt = await self._prompts.prompt(viewer, message.conversation_id, message.text)
         log = AnswerLog(
             company_id=viewer.company_id,
             conversation_id=message.conversation_id or new_id(),
@@ -214,12 +212,13 @@ class Chat:
             user_message_id=log.user_message_id,
             assistant_message_id=log.assistant_message_id,
             text=message.text,
+            tokens=prompt.question_tokens,
             client_message_id=message.client_message_id,
             fingerprint=fingerprint,
         )
         with self._reserved(log) as run:
-            held = await self._repository.admit(question, self._prompts.bounds(messages))
-        self._runs.start(run, self._prompts.request(viewer, log, messages, held, stream=stream))
+            held = await self._repository.admit(question, self._prompts.bounds(prompt))
+        self._runs.start(run, self._prompts.request(viewer, log, prompt, held, stream=stream))
         return log
 
     async def _send_again(
@@ -259,12 +258,9 @@ class Chat:
         log = empty_log(sent, attempt=sent.attempt + 1)
         with self._reserved(log) as run:
             headers = await admit()
-            messages = await self._prompts.messages(
-                viewer, sent.conversation_id, message.text, before=sent.user_message_id
-            )
-            bounds = self._prompts.bounds(messages)
-            log.attempt, held = await self._repository.readmit(viewer.company_id, sent, bounds)
-        self._runs.start(run, self._prompts.request(viewer, log, messages, held, stream=stream))
+            prompt = await self._prompts.prompt(viewer, sent.conversation_id, message.text, before=sent.user_message_id)
+            log.attempt, held = await self._repository.readmit(sent, viewer.user_id, self._prompts.bounds(prompt))
+        self._runs.start(run, self._prompts.request(viewer, log, prompt, held, stream=stream))
         return Accepted(log, headers)
 
     @contextmanager
@@ -288,15 +284,6 @@ class Chat:
             raise EmptyText
         if len(text) > self._max_message_chars:
             raise TextTooLong(f"The text is longer than {self._max_message_chars} characters.")
-
-
-def _admitted(headers: Headers) -> Admit:
-    """Return what admits a request that was counted already."""
-
-    async def admit() -> Headers:
-        return headers
-
-    return admit
 
 
 def _fingerprint(company_id: UUID, message: ChatSend) -> bytes:

@@ -5,21 +5,21 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from decimal import Decimal
 from functools import cache
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, Literal, TypeAlias, TypeVar
 
-import msgspec
 import structlog
 from prometheus_client import Counter
 
-from b2b_chat.contract.schemas import ChatRequest, ChatResult, Usage
+from b2b_chat.contract.schemas import ChatRequest, ChatResult
 from b2b_chat.kit.database import is_outage
 from b2b_chat.product.chat.answer_log import AnswerLog, Ended
+from b2b_chat.product.chat.counting import Count, Counting
 from b2b_chat.product.chat.failures import ANSWER_FAILURES, AnswerFailed, Interrupted
 from b2b_chat.product.chat.repository import Attempt, Ending, RunRepository
 from b2b_chat.product.chat.schemas import ChatAnswer
 from b2b_chat.product.conversations.schemas import AnswerUsage
 from b2b_chat.product.conversations.status import CutBy
-from b2b_chat.product.credits.pricing import Prices, estimate_usage
+from b2b_chat.product.credits.pricing import Prices
 from b2b_chat.product.settings import ProductSettings
 
 _PERSIST_RETRY_SECONDS: Final = 0.25
@@ -43,6 +43,7 @@ class Settlement:
     def __init__(self, repository: RunRepository, prices: Prices, settings: ProductSettings) -> None:
         self._repository = repository
         self._prices = prices
+        self._counting = Counting()
         self._lease_seconds = settings.chat_lease_seconds
         self._max_completion_tokens = settings.chat_max_completion_tokens
         for failure in ANSWER_FAILURES:
@@ -51,21 +52,19 @@ class Settlement:
     async def complete(self, answer: AnswerLog, request: ChatRequest, result: ChatResult) -> Outcome:
         """Store the answer and charge for it; where the upstream did not count, by a flagged estimate."""
         ended = Ended("completed", result.finish_reason, self._cut_by(request, result))
-        return await self._keep(answer, ended, request, result.usage)
+        return await self._keep(answer, ended, await self._counting.of_whole(answer, request, result.usage))
 
     async def stop(self, answer: AnswerLog, request: ChatRequest) -> Outcome:
         """Store an answer that its user stopped, and charge for it by a flagged estimate."""
-        return await self._keep(answer, Ended("stopped"), request, None)
+        return await self._keep(answer, Ended("stopped"), await self._counting.of_part(answer, request))
 
     async def abandon(self, answer: AnswerLog, request: ChatRequest, failure: AnswerFailed) -> AnswerFailed:
         """Store an answer that lost its last reader: it has failed, and what was delivered is kept and charged for."""
         if not answer.text:
             return await self.fail(answer, failure)
         _note(answer, failure)
-        usage = estimate_usage(request.messages, answer.text)
-        usage_json = msgspec.json.encode(_shown(usage, estimated=True))
-        ending = Ending("error", answer.text, usage_json, self._prices.cost(usage), error_code=failure.code)
-        if (settled := await self._settle(answer, ending, usage)) is not None:
+        ending = self._ending(answer, "error", await self._counting.of_part(answer, request))
+        if (settled := await self._settle(answer, ending._replace(error_code=failure.code))) is not None:
             _ABANDONED.inc(float(settled[0]))
         return failure
 
@@ -76,23 +75,35 @@ class Settlement:
             await self._persist(lambda: self._repository.fail(_attempt(answer), failure.code))
         return failure
 
-    async def _keep(self, answer: AnswerLog, ended: Ended, request: ChatRequest, counted: Usage | None) -> Outcome:
-        text = answer.text
-        usage = counted or estimate_usage(request.messages, text)
-        shown = _shown(usage, estimated=counted is None)
-        cost = self._prices.cost(usage)
-        ending = Ending(ended.status, text, msgspec.json.encode(shown), cost, ended.finish_reason, ended.cut_by)
-        settled = await self._settle(answer, ending, usage)
+    async def restart(self, answer: AnswerLog) -> bool:
+        """Make an attempt that failed in mid-answer the next one, under the same hold; False where it is not live."""
+        try:
+            return await self._persist(lambda: self._repository.restart(_attempt(answer)))
+        except Interrupted:
+            return False
+
+    async def _keep(self, answer: AnswerLog, ended: Ended, count: Count) -> Outcome:
+        ending = self._ending(answer, ended.status, count)._replace(
+            finish_reason=ended.finish_reason,
+            cut_by=ended.cut_by,
+            completion_tokens=count.usage.completion_tokens if ended.status == "completed" else None,
+        )
+        settled = await self._settle(answer, ending)
         if settled is None:  # the lease had run out, and the sweeper was here first
             return Interrupted()
         _answers(ended.status, "").inc()
-        return answer.answer(ended, shown, *settled)
+        return answer.answer(ended, ending.usage, *settled)
 
-    async def _settle(self, answer: AnswerLog, ending: Ending, usage: Usage) -> tuple[Decimal, Decimal] | None:
+    def _ending(self, answer: AnswerLog, status: Literal["completed", "stopped", "error"], count: Count) -> Ending:
+        used = count.usage
+        usage = AnswerUsage(used.prompt_tokens, used.completion_tokens, used.total_tokens, estimated=count.is_estimated)
+        return Ending(status, answer.text, count.text_tokens, usage, self._prices.cost(used))
+
+    async def _settle(self, answer: AnswerLog, ending: Ending) -> tuple[Decimal, Decimal] | None:
         settled = await self._persist(lambda: self._repository.settle(_attempt(answer), ending))
         if settled is not None:
-            _tokens("prompt").inc(usage.prompt_tokens)
-            _tokens("completion").inc(usage.completion_tokens)
+            _tokens("prompt").inc(ending.usage.prompt_tokens)
+            _tokens("completion").inc(ending.usage.completion_tokens)
             _CREDITS.inc(float(settled[0]))
         return settled
 
@@ -125,10 +136,6 @@ class Settlement:
 def _note(answer: AnswerLog, failure: AnswerFailed) -> None:
     _ANSWERS.labels("error", failure.code).inc()
     log.warning("answer_failed", assistant_message_id=answer.assistant_message_id, code=failure.code)
-
-
-def _shown(usage: Usage, *, estimated: bool) -> AnswerUsage:
-    return AnswerUsage(usage.prompt_tokens, usage.completion_tokens, usage.total_tokens, estimated=estimated)
 
 
 def _attempt(answer: AnswerLog) -> Attempt:

@@ -24,10 +24,11 @@ FIND_ANSWER: Final = f"{_SENT} WHERE answer.id = $1 AND answer.company_id = $2 A
 
 # A question whose answer failed is no context, and neither is an answer without a word.
 CONTEXT: Final = """
-    SELECT exchange.question, exchange.answer
+    SELECT exchange.question, exchange.question_tokens, exchange.answer, exchange.answer_tokens
     FROM conversations
     LEFT JOIN LATERAL (
-        SELECT answer.id, asked.text AS question, answer.text AS answer
+        SELECT answer.id, asked.text AS question, asked.tokens AS question_tokens,
+               answer.text AS answer, answer.tokens AS answer_tokens
         FROM messages AS answer JOIN messages AS asked ON asked.id = answer.reply_to
         WHERE answer.conversation_id = conversations.id AND answer.status IN ('completed', 'stopped')
               AND answer.text <> ''
@@ -41,43 +42,77 @@ CONTEXT: Final = """
     ORDER BY exchange.id
 """
 
+# $1 company, $2 user, $3 most, $4 least and $5 the prompt's credits; then the rules: $6 credits for 1,000 tokens of an
+# answer, $7 tokens of a usual answer, $8 percent of the free credits, $9 open answers of a user, $10 percent of the
+# balance for a user.
+#
+# What is held is what the company's answers usually cost: twice the 99th percentile of its last hundred. Where much is
+# free it is more, up to the longest answer, so that credits cut an answer only where they are scarce.
+#
+# The user's holds are counted by a function, which sees what others have committed while this waited for the account:
+# the statement's own snapshot is older.
+_HOLDABLE: Final = """
+    account AS (
+        SELECT company_id, balance_credits, held_credits, balance_credits - held_credits AS free_credits,
+               recent_completion_tokens
+        FROM accounts
+        WHERE company_id = $1
+        FOR UPDATE
+    ), usual AS (
+        SELECT CASE WHEN count(size) < 20 THEN $7::integer
+               ELSE 2 * percentile_disc(0.99) WITHIN GROUP (ORDER BY size) END AS completion_tokens
+        FROM account LEFT JOIN LATERAL unnest(recent_completion_tokens) AS size ON true
+    ), holdable AS (
+        SELECT account.*, open.answers AS open_answers,
+               trunc(LEAST(
+                   $3::numeric,
+                   free_credits,
+                   GREATEST(
+                       $4::numeric,
+                       $5::numeric + $6::numeric * usual.completion_tokens / 1000,
+                       free_credits * $8::integer / 100
+                   ),
+                   CASE WHEN open.answers > 0 AND EXISTS (
+                       SELECT FROM memberships WHERE memberships.company_id = $1 AND memberships.user_id <> $2
+                   ) THEN balance_credits * $10::integer / 100 - open.credits END
+               ), 6) AS amount
+        FROM account, usual, live_holds_of(account.company_id, $2::uuid) AS open
+    )"""
+
 # The lock on the conversation is the one that the messages' foreign keys take anyway. Taken here it waits for an
 # erasure that is under way, and sees what came of it.
 #
 # Both of the account's columns are set from the locked row: PostgreSQL checks a table's constraints on the row that the
 # statement's snapshot shows, before it notices that another transaction has changed that row.
-ADMIT: Final = """
-    WITH account AS (
-        SELECT company_id, balance_credits, held_credits, LEAST($2::numeric, balance_credits - held_credits) AS amount
-        FROM accounts
-        WHERE company_id = $1
-        FOR UPDATE
-    ), known AS (
-        SELECT deleted_at FROM conversations WHERE id = $3 FOR KEY SHARE
+ADMIT: Final = f"""
+    WITH {_HOLDABLE}, known AS (
+        SELECT deleted_at FROM conversations WHERE id = $11 FOR KEY SHARE
     ), held AS (
         UPDATE accounts
-        SET balance_credits = account.balance_credits, held_credits = account.held_credits + account.amount
-        FROM account
-        WHERE accounts.company_id = account.company_id AND account.amount >= $13::numeric
+        SET balance_credits = holdable.balance_credits, held_credits = holdable.held_credits + holdable.amount
+        FROM holdable
+        WHERE accounts.company_id = holdable.company_id AND holdable.amount >= $4 AND holdable.open_answers < $9
               AND NOT EXISTS (SELECT FROM known WHERE deleted_at IS NOT NULL)
-        RETURNING account.amount
+        RETURNING holdable.amount
     ), conversation AS (
         INSERT INTO conversations (id, company_id, user_id, title)
-        SELECT $3, $1, $4, $5 FROM held
+        SELECT $11, $1, $2, $12 FROM held
         ON CONFLICT (id) DO NOTHING
     ), asked AS (
         INSERT INTO messages (id, company_id, user_id, conversation_id, role, status, text, client_message_id,
-                              fingerprint, completed_at)
-        SELECT $6, $1, $4, $3, 'user', 'completed', $7, $8, $9, now() FROM held
+                              fingerprint, completed_at, tokens)
+        SELECT $13, $1, $2, $11, 'user', 'completed', $14, $15, $16, now(), $20 FROM held
     ), answer AS (
         INSERT INTO messages (id, company_id, user_id, conversation_id, role, status, reply_to, lease_expires_at)
-        SELECT $10, $1, $4, $3, 'assistant', 'pending', $6, now() + make_interval(secs => $11) FROM held
+        SELECT $17, $1, $2, $11, 'assistant', 'pending', $13, now() + make_interval(secs => $18) FROM held
     ), hold AS (
-        INSERT INTO holds (id, company_id, message_id, amount_credits) SELECT $12, $1, $6, amount FROM held
+        INSERT INTO holds (id, company_id, user_id, message_id, amount_credits)
+        SELECT $19, $1, $2, $13, amount FROM held
     )
-    SELECT (SELECT amount FROM held) AS amount, (SELECT balance_credits FROM account) >= $13 AS is_covered,
+    SELECT (SELECT amount FROM held) AS amount, balance_credits >= $4 AS is_covered, open_answers >= $9 AS has_too_many,
            EXISTS (SELECT FROM known WHERE deleted_at IS NOT NULL) AS is_erased
-"""
+    FROM holdable
+"""  # noqa: S608 - nothing of it comes from outside
 
 LOCK_ACCOUNT: Final = "SELECT FROM accounts WHERE company_id = $1 FOR UPDATE"
 
@@ -93,21 +128,19 @@ REOPEN: Final = """
     RETURNING attempt
 """
 
-HOLD: Final = """
-    WITH account AS (
-        SELECT company_id, balance_credits, LEAST($2::numeric, balance_credits - held_credits) AS amount
-        FROM accounts
-        WHERE company_id = $1
-    ), held AS (
-        UPDATE accounts SET held_credits = held_credits + account.amount
-        FROM account
-        WHERE accounts.company_id = account.company_id AND account.amount >= $5::numeric
-        RETURNING account.amount
+HOLD: Final = f"""
+    WITH {_HOLDABLE}, held AS (
+        UPDATE accounts SET held_credits = holdable.held_credits + holdable.amount
+        FROM holdable
+        WHERE accounts.company_id = holdable.company_id AND holdable.amount >= $4 AND holdable.open_answers < $9
+        RETURNING holdable.amount
     ), hold AS (
-        INSERT INTO holds (id, company_id, message_id, amount_credits) SELECT $3, $1, $4, amount FROM held
+        INSERT INTO holds (id, company_id, user_id, message_id, amount_credits)
+        SELECT $11, $1, $2, $12, amount FROM held
     )
-    SELECT (SELECT amount FROM held) AS amount, (SELECT balance_credits FROM account) >= $5 AS is_covered
-"""
+    SELECT (SELECT amount FROM held) AS amount, balance_credits >= $4 AS is_covered, open_answers >= $9 AS has_too_many
+    FROM holdable
+"""  # noqa: S608 - nothing of it comes from outside
 
 # An earlier attempt may have been paid for. Together the attempts cost as much as the dearest of them: the ledger
 # then gets the difference as an entry that supplements the first.
@@ -117,7 +150,7 @@ SETTLE: Final = """
     ), answer AS (
         UPDATE messages
         SET status = $7, text = $4, usage_json = $5::jsonb, finish_reason = $8, cut_by = $9, error_code = $10,
-            charged_credits = GREATEST(messages.charged_credits, LEAST($6::numeric, live.amount_credits)),
+            tokens = $11, charged_credits = GREATEST(messages.charged_credits, LEAST($6::numeric, live.amount_credits)),
             completed_at = now(), lease_expires_at = NULL
         FROM account, messages AS before JOIN holds AS live ON live.message_id = before.reply_to AND live.state = 'live'
         WHERE messages.id = $2 AND before.id = $2 AND messages.company_id = account.company_id
@@ -131,6 +164,8 @@ SETTLE: Final = """
         UPDATE accounts
         SET balance_credits = balance_credits - (hold.charged_credits - COALESCE(hold.charged_before, 0)),
             held_credits = held_credits - hold.held,
+            recent_completion_tokens[entries % 100 + 1] =
+                COALESCE($12::integer, recent_completion_tokens[entries % 100 + 1]),
             entries = entries + (hold.charged_credits IS DISTINCT FROM hold.charged_before)::int
         FROM hold WHERE accounts.company_id = $1
         RETURNING hold.message_id, hold.charged_credits, hold.charged_before, balance_credits, entries
@@ -165,6 +200,15 @@ FAIL: Final = """
     UPDATE accounts SET held_credits = held_credits - hold.amount_credits
     FROM hold WHERE accounts.company_id = $1
     RETURNING accounts.company_id
+"""
+
+# The attempt's number is compared exactly. Where a commit's reply was lost, a repetition finds nothing and the answer
+# is given up: else it could take over the attempt of a process that has retried it since.
+RESTART: Final = """
+    UPDATE messages
+    SET attempt = attempt + 1, lease_expires_at = now() + make_interval(secs => $4)
+    WHERE company_id = $1 AND id = $2 AND attempt = $3 AND status IN ('pending', 'streaming')
+    RETURNING attempt
 """
 
 FIND_CHARGE: Final = """

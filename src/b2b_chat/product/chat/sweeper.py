@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 
 
 async def sweep(repository: RunRepository) -> int:
-    """Mark answers whose lease has run out as `interrupted`, free their holds, and tell how many there were.
+    """Mark answers whose lease has run out as `interrupted`, free their holds, and return how many there were.
 
     Any number of processes may sweep at once: an answer is given up by the one whose statement finds it live.
     """
@@ -43,7 +43,7 @@ async def keep_leases(runs: Runs, repository: RunRepository, *, lease_seconds: f
                 await repository.renew_leases(live)
             await sweep(repository)
         except Exception as error:
-            # Nobody would start it again, and without it answers of dead processes stay live for ever.
+            # Nothing would start it again, and without it answers of dead processes stay live for ever.
             _FAILURES.inc()
             log.log(WARNING if is_outage(error) else ERROR, "sweep_failed", exc_info=error)
         await asyncio.sleep(lease_seconds / 3)

@@ -1,4 +1,4 @@
-"""What a viewer may do to a company now, and the role ceiling: no one gives or takes a role above their own."""
+"""The viewer's current rights in a company, and the role ceiling: no one gives or takes a role above their own."""
 
 from typing import Final, NamedTuple
 
@@ -28,7 +28,7 @@ class RoleTooHighForKey(Refusal):
 
 
 class Rights(NamedTuple):
-    """What a viewer is in a company while its lock is held."""
+    """A viewer's membership in a company while its lock is held."""
 
     company: CompanyRow
     role: Role
@@ -81,3 +81,15 @@ def require_person_to_raise(viewer: Viewer, role: str, *, to: Role) -> None:
     """
     if viewer.via == "api_key" and to not in roles_up_to(role):
         raise RoleTooHighForKey
+
+
+def require_person_to_let_in(viewer: Viewer, role: Role) -> None:
+    """Refuse to let a key bring in a person who may do more than members do, or than the key itself.
+
+    Raises:
+        RoleTooHighForKey: The role is above member, and the viewer has an API key.
+        ScopeMissing: The viewer has an API key without a scope that the role has.
+    """
+    require_person_to_raise(viewer, Role.MEMBER, to=role)
+    if viewer.via == "api_key" and not viewer.scopes >= SCOPES_OF_ROLES[role]:
+        raise ScopeMissing

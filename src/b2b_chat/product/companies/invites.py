@@ -11,7 +11,7 @@ from b2b_chat.kit.pagination import Page, id_from_cursor
 from b2b_chat.product.audit.actions import Action
 from b2b_chat.product.audit.actors import actor_of
 from b2b_chat.product.audit.service import record_action
-from b2b_chat.product.companies.ceiling import lock_company, require_person_to_raise, require_reach
+from b2b_chat.product.companies.ceiling import lock_company, require_person_to_let_in, require_reach
 from b2b_chat.product.companies.models import CompanyRow, InviteRow, InviteState
 from b2b_chat.product.companies.repository import CompanyRepository, InviteRepository
 from b2b_chat.product.companies.schemas import Invite, InviteAcceptance, InviteCreate, Membership
@@ -101,15 +101,19 @@ class Invites:
         Raises:
             RoleTooLow: The role is above the viewer's.
             RoleTooHighForKey: The viewer has an API key, and the role is above member.
+            ScopeMissing: The viewer has an API key without a scope that members have.
             AddressNotSupported: No mail can be sent to the address.
-            RateLimited: The company has too many invites mailed.
+            RateLimited: The company has too many invites mailed, or the mailbox or its domain gets too many.
             AlreadyMember, AlreadyInvited: There is no need.
             TooManyInvites: The company has as many open ones as it may.
         """
         require_reach(viewer.role, wanted.role)
-        require_person_to_raise(viewer, Role.MEMBER, to=wanted.role)
-        await self._limits.admit_invite(viewer)
+        require_person_to_let_in(viewer, wanted.role)
         email, now = canonical(wanted.email), self._clock()
+        async with self._transaction() as tx:
+            # Before it is counted: what is refused uses up nothing of what the mailbox may get from others.
+            await self._require_room(tx, viewer.company_id, email)
+        await self._limits.admit_invite(viewer, email)
         async with self._transaction() as tx:
             company, own_role = await lock_company(tx, viewer)
             require_reach(own_role, wanted.role)
@@ -145,18 +149,22 @@ class Invites:
         """Mail an invite again, with a new token and new time; the token before it no longer counts.
 
         Raises:
-            RateLimited: The company has too many invites mailed.
+            RateLimited: The company has too many invites mailed, or the mailbox or its domain gets too many.
             InviteNotFound: The company has no such invite.
             RoleTooLow: Its role is above the viewer's.
-            RoleTooHighForKey: The viewer has an API key, and its role is above member.
+            RoleTooHighForKey, ScopeMissing: As for `create`.
             InviteClosed: It was accepted or revoked.
             AlreadyMember, AlreadyInvited, TooManyInvites: It had expired, and a new one could not be made either.
         """
-        await self._limits.admit_invite(viewer)
+        async with self._transaction() as tx:
+            email = await tx[InviteRepository].find_email(viewer.company_id, invite_id)
+        if email is None:
+            raise InviteNotFound
+        await self._limits.admit_invite(viewer, email)
         async with self._transaction() as tx:
             company, own_role = await lock_company(tx, viewer)
             invite = await _find_pending(tx, own_role, company.id, invite_id)
-            require_person_to_raise(viewer, Role.MEMBER, to=Role(invite.role))
+            require_person_to_let_in(viewer, Role(invite.role))
             if invite.expires_at <= self._clock():
                 await self._require_room(tx, company.id, invite.email)
             before = invite.expires_at

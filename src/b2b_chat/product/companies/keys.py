@@ -12,8 +12,9 @@ from b2b_chat.product.companies.ceiling import lock_company, require_reach
 from b2b_chat.product.companies.repository import CompanyRepository
 from b2b_chat.product.companies.schemas import ApiKeyCreate
 from b2b_chat.product.identity.schemas import ApiKey, NewApiKey
-from b2b_chat.product.identity.service import issue_key, list_keys, revoke_key, user_of_key
+from b2b_chat.product.identity.service import count_live_keys, issue_key, list_keys, revoke_key, user_of_key
 from b2b_chat.product.refusals import Refusal
+from b2b_chat.product.settings import ProductSettings
 from b2b_chat.product.transactions import TransactionFactory
 from b2b_chat.product.viewer import ScopeMissing, Viewer
 from b2b_chat.product.vocabulary import SCOPES_OF_ROLES
@@ -27,11 +28,19 @@ class ApiKeyNotFound(Refusal):
     message = "Your company has no API key with this id."
 
 
+class TooManyApiKeys(Refusal):
+    """As many keys of the user work as may."""
+
+    code, status = "too_many_api_keys", 409
+    message = "You have as many keys in this company as you may. Revoke one that is not used any more."
+
+
 class CompanyKeys:
     """Making and revoking the keys that programs of a company use."""
 
-    def __init__(self, transaction: TransactionFactory, *, clock: Clock = utc_now) -> None:
+    def __init__(self, transaction: TransactionFactory, settings: ProductSettings, *, clock: Clock = utc_now) -> None:
         self._transaction = transaction
+        self._max_per_user = settings.max_api_keys_per_user
         self._clock = clock
 
     async def create(self, viewer: Viewer, wanted: ApiKeyCreate) -> NewApiKey:
@@ -41,6 +50,7 @@ class CompanyKeys:
 
         Raises:
             ScopeMissing: The viewer lacks a scope that the key is to have.
+            TooManyApiKeys: The viewer has as many keys that work as a user may have in a company.
         """
         for scope in wanted.scopes:
             viewer.require(scope)
@@ -49,13 +59,16 @@ class CompanyKeys:
             own_role = (await lock_company(tx, viewer)).role
             if not SCOPES_OF_ROLES[own_role] >= set(wanted.scopes):
                 raise ScopeMissing
+            now = self._clock()
+            if await count_live_keys(tx, viewer.company_id, viewer.user_id, now) >= self._max_per_user:
+                raise TooManyApiKeys
             issued = await issue_key(
                 tx,
                 company_id=viewer.company_id,
                 user_id=viewer.user_id,
                 name=wanted.name,
                 scopes=wanted.scopes,
-                expires_at=None if days is None else self._clock() + timedelta(days=days),
+                expires_at=None if days is None else now + timedelta(days=days),
             )
             await record_action(
                 tx,

@@ -1,4 +1,4 @@
-"""The people of a company: their roles, and who may no longer act in it."""
+"""The members of a company: their roles and blocks."""
 
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
@@ -11,7 +11,13 @@ from b2b_chat.kit.pagination import Page, id_from_cursor
 from b2b_chat.product.audit.actions import Action
 from b2b_chat.product.audit.actors import actor_of
 from b2b_chat.product.audit.service import record_action
-from b2b_chat.product.companies.ceiling import lock_company, require_person_to_raise, require_reach, roles_up_to
+from b2b_chat.product.companies.ceiling import (
+    lock_company,
+    require_person_to_let_in,
+    require_person_to_raise,
+    require_reach,
+    roles_up_to,
+)
 from b2b_chat.product.companies.models import MembershipRow
 from b2b_chat.product.companies.repository import CompanyRepository, InviteRepository, MemberRecord
 from b2b_chat.product.companies.schemas import Member
@@ -40,7 +46,7 @@ class LastOwner(Refusal):
 
 
 class Belonging(NamedTuple):
-    """That a user belongs to a company, as operators see it."""
+    """A membership, as operators see it."""
 
     user_id: UUID
     company_id: UUID
@@ -58,7 +64,7 @@ async def memberships_of(tx: Transaction, user_ids: Collection[UUID]) -> list[Be
 
 
 class Members:
-    """Changing what a company's people may do in it.
+    """Changes to a company's members.
 
     All changes to the members of a company happen one after the other, under the lock of its row, so that two owners
     cannot end each other's ownership at the same time. Every change ends the member's sessions, and revokes those of
@@ -127,9 +133,12 @@ class Members:
 
         Raises:
             MemberNotFound, RoleTooLow: As for a change of role.
+            RoleTooHighForKey, ScopeMissing: The viewer has an API key, which lets in members at most, and no one who
+                may do more than itself.
         """
         async with self._changing(viewer, user_id, Action.MEMBER_UNBLOCK) as change:
             record = change.record
+            require_person_to_let_in(viewer, Role(record.membership.role))
             record.membership.blocked_at = None
         return _member(record)
 

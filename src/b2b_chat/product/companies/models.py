@@ -13,7 +13,7 @@ from b2b_chat.product.vocabulary import Language
 
 
 class InviteState(StrEnum):
-    """Where an invite is in its life. One that is pending after its time is over is an expired one."""
+    """The state of an invite. A pending one whose time is over is expired."""
 
     PENDING = "pending"
     ACCEPTED = "accepted"
@@ -34,7 +34,7 @@ class CompanyRow(Row):
 
 
 class MembershipRow(DefaultBase):
-    """That a user belongs to a company, and as what."""
+    """The membership of a user in a company."""
 
     __tablename__ = "memberships"
     __table_args__ = (CheckConstraint("role IN ('member', 'admin', 'owner')", name="role_is_known"),)
@@ -57,6 +57,7 @@ class InviteRow(Row):
         CheckConstraint("state IN ('pending', 'accepted', 'revoked')", name="state_is_known"),
         CheckConstraint("(state = 'pending') = (closed_at IS NULL)", name="closed_ones_tell_when"),
         Index("ix_invites_company_id", "company_id", "id"),
+        Index("ix_invites_pending_email", "email", postgresql_where="state = 'pending'"),
     )
 
     company_id: Mapped[UUID] = mapped_column(ForeignKey("companies.id"))

@@ -27,7 +27,7 @@ from b2b_chat.kit.search import pattern_of
 from b2b_chat.product.companies.models import CompanyRow, InviteRow, InviteState, MembershipRow
 from b2b_chat.product.vocabulary import Role
 
-# Tables of other domains, as far as they are read here.
+# Columns of other domains' tables that are read here.
 _USERS: Final = table(
     "users", column("id", Uuid), column("email", String), column("blocked_at", DateTime(timezone=True))
 )
@@ -191,6 +191,11 @@ class InviteRepository:
         """A company's invite, locked until the transaction ends."""
         query = select(InviteRow).where(InviteRow.company_id == company_id, InviteRow.id == invite_id)
         return await self._session.scalar(query.with_for_update())
+
+    async def find_email(self, company_id: UUID, invite_id: UUID) -> str | None:
+        """The address to which a company's invite goes; it never changes."""
+        query = select(InviteRow.email).where(InviteRow.company_id == company_id, InviteRow.id == invite_id)
+        return await self._session.scalar(query)
 
     async def list_invites(self, company_id: UUID, *, before: UUID | None, limit: int) -> list[InviteRow]:
         """A company's invites, newest first, below an id."""

@@ -19,7 +19,7 @@ from b2b_chat.product.companies.invites import (
     Invites,
     TooManyInvites,
 )
-from b2b_chat.product.companies.keys import ApiKeyNotFound, CompanyKeys
+from b2b_chat.product.companies.keys import ApiKeyNotFound, CompanyKeys, TooManyApiKeys
 from b2b_chat.product.companies.members import LastOwner, MemberNotFound, Members
 from b2b_chat.product.companies.schemas import (
     ApiKeyCreate,
@@ -134,12 +134,12 @@ class MemberRoutes(Controller):
         operation_id="unblockMember",
         status_code=200,
         opt={"audited": Action.MEMBER_UNBLOCK, "step_up": "of_sessions"},
-        responses=documents(MemberNotFound, RoleTooLow),
+        responses=documents(MemberNotFound, RoleTooLow, RoleTooHighForKey),
     )
     async def unblock(
         self, viewer: NamedDependency[Viewer], user_id: FromPath[UUID], members: NamedDependency[Members]
     ) -> Member:
-        """Let a member act in your company again."""
+        """Let a member act in your company again; with an API key, only one who is no admin or owner."""
         return await members.unblock(viewer, user_id)
 
     @delete(
@@ -199,7 +199,7 @@ class InviteRoutes(Controller):
         data: JSONBody[InviteCreate],
         invites: NamedDependency[Invites],
     ) -> Invite:
-        """Invite a person by mail, with a role up to your own; with an API key, as a member."""
+        """Invite a person by mail, with a role up to your own; with an API key of all scopes, as a member."""
         language = data.language or preferred_language(request.headers.get("accept-language", ""))
         return await invites.create(viewer, data, language)
 
@@ -277,21 +277,24 @@ class ApiKeyRoutes(Controller):
 
     path = "/v1/company/api-keys"
     tags = ("company",)
-    guards = (signed_in,)
     opt = {"scope": Scope.ADMIN}  # noqa: RUF012 - as above
 
+    # A key makes no key: one that leaked would outlive its end and its revocation by others.
     @post(
         "/",
         operation_id="createApiKey",
+        guards=[by_session],
+        security=[{"SessionCookie": []}],
         opt={"audited": Action.API_KEY_CREATE, "step_up": True},
+        responses=documents(TooManyApiKeys),
     )
     async def create(
         self, viewer: NamedDependency[Viewer], data: JSONBody[ApiKeyCreate], company_keys: NamedDependency[CompanyKeys]
     ) -> NewApiKey:
-        """Make a key that acts in your name. It is shown this once."""
+        """Make a key that acts in your name. It is shown this once. Only a person signed in makes keys."""
         return await company_keys.create(viewer, data)
 
-    @get("/", operation_id="listApiKeys")
+    @get("/", operation_id="listApiKeys", guards=[signed_in])
     async def list_keys(
         self,
         viewer: NamedDependency[Viewer],
@@ -305,6 +308,7 @@ class ApiKeyRoutes(Controller):
     @delete(
         "/{api_key_id:uuid}",
         operation_id="revokeApiKey",
+        guards=[signed_in],
         opt={"audited": Action.API_KEY_REVOKE, "step_up": True},
         responses=documents(ApiKeyNotFound, RoleTooLow),
     )

@@ -14,7 +14,7 @@ from b2b_chat.product.companies.repository import CompanyRecord, CompanyReposito
 from b2b_chat.product.companies.schemas import Company, CompanyCreate, CompanyOverview
 from b2b_chat.product.credits.service import CompanyNotFound, open_account
 from b2b_chat.product.identity import users
-from b2b_chat.product.transactions import TransactionFactory
+from b2b_chat.product.transactions import Transaction, TransactionFactory
 from b2b_chat.product.viewer import Viewer
 from b2b_chat.product.vocabulary import Role
 
@@ -121,6 +121,16 @@ class Companies:
                 after={"blocked_at": company.blocked_at},
             )
         return _company(company)
+
+
+async def require_company(tx: Transaction, company_id: UUID) -> None:
+    """Lock a company, whoever wants to change what is its own.
+
+    Raises:
+        CompanyNotFound: There is no such company.
+    """
+    if await tx[CompanyRepository].find_locked(company_id) is None:
+        raise CompanyNotFound
 
 
 def _company(row: CompanyRow) -> Company:

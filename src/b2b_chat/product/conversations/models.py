@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    Boolean,
     CheckConstraint,
     DateTime,
     ForeignKey,
@@ -18,6 +19,7 @@ from sqlalchemy import (
     UniqueConstraint,
     func,
 )
+from sqlalchemy import text as text_sql
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -58,6 +60,17 @@ class MessageRow(Row):
             unique=True,
             postgresql_where="status IN ('pending', 'streaming')",
         ),
+        Index(
+            "ix_messages_search",
+            text_sql("search_grams(user_id, text)"),
+            postgresql_using="gin",
+            postgresql_where="is_searchable",
+        ),
+        Index(
+            "ix_messages_not_searchable",
+            "user_id",
+            postgresql_where="NOT is_searchable AND completed_at IS NOT NULL",
+        ),
         Index("ix_messages_lease", "lease_expires_at", postgresql_where="status IN ('pending', 'streaming')"),
     )
 
@@ -79,6 +92,10 @@ class MessageRow(Row):
     """For the reason `length`: whose limit it was."""
     charged_credits: Mapped[Decimal | None] = mapped_column(Numeric(20, 6))
     """What all attempts at an answer have cost; answers of releases before this column have it in the ledger alone."""
+    tokens: Mapped[int | None] = mapped_column(Integer)
+    """How many the text has; None for messages of releases before this column, and while an answer is written."""
     lease_expires_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     completed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    is_searchable: Mapped[bool] = mapped_column(Boolean, server_default="false")
+    """Whether it is in the index for searches, which it enters a moment after it was written."""

@@ -4,15 +4,29 @@ from decimal import Decimal
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Numeric, Select, Uuid, column, exists, func, or_, select, table, update
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    Numeric,
+    Select,
+    Uuid,
+    column,
+    exists,
+    func,
+    or_,
+    select,
+    table,
+    union_all,
+    update,
+)
 
 from b2b_chat.kit.clock import utc_now
 from b2b_chat.kit.database import Session
-from b2b_chat.kit.search import pattern_of
+from b2b_chat.kit.search import indexed_part, pattern_of
 from b2b_chat.product.conversations.models import ConversationRow, MessageRow
 from b2b_chat.product.conversations.status import MessageStatus
 
-# A table of another domain, as far as it is read here.
+# Columns of another domain's table that are read here.
 _LEDGER: Final = table("ledger", column("message_id", Uuid), column("amount_credits", Numeric))
 
 
@@ -37,10 +51,7 @@ class ConversationRepository:
         if before is not None:
             query = query.where(ConversationRow.id < before)
         if containing is not None:
-            said = exists().where(
-                MessageRow.conversation_id == ConversationRow.id,
-                MessageRow.text.regexp_match(pattern_of(containing)),
-            )
+            said = ConversationRow.id.in_(_saying(company_id, user_id, containing))
             query = query.where(or_(ConversationRow.title.regexp_match(pattern_of(containing)), said))
         return list(await self._session.scalars(query.order_by(ConversationRow.id.desc()).limit(limit)))
 
@@ -89,6 +100,25 @@ class ConversationRepository:
             query = query.where(MessageRow.id < before)
         rows = await self._session.execute(query.order_by(MessageRow.id.desc()).limit(limit))
         return [PricedMessage(message, charge) for message, charge in rows]
+
+
+def _saying(company_id: UUID, user_id: UUID, text: str) -> Select[UUID] | CompoundSelect[UUID]:
+    """The conversations of a user with a text in a message: by the index, or by reading where it does not help."""
+    saying = select(MessageRow.conversation_id).where(
+        MessageRow.user_id == user_id,
+        MessageRow.company_id == company_id,
+        MessageRow.text.regexp_match(pattern_of(text)),
+    )
+    part = indexed_part(text)
+    if not part:
+        own = select(ConversationRow.id).where(*_owned(company_id, user_id))
+        return saying.where(MessageRow.conversation_id.in_(own))
+    grams = func.search_grams(MessageRow.user_id, MessageRow.text)
+    may_say = grams.op("@>", is_comparison=True)(func.search_grams(user_id, part))
+    return union_all(
+        saying.where(MessageRow.is_searchable, may_say),
+        saying.where(~MessageRow.is_searchable, MessageRow.completed_at.is_not(None)),
+    )
 
 
 def _priced(company_id: UUID, conversation_id: UUID) -> Select[MessageRow, Decimal]:

@@ -14,6 +14,7 @@ from b2b_chat.product.conversations.schemas import Conversation, ConversationRen
 from b2b_chat.product.conversations.service import ConversationBusy, ConversationNotFound, Conversations
 from b2b_chat.product.errors import documents
 from b2b_chat.product.guards import signed_in
+from b2b_chat.product.transactions import TookTooLong
 from b2b_chat.product.viewer import Viewer
 from b2b_chat.product.vocabulary import Scope
 
@@ -26,7 +27,7 @@ class ConversationRoutes(Controller):
     guards = (signed_in,)
     opt = {"scope": Scope.READ}  # noqa: RUF012 - Litestar reads it, nobody writes it
 
-    @get("/", operation_id="listConversations")
+    @get("/", operation_id="listConversations", responses=documents(TookTooLong))
     async def conversations(
         self,
         viewer: NamedDependency[Viewer],

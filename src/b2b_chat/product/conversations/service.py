@@ -9,8 +9,9 @@ from b2b_chat.kit.pagination import Page, id_from_cursor
 from b2b_chat.product.conversations.models import ConversationRow, MessageRow
 from b2b_chat.product.conversations.repository import ConversationRepository
 from b2b_chat.product.conversations.schemas import Conversation, ConversationRename, Message
+from b2b_chat.product.limits.turns import Turns
 from b2b_chat.product.refusals import Refusal
-from b2b_chat.product.transactions import TransactionFactory
+from b2b_chat.product.transactions import Transaction, TransactionFactory
 from b2b_chat.product.viewer import Viewer
 
 
@@ -36,8 +37,10 @@ class ConversationBusy(Refusal):
 class Conversations:
     """Reading what was said, finding it again, and erasing it."""
 
-    def __init__(self, transaction: TransactionFactory) -> None:
+    def __init__(self, transaction: TransactionFactory, reading: TransactionFactory) -> None:
         self._transaction = transaction
+        self._reading = reading
+        self._searching = Turns()
 
     async def list_conversations(
         self, viewer: Viewer, *, search: str | None = None, cursor: str | None, limit: int
@@ -46,14 +49,15 @@ class Conversations:
 
         Raises:
             InvalidRequest: The cursor is not one that this list gave.
+            RateLimited: Some more searches of the viewer are under way.
+            TookTooLong: The search took too long.
         """
         before = id_from_cursor(cursor)
-        async with self._transaction() as tx:
-            rows = await tx[ConversationRepository].list_conversations(
-                viewer.company_id, viewer.user_id, containing=search, before=before, limit=limit + 1
-            )
-        items = [_conversation(row) for row in rows[:limit]]
-        return Page(items, str(items[-1].id) if len(rows) > limit else None)
+        if search is None:
+            async with self._transaction() as tx:
+                return await _list_page(tx, viewer, None, before, limit)
+        async with self._searching.turn(viewer.user_id), self._reading() as tx:
+            return await _list_page(tx, viewer, search, before, limit)
 
     async def get(self, viewer: Viewer, conversation_id: UUID) -> Conversation:
         """One of the viewer's conversations.
@@ -128,6 +132,16 @@ class Conversations:
             )
         items = [_message(*row) for row in reversed(rows[:limit])]
         return Page(items, str(items[0].id) if len(rows) > limit else None)
+
+
+async def _list_page(
+    tx: Transaction, viewer: Viewer, containing: str | None, before: UUID | None, limit: int
+) -> Page[Conversation]:
+    rows = await tx[ConversationRepository].list_conversations(
+        viewer.company_id, viewer.user_id, containing=containing, before=before, limit=limit + 1
+    )
+    items = [_conversation(row) for row in rows[:limit]]
+    return Page(items, str(items[-1].id) if len(rows) > limit else None)
 
 
 def _found(row: ConversationRow | None) -> ConversationRow:

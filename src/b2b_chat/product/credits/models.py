@@ -7,12 +7,14 @@ from uuid import UUID
 
 from advanced_alchemy.base import DefaultBase
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     CheckConstraint,
     DateTime,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
+    Integer,
     Numeric,
     String,
     func,
@@ -33,7 +35,7 @@ class EntryKind(StrEnum):
 
 
 class AccountRow(DefaultBase):
-    """What a company has, and how much of it is held for answers that are being written.
+    """A company's balance, and how much of it is held for running answers.
 
     The row is the lock of all its movements; `entries` numbers them without a gap.
     """
@@ -48,6 +50,8 @@ class AccountRow(DefaultBase):
     balance_credits: Mapped[Decimal] = mapped_column(CREDITS, server_default="0")
     held_credits: Mapped[Decimal] = mapped_column(CREDITS, server_default="0")
     entries: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    recent_completion_tokens: Mapped[list[int | None]] = mapped_column(ARRAY(Integer), server_default="{}")
+    """How long the last hundred answers were, in no order: what is held for the next follows from it."""
 
 
 class HoldRow(Row):
@@ -58,10 +62,12 @@ class HoldRow(Row):
         CheckConstraint("amount_credits > 0", name="amount_is_positive"),
         CheckConstraint("state IN ('live', 'posted', 'voided', 'expired')", name="state_is_known"),
         Index("uq_holds_live_message_id", "message_id", unique=True, postgresql_where="state = 'live'"),
-        Index("ix_holds_live_company_id", "company_id", postgresql_where="state = 'live'"),
+        Index("ix_holds_live_user_id", "company_id", "user_id", postgresql_where="state = 'live'"),
     )
 
     company_id: Mapped[UUID] = mapped_column(ForeignKey("companies.id"))
+    user_id: Mapped[UUID | None]
+    """Whose message it is; None for holds of releases before this column. The message has the foreign key."""
     message_id: Mapped[UUID] = mapped_column(ForeignKey("messages.id"))
     amount_credits: Mapped[Decimal] = mapped_column(CREDITS)
     state: Mapped[str] = mapped_column(String(16), server_default="live")
@@ -99,7 +105,7 @@ class LedgerEntryRow(DefaultBase):
     balance_after_credits: Mapped[Decimal] = mapped_column(CREDITS)
     message_id: Mapped[UUID | None] = mapped_column(ForeignKey("messages.id"), unique=True)
     external_id: Mapped[str | None] = mapped_column(String(128), unique=True)
-    """What the movement is called outside, an invoice's number say; one movement of any company has it."""
+    """The movement's name elsewhere, such as an invoice's number; unique across companies."""
     corrects_position: Mapped[int | None] = mapped_column(BigInteger)
     """The entry of the same company that an adjustment corrects."""
     supplements_position: Mapped[int | None] = mapped_column(BigInteger)

@@ -1,6 +1,6 @@
 """What tokens cost, and what a message can cost at most. Credits are decimals with six places, never floats."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Final
 
@@ -11,9 +11,13 @@ from b2b_chat.contract.schemas import ChatMessage, Usage
 _UNIT: Final = Decimal("0.000001")
 _PER: Final = 1000
 # A token of any byte-level tokenizer covers at least one byte; the chat format adds a few tokens a message.
-_FORMAT_TOKENS_PER_MESSAGE: Final = 16
-_BYTES_PER_TOKEN_ESTIMATE: Final = 4
-_LIKELY_BYTES_PER_TOKEN: Final = 3
+_MAX_FORMAT_TOKENS_PER_MESSAGE: Final = 16
+FORMAT_TOKENS_PER_MESSAGE: Final = 4
+"""The role, and three that mark the message's bounds."""
+FORMAT_TOKENS: Final = 3
+"""The start of the answer."""
+_MARGIN_PERCENT: Final = 5
+_MARGIN_TOKENS: Final = 16
 
 
 class Prices(Struct, frozen=True):
@@ -37,17 +41,18 @@ class Prices(Struct, frozen=True):
 
 
 def max_prompt_tokens(messages: Iterable[ChatMessage]) -> int:
-    """An upper bound of the tokens that these messages are counted as."""
-    return sum(len(message.content.encode()) + _FORMAT_TOKENS_PER_MESSAGE for message in messages)
+    """An upper bound of the tokens that any tokenizer counts these messages as."""
+    return sum(len(message.content.encode()) + _MAX_FORMAT_TOKENS_PER_MESSAGE for message in messages)
 
 
-def likely_prompt_tokens(messages: Iterable[ChatMessage]) -> int:
-    """An estimate of the tokens that these messages are counted as: high for nearly all texts, yet no upper bound."""
-    return sum(len(message.content.encode()) // _LIKELY_BYTES_PER_TOKEN + 8 for message in messages)
+def prompt_tokens(text_tokens: Collection[int]) -> int:
+    """Return how many tokens a prompt has whose messages have so many each: the chat format adds some.
+
+    Source: https://cookbook.openai.com/examples/how_to_count_tokens_with_tiktoken
+    """
+    return sum(text_tokens) + FORMAT_TOKENS_PER_MESSAGE * len(text_tokens) + FORMAT_TOKENS
 
 
-def estimate_usage(messages: Iterable[ChatMessage], answer: str) -> Usage:
-    """A guess, for an answer whose tokens the upstream did not count."""
-    prompt = sum(len(message.content.encode()) // _BYTES_PER_TOKEN_ESTIMATE + 1 for message in messages)
-    completion = len(answer.encode()) // _BYTES_PER_TOKEN_ESTIMATE + 1 if answer else 0
-    return Usage(prompt, completion, prompt + completion)
+def with_margin(tokens: int) -> int:
+    """Return more tokens than the upstream counts where we count so many."""
+    return tokens + -(-tokens * _MARGIN_PERCENT // 100) + _MARGIN_TOKENS

@@ -15,7 +15,9 @@ from b2b_chat.kit.pagination import Limit, Page, PositionCursor
 from b2b_chat.product.credits.schemas import Balance, EntryKindName, LedgerEntry, LedgerFilter, MemberUsage, Span, Usage
 from b2b_chat.product.credits.service import Credits
 from b2b_chat.product.credits.usage import MAX_DAYS, MEMBER_CURSOR, Period, UsageReports
+from b2b_chat.product.errors import documents
 from b2b_chat.product.guards import signed_in
+from b2b_chat.product.transactions import TookTooLong
 from b2b_chat.product.viewer import Viewer
 from b2b_chat.product.vocabulary import Scope
 
@@ -48,7 +50,7 @@ class CreditRoutes(Controller):
         """Show the company's balance, and how much of it is held for running answers."""
         return await credit.balance(viewer)
 
-    @get("/ledger", operation_id="listLedger")
+    @get("/ledger", operation_id="listLedger", responses=documents(TookTooLong))
     async def ledger(
         self,
         viewer: NamedDependency[Viewer],
@@ -94,7 +96,7 @@ class CompanyUsageRoutes(Controller):
     opt = {"scope": Scope.ADMIN}  # noqa: RUF012 - as above
     dependencies = {"period": Provide(provide_period)}  # noqa: RUF012 - as above
 
-    @get("/", operation_id="getCompanyUsage")
+    @get("/", operation_id="getCompanyUsage", responses=documents(TookTooLong))
     async def by_day(
         self,
         viewer: NamedDependency[Viewer],
@@ -105,7 +107,7 @@ class CompanyUsageRoutes(Controller):
         """Show what your company, or one person in it, has used on each day."""
         return await usage.by_day(viewer, period, user_id=user_id)
 
-    @get("/members", operation_id="listMemberUsage")
+    @get("/members", operation_id="listMemberUsage", responses=documents(TookTooLong))
     async def by_member(
         self,
         viewer: NamedDependency[Viewer],
@@ -132,7 +134,7 @@ class MyUsageRoutes(Controller):
     opt = {"scope": Scope.READ}  # noqa: RUF012 - as above
     dependencies = {"period": Provide(provide_period)}  # noqa: RUF012 - as above
 
-    @get("/", operation_id="getMyUsage")
+    @get("/", operation_id="getMyUsage", responses=documents(TookTooLong))
     async def mine(
         self,
         viewer: NamedDependency[Viewer],

@@ -73,7 +73,7 @@ class Usage(Struct, frozen=True):
 
 
 class MemberUsage(Struct, frozen=True):
-    """What a person has used in the company. It may be one who has left it."""
+    """The use of one person in the company, who may have left it since."""
 
     user_id: UUID
     email: str

@@ -18,6 +18,7 @@ from b2b_chat.product.credits.export import export_entries, export_head
 from b2b_chat.product.credits.models import AccountRow, EntryKind, LedgerEntryRow
 from b2b_chat.product.credits.repository import AccountRepository, ExternalIdTaken
 from b2b_chat.product.credits.schemas import ALL_ENTRIES, Balance, CreditsAdd, CreditsAdjust, LedgerEntry, LedgerFilter
+from b2b_chat.product.limits.turns import Turns
 from b2b_chat.product.refusals import Refusal
 from b2b_chat.product.transactions import Transaction, TransactionFactory
 from b2b_chat.product.viewer import Viewer
@@ -53,6 +54,16 @@ class CreditsHeld(Refusal):
         super().__init__(headers={"Retry-After": "5"})
 
 
+class TooManyOpenAnswers(Refusal):
+    """As many of the user's answers are being written as one user may have at once."""
+
+    code, status, retryable = "too_many_open_answers", 429, True
+    message = "Too many of your answers are being written. Wait until one has ended, or stop one, and try again."
+
+    def __init__(self) -> None:
+        super().__init__(headers={"Retry-After": "5"})
+
+
 class BalanceOutOfRange(Refusal):
     """The balance would fall below what running answers hold, or rise above what is possible."""
 
@@ -78,7 +89,7 @@ class LedgerEntryNotFound(Refusal):
 
 
 class Movement(Struct, frozen=True):
-    """What an operator wants a balance to be moved by."""
+    """A movement of a balance, as an operator orders it."""
 
     action: Action
     kind: EntryKind
@@ -88,7 +99,7 @@ class Movement(Struct, frozen=True):
     corrects_position: int | None = None
 
     def is_told_by(self, entry: LedgerEntryRow, company_id: UUID) -> bool:
-        """Whether an entry of the ledger is this movement, made before."""
+        """Return whether an entry of the ledger is this movement, made before."""
         told = (entry.company_id, entry.kind, entry.amount_credits, entry.corrects_position)
         return told == (company_id, self.kind, self.amount_credits, self.corrects_position)
 
@@ -99,10 +110,12 @@ async def open_account(tx: Transaction, company_id: UUID) -> None:
 
 
 class Credits:
-    """Moving a company's balance, and telling what became of it."""
+    """Moving a company's balance, and reporting the result."""
 
-    def __init__(self, transaction: TransactionFactory) -> None:
+    def __init__(self, transaction: TransactionFactory, reading: TransactionFactory) -> None:
         self._transaction = transaction
+        self._reading = reading
+        self._exporting = Turns()
 
     async def add(self, actor: Actor, company_id: UUID, addition: CreditsAdd) -> LedgerEntry:
         """Add credits that were paid for. The same external id again returns what it did the first time.
@@ -166,7 +179,7 @@ class Credits:
         return _entry(entry)
 
     async def balance(self, viewer: Viewer) -> Balance:
-        """What the viewer's company has."""
+        """Return the balance of the viewer's company."""
         async with self._transaction() as tx:
             account = await tx[AccountRepository].get(viewer.company_id)
         available = account.balance_credits - account.held_credits
@@ -179,8 +192,9 @@ class Credits:
 
         Raises:
             InvalidRequest: The cursor is not one that this list gave.
+            TookTooLong: It took too long.
         """
-        async with self._transaction() as tx:
+        async with self._reading() as tx:
             return await _page(tx, viewer.company_id, cursor, limit, wanted)
 
     async def list_entries_of(self, company_id: UUID, *, cursor: str | None, limit: int) -> Page[LedgerEntry]:
@@ -202,9 +216,14 @@ class Credits:
         wanted: LedgerFilter = ALL_ENTRIES,
         dialect: CsvDialect = CsvDialect.STANDARD,
     ) -> AsyncGenerator[bytes, None]:
-        """Return the wanted entries of the viewer's company as text, newest first, piece by piece."""
+        """Return the wanted entries of the viewer's company as text, newest first, piece by piece.
+
+        Raises:
+            RateLimited: The viewer has an export under way.
+        """
         # Here, since nothing can be refused any more once the pieces are being sent.
-        return self._pieces(viewer.company_id, form, wanted, dialect)
+        pieces = self._pieces(viewer.company_id, form, wanted, dialect)
+        return await self._exporting.holding(viewer.user_id, pieces)
 
     async def _pieces(
         self, company_id: UUID, form: ExportFormat, wanted: LedgerFilter, dialect: CsvDialect
@@ -218,7 +237,7 @@ class Credits:
 
     async def _batch(self, company_id: UUID, wanted: LedgerFilter, before: int | None) -> list[LedgerEntryRow]:
         try:
-            async with self._transaction() as tx:
+            async with self._reading() as tx:
                 return await tx[AccountRepository].list_entries(
                     company_id, before=before, limit=_EXPORT_BATCH, wanted=wanted
                 )

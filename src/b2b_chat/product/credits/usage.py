@@ -1,4 +1,4 @@
-"""What a company has used: answers and credits, by day and by member."""
+"""The use of a company: answers and credits, by day and by member."""
 
 import re
 from datetime import date, timedelta
@@ -22,7 +22,7 @@ MAX_DAYS: Final = 92
 MEMBER_CURSOR: Final = form(
     "^[0-9]{1,14}[.][0-9]{6}_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", "a cursor that this list gave"
 )
-"""How far a list by use has come: the credits and the id of its last member."""
+"""The cursor of a list by use: the credits and the id of its last member."""
 
 
 class Period(Struct, frozen=True):
@@ -37,14 +37,14 @@ class Period(Struct, frozen=True):
 class UsageReports:
     """Reports from the ledger, which has one charge for each answer that was paid for."""
 
-    def __init__(self, transaction: TransactionFactory, *, clock: Clock = utc_now) -> None:
-        self._transaction = transaction
+    def __init__(self, reading: TransactionFactory, *, clock: Clock = utc_now) -> None:
+        self._reading = reading
         self._clock = clock
 
     async def by_day(self, viewer: Viewer, period: Period, *, user_id: UUID | None = None) -> Usage:
-        """What the viewer's company, or one person in it, has used on each day of a period."""
+        """Return the use of the viewer's company, or of one person in it, on each day of a period."""
         first_day, last_day = self._bounds(period)
-        async with self._transaction() as tx:
+        async with self._reading() as tx:
             used = await tx[UsageRepository].by_day(viewer.company_id, _span(first_day, last_day), user_id=user_id)
         found = {each.day: each for each in used}
         every_day = [first_day + timedelta(days=number) for number in range((last_day - first_day).days + 1)]
@@ -63,17 +63,17 @@ class UsageReports:
         )
 
     async def own_by_day(self, viewer: Viewer, period: Period) -> Usage:
-        """What the viewer has used in the company on each day of a period."""
+        """Return the viewer's own use in the company on each day of a period."""
         return await self.by_day(viewer, period, user_id=viewer.user_id)
 
     async def by_member(self, viewer: Viewer, period: Period, *, cursor: str | None, limit: int) -> Page[MemberUsage]:
-        """What each person has used in the viewer's company in a period, the most first; who used nothing is left out.
+        """Return the use of each person in the viewer's company in a period, highest first, without those of no use.
 
         Raises:
             InvalidRequest: The cursor is not one that this list gave.
         """
         after = _read_cursor(cursor)
-        async with self._transaction() as tx:
+        async with self._reading() as tx:
             used = await tx[UsageRepository].by_member(
                 viewer.company_id, _span(*self._bounds(period)), after=after, limit=limit + 1
             )

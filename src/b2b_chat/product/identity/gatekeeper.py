@@ -12,6 +12,7 @@ from b2b_chat.product.identity.cookies import SessionCookie
 from b2b_chat.product.identity.service import ApiKeys
 from b2b_chat.product.identity.sessions import Sessions
 from b2b_chat.product.limits.client_ip import ClientIp, is_within, parse_networks
+from b2b_chat.product.limits.service import Limits
 from b2b_chat.product.settings import ProductSettings
 from b2b_chat.product.viewer import Unauthenticated, Viewer
 
@@ -26,6 +27,7 @@ class Gatekeeper:
         api_keys: Knows the keys.
         sessions: Knows the sessions.
         cookie: Carries a session's token.
+        limits: Counts the requests that read.
         client_ip: Finds the address that a request comes from.
         settings: Where browsers find product_api, where operators may come from, how long a proof is fresh.
         clock: The current time.
@@ -36,10 +38,12 @@ class Gatekeeper:
         api_keys: ApiKeys,
         sessions: Sessions,
         cookie: SessionCookie,
+        limits: Limits,
         client_ip: ClientIp,
         settings: ProductSettings,
         clock: Clock,
     ) -> None:
+        self._limits = limits
         self._api_keys = api_keys
         self._sessions = sessions
         self._cookie = cookie
@@ -51,7 +55,7 @@ class Gatekeeper:
         self._origin = f"{parts.scheme}://{parts.netloc}".lower()
 
     async def viewer_of(self, connection: ASGIConnection[Any, Any, Any, Any]) -> Viewer:
-        """The caller.
+        """Return the caller.
 
         Raises:
             Unauthenticated: There is no valid key or session.
@@ -85,8 +89,16 @@ class Gatekeeper:
         if self._operator_networks and not is_within(self._client_ip.of(connection), self._operator_networks):
             raise OperatorNetworkRequired
 
+    async def admit_read(self, viewer: Viewer) -> None:
+        """Count a request that reads.
+
+        Raises:
+            RateLimited: The viewer or their company sends too many.
+        """
+        await self._limits.admit_read(viewer)
+
     def refuse_foreign(self, connection: ASGIConnection[Any, Any, Any, Any]) -> None:
-        """See to it that no page of another website changes anything by a visitor's session.
+        """Prevent that a page of another website changes anything by a visitor's session.
 
         This is what Go's `http.CrossOriginProtection` does. Browsers send `Sec-Fetch-Site` or at least `Origin` with
         every request that could do harm; one with neither is not a browser's, and a key is not sent unknowingly.
@@ -116,6 +128,6 @@ def _host_of(origin: str) -> str:
 
 
 def _bearer(connection: ASGIConnection[Any, Any, Any, Any]) -> str | None:
-    """The API key of a request, if it has one."""
+    """Return the API key of a request, if it has one."""
     authorization = connection.headers.get("authorization", "")
     return authorization[len(_BEARER) :].strip() if authorization.lower().startswith(_BEARER) else None

@@ -1,46 +1,63 @@
-"""Signing in by mail: one challenge with two proofs, the token in a link and a code of six digits."""
+"""Signing in by mail: one challenge with two proofs, the token in a link and a code of eight digits.
 
-import secrets
-from datetime import timedelta
+A code can be guessed, so it belongs to the one who asked for it: they get a `login_request`, and wrong codes that come
+with it count against their challenges alone. Those that come without count apart, so that no stranger ends the code of
+another. No wrong code ends a link, whose token cannot be guessed.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Final
+
+from msgspec import Struct
+from prometheus_client import Counter
 
 from b2b_chat.kit.clock import Clock
 from b2b_chat.kit.database import Database
 from b2b_chat.kit.keyed_hash import KeyedHash, new_token
 from b2b_chat.product.identity.addresses import canonical
+from b2b_chat.product.identity.known_browsers import KnownBrowsers
+from b2b_chat.product.identity.login_mails import LoginMails
 from b2b_chat.product.identity.models import ChallengeState, LoginChallengeRow
-from b2b_chat.product.identity.repository.logins import ChallengeRepository, add_challenge
+from b2b_chat.product.identity.repository.logins import ChallengeRepository, Redeemed, add_challenge
 from b2b_chat.product.identity.repository.users import UserRepository
-from b2b_chat.product.identity.schemas import LoginProof
+from b2b_chat.product.identity.schemas import LoginLink, LoginProof
 from b2b_chat.product.identity.sessions import Browser, Sessions
-from b2b_chat.product.limits.service import Limits
-from b2b_chat.product.mail.letters import Letter
+from b2b_chat.product.limits.service import Limits, RateLimited
 from b2b_chat.product.mail.service import Outbox
 from b2b_chat.product.refusals import Refusal
 from b2b_chat.product.settings import ProductSettings
 from b2b_chat.product.transactions import Transaction, TransactionFactory
 from b2b_chat.product.vocabulary import Language
 
-MAX_OPEN: Final = 3
-"""Challenges of one address that may be open at a time."""
 MAX_WRONG_CODES: Final = 5
-"""With so many a challenge ends, its link included."""
-VERIFY_PATH: Final = "/auth/verify"
+"""With so many the codes of the one who typed them are over; the links go on."""
 
-_CODES: Final = 1_000_000
-_KEEP: Final = timedelta(days=1)
-"""How long a challenge is kept after its end."""
+_DAY: Final = timedelta(days=1)
+_KEEP: Final = _DAY
+"""How long a challenge is kept after its end: as long as its wrong codes count."""
+_TOKEN_CHARACTERS: Final = 43
+
+_WRONG_CODES = Counter("product_wrong_login_codes", "Codes to sign in with that were wrong, for any address.")
 
 
 class InvalidProof(Refusal):
     """The link or code is wrong, used, over, ended by wrong codes, or of a user who may not sign in."""
 
     code, status = "invalid_proof", 401
-    message = "This link or code does not work (any more). Ask for a new mail."
+    message = "This link or code does not work (any more). Try the link in the mail, or ask for a new mail."
 
     def __init__(self) -> None:
         # RFC 9110 wants every 401 to name a scheme.
         super().__init__(headers={"WWW-Authenticate": "Bearer"})
+
+
+class SignedIn(Struct, frozen=True):
+    """What a browser that has signed in gets."""
+
+    session_token: str
+    known_browser: str
+    """The cookie to know it by the next time."""
 
 
 class Logins:
@@ -59,17 +76,19 @@ class Logins:
         self._transaction = transaction
         self._database = database
         self._sessions = sessions
-        self._outbox = outbox
         self._limits = limits
         secret, previous = settings.auth_token_secret, settings.auth_token_secret_previous
         self._tokens = KeyedHash(secret, previous, purpose="login link")
         self._codes = KeyedHash(secret, previous, purpose="login code")
-        self._public_url = settings.public_url.rstrip("/")
+        self._requests = KeyedHash(secret, previous, purpose="login request")
+        self._known_browsers = KnownBrowsers(settings, clock)
+        self._mails = LoginMails(outbox, self._tokens, self._codes, settings, clock)
         self._lifetime = timedelta(seconds=settings.login_lifetime_seconds)
+        self._guesses_per_day = settings.login_guesses_per_email_day
         self._clock = clock
 
-    async def request_link(self, email: str, language: Language, client_ip: str) -> None:
-        """Take down that someone wants to sign in.
+    async def request_link(self, email: str, language: Language, browser: Browser) -> str:
+        """Take down that someone wants to sign in, and return what to send along with the code.
 
         This is the same one statement for every address, known or not, limited or not, so that nothing can be learnt
         from the answer or its time. What comes of it is decided by `decide_requested`, later.
@@ -78,20 +97,25 @@ class Logins:
             RateLimited: Too many requests come from this client, whatever the addresses.
             AddressNotSupported: No mail can be sent to the address.
         """
-        await self._limits.admit_link_request(client_ip)
+        await self._limits.admit_link_request(browser.client_ip)
         email = canonical(email)
-        allowed = await self._limits.allows_link(email, client_ip)
+        # A browser that asks again keeps its own, so that the codes of all its mails are good there.
+        login_request = browser.login_request or ""
+        if len(login_request) != _TOKEN_CHARACTERS:
+            login_request = new_token()
         now = self._clock()
         async with self._database.connection() as connection:
             await add_challenge(
                 connection,
                 email=email,
                 language=language,
-                client_ip=client_ip,
-                state=ChallengeState.REQUESTED if allowed else ChallengeState.DECLINED,
+                client_ip=browser.client_ip,
+                request_hash=self._requests.hash(login_request),
+                known_browser_hash=self._known_browsers.recognise(email, browser.known_browser),
                 now=now,
                 expires_at=now + self._lifetime,
             )
+        return login_request
 
     async def decide_requested(self) -> None:
         """Decide what is requested, one after the other, until nothing is left."""
@@ -103,85 +127,112 @@ class Logins:
             challenge = await tx[ChallengeRepository].claim_requested()
             if challenge is None:
                 return False
-            await tx[ChallengeRepository].lock_address(challenge.email)
-            still_open = await tx[ChallengeRepository].lock_open(challenge.email, self._clock())
-            if len(still_open) < MAX_OPEN:
-                await self._open(tx, challenge)
-            else:
-                challenge.state = ChallengeState.DECLINED
+            await self._mails.decide(tx, challenge)
         return True
-
-    async def _open(self, tx: Transaction, challenge: LoginChallengeRow) -> None:
-        """Give a challenge its proofs, and mail them if the address is that of a user who may sign in."""
-        token, code = new_token(), f"{secrets.randbelow(_CODES):06d}"
-        challenge.state = ChallengeState.OPEN
-        challenge.token_hash = self._tokens.hash(token)
-        challenge.code_hash = self._codes.hash(_code_of(challenge.email, code))
-        challenge.expires_at = self._clock() + self._lifetime
-        challenge.user_id = await tx[UserRepository].find_unblocked_id_by_email(challenge.email)
-        if challenge.user_id is not None:
-            letter = self._letter(challenge, token, code)
-            await self._outbox.post(tx, letter, useful_until=challenge.expires_at)
-
-    def _letter(self, challenge: LoginChallengeRow, token: str, code: str) -> Letter:
-        fields = {
-            # Behind a `#` it stays in the browser: no server's log and no Referer header ever has it.
-            "link": f"{self._public_url}{VERIFY_PATH}#{token}",
-            "code": code,
-            "minutes": str(self._lifetime // timedelta(minutes=1)),
-        }
-        return Letter("login", "ru" if challenge.language == "ru" else "en", challenge.email, fields)
 
     async def forget_old(self) -> None:
         """Delete challenges that ended long ago: strangers' addresses are among them."""
         async with self._transaction() as tx:
             await tx[ChallengeRepository].forget(expired_before=self._clock() - _KEEP)
 
-    async def redeem(self, proof: LoginProof, browser: Browser) -> str:
-        """Sign a browser in, and return its session's token. A challenge is redeemed once, however many try at once.
+    async def show_link(self, token: str, browser: Browser) -> LoginLink:
+        """Return whom a link would sign in, which changes nothing: one of another person's account is noticed by it.
+
+        Raises:
+            InvalidProof: The link is unknown, used or over.
+            RateLimited: Too many attempts come from this client.
+        """
+        await self._limits.admit_login(browser.client_ip)
+        async with self._transaction() as tx:
+            challenge = await tx[ChallengeRepository].find_open_by_token(self._tokens.candidates(token), self._clock())
+        if challenge is None:
+            raise InvalidProof
+        return LoginLink(challenge.email, self._is_of(challenge, self._requests_of(browser.login_request)))
+
+    async def redeem(self, proof: LoginProof, browser: Browser) -> SignedIn:
+        """Sign a browser in. A challenge is redeemed once, however many try at once.
 
         Raises:
             AddressNotSupported: No mail can be sent to the address.
             InvalidProof: The proof is unknown, used, over, or of a user who may not sign in.
-            RateLimited: Too many attempts come from this client, or were made to guess this address's code.
+            RateLimited: Too many attempts come from this client, or too many wrong codes came for this address.
         """
         email = canonical(proof.email) if isinstance(proof.email, str) else None
-        await self._limits.admit_login(browser.client_ip, email)
+        await self._limits.admit_login(browser.client_ip)
         async with self._transaction() as tx:
             if isinstance(proof.token, str):
-                session_token = await self._redeem_token(tx, proof.token, browser)
+                signed_in = await self._redeem_token(tx, proof.token, browser)
             else:
-                session_token = await self._redeem_code(tx, email or "", str(proof.code), browser)
+                login_request = proof.login_request if isinstance(proof.login_request, str) else browser.login_request
+                code = str(proof.code).replace(" ", "")
+                signed_in = await self._redeem_code(tx, email or "", code, login_request, browser)
         # Refused only now: wrong codes stay counted when the transaction is committed.
-        if session_token is None:
+        if signed_in is None:
+            if email is not None:
+                _WRONG_CODES.inc()
             raise InvalidProof
-        return session_token
+        return signed_in
 
-    async def _redeem_token(self, tx: Transaction, token: str, browser: Browser) -> str | None:
-        user_id = await tx[ChallengeRepository].redeem_token(self._tokens.candidates(token), self._clock())
-        if user_id is None or not await tx[UserRepository].lock_unblocked(user_id):
-            return None
-        return await self._sessions.start(tx, user_id, browser)
+    async def _redeem_token(self, tx: Transaction, token: str, browser: Browser) -> SignedIn | None:
+        redeemed = await tx[ChallengeRepository].redeem_token(self._tokens.candidates(token), self._clock())
+        return None if redeemed is None else await self._sign_in(tx, redeemed, browser)
 
-    async def _redeem_code(self, tx: Transaction, email: str, code: str, browser: Browser) -> str | None:
-        """The same for a code. A wrong one counts against every challenge that it might have been meant for."""
+    async def _redeem_code(
+        self, tx: Transaction, email: str, code: str, login_request: str | None, browser: Browser
+    ) -> SignedIn | None:
+        """The same for a code.
+
+        It is looked for among the challenges of the one who asks, and a wrong one counts there. A caller who has none
+        open is a stranger, whose wrong codes are counted apart.
+        """
+        await tx[ChallengeRepository].lock_name(email)
         still_open = await tx[ChallengeRepository].lock_open(email, self._clock())
-        right = [
-            challenge
-            for challenge in still_open
-            if challenge.code_hash is not None and self._codes.matches(_code_of(email, code), challenge.code_hash)
-        ]
-        user_id = right[0].user_id if right else None
-        if user_id is not None and await tx[UserRepository].lock_unblocked(user_id):
-            right[0].state = ChallengeState.REDEEMED
-            return await self._sessions.start(tx, user_id, browser)
-        for challenge in still_open:
-            challenge.wrong_codes += 1
-            if challenge.wrong_codes >= MAX_WRONG_CODES:
-                challenge.state = ChallengeState.BURNT
+        requests = self._requests_of(login_request)
+        own = [challenge for challenge in still_open if self._is_of(challenge, requests)]
+        await self._refuse_guesser(tx, email, own)
+        if sum(challenge.wrong_codes for challenge in own) >= MAX_WRONG_CODES:
+            return None
+        for challenge in own or still_open:
+            if self._mails.has_code(challenge, code) and challenge.user_id is not None:
+                signed_in = await self._sign_in(tx, Redeemed(challenge.user_id, email), browser)
+                if signed_in is not None:
+                    challenge.state = ChallengeState.REDEEMED
+                    return signed_in
+        if own:
+            own[0].wrong_codes += 1
+        elif still_open:
+            still_open[0].strangers_wrong_codes += 1
         return None
 
+    async def _sign_in(self, tx: Transaction, redeemed: Redeemed, browser: Browser) -> SignedIn | None:
+        """Start the session of a person who has proved to be one; the only place that does. None for a blocked one."""
+        if not await tx[UserRepository].lock_unblocked(redeemed.user_id):
+            return None
+        session_token = await self._sessions.start(tx, redeemed.user_id, browser)
+        return SignedIn(session_token, self._known_browsers.cookie_for(redeemed.email))
 
-def _code_of(email: str, code: str) -> str:
-    """What the code's hash is made of: the same code of another address has another hash."""
-    return f"{email}\n{code}"
+    async def _refuse_guesser(self, tx: Transaction, email: str, own: Sequence[LoginChallengeRow]) -> None:
+        """Refuse a code where the day's guesses for its address are used up.
+
+        Raises:
+            RateLimited: They are, by the one who asks, by browsers that never signed in with it, or by strangers.
+        """
+        now = self._clock()
+        by_askers, by_strangers = await tx[ChallengeRepository].count_wrong_codes(
+            email, known_browser_hash=own[0].known_browser_hash if own else None, expires_after=now - _DAY
+        )
+        wrong = by_askers if own else by_strangers
+        if wrong.number >= self._guesses_per_day:
+            raise RateLimited(_seconds_until(wrong.first_expires_at or now, now))
+
+    def _requests_of(self, login_request: str | None) -> list[bytes]:
+        return self._requests.candidates(login_request) if login_request else []
+
+    @staticmethod
+    def _is_of(challenge: LoginChallengeRow, requests: Sequence[bytes]) -> bool:
+        return challenge.request_hash is not None and challenge.request_hash in requests
+
+
+def _seconds_until(first_expires_at: datetime, now: datetime) -> int:
+    """Whole seconds after which the first wrong codes of the day no longer count."""
+    return int((first_expires_at + _DAY - now).total_seconds()) + 1

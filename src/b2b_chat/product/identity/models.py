@@ -42,7 +42,7 @@ class ApiKeyRow(Row):
 
 
 class ChallengeState(StrEnum):
-    """How far a login by mail has come."""
+    """The state of a login by mail."""
 
     REQUESTED = "requested"
     """Asked for; nothing else has happened yet."""
@@ -52,7 +52,7 @@ class ChallengeState(StrEnum):
     """Has its two proofs, the link's token and the code. They were mailed, if the address is a known user's."""
     REDEEMED = "redeemed"
     BURNT = "burnt"
-    """Ended by wrong codes."""
+    """Ended by wrong codes, link and all, by releases before the one that counts them where they are typed."""
 
 
 class LoginChallengeRow(Row):
@@ -70,6 +70,18 @@ class LoginChallengeRow(Row):
         CheckConstraint("(token_hash IS NULL) = (code_hash IS NULL)", name="proofs_come_together"),
         Index("ix_login_challenges_email", "email", "expires_at"),
         Index("ix_login_challenges_requested", "id", postgresql_where="state = 'requested'"),
+        Index(
+            "ix_login_challenges_invited_mailbox",
+            "invited_mailbox",
+            "expires_at",
+            postgresql_where="invited_mailbox IS NOT NULL",
+        ),
+        Index(
+            "ix_login_challenges_invited_domain",
+            "invited_domain",
+            "expires_at",
+            postgresql_where="invited_domain IS NOT NULL",
+        ),
     )
 
     email: Mapped[str] = mapped_column(String(254))
@@ -79,7 +91,18 @@ class LoginChallengeRow(Row):
     user_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
     token_hash: Mapped[bytes | None] = mapped_column(LargeBinary(32), unique=True)
     code_hash: Mapped[bytes | None] = mapped_column(LargeBinary(32))
+    request_hash: Mapped[bytes | None] = mapped_column(LargeBinary(32))
+    """Of what the one who asked was given, and sends along with the code."""
+    known_browser_hash: Mapped[bytes | None] = mapped_column(LargeBinary(32))
+    """The browser that asked, if it has signed in with this address before."""
     wrong_codes: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    """Typed by the one who asked."""
+    strangers_wrong_codes: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    """Typed by others. Each is counted at the newest open challenge alone."""
+    invited_mailbox: Mapped[str | None] = mapped_column(String(254))
+    """Where its mail went, if to a person who is in no company yet; such mails are limited by mailbox …"""
+    invited_domain: Mapped[str | None] = mapped_column(String(254))
+    """… and by domain, unless it is a public provider's."""
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     expires_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), index=True)
 

@@ -15,7 +15,7 @@ from b2b_chat.product.transactions import Transaction
 
 
 class OperatorKey(Struct, frozen=True):
-    """A key of an operator, as far as it can be shown."""
+    """A key of an operator, without its secret part."""
 
     id: UUID
     name: str
@@ -67,7 +67,7 @@ async def list_operator_keys(
 
 
 async def find_operator_key(tx: Transaction, api_key_id: UUID) -> OperatorKey | None:
-    """Return an operator's key, which stays as it is until the transaction ends; None where there is none."""
+    """Return an operator's key, which stays as it is until the transaction ends; None where it does not exist."""
     row = await tx[ApiKeyRepository].find_operators_key_locked(api_key_id)
     return None if row is None else _shown(row)
 

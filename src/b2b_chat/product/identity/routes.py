@@ -13,13 +13,15 @@ from b2b_chat.kit.openapi import EmptyOperation
 from b2b_chat.product.errors import documents
 from b2b_chat.product.guards import anyone, by_session, signed_in
 from b2b_chat.product.identity.addresses import AddressNotSupported
-from b2b_chat.product.identity.cookies import SessionCookie
+from b2b_chat.product.identity.cookies import LoginCookies, SessionCookie
 from b2b_chat.product.identity.languages import preferred_language
 from b2b_chat.product.identity.logins import InvalidProof, Logins
 from b2b_chat.product.identity.schemas import (
     CompanyChoice,
     LinkRequest,
     LinkRequested,
+    LinkToken,
+    LoginLink,
     LoginProof,
     Me,
     SessionList,
@@ -36,14 +38,24 @@ LoginProofBody = Annotated[
         schema_extra={
             "one_of": [
                 Schema(required=["token"], max_properties=1),
-                Schema(required=["email", "code"], max_properties=2),
+                Schema(required=["email", "code"], schema_not=Schema(required=["token"])),
             ]
         },
     ),
 ]
 """With what the Struct sees to itself: that it is one or the other."""
 
-_ACCEPTED = LinkRequested("accepted")
+
+def _browser(
+    request: Request[Any, Any, Any], client_ip: ClientIp, cookies: LoginCookies, session_cookie: SessionCookie
+) -> Browser:
+    return Browser(
+        client_ip.of(request),
+        request.headers.get("user-agent", ""),
+        session_cookie.read(request),
+        cookies.login.read(request),
+        cookies.known_browser.read(request),
+    )
 
 
 class LoginRoutes(Controller):
@@ -66,15 +78,19 @@ class LoginRoutes(Controller):
         data: JSONBody[LinkRequest],
         logins: NamedDependency[Logins],
         client_ip: NamedDependency[ClientIp],
-    ) -> LinkRequested:
+        login_cookies: NamedDependency[LoginCookies],
+        session_cookie: NamedDependency[SessionCookie],
+    ) -> Response[LinkRequested]:
         """Ask for a mail with a link and a code to sign in with.
 
-        The answer is the same for every address. Only the address of a person known here gets a mail, and not more
+        The answer is of one form for every address. Only the address of a person known here gets a mail, and not more
         than three at a time; each works once.
         """
         language = data.language or preferred_language(request.headers.get("accept-language", ""))
-        await logins.request_link(data.email, language, client_ip.of(request))
-        return _ACCEPTED
+        browser = _browser(request, client_ip, login_cookies, session_cookie)
+        login_request = await logins.request_link(data.email, language, browser)
+        cookies = [login_cookies.login.holding(login_request)]
+        return Response(LinkRequested("accepted", login_request), status_code=202, cookies=cookies)
 
     @post(
         "/verify",
@@ -91,12 +107,41 @@ class LoginRoutes(Controller):
         data: LoginProofBody,
         logins: NamedDependency[Logins],
         client_ip: NamedDependency[ClientIp],
+        login_cookies: NamedDependency[LoginCookies],
         session_cookie: NamedDependency[SessionCookie],
     ) -> Response[None]:
-        """Sign in with the link's token, or with the mail address and the code. The answer sets the session cookie."""
-        browser = Browser(client_ip.of(request), request.headers.get("user-agent", ""), session_cookie.read(request))
-        token = await logins.redeem(data, browser)
-        return Response(None, status_code=204, cookies=[session_cookie.holding(token)])
+        """Sign in with the link's token, or with the mail address and the code. The answer sets the session cookie.
+
+        Wrong codes end the codes of the one who asked for them, not the links. Send `login_request`, or the cookie that
+        came with it, so that others' wrong codes do not count against yours.
+        """
+        signed_in = await logins.redeem(data, _browser(request, client_ip, login_cookies, session_cookie))
+        cookies = [
+            session_cookie.holding(signed_in.session_token),
+            login_cookies.known_browser.holding(signed_in.known_browser),
+            login_cookies.login.cleared(),
+        ]
+        return Response(None, status_code=204, cookies=cookies)
+
+    @post(
+        "/link",
+        operation_id="showLoginLink",
+        guards=[anyone],
+        security=[{}],
+        status_code=200,
+        responses=documents(InvalidProof, RateLimited, LimitsUnavailable),
+    )
+    async def link(
+        self,
+        request: Request[Any, Any, Any],
+        data: JSONBody[LinkToken],
+        logins: NamedDependency[Logins],
+        client_ip: NamedDependency[ClientIp],
+        login_cookies: NamedDependency[LoginCookies],
+        session_cookie: NamedDependency[SessionCookie],
+    ) -> LoginLink:
+        """Show whom a link would sign in, and whether this browser asked for it. This does not use the link up."""
+        return await logins.show_link(data.token, _browser(request, client_ip, login_cookies, session_cookie))
 
     @post(
         "/logout",

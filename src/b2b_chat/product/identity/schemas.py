@@ -34,6 +34,13 @@ Email = Annotated[
 """The mail address of a person. `addresses.canonical` has the form in which it is kept and looked for."""
 
 
+Token = Annotated[str, Meta(min_length=1, max_length=100)]
+
+
+# Six digits: what releases before this one have mailed.
+Code = Annotated[str, Meta(pattern=form(r"^([0-9]{4} ?[0-9]{4}|[0-9]{6})\Z", "eight digits"), examples=["1234 5678"])]
+
+
 class LinkRequest(Struct, frozen=True, forbid_unknown_fields=True):
     """Who wants to sign in, and the language of the mail; by default that of `Accept-Language`."""
 
@@ -45,17 +52,39 @@ class LinkRequested(Struct, frozen=True):
     """The request was taken; this is said of every address."""
 
     status: Literal["accepted"]
+    login_request: str
+    """To be sent along with the code: wrong codes of others then do not count against yours. Browsers have it as a
+    cookie."""
+
+
+class LinkToken(Struct, frozen=True, forbid_unknown_fields=True):
+    """The token of a link."""
+
+    token: Token
+
+
+class LoginLink(Struct, frozen=True):
+    """What a link does."""
+
+    email: str
+    """Whom it signs in."""
+    is_asked_for_here: bool
+    """This browser asked for it."""
 
 
 class LoginProof(Struct, frozen=True, forbid_unknown_fields=True):
-    """What came by mail: the link's `token`, or the `code` together with the `email` that it was sent to."""
+    """What came by mail: the link's `token`, or the `code` together with the `email` that it was sent to.
 
-    token: Annotated[str, Meta(min_length=1, max_length=100)] | UnsetType = UNSET
+    With the code goes what the request for it was answered with, `login_request`, unless a cookie brings it.
+    """
+
+    token: Token | UnsetType = UNSET
     email: Email | UnsetType = UNSET
-    code: Annotated[str, Meta(pattern=form(r"^[0-9]{6}\Z", "six digits"), examples=["123456"])] | UnsetType = UNSET
+    code: Code | UnsetType = UNSET
+    login_request: Token | UnsetType = UNSET
 
     def __post_init__(self) -> None:
-        by_token = self.token is not UNSET and self.email is UNSET and self.code is UNSET
+        by_token = self.token is not UNSET and self.email is self.code is self.login_request is UNSET
         by_code = self.token is UNSET and self.email is not UNSET and self.code is not UNSET
         if not (by_token or by_code):
             raise ValueError("send either token, or email and code")
@@ -112,7 +141,7 @@ class SessionList(Struct, frozen=True):
 
 
 class ApiKey(Struct, frozen=True):
-    """A key of the company, as far as it can be shown."""
+    """A key of the company, without its secret part."""
 
     id: UUID
     name: str

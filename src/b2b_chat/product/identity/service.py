@@ -89,6 +89,11 @@ async def list_keys(tx: Transaction, company_id: UUID, *, before: UUID | None, l
     return [_shown(row) for row in rows]
 
 
+async def count_live_keys(tx: Transaction, company_id: UUID, user_id: UUID, now: datetime) -> int:
+    """Return how many keys of a user in a company are neither revoked nor expired."""
+    return await tx[ApiKeyRepository].count_live(company_id, user_id, now)
+
+
 async def user_of_key(tx: Transaction, company_id: UUID, api_key_id: UUID) -> UUID | None:
     """Return the id of the user that a company's key acts for; None where the company has no such key."""
     row = await tx[ApiKeyRepository].find_locked(company_id, api_key_id)

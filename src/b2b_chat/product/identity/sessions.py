@@ -59,12 +59,16 @@ async def note_proof(tx: Transaction, session_id: UUID, now: datetime) -> None:
 
 
 class Browser(Struct, frozen=True):
-    """What a browser states about itself when it signs in."""
+    """What a browser states about itself when it asks to sign in, and when it does."""
 
     client_ip: str
     user_agent: str
     session_token: str | None = None
     """The token of the session that it has already."""
+    login_request: str | None = None
+    """What it was given when it asked for a mail."""
+    known_browser: str | None = None
+    """What it was given when it signed in the last time."""
 
 
 class Sessions:

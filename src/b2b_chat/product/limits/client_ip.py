@@ -1,4 +1,4 @@
-"""Where a request comes from, as far as that can be known.
+"""The client's address of a request.
 
 Any client can send `X-Forwarded-For`; only what our own proxies have appended to it is true. So it is read from its
 end, for as long as the address that appended an element is a proxy of ours.
@@ -14,7 +14,10 @@ from litestar.connection import ASGIConnection
 Network: TypeAlias = IPv4Network | IPv6Network
 
 UNKNOWN_IP = "0.0.0.0"  # noqa: S104 - an address that is nobody's, not one to listen on
-_IPV6_SITE_BITS = 64
+_IPV6_NETWORK_BITS: Final = 64
+"""What one IPv6 customer has at the least, a single home too."""
+_IPV6_SITE_BITS: Final = 48
+"""What any customer gets for the asking: 65,536 networks of 64 bits."""
 _MAPPED_BITS: Final = 96
 """Of the prefix in IPv6 under which an IPv4 address may be written."""
 _WITH_PORT: Final = re.compile(r"(?P<ipv4>[0-9.]+):[0-9]{1,5}|\[(?P<ipv6>[0-9A-Fa-f:.]+)\](?::[0-9]{1,5})?")
@@ -69,14 +72,21 @@ def is_within(ip: str, networks: Sequence[Network]) -> bool:
 
 def limited_as(ip: str) -> str:
     """Return what an address is limited as: an IPv6 customer has a whole /64 to call from."""
+    return _network_of(ip, _IPV6_NETWORK_BITS) or ip
+
+
+def site_of(ip: str) -> str | None:
+    """Return the /48 of an IPv6 address, which is limited as a whole too; None for IPv4."""
+    return _network_of(ip, _IPV6_SITE_BITS)
+
+
+def _network_of(ip: str, prefix_bits: int) -> str | None:
     address = ip_address(ip)
-    if isinstance(address, IPv6Address):
-        return str(ip_network((address, _IPV6_SITE_BITS), strict=False))
-    return ip
+    return str(ip_network((address, prefix_bits), strict=False)) if isinstance(address, IPv6Address) else None
 
 
 def _normal(text: str) -> str | None:
-    """Return an address in its one spelling, without port and with IPv4 taken out of IPv6; None if it is none."""
+    """Return an address in canonical form, without port and with IPv4 taken out of IPv6; None if it is not one."""
     found = _WITH_PORT.fullmatch(text)
     try:
         address = ip_address((found["ipv4"] or found["ipv6"]) if found else text)

@@ -3,13 +3,13 @@
 import math
 import time
 from collections.abc import Callable, Sequence
-from typing import Final
 
-from limits import RateLimitItemPerHour, RateLimitItemPerMinute
+from limits import RateLimitItem, RateLimitItemPerHour, RateLimitItemPerMinute
 from msgspec import structs
 from prometheus_client import Counter
 
-from b2b_chat.product.limits.client_ip import limited_as
+from b2b_chat.product.limits.client_ip import limited_as, site_of
+from b2b_chat.product.limits.mailboxes import limited_domain_of, mailbox_of
 from b2b_chat.product.limits.memory import WindowsInMemory
 from b2b_chat.product.limits.windows import Window, Windows, WindowsUnavailable
 from b2b_chat.product.refusals import Refusal
@@ -19,8 +19,6 @@ from b2b_chat.product.viewer import Viewer
 Headers = dict[str, str]
 
 _LIMITED = Counter("product_limited", "Requests that were over a limit, by the limit.", ["limit"])
-
-_GUESSES_PER_EMAIL_AND_HOUR: Final = 20
 
 
 class RateLimited(Refusal):
@@ -72,11 +70,16 @@ class Limits:
         self._chat_company = RateLimitItemPerMinute(settings.chat_rpm_per_company, namespace="chat-company")
         self._chat_user = RateLimitItemPerMinute(settings.chat_rpm_per_user, namespace="chat-user")
         self._chat_ip = RateLimitItemPerMinute(settings.chat_rpm_per_ip, namespace="chat-ip")
+        self._read_company = RateLimitItemPerMinute(settings.read_rpm_per_company, namespace="read-company")
+        self._read_user = RateLimitItemPerMinute(settings.read_rpm_per_user, namespace="read-user")
+        self._preview_user = RateLimitItemPerMinute(settings.masking_preview_rpm_per_user, namespace="preview-user")
         self._login_ip = RateLimitItemPerMinute(settings.login_rpm_per_ip, namespace="login-ip")
-        self._link_pair = RateLimitItemPerHour(settings.login_mails_per_email_ip_hour, namespace="link-pair")
-        self._link_email = RateLimitItemPerHour(settings.login_mails_per_email_hour, namespace="link-email")
+        times = settings.ipv6_site_limit_times
+        self._chat_site = RateLimitItemPerMinute(times * settings.chat_rpm_per_ip, namespace="chat-site")
+        self._login_site = RateLimitItemPerMinute(times * settings.login_rpm_per_ip, namespace="login-site")
         self._invite_company = RateLimitItemPerHour(settings.invite_mails_per_company_hour, namespace="invite-company")
-        self._guess_email = RateLimitItemPerHour(_GUESSES_PER_EMAIL_AND_HOUR, namespace="guess-email")
+        self._invite_mailbox = RateLimitItemPerHour(settings.invite_mails_per_mailbox_hour, namespace="invite-mailbox")
+        self._invite_domain = RateLimitItemPerHour(settings.invite_mails_per_domain_hour, namespace="invite-domain")
 
     async def admit_chat(self, viewer: Viewer, client_ip: str) -> Headers:
         """Count a chat, and return the `RateLimit` headers for its answer.
@@ -88,13 +91,30 @@ class Limits:
         """
         quotas = (
             _Quota(self._chat_user, str(viewer.user_id), "user"),
-            _Quota(self._chat_ip, limited_as(client_ip), "ip"),
+            *_by_ip(client_ip, self._chat_ip, self._chat_site),
             _Quota(self._chat_company, str(viewer.company_id), "company"),
         )
-        try:
-            return await self._admit(*quotas)
-        except LimitsUnavailable:
-            return await self._admit(*map(self._local, quotas), windows=self._own_windows)
+        return await self._admit_always(*quotas)
+
+    async def admit_read(self, viewer: Viewer) -> None:
+        """Count a request that reads; where the shared count is away, as `admit_chat`.
+
+        Raises:
+            RateLimited: The viewer or their company sends too many.
+        """
+        quotas = [_Quota(self._read_user, str(viewer.user_id), "user")]
+        if viewer.acting_in is not None:
+            quotas.append(_Quota(self._read_company, str(viewer.acting_in), "company"))
+        await self._admit_always(*quotas)
+
+    async def admit_preview(self, viewer: Viewer) -> Headers:
+        """Count a preview, by this process alone: what it costs is this process's time.
+
+        Raises:
+            RateLimited: The viewer asks for too many.
+        """
+        quota = _Quota(self._preview_user, str(viewer.user_id), "user")
+        return await self._admit(quota, windows=self._own_windows)
 
     async def admit_link_request(self, client_ip: str) -> Headers:
         """Count a request for a link. It depends on where it comes from, and never on the mail address in it.
@@ -102,37 +122,37 @@ class Limits:
         Raises:
             RateLimited: Too many come from there.
         """
-        return await self._admit(_Quota(self._login_ip, limited_as(client_ip), "ip"))
+        return await self._admit(*_by_ip(client_ip, self._login_ip, self._login_site))
 
-    async def allows_link(self, email: str, client_ip: str) -> bool:
-        """Count a link for a mail address, and return whether it may be sent. The caller does not learn it."""
-        try:
-            await self._admit(
-                _Quota(self._link_pair, f"{email} {limited_as(client_ip)}", "email-ip"),
-                _Quota(self._link_email, email, "email"),
-            )
-        except RateLimited:
-            return False
-        return True
-
-    async def admit_login(self, client_ip: str, email: str | None) -> Headers:
-        """Count an attempt to sign in: for a code that is guessed, also by the address whose code it would be.
+    async def admit_login(self, client_ip: str) -> Headers:
+        """Count an attempt to sign in. What is guessed for an address is counted where its codes are.
 
         Raises:
-            RateLimited: Too many come from there, or too many guesses are made for the address, known or not.
+            RateLimited: Too many come from there.
         """
-        quotas = [_Quota(self._login_ip, limited_as(client_ip), "ip")]
-        if email is not None:
-            quotas.append(_Quota(self._guess_email, email, "email"))
+        return await self._admit(*_by_ip(client_ip, self._login_ip, self._login_site))
+
+    async def admit_invite(self, viewer: Viewer, email: str) -> Headers:
+        """Count an invite that is about to be mailed to a canonical address, for the first time or again.
+
+        Raises:
+            RateLimited: The viewer's company has too many mailed, or the mailbox or its domain gets too many.
+        """
+        quotas = [
+            _Quota(self._invite_company, str(viewer.company_id), "company"),
+            _Quota(self._invite_mailbox, mailbox_of(email), "mailbox"),
+        ]
+        domain = limited_domain_of(email)
+        if domain is not None:
+            quotas.append(_Quota(self._invite_domain, domain, "domain"))
         return await self._admit(*quotas)
 
-    async def admit_invite(self, viewer: Viewer) -> Headers:
-        """Count an invite that is about to be mailed, for the first time or again.
-
-        Raises:
-            RateLimited: The viewer's company has too many mailed.
-        """
-        return await self._admit(_Quota(self._invite_company, str(viewer.company_id), "company"))
+    async def _admit_always(self, *quotas: _Quota) -> Headers:
+        """Count by this process's own small share where the shared count is away."""
+        try:
+            return await self._admit(*quotas)
+        except LimitsUnavailable:
+            return await self._admit(*map(self._local, quotas), windows=self._own_windows)
 
     async def _admit(self, *quotas: _Quota, windows: Windows | None = None) -> Headers:
         now = self._now()
@@ -159,6 +179,15 @@ class Limits:
     def _wait(self, reset_at: float) -> int:
         """Whole seconds after which a moment has passed for sure."""
         return max(0, math.floor(reset_at - self._now())) + 1
+
+
+def _by_ip(client_ip: str, by_address: RateLimitItem, by_site: RateLimitItem) -> list[_Quota]:
+    """Return the quotas of an address: an IPv6 one is also counted with all of its /48."""
+    quotas = [_Quota(by_address, limited_as(client_ip), "ip")]
+    site = site_of(client_ip)
+    if site is not None:
+        quotas.append(_Quota(by_site, site, "site"))
+    return quotas
 
 
 def _headers(quotas: Sequence[_Quota], remaining: Sequence[int], waits: Sequence[int]) -> Headers:

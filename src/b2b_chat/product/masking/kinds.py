@@ -19,7 +19,7 @@ class Group(StrEnum):
     LITERALS = "literals"
 
 
-class Action(StrEnum):
+class MaskingAction(StrEnum):
     """What is done with the values of a kind, from the weakest to the strongest."""
 
     OFF = "off"
@@ -90,11 +90,11 @@ GROUPS: Final = {
 GROUP_OF: Final = {kind: group for group, kinds in GROUPS.items() for kind in kinds}
 
 DEFAULTS: Final = {
-    Group.PEOPLE: Action.MASK,
-    Group.CONTACTS: Action.MASK,
-    Group.MONEY: Action.MASK,
-    Group.SECRETS: Action.MASK,
-    Group.REQUISITES: Action.OFF,
-    Group.TERMS: Action.MASK,
+    Group.PEOPLE: MaskingAction.MASK,
+    Group.CONTACTS: MaskingAction.MASK,
+    Group.MONEY: MaskingAction.MASK,
+    Group.SECRETS: MaskingAction.MASK,
+    Group.REQUISITES: MaskingAction.OFF,
+    Group.TERMS: MaskingAction.MASK,
 }
 """What is done with a group for which nobody has set anything."""

@@ -1,31 +1,37 @@
 """What is done with each kind: the company's policy, the operator's floor, and what a member adds to it."""
 
-from typing import Final
+from functools import lru_cache
+from typing import Final, NamedTuple
 
+import msgspec
+import structlog
 from msgspec import Struct, field
 
-from b2b_chat.product.masking.kinds import DEFAULTS, GROUP_OF, GROUPS, Action, Group, Kind
+from b2b_chat.product.masking.kinds import DEFAULTS, GROUP_OF, GROUPS, Group, Kind, MaskingAction
+from b2b_chat.product.masking.refusals import MaskingUnavailable
 
-_STRENGTH: Final = {action: strength for strength, action in enumerate(Action)}
+log = structlog.get_logger(__name__)
+
+_STRENGTH: Final = {action: strength for strength, action in enumerate(MaskingAction)}
 
 
 class Policy(Struct, frozen=True, forbid_unknown_fields=True):
     """Actions by group and, more closely, by kind. What neither names is as `DEFAULTS` has it."""
 
-    groups: dict[Group, Action] = field(default_factory=dict)
-    kinds: dict[Kind, Action] = field(default_factory=dict)
+    groups: dict[Group, MaskingAction] = field(default_factory=dict)
+    kinds: dict[Kind, MaskingAction] = field(default_factory=dict)
 
-    def action(self, kind: Kind) -> Action:
+    def action(self, kind: Kind) -> MaskingAction:
         """Return what is done with a kind."""
         if kind is Kind.TEXT:
-            return Action.OFF if self.is_off else Action.MASK
+            return MaskingAction.OFF if self.is_off else MaskingAction.MASK
         group = GROUP_OF[kind]
         return self.kinds.get(kind) or self.groups.get(group) or DEFAULTS[group]
 
     @property
     def is_off(self) -> bool:
         """Whether nothing is masked or blocked."""
-        return all(self.action(kind) is Action.OFF for group in DEFAULTS for kind in GROUPS[group])
+        return all(self.action(kind) is MaskingAction.OFF for group in DEFAULTS for kind in GROUPS[group])
 
     def strengthened(self, other: "Policy") -> "Policy":
         """Return the policy that does for each kind the stronger of two things.
@@ -41,5 +47,60 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True):
         )
 
 
-OFF: Final = Policy(groups=dict.fromkeys(DEFAULTS, Action.OFF))
+OFF: Final = Policy(groups=dict.fromkeys(DEFAULTS, MaskingAction.OFF))
 """Nothing is masked."""
+
+
+def combined(company: Policy, *, floor: Policy, wish: Policy) -> Policy:
+    """Return what is done with each kind: the strictest of a company's policy, the floor, and a member's wish.
+
+    What the floor and the wish do not name they leave alone: the defaults are a company's.
+    """
+    return company.strengthened(_named_only(floor)).strengthened(_named_only(wish))
+
+
+def _named_only(policy: Policy) -> Policy:
+    return Policy(groups=OFF.groups | policy.groups, kinds=policy.kinds)
+
+
+class StoredPolicies(NamedTuple):
+    """The policies that bear on a caller, as they are stored; None for what nobody has set."""
+
+    company: str | None
+    floor: str | None
+    wish: str | None
+    terms_version: int
+    """0 where the company has no lists."""
+
+
+NO_POLICIES: Final = StoredPolicies(None, None, None, 0)
+
+
+class InForce(NamedTuple):
+    """What is done with a caller's messages."""
+
+    policy: Policy
+    is_off: bool
+    """Whether nothing is masked or blocked, so that no text needs to be looked through."""
+    floor: frozenset[Kind]
+    """The kinds that the installation's floor or the caller's own wish names: no allow-list lets them through."""
+
+
+@lru_cache(maxsize=4096)
+def in_force(stored: StoredPolicies) -> InForce:
+    """Return what stored policies come to.
+
+    Raises:
+        MaskingUnavailable: One of them cannot be read, so that nobody knows what is to be masked.
+    """
+    try:
+        company, floor, wish = (
+            msgspec.json.decode(text or "{}", type=Policy) for text in (stored.company, stored.floor, stored.wish)
+        )
+    except msgspec.DecodeError:
+        log.error("masking_policy_unreadable")  # noqa: TRY400 - the error would repeat what is stored
+        raise MaskingUnavailable from None
+    policy = combined(company, floor=floor, wish=wish)
+    demanded = _named_only(floor).strengthened(_named_only(wish))
+    kinds = frozenset(kind for kind, action in demanded.kinds.items() if action is not MaskingAction.OFF)
+    return InForce(policy, policy.is_off, kinds)

@@ -8,7 +8,7 @@ import structlog
 
 from b2b_chat.product.masking.canaries import CANARIES, CanaryMissed
 from b2b_chat.product.masking.detection import Detector
-from b2b_chat.product.masking.kinds import Action
+from b2b_chat.product.masking.kinds import Kind, MaskingAction
 from b2b_chat.product.masking.masks import Mask, Values
 from b2b_chat.product.masking.policy import Policy
 from b2b_chat.product.masking.refusals import MaskingUnavailable, PersonalDataBlocked
@@ -19,6 +19,7 @@ log = structlog.get_logger(__name__)
 
 _NO_TERMS: Final = Terms(())
 _NOTHING_ALLOWED: Final = AllowList()
+_NO_KINDS: Final[frozenset[Kind]] = frozenset()
 
 
 class Finder(Protocol):
@@ -43,6 +44,7 @@ class Masking:
         *,
         terms: Terms = _NO_TERMS,
         allowed: AllowList = _NOTHING_ALLOWED,
+        floor: frozenset[Kind] = _NO_KINDS,
     ) -> list[Mask]:
         """Return the masks of a new text, and take its values into the conversation's.
 
@@ -52,26 +54,41 @@ class Masking:
             policy: The policy in force.
             terms: The company's own words.
             allowed: What the company lets through.
+            floor: The kinds that it cannot let through.
 
         Raises:
             PersonalDataBlocked: The policy blocks kinds that the text has. No value was taken in.
             MaskingUnavailable: The detector failed.
         """
-        if policy.is_off:
-            return []
-        spans = await self._find(text, values, terms)
-        blocked: Counter[str] = Counter()
-        hidden: list[Span] = []
-        for span in spans:
-            action = policy.action(span.kind)
-            if action is Action.OFF or allowed.allows(span.kind, text[span.start : span.end]):
-                continue
-            if action is Action.BLOCK:
-                blocked[span.kind] += 1
-            hidden.append(span)
+        hidden = await self.examine(text, values, policy, terms=terms, allowed=allowed, floor=floor)
+        blocked = Counter(str(span.kind) for span in hidden if policy.action(span.kind) is MaskingAction.BLOCK)
         if blocked:
             raise PersonalDataBlocked(blocked)
         return values.mask(text, hidden)
+
+    async def examine(
+        self,
+        text: str,
+        values: Values,
+        policy: Policy,
+        *,
+        terms: Terms = _NO_TERMS,
+        allowed: AllowList = _NOTHING_ALLOWED,
+        floor: frozenset[Kind] = _NO_KINDS,
+    ) -> list[Span]:
+        """Return the spans of a text that are masked or blocked; the arguments are those of `mask`.
+
+        Raises:
+            MaskingUnavailable: The detector failed.
+        """
+        if policy.is_off:
+            return []
+        return [
+            span
+            for span in await self._find(text, values, terms)
+            if policy.action(span.kind) is not MaskingAction.OFF
+            and (span.kind in floor or not allowed.allows(span.kind, text[span.start : span.end]))
+        ]
 
     async def _find(self, text: str, values: Values, terms: Terms) -> Sequence[Span]:
         try:

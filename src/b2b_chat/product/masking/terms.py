@@ -64,6 +64,11 @@ def _single_spaced(low: str) -> tuple[str, list[int]]:
     return "".join(kept), positions
 
 
+def distinct(terms: Iterable[str]) -> list[str]:
+    """Return terms as they were written, each once however it was written, in order."""
+    return sorted({normalised(term): term.strip() for term in terms}.values(), key=normalised)
+
+
 class AllowList:
     """Values that a company lets through: only where all of a span is in the list, and never a secret."""
 

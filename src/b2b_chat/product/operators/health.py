@@ -1,4 +1,4 @@
-"""How both services are, for an operator who is looking."""
+"""The live health of both services, for operators."""
 
 import asyncio
 import time
@@ -32,13 +32,13 @@ class LiveHealth:
         self._timeout_seconds = timeout_seconds
         self._clock = clock
 
-    async def look(self) -> InstallationHealth:
+    async def report(self) -> InstallationHealth:
         """Both services as they are now."""
         product, gateway = await asyncio.gather(self._look_at_product(), self._look_at_gateway())
         return InstallationHealth(self._clock(), product, gateway)
 
     async def _look_at_product(self) -> ProductHealth:
-        parts = [PartHealth(name, problem) for name, problem in (await self._readiness.look()).items()]
+        parts = [PartHealth(name, problem) for name, problem in (await self._readiness.missing()).items()]
         return ProductHealth(version("b2b-chat"), all(part.problem is None for part in parts), parts)
 
     async def _look_at_gateway(self) -> GatewayHealth:

@@ -11,7 +11,7 @@ from b2b_chat.kit.database import Session
 from b2b_chat.kit.search import pattern_of
 from b2b_chat.product.operators.models import OperatorApprovalRow, OperatorRow
 
-# Tables of other domains, as far as they are read here.
+# Columns of other domains' tables that are read here.
 _USERS: Final = table(
     "users",
     column("id", Uuid),

@@ -235,4 +235,4 @@ class OperatorHealthRoutes(Controller):
     @get("/", operation_id="getInstallationHealth")
     async def health(self, live_health: NamedDependency[LiveHealth]) -> InstallationHealth:
         """Look at both services now: what product_api needs, and what the gateway says to a signed ping."""
-        return await live_health.look()
+        return await live_health.report()

@@ -132,8 +132,8 @@ class OperatorPages(Controller):
     async def health_page(
         self, frame: NamedDependency[Frame], live_health: NamedDependency[LiveHealth]
     ) -> Response[bytes]:
-        """Both services now; a script asks again while somebody looks."""
-        return frame.page("operator/health", health=await live_health.look())
+        """Show the health of both services; a script refreshes it while the page is visible."""
+        return frame.page("operator/health", health=await live_health.report())
 
 
 def _export_path(wanted: AuditFilter, form: ExportFormat) -> str:
@@ -146,5 +146,5 @@ def _export_path(wanted: AuditFilter, form: ExportFormat) -> str:
 async def health_part(request: AnyRequest, live_health: NamedDependency[LiveHealth]) -> Response[bytes]:
     """What the page on health shows, as it is now."""
     return pages.page(
-        "operator/health_now", language_of(request), vocabulary=CONSOLE_WORDS, health=await live_health.look()
+        "operator/health_now", language_of(request), vocabulary=CONSOLE_WORDS, health=await live_health.report()
     )

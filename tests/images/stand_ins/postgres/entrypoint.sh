@@ -1,15 +1,15 @@
-# Makes the database at the first start, and serves as the user postgres, with the settings that it is given.
+# Makes the database at the first start, runs the scripts for that, and serves with the settings that it is given. As the
+# real entrypoint where the container's user is postgres from the start.
 set -eu
-as_postgres() { setpriv --reuid=postgres --regid=postgres --clear-groups "$@"; }
-
-mkdir -p "$PGDATA" /run/postgresql
-chown -R postgres "$PGDATA" /run/postgresql
 if [ ! -e "$PGDATA/PG_VERSION" ]; then
-    install -m 600 -o postgres /dev/null /tmp/password
-    echo "$POSTGRES_PASSWORD" > /tmp/password
-    as_postgres initdb --username="$POSTGRES_USER" --auth-host=scram-sha-256 --pwfile=/tmp/password > /dev/null
+    mkdir -p "$PGDATA"
+    (umask 077 && echo "$POSTGRES_PASSWORD" > /tmp/password)
+    initdb --pgdata="$PGDATA" --username="$POSTGRES_USER" --auth-host=scram-sha-256 --pwfile=/tmp/password > /dev/null
     rm /tmp/password
     echo "host all all all scram-sha-256" >> "$PGDATA/pg_hba.conf"
-    echo "CREATE DATABASE $POSTGRES_DB" | as_postgres postgres --single -D "$PGDATA" postgres > /dev/null
+    pg_ctl --pgdata="$PGDATA" --options="-c listen_addresses=''" --wait start > /dev/null
+    createdb --username="$POSTGRES_USER" "$POSTGRES_DB"
+    for script in /docker-entrypoint-initdb.d/*.sh; do . "$script"; done
+    pg_ctl --pgdata="$PGDATA" --wait stop > /dev/null
 fi
-exec setpriv --reuid=postgres --regid=postgres --clear-groups "$@" -c listen_addresses='*'
+exec "$@" -c listen_addresses='*'

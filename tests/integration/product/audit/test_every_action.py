@@ -1,6 +1,7 @@
 """Every mutating admin route and command leaves one row in the audit log; they are listed from the app itself."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
@@ -15,7 +16,7 @@ from b2b_chat.sandbox.postgres import run_sql
 from support.database.world import World
 from support.product.app import client_of, environ
 from support.product.operations import Operation, list_operations
-from support.product.sessions import add_operator, add_session, add_user, http_client, invite_token
+from support.product.sessions import add_operator, add_session, add_user, http_client, invite_token, session_client
 
 PROVED: Final = {"confirmSecondFactor", "proveSecondFactor"}
 """They take a code of an app: `second_factor/test_second_factor.py` does them."""
@@ -35,6 +36,8 @@ BODIES: Final[Mapping[str, dict[str, Any]]] = {
         "reason": "A mistake",
     },
     "changeCompany": {"needs_second_factor": True},
+    "changeMasking": {"version": 0, "groups": {"contacts": "block"}, "kinds": {"PERSON": "off"}},
+    "changeMaskingTerms": {"version": 0, "terms": ["Project Kestrel"], "allowed": ["info@example.test"]},
     "changeMember": {"role": "admin"},
     "createApiKey": {"name": "robot", "scopes": ["read"]},
     "createOperatorKey": {"name": "robot"},
@@ -61,6 +64,9 @@ COMMANDS: Final[Mapping[str, list[str]]] = {
         "--reason",
         "A mistake",
     ],
+    "masking-floor": ["secrets=block"],
+    "masking-policy": ["{company_id}", "people=off", "PASSPORT=mask"],
+    "masking-terms": ["{company_id}", "--terms", "{words}"],
     "user-block": ["{user_id}"],
     "user-unblock": ["{email}"],
     "factor-reset": ["{email}"],
@@ -104,7 +110,8 @@ class Stage:
         guest_id, email = await add_user(self.world)
         async with client_of(self.url, owner) as client:
             invite = (await client.http.post("/v1/company/invites", json={"email": email, "role": "member"})).json()
-            key = (await client.http.post("/v1/company/api-keys", json={"name": "x", "scopes": ["read"]})).json()
+        async with session_client(self.url, self.world, owner) as http:
+            key = (await http.post("/v1/company/api-keys", json={"name": "x", "scopes": ["read"]})).json()
         self.company_id = owner.company_id
         self.sessions = {
             "owner": await add_session(self.world, owner.user_id, owner.company_id),
@@ -187,7 +194,7 @@ async def test_every_action_has_an_operation_or_a_command(world: World, product_
     of_routes = {each.opt["audited"] for each in OPERATIONS}
     of_routes |= {each.opt["audited"] for each in list_operations() if each.name in PROVED}
     read = {each.opt["reads"] for each in list_operations() if "reads" in each.opt}
-    assert set(Action) - of_routes - read == {Action.OPERATOR_CREATE, Action.OPERATOR_REMOVE}
+    assert set(Action) - of_routes - read == {Action.OPERATOR_CREATE, Action.OPERATOR_REMOVE, Action.MASKING_FLOOR}
 
 
 @pytest.fixture
@@ -196,7 +203,7 @@ def command_environ(database_url: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def ids(database_url: str, command_environ: dict[str, str]) -> Ids:
+def ids(database_url: str, command_environ: dict[str, str], tmp_path: Path) -> Ids:
     """What the commands are done to, made by commands."""
 
     def result_of(*arguments: str) -> str:
@@ -205,12 +212,15 @@ def ids(database_url: str, command_environ: dict[str, str]) -> Ids:
     owner, operator = f"{uuid4()}@example.test", f"{uuid4()}@example.test"
     operator_key = result_of("operator-create", operator)
     company_id = result_of("company-create", "Acme", "--owner", owner)
+    words = tmp_path / "words.txt"
+    words.write_text("Project Kestrel\n", encoding="utf-8")
     result_of("credits-add", company_id, "100", "--external-id", str(uuid4()))
     return {
         "company_id": company_id,
         "user_id": run_sql(database_url, "SELECT user_id FROM memberships ORDER BY created_at DESC LIMIT 1"),
         "email": owner,
         "operator": operator,
+        "words": str(words),
         "operator_key": operator_key[:12],
         "external_id": str(uuid4()),
     }

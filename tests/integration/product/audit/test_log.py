@@ -254,9 +254,8 @@ async def no_log(world: World) -> AsyncIterator[None]:
 
 async def test_an_export_that_fails_midway_is_cut(world: World) -> None:
     await record(world, command_line_actor(), Action.COMPANY_BLOCK)
-    pieces = await Audit(transaction_factory(world.database)).export(
-        command_line_actor(), AuditFilter(), ExportFormat.CSV
-    )
+    transaction = transaction_factory(world.database)
+    pieces = await Audit(transaction, transaction).export(command_line_actor(), AuditFilter(), ExportFormat.CSV)
     assert await anext(pieces) == export_head(ExportFormat.CSV)
     async with no_log(world):
         with pytest.raises(ProgrammingError, match="audit_log"):
@@ -288,7 +287,8 @@ async def test_an_export_holds_neither_memory_nor_a_connection(world: World) -> 
         "FROM generate_series(1, 20000)",
         marker,
     )
-    audit = Audit(transaction_factory(world.database))
+    transaction = transaction_factory(world.database)
+    audit = Audit(transaction, transaction)
     pieces = await audit.export(command_line_actor(), AuditFilter(target=marker), ExportFormat.NDJSON)
     size = lines = 0
     tracemalloc.start()

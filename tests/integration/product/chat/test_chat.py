@@ -161,8 +161,8 @@ async def test_the_request_id_goes_on_to_the_gateway_and_back_to_the_caller(
 async def test_uncounted_usage_is_estimated_and_flagged(client: Client, gateway: FakeGateway) -> None:
     gateway.reply = answering("x" * 400, usage=None)
     answer = await client.ask("y" * 40)
-    assert answer["usage"] == {"prompt_tokens": 11, "completion_tokens": 101, "total_tokens": 112, "estimated": True}
-    assert answer["charge_credits"] == "0.163800"
+    assert answer["usage"] == {"prompt_tokens": 17, "completion_tokens": 50, "total_tokens": 67, "estimated": True}
+    assert answer["charge_credits"] == "0.083400"
 
 
 async def test_usage_of_zero_is_not_missing_usage(client: Client, gateway: FakeGateway, world: World) -> None:

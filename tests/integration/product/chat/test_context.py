@@ -6,7 +6,7 @@ import pytest
 from b2b_chat.contract.errors import FAILURES, Code
 from support.database.world import Person
 from support.gateway.fake import ANSWER, FakeGateway, Gate, answering, error_event, events, refusing
-from support.product.app import Client, client_of, served_product
+from support.product.app import Client, answer_of, client_of, follow, served_product
 
 NO_ANSWER = {
     "a stream that ends in an error": events(error_event("content_filtered")),
@@ -33,7 +33,8 @@ async def test_a_question_that_failed_is_no_context(client: Client, gateway: Fak
 @pytest.mark.parametrize("how", NO_ANSWER)
 async def test_a_question_whose_stream_failed_is_no_context(client: Client, gateway: FakeGateway, how: str) -> None:
     gateway.reply = NO_ANSWER[how]
-    start, *_, end = await client.stream("Failed")
+    failed = await client.send("Failed", stream=True)
+    start, end = await follow(client, answer_of(failed))
     assert end.name == "error"
     gateway.reply = answering()
     await client.ask("Next", conversation_id=start.data["conversation_id"])

@@ -26,7 +26,7 @@ from support.gateway.fake import (
     whole,
 )
 from support.http.serving import free_port
-from support.product.app import Client, client_of, error_of, served_product
+from support.product.app import Client, answer_of, client_of, error_of, follow, served_product
 
 UNAVAILABLE = (503, "gateway_unavailable")
 TIMEOUT = (504, "gateway_timeout")
@@ -56,6 +56,9 @@ BY_CODE = {
     **dict.fromkeys(ACCOUNT_FAULTS, NO_MODEL),
 }
 """What the product makes of a failure of the gateway; for all others it counts whether they may pass."""
+
+IMPATIENT = {"gateway_in_flight_wait_seconds": 0.1, "gateway_restart_wait_seconds": 0.1, "chat_max_restarts": 0}
+"""What comes of a failure when all patience is at its end."""
 
 PROXY_PAGE = b"<html>502 Bad Gateway</html>"
 LONG_EVENT = b"event: delta\ndata: " + b"x" * 9_000_000
@@ -116,18 +119,43 @@ STREAMED: dict[str, tuple[Reply, tuple[int, str]]] = {
 }
 
 
+BEGUN = {
+    "more text than was asked for",
+    "more text at its end than was asked for",
+    "usage of 10^30",
+    "ended without final",
+    "ended in mid-event",
+    "an error",
+    "an error of the filter",
+    "an end without a word but white space",
+}
+"""Of these a text is read before the failure. Without one a stream has the failure as its status."""
+
+
 async def fails_once(
-    client: Client, gateway: FakeGateway, world: World, person: Person, expected: tuple[int, str], *, stream: bool
+    client: Client,
+    gateway: FakeGateway,
+    world: World,
+    person: Person,
+    expected: tuple[int, str],
+    *,
+    stream: bool,
+    begins: bool = False,
 ) -> None:
     """Send, see the failure and what it leaves, then see that a retry is answered."""
     same = {"client_message_id": "same"}
-    if stream:
+    if stream and begins:
         start, *deltas, error = await client.stream(**same)
         assert error.name == "error"
         assert set(error.data) == {"detail"}
         assert (error.data["detail"]["code"], bool(error.data["detail"]["message"])) == (expected[1], True)
-        assert {event.name for event in deltas} <= {"delta"}
+        assert {event.name for event in deltas} == {"delta"}
         assert start.data
+    elif stream:
+        response = await client.send(stream=True, **same)
+        assert error_of(response) == expected
+        start, error = await follow(client, answer_of(response))
+        assert (start.name, error.name, error.data["detail"]["code"]) == ("start", "error", expected[1])
     else:
         assert error_of(await client.send(**same)) == expected
     answer = await world.answer(person)
@@ -173,7 +201,7 @@ async def test_no_whole_answer(client: Client, gateway: FakeGateway, world: Worl
 @pytest.mark.parametrize("how", STREAMED)
 async def test_no_streamed_answer(client: Client, gateway: FakeGateway, world: World, person: Person, how: str) -> None:
     gateway.reply, expected = STREAMED[how]
-    await fails_once(client, gateway, world, person, expected, stream=True)
+    await fails_once(client, gateway, world, person, expected, stream=True, begins=how in BEGUN)
 
 
 async def test_a_failure_names_the_time_of_a_retry(client: Client, gateway: FakeGateway) -> None:
@@ -194,14 +222,14 @@ async def test_words_of_the_gateway_do_not_reach_the_client(client: Client, gate
 
 @pytest_asyncio.fixture(scope="module")
 async def product_url(database_url: str, module_gateway: FakeGateway) -> AsyncIterator[str]:
-    async with served_product(database_url, module_gateway.url, gateway_in_flight_wait_seconds=0.1) as url:
+    async with served_product(database_url, module_gateway.url, **IMPATIENT) as url:
         yield url
 
 
 @asynccontextmanager
 async def impatient(database_url: str, gateway_url: str, person: Person, **changes: object) -> AsyncIterator[Client]:
     async with (
-        served_product(database_url, gateway_url, **changes) as url,
+        served_product(database_url, gateway_url, **IMPATIENT | changes) as url,
         client_of(url, person) as client,
     ):
         yield client
@@ -221,7 +249,7 @@ async def test_silence(database_url: str, gateway: FakeGateway, world: World, pe
     # A whole answer is nothing but silence until it is there: only the time for all of it is limited.
     limit = "gateway_silence_timeout_seconds" if stream else "gateway_total_timeout_seconds"
     async with impatient(database_url, gateway.url, person, **{limit: 0.2}) as client:
-        await fails_once(client, gateway, world, person, TIMEOUT, stream=stream)
+        await fails_once(client, gateway, world, person, TIMEOUT, stream=stream, begins=how == "no more events")
     await asyncio.wait_for(gateway.calls[0].left.wait(), 5)
 
 
@@ -240,7 +268,7 @@ async def test_an_answer_that_never_ends(database_url: str, gateway: FakeGateway
 async def test_a_gateway_that_is_not_there(database_url: str, person: Person, world: World) -> None:
     async with impatient(database_url, f"http://127.0.0.1:{free_port()}", person) as client:
         assert error_of(await client.send()) == UNAVAILABLE
-        assert (await client.stream())[-1].data["detail"]["code"] == UNAVAILABLE[1]
+        assert error_of(await client.send(stream=True)) == UNAVAILABLE
     await world.check_books()
 
 

@@ -8,7 +8,7 @@ import pytest
 from support.database.world import Person, World
 from support.gateway.fake import ANSWER, FakeGateway, Gate, answering, refusing
 from support.processes.waiting import until
-from support.product.app import Client, client_of, error_of, follow, following, served_product, text_of
+from support.product.app import Client, answer_of, client_of, error_of, follow, following, served_product, text_of
 
 
 async def refused(client: Client, answer_id: str, after: str | None = None) -> httpx.Response:
@@ -99,9 +99,9 @@ async def test_the_window_closes(world: World, database_url: str, gateway: FakeG
 async def test_a_position_in_an_earlier_attempt_starts_from_the_beginning(client: Client, gateway: FakeGateway) -> None:
     gateway.reply = refusing("upstream_failed")
     same = {"client_message_id": "same"}
-    failed = await client.stream(**same)
+    answer_id = answer_of(await client.send(stream=True, **same))
+    failed = await follow(client, answer_id)
     assert failed[-1].name == "error"
-    answer_id = failed[0].data["assistant_message_id"]
     gateway.reply = answering()
     retried = await client.stream(**same)
     assert retried[0].data == failed[0].data
@@ -113,9 +113,9 @@ async def test_a_position_in_an_earlier_attempt_starts_from_the_beginning(client
 
 async def test_a_failed_answer_names_its_cause(client: Client, gateway: FakeGateway) -> None:
     gateway.reply = refusing("context_length_exceeded")
-    failed = await client.stream()
-    stored = await follow(client, failed[0].data["assistant_message_id"])
-    assert stored[-1].common == failed[-1].common
+    failed = await client.send(stream=True)
+    assert error_of(failed) == (422, "context_length_exceeded")
+    stored = await follow(client, answer_of(failed))
     assert stored[-1].data["detail"]["code"] == "context_length_exceeded"
 
 

@@ -8,7 +8,7 @@ import pytest
 from b2b_chat.kit.database import new_id
 from support.database.world import Person, World
 from support.gateway.fake import ANSWER, FakeGateway, Gate, answering, refusing
-from support.product.app import Client, Event, client_of, error_of, served_product
+from support.product.app import Client, Event, answer_of, client_of, error_of, follow, served_product
 
 SAME = {"client_message_id": "same"}
 
@@ -135,7 +135,7 @@ class TestFailed:
         self, client: Client, gateway: FakeGateway, world: World, person: Person, stream: bool
     ) -> None:
         gateway.reply = refusing("upstream_failed")
-        start, error = await client.stream(**SAME)
+        start, error = await follow(client, answer_of(await client.send(stream=True, **SAME)))
         assert (error.name, error.id) == ("error", "1-0-end")
         assert (await client.send(**SAME)).status_code == 503
         gateway.reply = answering()
@@ -179,7 +179,8 @@ class TestFailed:
         self, client: Client, gateway: FakeGateway, world: World
     ) -> None:
         gateway.reply = refusing("upstream_failed")
-        start, _ = await client.stream(**SAME)
+        failed = await client.send(stream=True, **SAME)
+        start, _ = await follow(client, answer_of(failed))
         thread = {"conversation_id": start.data["conversation_id"]}
         gateway.reply = gate = Gate()
         running = asyncio.create_task(client.ask("other", **thread))

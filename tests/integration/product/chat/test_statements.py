@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from b2b_chat.product.database_roles import DatabaseOwner
 from b2b_chat.product.schema import upgrade_to_head_async
-from b2b_chat.sandbox.postgres import EmbeddedPostgres, run_sql
+from b2b_chat.sandbox.postgres import APP_USER, EmbeddedPostgres, run_sql
 from support.database.world import World
 from support.product.app import Client
 
@@ -47,13 +48,20 @@ def log(server: EmbeddedPostgres) -> Log:
 
 
 @pytest_asyncio.fixture(scope="module")
-async def database_url(server: EmbeddedPostgres) -> str:
+async def owner_url(server: EmbeddedPostgres) -> str:
     url = server.url("postgres")
-    await upgrade_to_head_async(url)
+    server.create_app_user()
+    await upgrade_to_head_async(DatabaseOwner(url, APP_USER))
     run_sql(url, "ALTER SYSTEM SET log_statement = 'all'")
     run_sql(url, "ALTER SYSTEM SET autovacuum = off")  # it takes transaction ids too
     run_sql(url, "SELECT pg_reload_conf()")
     return url
+
+
+@pytest.fixture(scope="module")
+def database_url(server: EmbeddedPostgres, owner_url: str) -> str:
+    del owner_url  # it is migrated
+    return server.url("postgres", APP_USER)
 
 
 async def written_transactions(world: World) -> int:

@@ -4,10 +4,15 @@ import asyncio
 from decimal import Decimal
 
 import httpx
+import msgspec
+import pytest
 
+from b2b_chat.contract.schemas import ChatResult, Usage
+from b2b_chat.contract.sse import encode
+from b2b_chat.product.credits.pricing import Prices
 from support.database.world import Person, World
-from support.gateway.fake import FakeGateway, Gate, refusing
-from support.product.app import Client, error_of
+from support.gateway.fake import EVENTS_HEAD, Call, FakeGateway, Gate, Reply, delta, refusing
+from support.product.app import Client, client_of, error_of, served_product
 
 
 async def stop(client: Client, answer_id: str) -> httpx.Response:
@@ -34,6 +39,71 @@ async def test_stopping_mid_answer(client: Client, gateway: FakeGateway, world: 
     assert charge > 0
     assert (await world.ledger(person))[-1]["amount_credits"] == -charge
     assert (await world.account(person))["balance_credits"] == Decimal(stopped["balance_credits"]) == 1000 - charge
+    await world.check_books()
+
+
+# Text and tokens of it as `tiktoken` counts them; "Hello" is a prompt of 8.
+TEXTS = {
+    "Russian": ("Договор аренды заключается в письменной форме, путём составления одного документа.\n", 17),
+    "English": ("A lease is made in writing, by one document that both of the parties have to sign.\n", 19),
+    "code": ("def squares(limit: int) -> list[int]:\n    return [n * n for n in range(limit)]\n", 22),
+    "digits": ("4276 3800 1234 5678; 40817810099910004312; 1 234 567,89\n", 30),
+    "CJK": ("房屋租赁合同应当采用书面形式,并由双方当事人签字。\n", 21),
+}
+PRICES = Prices(Decimal("0.2"), Decimal("1.6"))
+
+
+@pytest.mark.parametrize("language", TEXTS)
+@pytest.mark.parametrize("times", [25, 75])
+async def test_the_estimate_is_what_the_upstream_would_have_counted(
+    client: Client, gateway: FakeGateway, world: World, language: str, times: int
+) -> None:
+    text, tokens = TEXTS[language]
+    gateway.reply = Gate(text * times, text * 100)
+    async with client.streaming() as events:
+        answer_id = (await anext(events)).data["assistant_message_id"]
+        await anext(events)
+        stopped = (await stop(client, answer_id)).json()
+    fair = PRICES.cost(Usage(8, tokens * times, 8 + tokens * times))
+    assert abs(Decimal(stopped["charge_credits"]) / fair - 1) <= Decimal("0.05")
+    await world.check_books()
+
+
+def thinking(tokens: int, seconds: float, text: str, *, to_its_end: bool) -> Reply:
+    """Think unseen, then answer, and wait with the end where it is not to come."""
+
+    async def reply(call: Call) -> None:
+        await call.send(EVENTS_HEAD)
+        await asyncio.sleep(seconds)
+        await call.send_chunk(delta(text))
+        if not to_its_end:
+            await call.wait_until_left()
+            return
+        usage = Usage(8, tokens + 50, 58 + tokens, reasoning_tokens=tokens)
+        await call.send_chunk(encode(b"final", msgspec.json.encode(ChatResult(text, usage))))
+        await call.send_chunk(b"")
+
+    return reply
+
+
+async def test_hidden_reasoning_is_paid_for_at_the_last_word_too(
+    database_url: str, gateway: FakeGateway, world: World, person: Person
+) -> None:
+    text = "Once upon a time. " * 10
+    # A product of its own: what its upstream is known to do counts.
+    async with served_product(database_url, gateway.url) as url, client_of(url, person) as client:
+        gateway.reply = thinking(3000, 1.5, text, to_its_end=True)
+        whole = (await client.stream())[-1].data
+        gateway.reply = thinking(3000, 1.5, text, to_its_end=False)
+        async with client.streaming() as events:
+            answer_id = (await anext(events)).data["assistant_message_id"]
+            await anext(events)
+            stopped = (await stop(client, answer_id)).json()
+    assert stopped["usage"]["estimated"] is True
+    assert Decimal(stopped["charge_credits"]) >= Decimal("0.8") * Decimal(whole["charge_credits"])
+    assert stopped["usage"]["completion_tokens"] <= gateway.calls[-1].request.max_completion_tokens
+    hold = (await world.holds(person))[-1]
+    assert Decimal(stopped["charge_credits"]) <= hold["amount_credits"]
     await world.check_books()
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from support.database.world import Person, World
 from support.product.app import client_of, error_of
-from support.product.sessions import add_session, http_client
+from support.product.sessions import add_session, http_client, session_client
 
 
 async def as_(url: str, person: Person, method: str, path: str, **more: Any) -> httpx.Response:
@@ -116,7 +116,8 @@ async def test_the_last_owner_can_be_neither_demoted_nor_blocked_nor_removed(wor
     second = await world.person(role="owner", company_id=owner.company_id)
     assert (await as_(product_url, owner, "POST", f"/{second.user_id}/block")).status_code == 200
     assert error_of(await as_(product_url, owner, "DELETE", path)) == (409, "last_owner")
-    assert (await as_(product_url, owner, "POST", f"/{second.user_id}/unblock")).status_code == 200
+    async with session_client(product_url, world, owner) as http:
+        assert (await http.post(f"/v1/company/members/{second.user_id}/unblock")).status_code == 200
     assert (await as_(product_url, owner, "DELETE", path)).status_code == 204
     assert await roles(world, second) == ["owner"]
 
@@ -182,7 +183,8 @@ async def test_open_invites_do_not_outlast_the_right_to_make_them(world: World, 
     assert await pending() == {of_admin, of_member}
     await as_(product_url, owner, "POST", f"/{second.user_id}/block")
     assert await pending() == set()
-    await as_(product_url, owner, "POST", f"/{second.user_id}/unblock")
+    async with session_client(product_url, world, owner) as http:
+        assert (await http.post(f"/v1/company/members/{second.user_id}/unblock")).status_code == 200
     last = await invite("admin")
     assert await pending() == {last}
     await as_(product_url, owner, "DELETE", f"/{second.user_id}")

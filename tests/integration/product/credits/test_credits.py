@@ -36,11 +36,11 @@ async def test_a_refused_message_may_be_sent_again_once_there_are_credits(
     assert len(gateway.calls) == 1
 
 
-# The shortest answer of use has 256 tokens, at 1.6 credits for a thousand; "Hello" has 9 prompt tokens, about, at 0.2.
-LEAST = Decimal("0.4096") + Decimal("0.0018")
+# The shortest useful answer has 256 tokens, at 1.6 credits for a thousand; a prompt of "Hello" has 8, at 0.2.
+LEAST = Decimal("0.4096") + Decimal("0.0016")
 
 
-@pytest.mark.parametrize("balance", ["0.000001", "0.01", "0.4096", "0.411399"])
+@pytest.mark.parametrize("balance", ["0.000001", "0.01", "0.4096", "0.411199"])
 @pytest.mark.parametrize("stream", [False, True])
 async def test_a_balance_that_pays_for_no_useful_answer_is_refused(
     product_url: str, gateway: FakeGateway, world: World, balance: str, stream: bool
@@ -74,11 +74,14 @@ async def test_the_last_credits_pay_for_one_more_answer(product_url: str, gatewa
 
 async def test_a_low_balance_buys_a_shorter_answer(product_url: str, gateway: FakeGateway, world: World) -> None:
     lengths = []
-    for balance in (str(LEAST), "1", "5", "1000"):
+    for balance in (str(LEAST), "1", "5", "50", "1000"):
         async with client_of(product_url, await world.person(balance=balance)) as client:
             await client.ask("Hello")
         lengths.append(gateway.calls[-1].request.max_completion_tokens)
-    assert lengths == [256, int((1 - Decimal("0.0018")) * 1000 / Decimal("1.6")), 3123, 4096]
+    # A fifth of 50 credits is more than the longest answer costs; of 5, less than a usual one, of 1,024 tokens.
+    assert lengths[:2] == [256, int((1 - Decimal("0.0016")) * 1000 / Decimal("1.6"))]
+    assert 1024 <= lengths[2] <= 1030
+    assert lengths[3:] == [4096, 4096]
 
 
 async def test_a_retry_needs_the_same_balance(product_url: str, gateway: FakeGateway, world: World) -> None:
@@ -99,7 +102,7 @@ async def test_an_answer_longer_than_was_asked_for_costs_what_was_held(
     product_url: str, gateway: FakeGateway, world: World
 ) -> None:
     person = await world.person(balance="50")
-    gateway.reply = answering("very long", usage=Usage(1_000_000, 1_000_000, 2_000_000))
+    gateway.reply = answering("very long", usage=Usage(9_000, 9_000, 18_000))
     async with client_of(product_url, person) as client:
         answer = await client.ask("Hello")
     (hold,) = await world.holds(person)
@@ -108,14 +111,14 @@ async def test_an_answer_longer_than_was_asked_for_costs_what_was_held(
 
 
 async def test_what_is_held_cannot_be_spent_twice(product_url: str, gateway: FakeGateway, world: World) -> None:
-    person = await world.person(balance="5")  # less than the longest answer may cost
+    person = await world.person(balance="1.5")  # less than an answer usually costs
     gateway.reply = gate = Gate()
     async with client_of(product_url, person) as client:
         running = asyncio.create_task(client.ask())
         await gateway.call()
         assert (await client.http.get("/v1/balance")).json() == {
-            "balance_credits": "5.000000",
-            "held_credits": "5.000000",
+            "balance_credits": "1.500000",
+            "held_credits": "1.500000",
             "available_credits": "0.000000",
         }
         refused = await client.send()
@@ -124,8 +127,8 @@ async def test_what_is_held_cannot_be_spent_twice(product_url: str, gateway: Fak
         await world.check_books()
         gate.open()
         answer = await running
-        assert answer["balance_credits"] == "4.986600"
-        assert (await client.ask())["balance_credits"] == "4.973200"
+        assert answer["balance_credits"] == "1.486600"
+        assert (await client.ask())["balance_credits"] == "1.473200"
     await world.check_books()
 
 

@@ -24,18 +24,18 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from msgspec import structs
 
 from b2b_chat.kit.settings import Secret
 from b2b_chat.product.identity.logins import InvalidProof
 from b2b_chat.product.identity.schemas import LoginProof
 from b2b_chat.product.identity.sessions import end_all
-from b2b_chat.product.limits.service import RateLimited
 from b2b_chat.product.services import Services
 from b2b_chat.product.transactions import transaction_factory
 from b2b_chat.product.viewer import Unauthenticated, UserBlocked
 from support.database.world import World, open_world
 from support.product.login_services import BROWSER, MovableClock, make_people
-from support.product.sessions import add_user
+from support.product.sessions import add_member
 
 T = TypeVar("T")
 
@@ -43,8 +43,6 @@ LIFETIME: Final = timedelta(minutes=10)
 IDLE: Final = timedelta(hours=1)
 ABSOLUTE: Final = timedelta(hours=5)
 """Short, so that they run out in a few steps."""
-CODES_PER_HOUR: Final = 20
-"""Their hour is a real one, which no run of the machine outlasts."""
 
 
 @dataclass
@@ -59,7 +57,7 @@ class Challenge:
     used: bool = False
 
     def is_live(self, now: datetime) -> bool:
-        return not self.used and self.wrong_codes < 5 and now < self.expires_at
+        return not self.used and now < self.expires_at
 
 
 @dataclass
@@ -97,7 +95,7 @@ class LoginMachine(RuleBasedStateMachine):
         self.secret = Secret(secrets.token_hex(20))
         self.previous: Secret | None = None
         self.people = self.make_people()
-        self.codes_tried = 0
+        self.asker = BROWSER
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return self.runner.run(work)
@@ -112,11 +110,12 @@ class LoginMachine(RuleBasedStateMachine):
             auth_token_secret_previous=self.previous,
             session_secret=self.secret,
             session_secret_previous=self.previous,
+            login_guesses_per_email_day=10_000,
         )
 
     @initialize()
     def a_user(self) -> None:
-        self.user_id, self.email = self.run(add_user(self.world))
+        self.user_id, self.email = self.run(add_member(self.world))
 
     def live(self, email: str) -> list[Challenge]:
         return [one for one in self.model.challenges if one.email == email and one.is_live(self.clock())]
@@ -130,7 +129,8 @@ class LoginMachine(RuleBasedStateMachine):
     def ask_for_a_link(self) -> Any:
         room = len(self.live(self.email)) < 3 and not self.model.blocked
         before = len(self.run(self.letters()))
-        self.run(self.people.logins.request_link(self.email, "en", BROWSER.client_ip))
+        login_request = self.run(self.people.logins.request_link(self.email, "en", self.asker))
+        self.asker = structs.replace(BROWSER, login_request=login_request)
         self.run(self.people.logins.decide_requested())
         letters = self.run(self.letters())
         if not room:
@@ -155,36 +155,39 @@ class LoginMachine(RuleBasedStateMachine):
     def use_one_of_the_latest_links(self, back: int) -> None:
         self.use_a_link(self.model.challenges[-back:][0])
 
-    @rule(challenge=proofs)
-    def use_a_code(self, challenge: Challenge) -> None:
-        matching = [one for one in reversed(self.live(self.email)) if one.code == challenge.code]
-        self.redeem(LoginProof(email=self.email, code=challenge.code), matching[0] if matching else None)
+    @rule(challenge=proofs, by_stranger=st.booleans())
+    def use_a_code(self, challenge: Challenge, by_stranger: bool) -> None:
+        self.try_a_code(challenge.code, by_stranger=by_stranger)
 
     @precondition(lambda self: self.model.challenges)
-    @rule(code=st.from_regex(r"[0-9]{6}\Z", fullmatch=True), times=st.integers(1, 5))
-    def guess_a_code(self, code: str, times: int) -> None:
+    @rule(code=st.from_regex(r"[0-9]{8}\Z", fullmatch=True), times=st.integers(1, 5), by_stranger=st.booleans())
+    def guess_a_code(self, code: str, times: int, by_stranger: bool) -> None:
         for _ in range(times):
-            matching = [one for one in reversed(self.live(self.email)) if one.code == code]
-            self.redeem(LoginProof(email=self.email, code=code), matching[0] if matching else None)
+            self.try_a_code(code, by_stranger=by_stranger)
 
-    def redeem(self, proof: LoginProof, right: Challenge | None, *, is_link: bool = False) -> None:
-        self.codes_tried += not is_link
+    def try_a_code(self, code: str, *, by_stranger: bool) -> None:
+        live = self.live(self.email)
+        is_ended = not by_stranger and sum(one.wrong_codes for one in live) >= 5
+        matching = [one for one in reversed(live) if one.code == code and not is_ended]
+        self.redeem(LoginProof(email=self.email, code=code), matching[0] if matching else None, by_stranger=by_stranger)
+
+    def redeem(
+        self, proof: LoginProof, right: Challenge | None, *, is_link: bool = False, by_stranger: bool = False
+    ) -> None:
+        live = self.live(self.email)
         try:
-            token = self.run(self.people.logins.redeem(proof, BROWSER))
-        except RateLimited:
-            assert self.codes_tried > CODES_PER_HOUR
+            signed_in = self.run(self.people.logins.redeem(proof, BROWSER if by_stranger else self.asker))
         except InvalidProof:
             assert right is None or self.model.blocked
             if is_link and right is not None:
                 right.used = True  # a link that was presented is used up, whatever came of it
-            if not is_link:
-                for challenge in self.live(self.email):
-                    challenge.wrong_codes += 1
+            if not is_link and not by_stranger and live and sum(one.wrong_codes for one in live) < 5:
+                live[-1].wrong_codes += 1
         else:
             assert right is not None
             assert not self.model.blocked
             right.used = True
-            self.model.sessions.append(Session(token, self.clock(), self.clock()))
+            self.model.sessions.append(Session(signed_in.session_token, self.clock(), self.clock()))
 
     @precondition(lambda self: self.model.sessions)
     @rule()
@@ -246,7 +249,6 @@ class LoginMachine(RuleBasedStateMachine):
             return
         self.secret, self.previous = Secret(secrets.token_hex(20)), self.secret
         self.people = self.make_people()
-        self.codes_tried = 0  # they are counted in memory, and the count starts again
 
     @invariant()
     def there_are_as_many_sessions_as_successes(self) -> None:

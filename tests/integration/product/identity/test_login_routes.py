@@ -14,7 +14,7 @@ from support.database.world import World
 from support.gateway.fake import FakeGateway
 from support.product.app import error_of, served_product
 from support.product.mailbox import Mailbox, mailbox
-from support.product.sessions import add_user, http_client
+from support.product.sessions import add_member, http_client
 
 SMTP = {"smtp_host": "127.0.0.1", "smtp_use_tls": False, "email_from": "b2b-chat <chat@example.test>"}
 MANY = {"login_rpm_per_ip": 1_000_000, "mail_poll_seconds": 0.01}
@@ -41,7 +41,8 @@ async def http(url: str) -> AsyncIterator[httpx.AsyncClient]:
 
 async def request_link(http: httpx.AsyncClient, email: str, **more: str) -> None:
     answer = await http.post("/auth/request-link", json={"email": email, **more})
-    assert (answer.status_code, answer.json()) == (202, {"status": "accepted"})
+    assert answer.status_code == 202
+    assert re.fullmatch(r'\{"status":"accepted","login_request":"[\w-]{43}"\}', answer.text)
 
 
 async def token_for(http: httpx.AsyncClient, box: Mailbox, email: str) -> str:
@@ -53,7 +54,7 @@ async def token_for(http: httpx.AsyncClient, box: Mailbox, email: str) -> str:
 
 
 async def test_a_mail_comes_and_its_link_signs_in(world: World, http: httpx.AsyncClient, box: Mailbox) -> None:
-    user_id, email = await add_user(world)
+    user_id, email = await add_member(world)
     await request_link(http, email.upper(), language="en")
     mail = await box.mail_to(email)
     assert mail.subject == "Sign in"
@@ -64,15 +65,17 @@ async def test_a_mail_comes_and_its_link_signs_in(world: World, http: httpx.Asyn
 
     answer = await http.post("/auth/verify", json={"token": link.fragment})
     assert (answer.status_code, answer.content) == (204, b"")
-    cookie = answer.headers["set-cookie"]
-    assert re.fullmatch(r"session=[\w-]{43}; HttpOnly; Max-Age=2592000; Path=/; SameSite=lax", cookie)
+    session, known_browser, login = answer.headers.get_list("set-cookie")
+    assert re.fullmatch(r"session=[\w-]{43}; HttpOnly; Max-Age=2592000; Path=/; SameSite=lax", session)
+    assert re.fullmatch(r"known-browser=[\w.-]{70,90}; HttpOnly; Max-Age=15552000; Path=/; SameSite=lax", known_browser)
+    assert login == 'login=""; HttpOnly; Max-Age=0; Path=/; SameSite=lax'
     me = (await http.get("/v1/me")).json()
     assert (me["user_id"], me["email"], me["via"]) == (str(user_id), email, "session")
     assert error_of(await http.post("/auth/verify", json={"token": link.fragment})) == (401, "invalid_proof")
 
 
 async def test_the_code_signs_in(world: World, http: httpx.AsyncClient, box: Mailbox) -> None:
-    _, email = await add_user(world)
+    _, email = await add_member(world)
     await request_link(http, email)
     mail = await box.mail_to(email)
     assert (await http.post("/auth/verify", json={"email": email.title(), "code": mail.code})).status_code == 204
@@ -82,8 +85,8 @@ async def test_the_code_signs_in(world: World, http: httpx.AsyncClient, box: Mai
 async def test_the_answer_is_the_same_for_every_address(
     world: World, database_url: str, gateway: FakeGateway, box: Mailbox
 ) -> None:
-    _, known = await add_user(world)
-    _, blocked = await add_user(world)
+    _, known = await add_member(world)
+    _, blocked = await add_member(world)
     await world.rows("UPDATE users SET blocked_at = now() WHERE email = $1", blocked)
     changes = {**SMTP, **MANY, "smtp_port": box.port, "login_mails_per_email_ip_hour": 1}
     answers = []
@@ -91,14 +94,16 @@ async def test_the_answer_is_the_same_for_every_address(
         for email in (known, known, blocked, f"{uuid4()}@example.test", f"{uuid4()}@nowhere.invalid"):
             answer = await http.post("/auth/request-link", json={"email": email})
             headers = [name for name in answer.headers if name != "date"]
-            answers.append((answer.status_code, answer.content, headers))
+            body = answer.json()
+            answers.append((answer.status_code, body.pop("status"), list(body), len(answer.content), headers))
+            http.cookies.clear()
         await box.mail_to(known)
-    assert answers == [(202, b'{"status":"accepted"}', answers[0][2])] * len(answers)
+    assert answers == [(202, "accepted", ["login_request"], *answers[0][3:])] * len(answers)
     assert len(box.to(known)) == 1
 
 
 async def test_only_known_addresses_get_mail(world: World, http: httpx.AsyncClient, box: Mailbox) -> None:
-    unknown, (_, known) = f"{uuid4()}@example.test", await add_user(world)
+    unknown, (_, known) = f"{uuid4()}@example.test", await add_member(world)
     await request_link(http, unknown)
     await request_link(http, known)
     await box.mail_to(known)
@@ -118,7 +123,7 @@ async def test_only_known_addresses_get_mail(world: World, http: httpx.AsyncClie
 async def test_the_mail_is_in_the_readers_language(
     world: World, http: httpx.AsyncClient, box: Mailbox, wanted: str | None, accepted: str | None, language: str
 ) -> None:
-    _, email = await add_user(world)
+    _, email = await add_member(world)
     body = {"email": email} | ({"language": wanted} if wanted else {})
     await http.post("/auth/request-link", json=body, headers={"Accept-Language": accepted} if accepted else {})
     mail = await box.mail_to(email)
@@ -127,7 +132,7 @@ async def test_the_mail_is_in_the_readers_language(
 
 
 async def test_loading_the_page_changes_nothing(world: World, http: httpx.AsyncClient, box: Mailbox) -> None:
-    _, email = await add_user(world)
+    _, email = await add_member(world)
     token = await token_for(http, box, email)
     before = await world.rows("SELECT t::text FROM login_challenges t ORDER BY id")
     for method in ("GET", "HEAD", "OPTIONS"):
@@ -140,7 +145,7 @@ async def test_loading_the_page_changes_nothing(world: World, http: httpx.AsyncC
 
 
 async def test_a_hundred_at_once_make_one_session(world: World, http: httpx.AsyncClient, box: Mailbox) -> None:
-    user_id, email = await add_user(world)
+    user_id, email = await add_member(world)
     token = await token_for(http, box, email)
     answers = await asyncio.gather(*[http.post("/auth/verify", json={"token": token}) for _ in range(100)])
     assert sorted(answer.status_code for answer in answers) == [204] + [401] * 99
@@ -153,14 +158,18 @@ async def test_a_hundred_at_once_make_one_session(world: World, http: httpx.Asyn
         {},
         {"token": ""},
         {"token": "x" * 101},
-        {"token": "x", "email": "a@example.test", "code": "123456"},
+        {"token": "x", "email": "a@example.test", "code": "12345678"},
         {"email": "a@example.test"},
-        {"code": "123456"},
+        {"code": "12345678"},
         {"email": "a@example.test", "code": "12345"},
         {"email": "a@example.test", "code": "1234567"},
-        {"email": "a@example.test", "code": "12345\u0661"},
+        {"email": "a@example.test", "code": "123456789"},
+        {"email": "a@example.test", "code": "12 345678"},
+        {"email": "a@example.test", "code": "1234567\u0661"},
+        {"token": "x", "login_request": "y"},
+        {"email": "a@example.test", "login_request": "y"},
         {"email": "a@example.test", "code": 123456},
-        {"email": "nobody", "code": "123456"},
+        {"email": "nobody", "code": "12345678"},
     ],
 )
 async def test_a_proof_of_no_form_is_refused(http: httpx.AsyncClient, body: dict[str, object]) -> None:
@@ -191,7 +200,7 @@ async def test_a_domain_beyond_ascii_is_the_same_mailbox_in_both_forms(
     world: World, http: httpx.AsyncClient, box: Mailbox
 ) -> None:
     name = uuid4().hex
-    await add_user(world, f"{name}@xn--e1afmkfd.xn--p1ai")
+    await add_member(world, f"{name}@xn--e1afmkfd.xn--p1ai")
     await request_link(http, f"{name.upper()}@Пример.РФ")
     mail = await box.mail_to(f"{name}@xn--e1afmkfd.xn--p1ai")
     proof = {"email": f"{name}@пример.рф", "code": mail.code}
@@ -203,7 +212,7 @@ async def test_a_domain_beyond_ascii_is_the_same_mailbox_in_both_forms(
 async def test_an_address_that_cannot_be_mailed_is_refused_at_the_door(http: httpx.AsyncClient, email: str) -> None:
     refusal = (422, "address_not_supported")
     assert error_of(await http.post("/auth/request-link", json={"email": email})) == refusal
-    assert error_of(await http.post("/auth/verify", json={"email": email, "code": "123456"})) == refusal
+    assert error_of(await http.post("/auth/verify", json={"email": email, "code": "12345678"})) == refusal
 
 
 async def test_one_ip_is_limited_with_a_429(database_url: str, gateway: FakeGateway) -> None:
@@ -220,7 +229,7 @@ async def test_one_ip_is_limited_with_a_429(database_url: str, gateway: FakeGate
 async def test_without_a_mail_server_mails_wait(
     world: World, database_url: str, gateway: FakeGateway, box: Mailbox
 ) -> None:
-    _, email = await add_user(world)
+    _, email = await add_member(world)
     async with served_product(database_url, gateway.url, mail_poll_seconds=0.01) as url, http_client(url) as http:
         await request_link(http, email)
         assert (await box.mail_to(email)).to == email  # the other product_api on this database sends it
@@ -229,12 +238,14 @@ async def test_without_a_mail_server_mails_wait(
 async def test_a_secure_cookie_is_bound_to_the_host(
     world: World, database_url: str, gateway: FakeGateway, box: Mailbox
 ) -> None:
-    _, email = await add_user(world)
+    _, email = await add_member(world)
     changes = {"cookie_secure": True, "cookie_samesite": "strict", "public_url": "https://chat.example.test"}
     async with served_product(database_url, gateway.url, **changes) as url, http_client(url) as http:
         token = await token_for(http, box, email)
         answer = await http.post("/auth/verify", json={"token": token})
-        cookie = answer.headers["set-cookie"]
+        cookie, known_browser, login = answer.headers.get_list("set-cookie")
+        assert known_browser.startswith("__Host-known-browser=")
+        assert login.startswith("__Host-login=")
         assert re.fullmatch(
             r"__Host-session=[\w-]{43}; HttpOnly; Max-Age=2592000; Path=/; SameSite=strict; Secure", cookie
         )

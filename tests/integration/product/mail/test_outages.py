@@ -11,7 +11,7 @@ from support.gateway.fake import FakeGateway
 from support.processes.waiting import until
 from support.product.app import served_product
 from support.product.mailbox import Mailbox
-from support.product.sessions import add_user, http_client
+from support.product.sessions import add_member, http_client
 
 
 @pytest.mark.parametrize("outage", ["down", "slow"])
@@ -19,7 +19,7 @@ async def test_the_mail_comes_later_and_once(
     world: World, database_url: str, gateway: FakeGateway, outage: str
 ) -> None:
     box = Mailbox()
-    _, email = await add_user(world)
+    _, email = await add_member(world)
 
     async def mail() -> dict[str, Any] | None:
         rows = await world.rows("SELECT state, attempts FROM mails WHERE recipient = $1", email)

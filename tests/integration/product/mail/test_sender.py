@@ -3,24 +3,20 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from datetime import timedelta
-from uuid import uuid4
 
 import pytest
 import pytest_asyncio
 
 from b2b_chat.kit.database import Database
-from b2b_chat.kit.settings import Secret
 from b2b_chat.product.mail.letters import Letter
-from b2b_chat.product.mail.sender import MAX_FAILURES, UNSENDABLE, UNWRITABLE, Sender
+from b2b_chat.product.mail.sender import Sender
 from b2b_chat.product.mail.service import Outbox, Seal
 from b2b_chat.product.mail.smtp import Smtp, SmtpOptions
 from b2b_chat.product.transactions import transaction_factory
 from support.database.world import World, open_world
 from support.product.login_services import MovableClock
 from support.product.mailbox import Mailbox
-
-SECRET = Secret("s" * 40)
+from support.product.outbox import SECRET, make_sender, post, state
 
 
 @pytest.fixture
@@ -39,41 +35,6 @@ async def world(database_url: str) -> AsyncIterator[World]:
 @pytest.fixture
 def box() -> Mailbox:
     return Mailbox()
-
-
-def make_sender(
-    world: World, clock: MovableClock, box: Mailbox, *, seal: Seal | None = None, timeout_seconds: float = 10
-) -> Sender:
-    smtp = Smtp(
-        SmtpOptions(
-            host="127.0.0.1", port=box.port, user=None, password=None, tls="none", ca_file=None,
-            timeout_seconds=timeout_seconds,
-        )
-    )  # fmt: skip
-    return Sender(
-        transaction_factory(world.database), seal or Seal(SECRET, None), smtp, "Chat <chat@example.test>", clock
-    )
-
-
-async def post(
-    world: World,
-    clock: MovableClock,
-    *,
-    to: str | None = None,
-    useful: timedelta = timedelta(minutes=10),
-    name: str = "test",
-) -> str:
-    """Put a letter into the outbox, and return its address."""
-    to = to or f"{uuid4()}@example.test"
-    letter = Letter(name, "en", to, {"at": "now"})  # type: ignore[arg-type] # a test may name one that is not there
-    async with transaction_factory(world.database)() as tx:
-        await Outbox(Seal(SECRET, None), clock).post(tx, letter, useful_until=clock() + useful)
-    return to
-
-
-async def state(world: World, to: str) -> tuple[str, str | None, int]:
-    row = await world.row("SELECT state, problem, attempts FROM mails WHERE recipient = $1", to)
-    return row["state"], row["problem"], row["attempts"]
 
 
 async def test_a_letter_is_sent_and_its_content_forgotten(world: World, clock: MovableClock, box: Mailbox) -> None:
@@ -159,37 +120,6 @@ async def test_a_server_that_never_ends_is_given_up_in_time(world: World, clock:
         assert await state(world, to) == ("pending", "server_timeout", 1)
 
 
-@pytest.mark.parametrize(("command", "code"), [("RCPT", "recipient_refused"), ("DATA", "message_refused")])
-async def test_a_permanently_refused_mail_is_dead(
-    world: World, clock: MovableClock, box: Mailbox, command: str, code: str
-) -> None:
-    to = await post(world, clock)
-    box.answers[command] = "550 never"
-    async with box.listening():
-        sender = make_sender(world, clock, box)
-        await sender.send_due()
-        clock.pass_time(minutes=5)
-        await sender.send_due()
-    assert await state(world, to) == ("dead", code, 1)
-    row = await world.row("SELECT sealed_fields FROM mails WHERE recipient = $1", to)
-    assert row["sealed_fields"] is None
-
-
-async def test_an_expired_mail_is_dead(world: World, clock: MovableClock, box: Mailbox) -> None:
-    tried = await post(world, clock, useful=timedelta(seconds=6))
-    sender = make_sender(world, clock, box)
-    await sender.send_due()
-    clock.pass_time(seconds=2)
-    await sender.send_due()  # the next attempt would be too late
-    assert await state(world, tried) == ("dead", "server_unreachable", 2)
-    untried = await post(world, clock, useful=timedelta(seconds=6))
-    clock.pass_time(seconds=7)
-    async with box.listening():
-        await sender.send_due()
-    assert await state(world, untried) == ("dead", "too_late", 1)
-    assert not box.mails
-
-
 async def test_one_whose_sender_died_is_sent_when_its_lease_is_over(
     world: World, clock: MovableClock, box: Mailbox
 ) -> None:
@@ -232,75 +162,6 @@ async def test_being_stopped_finishes_what_is_being_handed_over(
         with pytest.raises(asyncio.CancelledError):
             await sending
     assert await state(world, to) == ("sent", None, 1)
-
-
-async def test_one_that_was_sealed_under_a_forgotten_secret_is_dead(
-    world: World, clock: MovableClock, box: Mailbox
-) -> None:
-    old, older = await post(world, clock), await post(world, clock)
-    rotated = Seal(Secret("t" * 40), SECRET)
-    async with box.listening():
-        first = make_sender(world, clock, box, seal=rotated)
-        (claimed, waiting) = await first._claim()
-        await first._send(claimed)
-        clock.pass_time(minutes=2)
-        await make_sender(world, clock, box, seal=Seal(Secret("u" * 40), Secret("t" * 40))).send_due()
-    assert (await state(world, claimed.recipient))[0] == "sent"
-    assert (await state(world, waiting.recipient))[:2] == ("dead", "secret_unknown")
-    assert {old, older} == {claimed.recipient, waiting.recipient}
-
-
-DEFECTS = {
-    "a template that is not there": "template = 'nothing'",
-    "a language that is not there": "language = 'xx'",
-    "a field that is missing": "template = 'login'",
-    "an address that is none": "recipient = id || '@\nexample.test'",
-}
-
-
-@pytest.mark.parametrize("defect", DEFECTS)
-async def test_a_letter_with_a_defect_holds_up_no_other_and_ends(
-    world: World, clock: MovableClock, box: Mailbox, defect: str
-) -> None:
-    await post(world, clock, useful=timedelta(days=7))
-    await world.rows(f"UPDATE mails SET {DEFECTS[defect]}")  # noqa: S608 - our own
-    sender = make_sender(world, clock, box)
-    waited = timedelta()
-    async with box.listening():
-        good = await post(world, clock)
-        await sender.send_due()
-        assert len(box.to(good)) == 1
-        broken = "SELECT state, problem, attempts, sealed_fields FROM mails WHERE recipient <> $1"
-        row = await world.row(broken, good)
-        assert (row["state"], row["attempts"]) == ("pending", 1)
-        assert row["problem"] in {UNWRITABLE, UNSENDABLE}
-        while (row := await world.row(broken, good))["state"] == "pending":
-            clock.pass_time(seconds=32)
-            waited += timedelta(seconds=32)
-            await sender.send_due()
-            assert waited < timedelta(minutes=10), "it is tried for ever"
-    assert (row["state"], row["attempts"], row["sealed_fields"]) == ("dead", MAX_FAILURES, None)
-    assert row["problem"] in {UNWRITABLE, UNSENDABLE}
-
-
-async def test_an_address_that_the_server_has_no_way_to_take_is_dead_at_once(
-    world: World, clock: MovableClock, box: Mailbox
-) -> None:
-    to = await post(world, clock, to=f"анна{uuid4()}@example.test")
-    async with box.listening():
-        await make_sender(world, clock, box).send_due()
-    assert await state(world, to) == ("dead", "address_not_supported", 1)
-
-
-async def test_a_letter_that_another_release_can_write_is_sent(world: World, clock: MovableClock, box: Mailbox) -> None:
-    to = await post(world, clock)
-    await world.rows("UPDATE mails SET template = 'new' WHERE recipient = $1", to)
-    async with box.listening():
-        await make_sender(world, clock, box).send_due()
-        await world.rows("UPDATE mails SET template = 'test' WHERE recipient = $1", to)
-        clock.pass_time(seconds=2)
-        await make_sender(world, clock, box).send_due()
-    assert await state(world, to) == ("sent", None, 2)
 
 
 async def test_a_short_outage_of_the_database_does_not_send_twice(

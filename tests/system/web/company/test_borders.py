@@ -10,7 +10,7 @@ from support.browser.console import row_of
 from support.database.world import Person, World
 from support.faults.stack import FaultStack
 from support.product.app import client_of
-from support.product.sessions import add_session, add_user
+from support.product.sessions import add_session, add_user, session_client
 
 
 async def test_a_member_sees_their_own_pages_and_no_admin_page(
@@ -40,7 +40,8 @@ async def test_another_companys_admin_sees_nothing_of_this_one(
     async with client_of(stack.url, person) as client:
         await client.ask("Hello")
         await client.http.post("/v1/company/invites", json={"email": f"of-{person.user_id}@x.test", "role": "member"})
-        key = (await client.http.post("/v1/company/api-keys", json={"name": "theirs", "scopes": ["read"]})).json()
+    async with session_client(stack.url, world, person) as http:
+        key = (await http.post("/v1/company/api-keys", json={"name": "theirs", "scopes": ["read"]})).json()
     secrets = [str(person.company_id), str(person.user_id), str(member.user_id), key["api_key"]["id"], "theirs"]
     stranger = await world.person(role="owner")
     session = await add_session(world, stranger.user_id, stranger.company_id)
@@ -78,7 +79,8 @@ async def test_hostile_names_run_nothing(
     page.on("request", lambda request: None if request.url.startswith(stack.url) else foreign.append(request.url))
     async with client_of(stack.url, person) as client:
         await client.ask("Hello")
-        await client.http.post("/v1/company/api-keys", json={"name": hostile, "scopes": ["read"]})
+    async with session_client(stack.url, world, person) as http:
+        await http.post("/v1/company/api-keys", json={"name": hostile, "scopes": ["read"]})
     await add_session(world, person.user_id, person.company_id)
     await world.rows("UPDATE sessions SET user_agent = $2 WHERE user_id = $1", person.user_id, hostile)
     paths = [f"/company{each}" for each in ("", "/members", "/invites", "/keys", "/usage", "/ledger", "/audit")]

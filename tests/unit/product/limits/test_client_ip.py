@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 from litestar.connection import ASGIConnection
 
-from b2b_chat.product.limits.client_ip import UNKNOWN_IP, ClientIp, limited_as, parse_networks
+from b2b_chat.product.limits.client_ip import UNKNOWN_IP, ClientIp, limited_as, parse_networks, site_of
 
 PROXIES = "10.0.0.0/8, 2001:db8:1::/48"
 
@@ -115,3 +115,9 @@ def test_an_ipv6_customer_is_one_whatever_address_is_used() -> None:
     assert limited_as("2001:db8::1") == limited_as("2001:db8::ffff:1") == "2001:db8::/64"
     assert limited_as("2001:db8:0:1::1") != limited_as("2001:db8::1")
     assert limited_as("192.0.2.1") == "192.0.2.1"
+
+
+def test_an_ipv6_customer_may_have_a_whole_site() -> None:
+    assert site_of("2001:db8:0:1::1") == site_of("2001:db8:0:ffff::1") == "2001:db8::/48"
+    assert site_of("2001:db8:1::1") == "2001:db8:1::/48"
+    assert site_of("192.0.2.1") is None

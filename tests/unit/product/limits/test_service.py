@@ -20,9 +20,10 @@ SETTINGS = product_settings(
     chat_rpm_per_user=3,
     chat_rpm_per_ip=4,
     login_rpm_per_ip=3,
-    login_mails_per_email_ip_hour=2,
-    login_mails_per_email_hour=3,
-    invite_mails_per_company_hour=2,
+    ipv6_site_limit_times=2,
+    invite_mails_per_company_hour=4,
+    invite_mails_per_mailbox_hour=2,
+    invite_mails_per_domain_hour=3,
     chat_local_limit_percent=34,
 )
 STATE = re.compile(r'"(\w+)";r=(\d+);t=(\d+)')
@@ -136,28 +137,37 @@ async def test_requests_for_links_are_limited_by_where_they_come_from() -> None:
     headers = await limits.admit_link_request("192.0.2.1")
     assert headers["RateLimit"] == '"ip";r=0;t=61'
     wait = await wait_of(limits.admit_link_request("192.0.2.1"))
-    await wait_of(limits.admit_login("192.0.2.1", None))
+    await wait_of(limits.admit_login("192.0.2.1"))
     time.now += wait
-    await limits.admit_login("192.0.2.1", None)
+    await limits.admit_login("192.0.2.1")
 
 
-async def test_links_are_limited_by_address_and_by_both() -> None:
-    time = Time()
-    limits = make(time)
-    answers = [await limits.allows_link("ann@example.test", ip) for ip in ("192.0.2.1",) * 3 + ("192.0.2.2",) * 2]
-    assert answers == [True, True, False, True, False]
-    assert await limits.allows_link("bob@example.test", "192.0.2.1")
-    time.now += 3601
-    assert await limits.allows_link("ann@example.test", "192.0.2.1")
+async def test_a_site_of_many_ipv6_networks_is_limited_as_a_whole() -> None:
+    """Twice what one address may: 6 requests for links and 8 chats from 2001:db8::/48, however many of it ask."""
+    limits = make(Time())
+    for number in range(6):
+        await limits.admit_link_request(f"2001:db8:0:{number}::1")
+    await wait_of(limits.admit_link_request("2001:db8:0:99::1"))
+    await wait_of(limits.admit_login("2001:db8:0:98::1"))
+    await limits.admit_link_request("2001:db8:1::1")
+    for number in range(8):
+        await limits.admit_chat(a_viewer(), f"2001:db8:0:{number}::1")
+    await wait_of(limits.admit_chat(a_viewer(), "2001:db8:0:99::1"))
+    await limits.admit_chat(a_viewer(), "2001:db8:1::1")
 
 
-async def test_codes_are_limited_by_address() -> None:
-    limits = make(Time(), login_rpm_per_ip=1000)
-    for number in range(20):
-        await limits.admit_login(f"192.0.2.{number}", "ann@example.test")
-    await wait_of(limits.admit_login("192.0.2.99", "ann@example.test"))
-    await limits.admit_login("192.0.2.99", "bob@example.test")
-    await limits.admit_login("192.0.2.99", None)
+async def test_invites_are_limited_by_company_mailbox_and_domain() -> None:
+    limits, viewer = make(Time()), a_viewer()
+    for email in ("ann@gmail.com", "a.nn+1@googlemail.com"):
+        await limits.admit_invite(viewer, email)
+    assert await wait_of(limits.admit_invite(a_viewer(), "ann+2@gmail.com")) == 3601
+    for number in range(3):
+        await limits.admit_invite(a_viewer(), f"{number}@example.test")
+    await wait_of(limits.admit_invite(a_viewer(), "4@example.test"))
+    for number in range(2):
+        await limits.admit_invite(viewer, f"{number}@mail.ru")
+    await wait_of(limits.admit_invite(viewer, "2@mail.ru"))
+    await limits.admit_invite(a_viewer(), "2@mail.ru")
 
 
 class WindowsThatGoAway(WindowsInMemory):
@@ -195,10 +205,8 @@ async def test_sign_in_and_invites_are_refused_while_the_shared_count_is_unreach
     windows.is_away = True
     for refused in (
         limits.admit_link_request("192.0.2.1"),
-        limits.allows_link("ann@example.test", "192.0.2.1"),
-        limits.admit_login("192.0.2.1", None),
-        limits.admit_login("192.0.2.1", "ann@example.test"),
-        limits.admit_invite(a_viewer()),
+        limits.admit_login("192.0.2.1"),
+        limits.admit_invite(a_viewer(), "ann@example.test"),
     ):
         with pytest.raises(LimitsUnavailable) as raised:
             await refused

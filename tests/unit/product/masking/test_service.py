@@ -6,7 +6,7 @@ from structlog.testing import capture_logs
 
 from b2b_chat.product.masking.canaries import CANARIES, CanaryMissed
 from b2b_chat.product.masking.detection import Detector
-from b2b_chat.product.masking.kinds import Action, Group, Kind
+from b2b_chat.product.masking.kinds import Group, Kind, MaskingAction
 from b2b_chat.product.masking.masks import Mask, Values, masked_text
 from b2b_chat.product.masking.policy import OFF, Policy
 from b2b_chat.product.masking.refusals import MaskingUnavailable, PersonalDataBlocked
@@ -37,7 +37,7 @@ async def test_a_text_is_masked_by_the_policy_in_force() -> None:
     masks = await Masking().mask(TEXT, values, Policy())
     assert masked_text(TEXT, masks) == "[PERSON_1], [EMAIL_1], пароль: [SECRET_1]"
     assert restored(masked_text(TEXT, masks), values) == TEXT
-    people_off = Policy(groups={Group.PEOPLE: Action.OFF})
+    people_off = Policy(groups={Group.PEOPLE: MaskingAction.OFF})
     assert masked_text(TEXT, await Masking().mask(TEXT, Values(), people_off)).startswith(
         "Иванов Пётр Ильич, [EMAIL_1]"
     )
@@ -45,7 +45,7 @@ async def test_a_text_is_masked_by_the_policy_in_force() -> None:
 
 
 async def test_blocked_kinds_are_reported_with_counts_and_without_values() -> None:
-    policy = Policy(kinds={Kind.SECRET: Action.BLOCK, Kind.EMAIL: Action.BLOCK})
+    policy = Policy(kinds={Kind.SECRET: MaskingAction.BLOCK, Kind.EMAIL: MaskingAction.BLOCK})
     values = Values()
     with pytest.raises(PersonalDataBlocked) as caught:
         await Masking().mask(TEXT + " j@example.com", values, policy)

@@ -1,7 +1,7 @@
-"""The way between processes: an inbox for each and a channel for all, by Valkey's pub/sub.
+"""Messages between processes by Valkey's pub/sub: an inbox for each process and a channel for all.
 
-What is published reaches who listens at that moment and is kept nowhere. A connection that breaks loses messages; who
-uses the bus is told, and must ask again.
+A message reaches those who listen at that moment, and is stored nowhere. A connection that breaks loses messages; the
+users of the bus are notified, and must ask again.
 """
 
 import asyncio
@@ -63,7 +63,7 @@ class Bus:
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
-        """Be connected, as far as Valkey can be reached, until the block ends."""
+        """Stay connected, while Valkey can be reached, until the block ends."""
         _DOWN.set(1)
         running = asyncio.create_task(self._run())
         try:

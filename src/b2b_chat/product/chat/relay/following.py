@@ -2,10 +2,9 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from itertools import count
-from typing import Final, TypeAlias
+from typing import Final
 from uuid import UUID
 
 import structlog
@@ -17,6 +16,7 @@ from b2b_chat.product.chat.answer_log import AnswerLog, MessageInProgress
 from b2b_chat.product.chat.failures import AnswerDefect, AnswerFailed, Interrupted, stored_failure
 from b2b_chat.product.chat.relay.bus import EVERYBODY, Bus, BusDown
 from b2b_chat.product.chat.relay.messages import Alive, Ended, Follow, Heard, Left, Message, Piece, Taken
+from b2b_chat.product.chat.relay.mirror import Mirror, ReadStored
 from b2b_chat.product.chat.schemas import ChatAnswer
 from b2b_chat.product.settings import ProductSettings
 
@@ -28,51 +28,6 @@ _GAPS = Counter("product_relay_gaps", "Texts of other processes that did not fol
 
 logger = structlog.get_logger(__name__)
 
-ReadStored: TypeAlias = Callable[[], Awaitable[AnswerLog]]
-"""Reads the answer from the database: which attempt is the last, and how that ended."""
-
-
-class _Mirror:
-    """A run of another process, as far as it has been heard here."""
-
-    def __init__(self, number: int, log: AnswerLog, read_stored: ReadStored, now: float) -> None:
-        self.number = number
-        self.log = log
-        self.read_stored = read_stored
-        self.stop = False
-        self.position = 0
-        self.told_position = 0
-        self.owner: str | None = None
-        self.heard_at = self.born_at = now
-        self.joining = 0
-        self.taken = asyncio.Event()
-        self.sign = asyncio.Event()
-        """Set once it is known whether its process answers, or that it has ended."""
-        self.ask_again = asyncio.Event()
-        self.task: asyncio.Task[None] | None = None
-
-    @property
-    def key(self) -> tuple[UUID, int]:
-        return self.log.assistant_message_id, self.log.attempt
-
-    @property
-    def is_unneeded(self) -> bool:
-        return self.log.is_unread and not self.joining
-
-    def add(self, position: int, text: str) -> bool:
-        """Take text that begins at a position; False where some is missing before it."""
-        if position > self.position:
-            return False
-        if new := text[self.position - position :]:
-            self.position += len(new)
-            self.log.publish(new)
-        return True
-
-    def finish(self, outcome: ChatAnswer | AnswerFailed) -> None:
-        self.log.finish(outcome)
-        for awaited in (self.taken, self.sign, self.ask_again):
-            awaited.set()
-
 
 class Following:
     """Follows runs of other processes. Each mirror lives as long as somebody here reads it."""
@@ -80,8 +35,8 @@ class Following:
     def __init__(self, bus: Bus, settings: ProductSettings) -> None:
         self._bus = bus
         self._settings = settings
-        self._mirrors: dict[tuple[UUID, int], _Mirror] = {}
-        self._by_number: dict[int, _Mirror] = {}
+        self._mirrors: dict[tuple[UUID, int], Mirror] = {}
+        self._by_number: dict[int, Mirror] = {}
         self._numbers = count(1)
         self._sending: set[asyncio.Task[None]] = set()
         """What is on its way to a run's process."""
@@ -99,7 +54,7 @@ class Following:
             raise MessageInProgress
         key = (log.assistant_message_id, log.attempt)
         if key not in self._mirrors:
-            self._begin(_Mirror(next(self._numbers), log, read_stored, asyncio.get_running_loop().time()))
+            self._begin(Mirror(next(self._numbers), log, read_stored, asyncio.get_running_loop().time()))
         return self._mirrors[key].log
 
     async def is_joined(self, log: AnswerLog) -> bool:
@@ -152,17 +107,17 @@ class Following:
         if self._sending:
             await asyncio.wait(self._sending, timeout=self._settings.relay_ask_timeout_seconds)
 
-    def _begin(self, mirror: _Mirror) -> None:
+    def _begin(self, mirror: Mirror) -> None:
         self._mirrors[mirror.key] = self._by_number[mirror.number] = mirror
         _MIRRORS.inc()
         mirror.log.on_unread = lambda: self._leave_unread(mirror)
         mirror.task = asyncio.create_task(self._keep(mirror))
 
-    def _leave_unread(self, mirror: _Mirror) -> None:
+    def _leave_unread(self, mirror: Mirror) -> None:
         if mirror.is_unneeded:
             self._drop(mirror)
 
-    def _drop(self, mirror: _Mirror) -> None:
+    def _drop(self, mirror: Mirror) -> None:
         self._forget(mirror)
         mirror.sign.set()
         if mirror.task is not None:
@@ -170,7 +125,7 @@ class Following:
         if mirror.owner is not None:
             self._say(mirror.owner, Left(self._bus.inbox, mirror.number))
 
-    def _forget(self, mirror: _Mirror) -> None:
+    def _forget(self, mirror: Mirror) -> None:
         if self._by_number.pop(mirror.number, None) is not None:
             _MIRRORS.dec()
         if self._mirrors.get(mirror.key) is mirror:
@@ -204,13 +159,15 @@ class Following:
                 if mirror := self._by_number.get(number):
                     mirror.heard_at = now
                     self._add(mirror, position, text)
-            case Ended(number, position, outcome):
-                if mirror := self._by_number.get(number):
+            case Ended(number, position, outcome, next_attempt):
+                if (mirror := self._by_number.get(number)) and next_attempt is None:
                     self._end(mirror, position, outcome)
+                elif mirror and isinstance(outcome, str) and next_attempt is not None:
+                    self._go_on(mirror, next_attempt, stored_failure(outcome))
             case Alive(inbox, numbers):
                 self._receive_alive(inbox, set(numbers), now)
 
-    def _add(self, mirror: _Mirror, position: int, text: str) -> None:
+    def _add(self, mirror: Mirror, position: int, text: str) -> None:
         if not mirror.add(position, text):
             _GAPS.inc()
             mirror.ask_again.set()
@@ -221,7 +178,7 @@ class Following:
             mirror.told_position = mirror.position
             self._say(mirror.owner, Heard(self._bus.inbox, {mirror.number: mirror.position}))
 
-    def _end(self, mirror: _Mirror, position: int, outcome: ChatAnswer | str) -> None:
+    def _end(self, mirror: Mirror, position: int, outcome: ChatAnswer | str) -> None:
         if position != mirror.position:
             _GAPS.inc()
             mirror.ask_again.set()
@@ -230,6 +187,18 @@ class Following:
         else:
             mirror.finish(replace(outcome, text=mirror.log.text))
 
+    def _go_on(self, mirror: Mirror, attempt: int, failure: AnswerFailed) -> None:
+        """End a mirror of an attempt in whose place a later one was begun, and mirror that for readers who go on."""
+        if self._is_finished or attempt <= mirror.log.attempt or mirror.log.would_be_unread:
+            mirror.finish(failure)
+            return
+        log = self.follow(mirror.log.next_attempt(attempt), mirror.read_stored)
+        if mirror.stop:
+            successor = self._mirrors[log.assistant_message_id, log.attempt]
+            successor.stop = True
+            successor.ask_again.set()
+        mirror.restart_as(log, failure)
+
     def _receive_alive(self, inbox: str, numbers: set[int], now: float) -> None:
         for mirror in self._mirrors.values():
             if mirror.number in numbers:
@@ -237,7 +206,7 @@ class Following:
             elif mirror.owner == inbox:
                 mirror.ask_again.set()  # it has let go of us
 
-    async def _keep(self, mirror: _Mirror) -> None:
+    async def _keep(self, mirror: Mirror) -> None:
         """See a mirror to its end: ask who writes it, wait until something is amiss, and ask again."""
         pause_seconds = self._settings.relay_ask_timeout_seconds / 2
         try:
@@ -256,7 +225,7 @@ class Following:
             mirror.finish(AnswerDefect())
         self._forget(mirror)
 
-    async def _ask(self, mirror: _Mirror) -> bool:
+    async def _ask(self, mirror: Mirror) -> bool:
         """Ask all processes for what is missing; whether one answered."""
         mirror.taken.clear()
         mirror.owner = None
@@ -273,7 +242,7 @@ class Following:
         _ASKS.labels("answered").inc()
         return True
 
-    async def _ask_database(self, mirror: _Mirror) -> bool:
+    async def _ask_database(self, mirror: Mirror) -> bool:
         """Ask the database for what nobody else tells; whether it says that the run has ended."""
         try:
             told = await mirror.read_stored()
@@ -282,7 +251,7 @@ class Following:
                 raise
             return False
         if told.attempt != mirror.log.attempt:
-            mirror.finish(Interrupted())  # of this attempt nothing is known any more
+            self._go_on(mirror, told.attempt, Interrupted())  # of this attempt nothing is known any more
         elif told.outcome is not None:
             mirror.add(0, told.text)
             mirror.finish(told.outcome)

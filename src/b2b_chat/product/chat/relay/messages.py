@@ -47,6 +47,8 @@ class Ended(Struct, frozen=True, array_like=True, tag="ended"):
     follow: int
     position: int
     outcome: ChatAnswer | str
+    next_attempt: int | None = None
+    """The attempt that was begun in place of this one, which broke off. Earlier releases do not read it."""
 
 
 class Alive(Struct, frozen=True, array_like=True, tag="alive"):
@@ -76,4 +78,4 @@ encode: Final = msgspec.msgpack.Encoder().encode
 """A message as bytes."""
 
 decode: Final = msgspec.msgpack.Decoder(Message).decode
-"""The message that bytes are. Raises `msgspec.DecodeError` where they are none."""
+"""Decodes a message. Raises `msgspec.DecodeError` for bytes that are not one."""

@@ -12,7 +12,8 @@ from b2b_chat.product.chat.answer_log import AnswerLog
 from b2b_chat.product.chat.failures import AnswerFailed
 from b2b_chat.product.chat.relay.bus import Bus, BusDown
 from b2b_chat.product.chat.relay.messages import Alive, Ended, Follow, Heard, Left, Message, Piece, Taken
-from b2b_chat.product.chat.runs import Run, Runs
+from b2b_chat.product.chat.run import Run
+from b2b_chat.product.chat.runs import Runs
 from b2b_chat.product.settings import ProductSettings
 
 _FOLLOWERS = Gauge("product_relay_followers", "Other processes that follow answers written here.")
@@ -151,7 +152,11 @@ class Sharing:
                 sent += len(unsent)
             elif log.outcome is not None:
                 outcome = log.outcome.code if isinstance(log.outcome, AnswerFailed) else replace(log.outcome, text="")
-                await self._bus.publish(follower.inbox, Ended(follower.follow, position, outcome))
+                next_attempt = None if log.successor is None else log.successor.attempt
+                await self._bus.publish(follower.inbox, Ended(follower.follow, position, outcome, next_attempt))
+                if log.successor is not None:
+                    # The follower asks for the next attempt now; until then it counts as the reader that it is.
+                    await asyncio.sleep(self._settings.relay_ask_timeout_seconds)
                 return
 
     async def _send_text(self, follower: _Follower, position: int, text: str) -> None:
@@ -168,5 +173,8 @@ class Sharing:
 
 
 async def _end_of(log: AnswerLog) -> None:
-    while log.outcome is None:
-        await log.changed(len(log.pieces))
+    while log.outcome is None or log.successor is not None:
+        if log.successor is not None:
+            log = log.successor
+        else:
+            await log.changed(len(log.pieces))

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+from b2b_chat.product.masking.policy import StoredPolicies
 from b2b_chat.product.viewer import Credential
 
 _FIND_KEY: Final = """
@@ -12,12 +13,16 @@ _FIND_KEY: Final = """
            coalesce(companies.needs_second_factor, false) AS company_needs_second_factor,
            users.blocked_at IS NOT NULL AS is_user_blocked,
            memberships.role, memberships.blocked_at IS NOT NULL AS is_member_blocked,
-           companies.blocked_at IS NOT NULL AS is_company_blocked, operators.user_id IS NOT NULL AS is_operator
+           companies.blocked_at IS NOT NULL AS is_company_blocked, operators.user_id IS NOT NULL AS is_operator,
+           masking.policy AS masking_policy, COALESCE(masking.terms_version, 0) AS masking_terms_version,
+           wish.policy AS masking_wish, (SELECT policy FROM masking_floor) AS masking_floor
     FROM api_keys AS keys
     JOIN users ON users.id = keys.user_id
     LEFT JOIN companies ON companies.id = keys.company_id
     LEFT JOIN memberships ON memberships.company_id = keys.company_id AND memberships.user_id = keys.user_id
     LEFT JOIN operators ON operators.user_id = keys.user_id AND keys.company_id IS NULL
+    LEFT JOIN masking_policies AS masking ON masking.company_id = keys.company_id
+    LEFT JOIN masking_wishes AS wish ON wish.company_id = keys.company_id AND wish.user_id = keys.user_id
     WHERE keys.key_hash = $1 AND keys.revoked_at IS NULL AND (keys.expires_at IS NULL OR keys.expires_at > now())
           AND (memberships.user_id IS NOT NULL OR operators.user_id IS NOT NULL)
 """
@@ -28,13 +33,17 @@ _FIND_SESSION: Final = """
            coalesce(companies.needs_second_factor, false) AS company_needs_second_factor,
            users.blocked_at IS NOT NULL AS is_user_blocked,
            memberships.role, memberships.blocked_at IS NOT NULL AS is_member_blocked,
-           companies.blocked_at IS NOT NULL AS is_company_blocked, operators.user_id IS NOT NULL AS is_operator
+           companies.blocked_at IS NOT NULL AS is_company_blocked, operators.user_id IS NOT NULL AS is_operator,
+           masking.policy AS masking_policy, COALESCE(masking.terms_version, 0) AS masking_terms_version,
+           wish.policy AS masking_wish, (SELECT policy FROM masking_floor) AS masking_floor
     FROM sessions
     JOIN users ON users.id = sessions.user_id
     LEFT JOIN companies ON companies.id = sessions.company_id
     LEFT JOIN memberships
         ON memberships.company_id = sessions.company_id AND memberships.user_id = sessions.user_id
     LEFT JOIN operators ON operators.user_id = sessions.user_id
+    LEFT JOIN masking_policies AS masking ON masking.company_id = sessions.company_id
+    LEFT JOIN masking_wishes AS wish ON wish.company_id = sessions.company_id AND wish.user_id = sessions.user_id
     WHERE sessions.token_hash = ANY($1::bytea[]) AND sessions.revoked_at IS NULL
           AND sessions.expires_at > $2 AND sessions.last_seen_at > $3
           AND (operators.user_id IS NULL OR (sessions.created_at > $4 AND sessions.last_seen_at > $5))
@@ -101,4 +110,7 @@ def _credential(
         company_needs_second_factor=row["company_needs_second_factor"],
         proved_at=proved_at,
         made_in_shell=made_in_shell,
+        masking=StoredPolicies(
+            row["masking_policy"], row["masking_floor"], row["masking_wish"], row["masking_terms_version"]
+        ),
     )

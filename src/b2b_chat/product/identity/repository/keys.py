@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import func, or_, select, update
 
 from b2b_chat.kit.database import Session
 from b2b_chat.product.identity.models import ApiKeyRow
@@ -28,6 +28,16 @@ class ApiKeyRepository:
         if before is not None:
             query = query.where(ApiKeyRow.id < before)
         return list(await self._session.scalars(query.order_by(ApiKeyRow.id.desc()).limit(limit)))
+
+    async def count_live(self, company_id: UUID, user_id: UUID, now: datetime) -> int:
+        """How many keys of a user in a company are neither revoked nor expired."""
+        query = (
+            select(func.count())
+            .select_from(ApiKeyRow)
+            .where(ApiKeyRow.company_id == company_id, ApiKeyRow.user_id == user_id, ApiKeyRow.revoked_at.is_(None))
+            .where(or_(ApiKeyRow.expires_at.is_(None), ApiKeyRow.expires_at > now))
+        )
+        return await self._session.scalar(query) or 0
 
     async def find_locked(self, company_id: UUID, api_key_id: UUID) -> ApiKeyRow | None:
         """A company's key, locked until the transaction ends."""

@@ -2,18 +2,40 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import ColumnElement, delete, func, select, update
 
 from b2b_chat.kit.database import Session, new_id
 from b2b_chat.product.identity.models import ChallengeState, LoginChallengeRow
 
 _ADD_CHALLENGE: Final = """
-    INSERT INTO login_challenges (id, email, language, client_ip, state, created_at, expires_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7)
+    INSERT INTO login_challenges
+        (id, email, language, client_ip, request_hash, known_browser_hash, state, created_at, expires_at)
+    VALUES ($1, $2, $3, $4, $5, $6, 'requested', $7, $8)
 """
+
+
+class Opened(NamedTuple):
+    """Where a challenge came from."""
+
+    client_ip: str
+    known_browser_hash: bytes | None
+
+
+class WrongCodes(NamedTuple):
+    """How many there were, and when the first challenge ends, or ended, at which there were any."""
+
+    number: int
+    first_expires_at: datetime | None
+
+
+class Redeemed(NamedTuple):
+    """Whom a used challenge signs in."""
+
+    user_id: UUID
+    email: str
 
 
 class ChallengeRepository:
@@ -33,9 +55,9 @@ class ChallengeRepository:
         )
         return await self._session.scalar(query)
 
-    async def lock_address(self, email: str) -> None:
-        """Keep all others from deciding about this address until the transaction ends."""
-        await self._session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(email, 0))))
+    async def lock_name(self, name: str) -> None:
+        """Keep all others from deciding about an address, a mailbox or a domain until the transaction ends."""
+        await self._session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0))))
 
     async def lock_open(self, email: str, now: datetime) -> Sequence[LoginChallengeRow]:
         """The live challenges of an address, newest first, locked until the transaction ends."""
@@ -48,20 +70,69 @@ class ChallengeRepository:
         )
         return (await self._session.scalars(query)).all()
 
-    async def redeem_token(self, token_hashes: Sequence[bytes], now: datetime) -> UUID | None:
-        """Use up the one live challenge of a known user whose link has this token, and return the user's id."""
+    async def list_opened(self, email: str, *, expires_after: datetime) -> list[Opened]:
+        """Where the challenges of an address came from that were opened and end after a moment, or ended after it."""
+        query = (
+            select(LoginChallengeRow.client_ip, LoginChallengeRow.known_browser_hash)
+            .where(LoginChallengeRow.email == email, LoginChallengeRow.expires_at > expires_after)
+            .where(LoginChallengeRow.token_hash.is_not(None))
+        )
+        return [Opened(*row) for row in await self._session.execute(query)]
+
+    async def count_invited(self, *, mailbox: str, domain: str | None, expires_after: datetime) -> tuple[int, int]:
+        """How many such challenges were mailed to a mailbox, and how many to a domain, of people only invited."""
+        by_mailbox = select(func.count()).where(
+            LoginChallengeRow.invited_mailbox == mailbox, LoginChallengeRow.expires_at > expires_after
+        )
+        by_domain = select(func.count()).where(
+            LoginChallengeRow.invited_domain == domain, LoginChallengeRow.expires_at > expires_after
+        )
+        row = (await self._session.execute(select(by_mailbox.scalar_subquery(), by_domain.scalar_subquery()))).one()
+        return row[0], row[1]
+
+    async def count_wrong_codes(
+        self, email: str, *, known_browser_hash: bytes | None, expires_after: datetime
+    ) -> tuple[WrongCodes, WrongCodes]:
+        """The wrong codes at such challenges: by those who asked, from this browser if known, and by others."""
+        asked_so = LoginChallengeRow.known_browser_hash.is_not_distinct_from(known_browser_hash)
+        own, strangers = LoginChallengeRow.wrong_codes, LoginChallengeRow.strangers_wrong_codes
+        query = select(
+            func.coalesce(func.sum(own).filter(asked_so), 0),
+            func.min(LoginChallengeRow.expires_at).filter(asked_so, own > 0),
+            func.coalesce(func.sum(strangers), 0),
+            func.min(LoginChallengeRow.expires_at).filter(strangers > 0),
+        ).where(LoginChallengeRow.email == email, LoginChallengeRow.expires_at > expires_after)
+        row = (await self._session.execute(query)).one()
+        return WrongCodes(row[0], row[1]), WrongCodes(row[2], row[3])
+
+    async def find_open_by_token(self, token_hashes: Sequence[bytes], now: datetime) -> LoginChallengeRow | None:
+        """The one live challenge of a known user whose link has this token."""
+        query = select(LoginChallengeRow).where(*_redeemable(token_hashes, now))
+        return await self._session.scalar(query)
+
+    async def redeem_token(self, token_hashes: Sequence[bytes], now: datetime) -> Redeemed | None:
+        """Use that challenge up, and return whom it signs in."""
         used = (
             update(LoginChallengeRow)
-            .where(LoginChallengeRow.token_hash.in_(token_hashes), LoginChallengeRow.expires_at > now)
-            .where(LoginChallengeRow.state == ChallengeState.OPEN, LoginChallengeRow.user_id.is_not(None))
+            .where(*_redeemable(token_hashes, now))
             .values(state=ChallengeState.REDEEMED)
-            .returning(LoginChallengeRow.user_id)
+            .returning(LoginChallengeRow.user_id, LoginChallengeRow.email)
         )
-        return await self._session.scalar(used)
+        row = (await self._session.execute(used)).one_or_none()
+        return None if row is None or row[0] is None else Redeemed(row[0], row[1])
 
     async def forget(self, *, expired_before: datetime) -> None:
         """Delete what has long been over."""
         await self._session.execute(delete(LoginChallengeRow).where(LoginChallengeRow.expires_at < expired_before))
+
+
+def _redeemable(token_hashes: Sequence[bytes], now: datetime) -> tuple[ColumnElement[bool], ...]:
+    return (
+        LoginChallengeRow.token_hash.in_(token_hashes),
+        LoginChallengeRow.expires_at > now,
+        LoginChallengeRow.state == ChallengeState.OPEN,
+        LoginChallengeRow.user_id.is_not(None),
+    )
 
 
 async def add_challenge(
@@ -70,9 +141,12 @@ async def add_challenge(
     email: str,
     language: str,
     client_ip: str,
-    state: ChallengeState,
+    request_hash: bytes,
+    known_browser_hash: bytes | None,
     now: datetime,
     expires_at: datetime,
 ) -> None:
     """Write down a wish to sign in, as one statement on a plain connection: all that a request for a link does."""
-    await connection.execute(_ADD_CHALLENGE, new_id(), email, language, client_ip, state, now, expires_at)
+    await connection.execute(
+        _ADD_CHALLENGE, new_id(), email, language, client_ip, request_hash, known_browser_hash, now, expires_at
+    )

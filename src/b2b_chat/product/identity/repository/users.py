@@ -1,13 +1,32 @@
 """SQL of users."""
 
 from collections.abc import Collection
+from datetime import datetime
+from typing import Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import DateTime, String, Uuid, column, exists, or_, select, table
 from sqlalchemy.dialects.postgresql import insert
 
 from b2b_chat.kit.database import Session, new_id
 from b2b_chat.product.identity.models import UserRow
+
+# Tables of other domains, as far as they are read here.
+_MEMBERSHIPS: Final = table("memberships", column("user_id", Uuid))
+_OPERATORS: Final = table("operators", column("user_id", Uuid))
+_INVITES: Final = table(
+    "invites", column("email", String), column("state", String), column("expires_at", DateTime(timezone=True))
+)
+
+
+class LoginAccount(NamedTuple):
+    """A user, and what they have to sign in for."""
+
+    user_id: UUID
+    has_joined: bool
+    """The user belongs to a company, or is an operator."""
+    is_invited: bool
+    """The user can accept an invite now."""
 
 
 class UserRepository:
@@ -17,7 +36,7 @@ class UserRepository:
         self._session = session
 
     async def get(self, user_id: UUID) -> UserRow:
-        """A user who is known to exist."""
+        """Return a user who is known to exist."""
         return (await self._session.scalars(select(UserRow).where(UserRow.id == user_id))).one()
 
     async def list_addresses(self, user_ids: Collection[UUID]) -> dict[UUID, str]:
@@ -34,10 +53,18 @@ class UserRepository:
         """The id of the user with this lower-case address."""
         return await self._session.scalar(select(UserRow.id).where(UserRow.email == email))
 
-    async def find_unblocked_id_by_email(self, email: str) -> UUID | None:
-        """The id of the user with this lower-case address, unless blocked."""
-        query = select(UserRow.id).where(UserRow.email == email, UserRow.blocked_at.is_(None))
-        return await self._session.scalar(query)
+    async def find_login_account(self, email: str, now: datetime) -> LoginAccount | None:
+        """The user with this lower-case address and what they have to sign in for, unless blocked."""
+        query = select(
+            UserRow.id,
+            or_(
+                exists().where(_MEMBERSHIPS.c.user_id == UserRow.id),
+                exists().where(_OPERATORS.c.user_id == UserRow.id),
+            ),
+            exists().where(_INVITES.c.email == email, _INVITES.c.state == "pending", _INVITES.c.expires_at > now),
+        ).where(UserRow.email == email, UserRow.blocked_at.is_(None))
+        row = (await self._session.execute(query)).one_or_none()
+        return None if row is None else LoginAccount(*row)
 
     async def lock_unblocked(self, user_id: UUID) -> bool:
         """Whether a user is not blocked; if so, the user stays so until the transaction ends."""

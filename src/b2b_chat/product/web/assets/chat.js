@@ -23,7 +23,7 @@ element("compose").addEventListener("submit", (event) => {
 
 function send(text) {
   // Its name is made before the first try: every later one is the same message.
-  const message = { client_message_id: newId(), text, stream: true };
+  const message = { client_message_id: newId(), text, stream: true, restart: true };
   if (document.body.dataset.conversation) message.conversation_id = document.body.dataset.conversation;
   element("refused").textContent = "";
   run(message, show(message));
@@ -131,6 +131,7 @@ function retry(item) {
     client_message_id: item.dataset.clientMessageId,
     text: question.querySelector(".text").textContent,
     stream: true,
+    restart: true,
   };
   if (!item.message) {
     // What began the conversation was sent without naming one, and must be sent again as it was.

@@ -130,7 +130,7 @@ function tellTimes(part) {
   }
 }
 
-// Asked again while somebody looks. Only a change is told: a screen reader need not read the same again and again.
+// Asked again while the page is visible. Only a change is announced: a screen reader need not repeat the same text.
 async function keepFresh(place) {
   let told = summaryOf(place);
   say(told);

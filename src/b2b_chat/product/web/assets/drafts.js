@@ -35,7 +35,7 @@ function write(name, what) {
   sessionStorage.setItem(name, JSON.stringify({ ...what, me: document.body.dataset.me }));
 }
 
-// Nothing of whoever used this tab before.
+// Drafts of an earlier user of this tab are dropped.
 function read(name) {
   const kept = JSON.parse(sessionStorage.getItem(name) ?? "null");
   return kept?.me === document.body.dataset.me ? kept : undefined;

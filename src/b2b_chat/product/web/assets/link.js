@@ -15,7 +15,7 @@ export async function send(path, body, work) {
   show(null);
   busy(true);
   try {
-    work(await sendJson("POST", path, body));
+    await work(await sendJson("POST", path, body));
   } catch {
     show("failed");
   } finally {

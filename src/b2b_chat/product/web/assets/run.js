@@ -17,6 +17,12 @@ export async function follow(message, view) {
         ? resume(view.answerId, place, connection.signal)
         : sendJson("POST", "/v1/chat", message, connection.signal);
       const response = await beforeSilence(asked);
+      if (!response.ok && !view.answerId && response.headers.has("Content-Location")) {
+        // The message was accepted, and its answer has failed: the events tell how.
+        view.answerId = response.headers.get("Content-Location").split("/")[3];
+        failures = 0;
+        continue;
+      }
       if (!response.ok) {
         const { code, retryable } = await detailOf(response);
         const retryAfter = Number(response.headers.get("Retry-After")) || 0;
@@ -56,7 +62,7 @@ function passes(status, code) {
 }
 
 function resume(answerId, place, signal) {
-  return fetch(`/v1/chat/${answerId}/events`, { headers: place ? { "Last-Event-ID": place } : {}, signal });
+  return fetch(`/v1/chat/${answerId}/events?restart=true`, { headers: place ? { "Last-Event-ID": place } : {}, signal });
 }
 
 // Until it is time, the network is back, or the person wants no more.

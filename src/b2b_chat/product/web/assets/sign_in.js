@@ -23,7 +23,7 @@ element("prove").addEventListener("submit", (event) => {
     });
     if (answer.ok) return location.assign(wanted());
     const wrong = answer.status === 401;
-    complain(answer.status === 429 ? words.limited : wrong ? words.wrong_code : words.unknown, wrong && "code");
+    complain(answer.status === 429 ? words.limited_code : wrong ? words.wrong_code : words.unknown, wrong && "code");
   });
 });
 

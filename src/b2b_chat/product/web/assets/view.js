@@ -30,6 +30,11 @@ export class AnswerView {
     this.onStart(ids);
   }
 
+  // The answer broke off, and is written anew.
+  restart() {
+    this.#empty();
+  }
+
   delta({ text }) {
     for (;;) {
       const end = text.indexOf("\n", Math.max(0, BLOCK_CHARACTERS - this.text.length));

@@ -1,0 +1,137 @@
+"""Which requests for a login mail are granted, and what the mail says.
+
+What was granted is counted where it is kept, with the challenges: a request that is declined uses nothing up. With the
+defaults strangers' requests are declined only while mails with living links lie in the mailbox, so that they keep no
+owner out; and a browser that signed in before has a share of its own.
+"""
+
+import secrets
+from datetime import datetime, timedelta
+from typing import Final
+
+from b2b_chat.kit.clock import Clock
+from b2b_chat.kit.keyed_hash import KeyedHash, new_token
+from b2b_chat.product.identity.models import ChallengeState, LoginChallengeRow
+from b2b_chat.product.identity.repository.logins import ChallengeRepository
+from b2b_chat.product.identity.repository.users import LoginAccount, UserRepository
+from b2b_chat.product.limits.client_ip import limited_as
+from b2b_chat.product.limits.mailboxes import limited_domain_of, mailbox_of
+from b2b_chat.product.mail.letters import Letter
+from b2b_chat.product.mail.service import Outbox
+from b2b_chat.product.settings import ProductSettings
+from b2b_chat.product.transactions import Transaction
+
+MAX_OPEN: Final = 3
+"""Challenges of one address that may be open at a time: of each browser that signed in with it, and of all others."""
+VERIFY_PATH: Final = "/auth/verify"
+
+_CODE_DIGITS: Final = 8
+_HOUR: Final = timedelta(hours=1)
+
+
+class LoginMails:
+    """Decides about requests for a login mail.
+
+    Args:
+        outbox: Takes the mails.
+        tokens: Hashes the links' tokens.
+        codes: Hashes the codes.
+        settings: How many mails there may be.
+        clock: The current time.
+    """
+
+    def __init__(
+        self, outbox: Outbox, tokens: KeyedHash, codes: KeyedHash, settings: ProductSettings, clock: Clock
+    ) -> None:
+        self._outbox = outbox
+        self._tokens = tokens
+        self._codes = codes
+        self._settings = settings
+        self._verify_url = f"{settings.public_url.rstrip('/')}{VERIFY_PATH}"
+        self._lifetime = timedelta(seconds=settings.login_lifetime_seconds)
+        self._clock = clock
+
+    async def decide(self, tx: Transaction, challenge: LoginChallengeRow) -> None:
+        """Open a requested challenge, or decline it."""
+        await tx[ChallengeRepository].lock_name(challenge.email)
+        if await self._is_granted(tx, challenge):
+            await self._open(tx, challenge)
+        else:
+            challenge.state = ChallengeState.DECLINED
+
+    def has_code(self, challenge: LoginChallengeRow, code: str) -> bool:
+        """Whether a challenge has this code."""
+        kept = challenge.code_hash
+        return kept is not None and self._codes.matches(_code_of(challenge.email, code), kept)
+
+    async def _is_granted(self, tx: Transaction, challenge: LoginChallengeRow) -> bool:
+        """Whether there is room: browsers that signed in with the address have their own, all others one together."""
+        email, known = challenge.email, challenge.known_browser_hash
+        still_open = await tx[ChallengeRepository].lock_open(email, self._clock())
+        opened = await tx[ChallengeRepository].list_opened(email, expires_after=self._an_hour_ago())
+        if sum(other.known_browser_hash == known for other in still_open) >= MAX_OPEN:
+            return False
+        mails = [other for other in opened if other.known_browser_hash == known]
+        if known is not None:
+            return len(mails) < self._settings.login_mails_per_known_browser_hour
+        here = limited_as(challenge.client_ip)
+        from_here = sum(limited_as(other.client_ip) == here for other in mails)
+        return (
+            len(mails) < self._settings.login_mails_per_email_hour
+            and from_here < self._settings.login_mails_per_email_ip_hour
+        )
+
+    async def _open(self, tx: Transaction, challenge: LoginChallengeRow) -> None:
+        """Give a challenge its proofs, and mail them if a user has this address and something to sign in for."""
+        now = self._clock()
+        token, code = new_token(), f"{secrets.randbelow(10**_CODE_DIGITS):0{_CODE_DIGITS}d}"
+        challenge.state = ChallengeState.OPEN
+        challenge.token_hash = self._tokens.hash(token)
+        challenge.code_hash = self._codes.hash(_code_of(challenge.email, code))
+        challenge.expires_at = now + self._lifetime
+        letter = self._letter(challenge, token, code)
+        account = await tx[UserRepository].find_login_account(challenge.email, now)
+        if account is None or not await self._may_be_mailed(tx, challenge, account):
+            self._outbox.rehearse(letter)
+            return
+        challenge.user_id = account.user_id
+        await self._outbox.post(tx, letter, useful_until=challenge.expires_at)
+
+    async def _may_be_mailed(self, tx: Transaction, challenge: LoginChallengeRow, account: LoginAccount) -> bool:
+        """Whether the user wants mails: who was only invited has not said so, and gets few, while an invite is open."""
+        if account.has_joined:
+            return True
+        if not account.is_invited:
+            return False
+        mailbox, domain = mailbox_of(challenge.email), limited_domain_of(challenge.email)
+        await tx[ChallengeRepository].lock_name(f"mailbox {mailbox}")
+        if domain is not None:
+            await tx[ChallengeRepository].lock_name(f"domain {domain}")
+        to_mailbox, to_domain = await tx[ChallengeRepository].count_invited(
+            mailbox=mailbox, domain=domain, expires_after=self._an_hour_ago()
+        )
+        if (
+            to_mailbox >= self._settings.login_mails_per_invited_mailbox_hour
+            or to_domain >= self._settings.login_mails_per_invited_domain_hour
+        ):
+            return False
+        challenge.invited_mailbox, challenge.invited_domain = mailbox, domain
+        return True
+
+    def _an_hour_ago(self) -> datetime:
+        """When a challenge ends, or ended, that was opened an hour ago."""
+        return self._clock() - _HOUR + self._lifetime
+
+    def _letter(self, challenge: LoginChallengeRow, token: str, code: str) -> Letter:
+        fields = {
+            # Behind a `#` it stays in the browser: no server's log and no Referer header ever has it.
+            "link": f"{self._verify_url}#{token}",
+            "code": f"{code[: _CODE_DIGITS // 2]} {code[_CODE_DIGITS // 2 :]}",
+            "minutes": str(self._lifetime // timedelta(minutes=1)),
+        }
+        return Letter("login", "ru" if challenge.language == "ru" else "en", challenge.email, fields)
+
+
+def _code_of(email: str, code: str) -> str:
+    """What the code's hash is made of: the same code of another address has another hash."""
+    return f"{email}\n{code}"

@@ -1,0 +1,38 @@
+"""The two users of a test's database: its owner, and the user that product_api works as, with few rights."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from secrets import token_hex
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from b2b_chat.sandbox.postgres import run_sql
+
+
+class AppUser(NamedTuple):
+    """A user without any right of its own; migrations give it those of product_api."""
+
+    name: str
+    password: str
+
+    def url(self, owner_url: str) -> str:
+        """The address of an owner's database, as this user."""
+        parts = urlsplit(owner_url)
+        server = parts.netloc.rpartition("@")[2]
+        return parts._replace(netloc=f"{self.name}:{self.password}@{server}").geturl()
+
+
+@contextmanager
+def created_app_user(server_url: str) -> Iterator[AppUser]:
+    """Create a user on a server for a block; no database may need it at the end."""
+    user = AppUser(f"b2b_chat_app_{token_hex(6)}", token_hex(16))
+    run_sql(server_url, f"CREATE ROLE {user.name} LOGIN PASSWORD '{user.password}'")
+    try:
+        yield user
+    finally:
+        run_sql(server_url, f"DROP ROLE {user.name}")
+
+
+def on_database(url: str, name: str) -> str:
+    """The address of another database of the same server, as the same user."""
+    return urlsplit(url)._replace(path=f"/{name}").geturl()
