@@ -30,6 +30,8 @@ class Action(StrEnum):
     MASKING_FLOOR = "masking.floor"
     OPERATOR_KEY_CREATE = "operator_key.create"
     OPERATOR_KEY_REVOKE = "operator_key.revoke"
+    SESSION_START = "session.start"
+    SESSION_END = "session.end"
     SECOND_FACTOR_SET_UP = "second_factor.set_up"
     SECOND_FACTOR_PROVE = "second_factor.prove"
     SECOND_FACTOR_RESET = "second_factor.reset"
