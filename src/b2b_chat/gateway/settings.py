@@ -7,7 +7,8 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
-from b2b_chat.kit.settings import Secret, listen_address_problem, load, secret_problems, url_problems
+from b2b_chat.kit.secret_quality import AcceptDevelopmentSecrets, public_secret_problems, secret_problems
+from b2b_chat.kit.settings import Secret, is_on_this_host, listen_address_problem, load, url_problems
 from b2b_chat.kit.valkey import (
     ValkeyCaFile,
     ValkeyMaxConnections,
@@ -28,10 +29,20 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     app_env: Annotated[
         Literal["dev", "test", "prod"], Meta(description="prod refuses settings that are only fit for a laptop.")
     ] = "dev"
+    accept_development_secrets: AcceptDevelopmentSecrets = False
     debug: Annotated[bool, Meta(description="Log at DEBUG, whatever LOG_LEVEL says. Off in prod.")] = False
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR"], Meta(description="The least level of a log line.")
     ] = "INFO"
+    gateway_log_ids: Annotated[
+        bool,
+        Meta(
+            description=(
+                "Log the ids of company, user, conversation and message themselves; otherwise keyed hashes of them, so "
+                "that a disk abroad does not tell who wrote when."
+            )
+        ),
+    ] = False
     gateway_host: Annotated[str, Meta(description="Address to listen on; 0.0.0.0 in a container.")] = "127.0.0.1"
     gateway_port: Annotated[int, Meta(ge=1, le=65535, description="Port to listen on.")] = 8001
     metrics_host: Annotated[str, Meta(description="Address to serve metrics on; keep it from strangers.")] = "127.0.0.1"
@@ -214,23 +225,30 @@ def check(settings: GatewaySettings) -> Iterator[str]:
         "OPENAI_FALLBACK_BASE_URL": settings.openai_fallback_base_url,
     }
     yield from url_problems(upstreams, needs_tls=is_prod)
-    yield from url_problems({"OTEL_EXPORTER_OTLP_ENDPOINT": settings.otel_exporter_otlp_endpoint}, needs_tls=False)
+    collector = {"OTEL_EXPORTER_OTLP_ENDPOINT": settings.otel_exporter_otlp_endpoint}
+    yield from url_problems(collector, needs_tls=is_prod, is_near=is_on_this_host)
     if (settings.openai_fallback_base_url is None) != (settings.openai_fallback_api_key is None):
         yield "OPENAI_FALLBACK_BASE_URL and OPENAI_FALLBACK_API_KEY go together; set both or none."
     if is_prod:
         yield from _prod_problems(settings)
+    elif not settings.accept_development_secrets:
+        yield from public_secret_problems(_shared_secrets(settings), reached_by={"GATEWAY_HOST": settings.gateway_host})
+
+
+def _shared_secrets(settings: GatewaySettings) -> dict[str, Secret | None]:
+    return {
+        "GATEWAY_SHARED_SECRET": settings.gateway_shared_secret,
+        "GATEWAY_SHARED_SECRET_PREVIOUS": settings.gateway_shared_secret_previous,
+    }
 
 
 def _prod_problems(settings: GatewaySettings) -> Iterator[str]:
     if settings.debug or settings.log_level == "DEBUG":
         yield "DEBUG and LOG_LEVEL=DEBUG are refused in production."
     yield from unsafe_valkey(settings)
-    yield from secret_problems(
-        {
-            "GATEWAY_SHARED_SECRET": settings.gateway_shared_secret,
-            "GATEWAY_SHARED_SECRET_PREVIOUS": settings.gateway_shared_secret_previous,
-        }
-    )
+    yield from secret_problems(_shared_secrets(settings))
+    if settings.accept_development_secrets:
+        yield "ACCEPT_DEVELOPMENT_SECRETS is refused in production."
     # OpenAI chooses the form of its keys, so the rules for our own secrets would refuse good ones.
     for name, key in settings.api_keys.items():
         if len(key.reveal()) < _MIN_API_KEY_CHARACTERS or _PLACEHOLDER_KEY.search(key.reveal()):

@@ -96,11 +96,17 @@ class DatabaseAddress(NamedTuple):
     user: str | None
     password: str
     sslmode: str | None
+    proof_file: str | None
 
     @property
     def is_socket(self) -> bool:
         """Whether it is reached by a unix socket."""
         return not self.host or self.host.startswith("/")
+
+    @property
+    def has_proof(self) -> bool:
+        """Whether it says how a user shows who they are: by a password, a file of passwords, or a certificate."""
+        return bool(self.password or self.proof_file)
 
 
 def address_of(url: str) -> DatabaseAddress:
@@ -116,6 +122,7 @@ def address_of(url: str) -> DatabaseAddress:
         user=parsed.username or query.get("user"),
         password=parsed.password or query.get("password") or "",
         sslmode=query.get("sslmode"),
+        proof_file=query.get("passfile") or query.get("sslcert"),
     )
 
 

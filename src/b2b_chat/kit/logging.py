@@ -20,16 +20,16 @@ from typing import Any, Final, Literal, TypeAlias
 import msgspec
 import structlog
 
-from b2b_chat.kit.current_request import current_request_id
+from b2b_chat.kit.current_request import client_request_id, current_request_id
 
 Stream: TypeAlias = Literal["stdout", "stderr"]
 
 ALLOWED_FIELDS: Final = frozenset(
     {
-        "app", "assistant_message_id", "at", "attempt", "code", "company_id", "conversation_id", "count", "deltas",
-        "duration_ms", "event", "exception", "failures", "level", "logger", "mail_id", "message_id", "method",
-        "outcome", "place", "port", "problem", "request_id", "route", "status", "upstream", "user_id", "variable",
-        "version", "workers",
+        "app", "assistant_message_id", "at", "attempt", "client_request_id", "code", "company_id", "conversation_id",
+        "count", "deltas", "duration_ms", "event", "exception", "failures", "level", "logger", "mail_id",
+        "message_id", "method", "outcome", "place", "port", "problem", "request_id", "route", "status", "upstream",
+        "user_id", "variable", "version", "workers",
     }
 )  # fmt: skip
 """Every field that may appear in a log line."""
@@ -141,6 +141,8 @@ class _Stamp:
         request_id = current_request_id.get()
         if request_id is not None:
             fields["request_id"] = request_id
+            if (of_client := client_request_id.get()) is not None:
+                fields["client_request_id"] = of_client
         return fields
 
 

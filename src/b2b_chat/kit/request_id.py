@@ -1,4 +1,4 @@
-"""The request id: taken from the caller or made, added to every log line, returned, and passed on.
+"""The request id: taken from the caller or made, added to every log line and returned.
 
 The same layer writes the one access-log line of a request, and counts it.
 """
@@ -14,7 +14,7 @@ import structlog
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from b2b_chat.kit.current_request import current_request_id
+from b2b_chat.kit.current_request import client_request_id, current_request_id
 from b2b_chat.kit.metrics import count_request
 from b2b_chat.kit.tracing import serving
 
@@ -38,10 +38,16 @@ class RequestId:
 
     An id of 1 to 128 letters, digits, dots, dashes and underscores is accepted; anything else is replaced, since it
     would be written into logs and headers.
+
+    Args:
+        app: The app inside.
+        keeps_clients_ids: Whether the request gets an id of our own all the same, which alone is passed on and recorded
+            as the request's; the client's stands beside it, and is returned.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, keeps_clients_ids: bool = False) -> None:
         self._app = app
+        self._keeps_clients_ids = keeps_clients_ids
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -51,8 +57,11 @@ class RequestId:
         method = scope["method"]
         started_at = time.perf_counter()
         offered = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
-        request_id = offered if _ACCEPTED.fullmatch(offered) else uuid4().hex.encode()
-        current_request_id.set(request_id.decode())
+        has_own = _ACCEPTED.fullmatch(offered) is not None
+        request_id = offered.decode() if has_own and not self._keeps_clients_ids else uuid4().hex
+        current_request_id.set(request_id)
+        client_request_id.set(offered.decode() if has_own and self._keeps_clients_ids else None)
+        returned_id = offered if has_own else request_id.encode()
         noted: dict[str, Any] = {}
         _noted.set(noted)
         status = 0
@@ -61,10 +70,10 @@ class RequestId:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], (b"x-request-id", request_id)]
+                message["headers"] = [*message["headers"], (b"x-request-id", returned_id)]
             return send(message)  # not a coroutine of its own: this is called for each delta
 
-        with serving(scope["headers"], {"b2b_chat.request_id": request_id.decode()}) as span:
+        with serving(scope["headers"], {"b2b_chat.request_id": request_id}) as span:
             try:
                 await self._app(scope, receive, send_with_id)
             finally:

@@ -5,7 +5,6 @@ A field `session_idle_seconds: Annotated[int, Meta(ge=60, description="…")] = 
 Kubernetes hand secrets over. Problems name variables, never values.
 """
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal, InvalidOperation
 from ipaddress import ip_address
@@ -17,11 +16,6 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import NODEFAULT, Meta, Struct
 
-MIN_SECRET_BYTES: Final = 32
-_PLACEHOLDER = re.compile(
-    r"change.?me|replace|placeholder|example|your[-_ ]|secret|password|xxx|todo|12345678", re.IGNORECASE
-)
-_MIN_DISTINCT_CHARACTERS: Final = 8
 _DOCUMENTATION_DOMAINS: Final = ("example.com", "example.net", "example.org", "example", "invalid")
 """RFC 2606 reserves them for examples; such an address was copied and not filled in."""
 _WORDS: Final = {int: "a whole number", float: "a number", Decimal: "a decimal number", bool: "true or false"}
@@ -156,31 +150,6 @@ def _example(variable: Variable) -> str:
     return f"# {description}.\n# {takes[0].upper()}{takes[1:]}.\n{variable.name}={value}\n"
 
 
-def secret_problems(secrets: Mapping[str, Secret | None]) -> Iterator[str]:
-    """Return why production refuses these secrets, by variable name. None stands for one that is not set."""
-    seen: dict[Secret, str] = {}
-    for name, secret in secrets.items():
-        if secret is None:
-            continue
-        value = secret.reveal()
-        if not value:
-            yield f"{name} is empty; production needs it."
-        elif len(value.encode()) < MIN_SECRET_BYTES:
-            yield f"{name} is shorter than {MIN_SECRET_BYTES} bytes. Make one with: openssl rand -hex 32"
-        elif value != value.strip():
-            yield f"{name} begins or ends with white space; the other server's copy would differ."
-        elif looks_like_placeholder(value) or len(set(value)) < _MIN_DISTINCT_CHARACTERS:
-            yield f"{name} looks like a placeholder. Make one with: openssl rand -hex 32"
-        elif secret in seen:
-            yield f"{name} is the same as {seen[secret]}; every secret must be its own."
-        seen.setdefault(secret, name)
-
-
-def looks_like_placeholder(value: str) -> bool:
-    """Return whether a secret or password is still that of an example."""
-    return _PLACEHOLDER.search(value) is not None
-
-
 def is_documentation_host(host: str) -> bool:
     """Return whether a host's name is reserved for examples."""
     return any(host == domain or host.endswith(f".{domain}") for domain in _DOCUMENTATION_DOMAINS)
@@ -208,13 +177,14 @@ def listen_address_problem(name: str, host: str) -> str | None:
     return None
 
 
-def url_problem(name: str, url: str, *, needs_tls: bool) -> str | None:
+def url_problem(name: str, url: str, *, needs_tls: bool, is_near: Callable[[str], bool] | None = None) -> str | None:
     """Return what is wrong with the base URL of a service, if anything.
 
     Args:
         name: Its variable.
         url: What the variable holds.
         needs_tls: Whether production runs, where http may only lead to this machine, and examples are no addresses.
+        is_near: Returns whether a host counts as this machine; `is_this_machine` where there is none.
     """
     try:
         parts = urlsplit(url)
@@ -225,17 +195,20 @@ def url_problem(name: str, url: str, *, needs_tls: bool) -> str | None:
         return f"{name} must start with https:// (or http:// on this machine) and name a host."
     if parts.query or parts.fragment or "@" in parts.netloc:
         return f"{name} must hold neither a user, nor a query, nor a fragment."
-    if needs_tls and parts.scheme == "http" and not is_this_machine(host):
+    if needs_tls and parts.scheme == "http" and not (is_near or is_this_machine)(host):
         return f"{name} must start with https:// in production, unless it leads to this machine."
     if needs_tls and is_documentation_host(host):
         return f"{name} still has the address of an example."
     return None
 
 
-def url_problems(urls: Mapping[str, str | None], *, needs_tls: bool) -> Iterator[str]:
+def url_problems(
+    urls: Mapping[str, str | None], *, needs_tls: bool, is_near: Callable[[str], bool] | None = None
+) -> Iterator[str]:
     """Return what is wrong with the base URLs of services, by their variables; unset ones are skipped."""
     given = {name: url for name, url in urls.items() if url is not None}
-    yield from filter(None, (url_problem(name, url, needs_tls=needs_tls) for name, url in given.items()))
+    problems = (url_problem(name, url, needs_tls=needs_tls, is_near=is_near) for name, url in given.items())
+    yield from filter(None, problems)
 
 
 def _unwrap(hint: Any) -> tuple[Any, Meta | None]:

@@ -56,14 +56,13 @@ def span(name: str, kind: Kind, attributes: Callable[[], Attributes]) -> Span:
 
 
 def serving(headers: Iterable[tuple[bytes, bytes]], attributes: Attributes) -> Span:
-    """The span of a request: a child of the caller's, where the caller sends one along."""
+    """The span of a request: a child of the caller's, where the caller sends one along.
+
+    Of the caller's headers its `traceparent` alone counts: `tracestate` and `baggage` are text, which would travel on.
+    """
     if _tracer is None:
         return _NO_SPAN
-    carrier = {
-        name.decode("latin-1"): value.decode("latin-1")
-        for name, value in headers
-        if name in {b"traceparent", b"tracestate"}
-    }
+    carrier = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers if name == b"traceparent"}
     return _RecordedSpan(_tracer, "request", "server", attributes, carrier)
 
 

@@ -20,7 +20,8 @@ from valkey.asyncio import Valkey as Client
 from valkey.asyncio.client import PubSub
 from valkey.exceptions import NoScriptError, ValkeyError
 
-from b2b_chat.kit.settings import Secret, is_documentation_host, is_on_this_host, looks_like_placeholder
+from b2b_chat.kit.secret_quality import looks_like_placeholder
+from b2b_chat.kit.settings import Secret, is_documentation_host, is_on_this_host
 
 ValkeyUrl: TypeAlias = Annotated[
     Secret | None,

@@ -3,8 +3,9 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
+from urllib.parse import urlsplit
 
-from litestar import Litestar
+from litestar import Litestar, Router
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
@@ -15,6 +16,7 @@ from b2b_chat.kit.draining import drained_on_sigterm
 from b2b_chat.kit.errors import Refusal
 from b2b_chat.kit.garbage import spare_collector
 from b2b_chat.kit.health import NotReady, health, health_head, ready_route
+from b2b_chat.kit.known_hosts import KnownHosts
 from b2b_chat.kit.logging import configure_logging
 from b2b_chat.kit.openapi import ExactStructs
 from b2b_chat.kit.options import AllMethods
@@ -89,7 +91,10 @@ def create_app(settings: ProductSettings | None = None) -> ASGIApp:
     """The ASGI app that Granian serves; settings come from the environment unless given."""
     settings = settings or load_settings()
     configure_logging("product_api", level="DEBUG" if settings.debug else settings.log_level)
-    return RequestId(SecurityHeaders(UnreadBodies(create_litestar(settings))))
+    app: ASGIApp = UnreadBodies(create_litestar(settings))
+    if settings.app_env == "dev":  # elsewhere nginx stands before it
+        app = KnownHosts(app, known={urlsplit(settings.public_url).hostname or ""})
+    return RequestId(SecurityHeaders(app), keeps_clients_ids=True)
 
 
 def create_litestar(settings: ProductSettings) -> Litestar:
@@ -108,7 +113,7 @@ def create_litestar(settings: ProductSettings) -> Litestar:
             yield
 
     app = Litestar(
-        route_handlers=ROUTES,
+        route_handlers=_bounded(settings),
         lifespan=[lifespan],
         state=State({"gatekeeper": services.gatekeeper, "tallies": services.tallies}),
         dependencies=_dependencies(services),
@@ -116,14 +121,26 @@ def create_litestar(settings: ProductSettings) -> Litestar:
         exception_handlers={Refusal: refuse, HTTPException: refuse, Exception: refuse},
         middleware=[StrictQueries],
         request_class=JsonRequest,
-        request_max_body_size=settings.max_body_bytes,
+        request_max_body_size=settings.max_small_body_bytes,
         plugins=[AllMethods(), ExactStructs()],
-        openapi_config=openapi_config(services.session_cookie.name, with_page=settings.app_env != "prod"),
+        openapi_config=openapi_config(services.session_cookie.name, is_production=settings.app_env == "prod"),
         logging_config=None,
         debug=False,
     )
     describe_refusals(app)
     return app
+
+
+def _bounded(settings: ProductSettings) -> list[Any]:
+    """The routes, each with the largest body that it reads; all that are not named here have the app's small one."""
+    sizes_bytes = {
+        **dict.fromkeys((ChatRoutes, PreviewRoutes, MaskingPolicyRoutes), settings.max_body_bytes),
+        LoginRoutes: settings.max_login_body_bytes,
+    }
+    return [
+        Router("/", route_handlers=[route], request_max_body_size=sizes_bytes[route]) if route in sizes_bytes else route
+        for route in ROUTES
+    ]
 
 
 def _dependencies(services: Services) -> dict[str, Provide]:

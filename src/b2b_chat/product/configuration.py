@@ -8,12 +8,12 @@ from email.utils import parseaddr
 from typing import Final
 
 from b2b_chat.contract.schemas import MODEL_CONTEXT_TOKENS
-from b2b_chat.kit.settings import listen_address_problem, load, url_problems
+from b2b_chat.kit.settings import is_on_this_host, listen_address_problem, load, url_problems
 from b2b_chat.kit.valkey import valkey_problems
 from b2b_chat.product.chat.prompts import REQUEST_OVERHEAD_BYTES
 from b2b_chat.product.database_roles import address_problems
 from b2b_chat.product.limits.client_ip import parse_networks
-from b2b_chat.product.production import unsafe_in_production
+from b2b_chat.product.production import unsafe_beyond_this_machine, unsafe_in_production
 from b2b_chat.product.settings import ProductSettings
 
 _MAX_BYTES_PER_CHARACTER: Final = 4
@@ -46,6 +46,8 @@ def check(settings: ProductSettings) -> Iterator[str]:
     yield from _limit_problems(settings)
     if settings.app_env == "prod":
         yield from unsafe_in_production(settings)
+    else:
+        yield from unsafe_beyond_this_machine(settings)
 
 
 def _operator_networks_problem(text: str) -> str | None:
@@ -85,7 +87,8 @@ def _address_problems(settings: ProductSettings) -> Iterator[str]:
     yield from filter(None, (listen_address_problem(name, host) for name, host in hosts.items()))
     ours = {"GATEWAY_URL": settings.gateway_url, "PUBLIC_URL": settings.public_url}
     yield from url_problems(ours, needs_tls=settings.app_env == "prod")
-    yield from url_problems({"OTEL_EXPORTER_OTLP_ENDPOINT": settings.otel_exporter_otlp_endpoint}, needs_tls=False)
+    collector = {"OTEL_EXPORTER_OTLP_ENDPOINT": settings.otel_exporter_otlp_endpoint}
+    yield from url_problems(collector, needs_tls=settings.app_env == "prod", is_near=is_on_this_host)
 
 
 def _mail_problems(settings: ProductSettings) -> Iterator[str]:

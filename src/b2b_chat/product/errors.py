@@ -14,7 +14,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from msgspec import UNSET, Struct, UnsetType
 
 from b2b_chat.kit import errors
-from b2b_chat.kit.current_request import current_request_id
+from b2b_chat.kit.current_request import request_id_for_client
 from b2b_chat.kit.database import is_outage, is_unstorable_text
 from b2b_chat.kit.errors import BodyTooLarge, InternalError, InvalidRequest, as_refusal
 from b2b_chat.kit.openapi import FailureExample, failures
@@ -67,7 +67,7 @@ ANYWHERE: Final = (InvalidRequest, UnknownParameter, InternalError, DatabaseUnav
 def error_body(refusal: errors.Refusal) -> ErrorBody:
     """Return a refusal as it is sent."""
     param = UNSET if refusal.param is None else refusal.param
-    return ErrorBody(ErrorDetail(refusal.code, refusal.message, refusal.retryable, current_request_id.get(), param))
+    return ErrorBody(ErrorDetail(refusal.code, refusal.message, refusal.retryable, request_id_for_client(), param))
 
 
 def refuse(_request: Request[Any, Any, Any], error: Exception) -> Response[ErrorBody]:

@@ -2,16 +2,17 @@
 
 from collections.abc import Iterator
 from email.utils import parseaddr
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses
 from typing import Final
 from urllib.parse import urlsplit
 
 from b2b_chat.kit.database import address_of, is_postgresql_url
+from b2b_chat.kit.secret_quality import looks_like_placeholder, public_secret_problems, secret_problems
 from b2b_chat.kit.settings import (
+    Secret,
     is_documentation_host,
     is_on_this_host,
     is_this_machine,
-    looks_like_placeholder,
-    secret_problems,
 )
 from b2b_chat.kit.valkey import unsafe_valkey
 from b2b_chat.product.limits.client_ip import parse_networks
@@ -19,6 +20,9 @@ from b2b_chat.product.settings import ProductSettings
 
 _ENCRYPTED: Final = {"require", "verify-ca", "verify-full"}
 """A weaker mode encrypts only if no one on the way objects."""
+_WIDEST_IPV4: Final = 8
+_WIDEST_IPV6: Final = 7
+"""The shortest prefixes of private networks."""
 
 
 def unsafe_in_production(settings: ProductSettings) -> Iterator[str]:
@@ -34,18 +38,30 @@ def unsafe_in_production(settings: ProductSettings) -> Iterator[str]:
         yield "DEBUG and LOG_LEVEL=DEBUG are refused in production."
 
 
+def unsafe_beyond_this_machine(settings: ProductSettings) -> Iterator[str]:
+    """Return what is refused outside of production too, where others reach the app: secrets that anyone can read."""
+    reached_by = {"PUBLIC_URL": urlsplit(settings.public_url).hostname or ""}
+    if not settings.accept_development_secrets:
+        reached_by["PRODUCT_HOST"] = settings.product_host
+    yield from public_secret_problems(_secrets(settings), reached_by=reached_by)
+
+
+def _secrets(settings: ProductSettings) -> dict[str, Secret | None]:
+    return {
+        "GATEWAY_SHARED_SECRET": settings.gateway_shared_secret,
+        "SESSION_SECRET": settings.session_secret,
+        "AUTH_TOKEN_SECRET": settings.auth_token_secret,
+        "INVITE_TOKEN_SECRET": settings.invite_token_secret,
+        "SESSION_SECRET_PREVIOUS": settings.session_secret_previous,
+        "AUTH_TOKEN_SECRET_PREVIOUS": settings.auth_token_secret_previous,
+        "INVITE_TOKEN_SECRET_PREVIOUS": settings.invite_token_secret_previous,
+    }
+
+
 def _unsafe_secrets(settings: ProductSettings) -> Iterator[str]:
-    yield from secret_problems(
-        {
-            "GATEWAY_SHARED_SECRET": settings.gateway_shared_secret,
-            "SESSION_SECRET": settings.session_secret,
-            "AUTH_TOKEN_SECRET": settings.auth_token_secret,
-            "INVITE_TOKEN_SECRET": settings.invite_token_secret,
-            "SESSION_SECRET_PREVIOUS": settings.session_secret_previous,
-            "AUTH_TOKEN_SECRET_PREVIOUS": settings.auth_token_secret_previous,
-            "INVITE_TOKEN_SECRET_PREVIOUS": settings.invite_token_secret_previous,
-        }
-    )
+    yield from secret_problems(_secrets(settings))
+    if settings.accept_development_secrets:
+        yield "ACCEPT_DEVELOPMENT_SECRETS is refused in production."
     if settings.openai_api_key is not None:
         yield "OPENAI_API_KEY must not be set on the product server. Only the gateway may hold it."
     if settings.migrations_database_url is not None:
@@ -82,7 +98,7 @@ def _unsafe_web(settings: ProductSettings) -> Iterator[str]:
     if settings.public_url.startswith("http://") and is_this_machine(urlsplit(settings.public_url).hostname or ""):
         yield "PUBLIC_URL must start with https:// in production."
     if _trusts_everybody(settings.trusted_proxies):
-        yield "TRUSTED_PROXIES must not hold every address: a caller could choose the IP that limits count."
+        yield "TRUSTED_PROXIES must not hold addresses of others: a caller could choose the IP that limits count."
 
 
 def _unsafe_database(url: str) -> Iterator[str]:
@@ -93,12 +109,20 @@ def _unsafe_database(url: str) -> Iterator[str]:
         yield "DATABASE_URL still has the address of an example."
     elif not address.is_socket and not is_on_this_host(address.host) and address.sslmode not in _ENCRYPTED:
         yield "DATABASE_URL must end with ?sslmode=verify-full (or verify-ca, require) where it leads to another host."
+    if not address.is_socket and not is_this_machine(address.host) and not address.has_proof:
+        yield "DATABASE_URL must hold a password, unless it leads to this machine."
     if looks_like_placeholder(address.password):
         yield "DATABASE_URL has a password that looks like a placeholder."
 
 
 def _trusts_everybody(networks: str) -> bool:
+    """Return whether networks, each or together, are more than anyone's own: wider than 10.0.0.0/8 or fc00::/7."""
     try:
-        return any(network.prefixlen == 0 for network in parse_networks(networks))
+        trusted = parse_networks(networks)
     except ValueError:
         return False  # reported already
+    of_v4 = collapse_addresses(network for network in trusted if isinstance(network, IPv4Network))
+    of_v6 = collapse_addresses(network for network in trusted if isinstance(network, IPv6Network))
+    return any(network.prefixlen < _WIDEST_IPV4 for network in of_v4) or any(
+        network.prefixlen < _WIDEST_IPV6 for network in of_v6
+    )

@@ -35,6 +35,7 @@ from b2b_chat.product.credits.pricing import Prices
 from b2b_chat.product.credits.service import Credits
 from b2b_chat.product.credits.tokens import load_tokenizer
 from b2b_chat.product.credits.usage import UsageReports
+from b2b_chat.product.database_settings import DatabaseSettings
 from b2b_chat.product.identity.cookies import LoginCookies, SessionCookie, login_cookies_of
 from b2b_chat.product.identity.gatekeeper import Gatekeeper
 from b2b_chat.product.identity.last_use import LastUse
@@ -54,7 +55,7 @@ from b2b_chat.product.operators.keys import OperatorKeys
 from b2b_chat.product.operators.service import Operators, Users
 from b2b_chat.product.readiness import readiness_of
 from b2b_chat.product.second_factor.service import SecondFactors
-from b2b_chat.product.settings import DatabaseSettings, ProductSettings
+from b2b_chat.product.settings import ProductSettings
 from b2b_chat.product.transactions import TransactionFactory, reading_factory, transaction_factory
 
 log = structlog.get_logger(__name__)
@@ -137,8 +138,8 @@ def services_of(settings: ProductSettings, *, clock: Clock = utc_now, database: 
     seal = Seal(settings.auth_token_secret, settings.auth_token_secret_previous)
     outbox = Outbox(seal, clock)
     limits = Limits(WindowsInMemory() if valkey is None else WindowsInValkey(valkey), settings)
-    cookie = SessionCookie(settings.cookie_secure, settings.cookie_samesite, settings.session_absolute_seconds)
     client_ip = ClientIp(parse_networks(settings.trusted_proxies))
+    cookie = SessionCookie(settings.cookie_secure, settings.cookie_samesite, settings.session_absolute_seconds)
     sessions = Sessions(transaction, database, settings, last_use, clock)
     prices = Prices(settings.price_prompt_credits_per_1k_tokens, settings.price_completion_credits_per_1k_tokens)
     parts = chat_parts(database, gateway, valkey, prices, settings)
@@ -163,7 +164,6 @@ def services_of(settings: ProductSettings, *, clock: Clock = utc_now, database: 
             login_database,
             sessions,
             outbox,
-            limits,
             quiet.tallies,
             settings,
             clock,

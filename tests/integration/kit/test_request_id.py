@@ -1,6 +1,7 @@
 """Request ids, health and refusals of an app on a socket."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from importlib.metadata import version
 from typing import Any
@@ -51,17 +52,25 @@ def refuse(_: Request[Any, Any, Any], error: Exception) -> Response[dict[str, st
     return Response(body, status_code=refusal.status, headers=refusal.headers)
 
 
-def create_app() -> RequestId:
+def create_app(*, keeps_clients_ids: bool = False) -> RequestId:
     return RequestId(
         Litestar(
             [health, who, task, item], exception_handlers={Exception: refuse}, logging_config=None, openapi_config=None
-        )
+        ),
+        keeps_clients_ids=keeps_clients_ids,
     )
 
 
 @pytest.fixture
 async def http() -> AsyncIterator[aiohttp.ClientSession]:
     async with serve(create_app()) as url, aiohttp.ClientSession(url) as http:
+        yield http
+
+
+@pytest.fixture
+async def border() -> AsyncIterator[aiohttp.ClientSession]:
+    """The same app where it keeps clients' ids to itself."""
+    async with serve(create_app(keeps_clients_ids=True)) as url, aiohttp.ClientSession(url) as http:
         yield http
 
 
@@ -75,6 +84,20 @@ async def test_an_id_of_the_caller_is_kept_and_returned(http: aiohttp.ClientSess
         response = await fetch(http, "/who", request_id)
         assert response.headers["X-Request-ID"] == request_id
         assert await response.json() == {"request_id": request_id}
+
+
+async def test_an_app_at_the_border_has_an_id_of_its_own_and_returns_the_clients(border: aiohttp.ClientSession) -> None:
+    """What a handler knows is what it passes on and records."""
+    known = set()
+    for request_id in ("a", "cli-0123456789abcdef0123456789abcdef", "a"):
+        response = await fetch(border, "/who", request_id)
+        assert response.headers["X-Request-ID"] == request_id
+        own = (await response.json())["request_id"]
+        assert re.fullmatch("[0-9a-f]{32}", own)
+        known.add(own)
+    assert len(known) == 3
+    response = await fetch(border, "/who", "a b")
+    assert (await response.json())["request_id"] == response.headers["X-Request-ID"]
 
 
 @pytest.mark.parametrize("request_id", [None, "", "a b", "x" * 129, 'a"b', "a,b", "{}", "é", "a\tb", "%0a"])

@@ -137,7 +137,9 @@ class TestLog:
             _, output = await ended(process)
         lines = log_lines(output)
         requests = {
-            line["request_id"]: line for line in lines if line["event"] == "request" and line["route"] != "/health"
+            line.get("client_request_id", line["request_id"]): line
+            for line in lines
+            if line["event"] == "request" and line["route"] != "/health"
         }
         assert set(requests) == {"mine-1", *replaced}
         assert (

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Meta, Struct
 
-from b2b_chat.kit.settings import Secret, SettingsError, load, render_example, secret_problems, variables
+from b2b_chat.kit.secret_quality import secret_problems
+from b2b_chat.kit.settings import Secret, SettingsError, load, render_example, variables
 
 GOOD = "9f8e7d6c5b4a39281706f5e4d3c2b1a0"
 

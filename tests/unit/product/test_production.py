@@ -34,12 +34,41 @@ def test_a_bad_configuration_is_refused_and_its_variable_named_without_its_value
         {"WORKERS": "4", "VALKEY_URL": "valkeys://:Vq7pLw2nXe@10.1.2.3:6380/0"},
         {"GATEWAY_URL": "http://127.0.0.1:8001"},  # a tunnel that ends on this machine
         {"PRODUCT_HOST": EVERYWHERE, "TRUSTED_PROXIES": "172.16.0.0/12, ::1"},
+        {"TRUSTED_PROXIES": "10.0.0.0/8, 192.168.0.0/16, fc00::/7, ::ffff:127.0.0.1"},
+        {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"},
+        {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318"},  # a container beside us
+        {"OTEL_EXPORTER_OTLP_ENDPOINT": "https://otlp.chat.test"},
+        {"DATABASE_URL": "postgresql://chat@10.1.2.3/chat?sslmode=verify-full&passfile=/etc/b2b-chat/pgpass"},
     ],
     ids=str,
 )
 def test_safe_settings_are_accepted(changes: dict[str, str]) -> None:
     good = {name: value for name, value in (PRODUCT | changes).items() if value}
     assert load_settings(good).app_env == "prod"
+
+
+LAPTOP = {name: value for name, value in PRODUCT.items() if name.endswith(("_SECRET", "DATABASE_URL"))}
+
+
+@pytest.mark.parametrize("app_env", ["", "dev", "test"])
+@pytest.mark.parametrize("reached_by", [{"PUBLIC_URL": "https://chat.test"}, {"PRODUCT_HOST": EVERYWHERE}], ids=str)
+@pytest.mark.parametrize("secret", ["dev-placeholder-of-the-session-cookies", "short", "abcdefgh" * 4])
+def test_secrets_of_an_example_are_refused_without_app_env_too_where_others_reach_the_app(
+    app_env: str, reached_by: dict[str, str], secret: str
+) -> None:
+    weak = {"APP_ENV": app_env, **LAPTOP, "SESSION_SECRET": secret}
+    assert load_settings(weak).session_secret.reveal() == secret  # on this machine alone they do
+    with pytest.raises(SettingsError, match=rf"^SESSION_SECRET .* {next(iter(reached_by))} lets others reach this app"):
+        load_settings(weak | reached_by)
+    good = load_settings(weak | reached_by | {"SESSION_SECRET": PRODUCT["SESSION_SECRET"]})
+    assert good.app_env != "prod"
+
+
+def test_a_container_may_listen_with_them_where_it_is_told_and_never_at_a_public_url() -> None:
+    weak = {**LAPTOP, "SESSION_SECRET": "short", "PRODUCT_HOST": EVERYWHERE, "ACCEPT_DEVELOPMENT_SECRETS": "true"}
+    assert load_settings(weak).accept_development_secrets
+    with pytest.raises(SettingsError, match="PUBLIC_URL lets others reach this app"):
+        load_settings(weak | {"PUBLIC_URL": "https://chat.test"})
 
 
 def test_there_are_enough_of_them_and_each_is_its_own() -> None:

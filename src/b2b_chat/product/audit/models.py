@@ -43,6 +43,9 @@ class AuditRow(Row):
     reason: Mapped[str | None] = mapped_column(String(64))
     """The refusal's code."""
     request_id: Mapped[str | None] = mapped_column(String(128))
+    """Our own, which no client can choose."""
+    client_request_id: Mapped[str | None] = mapped_column(String(128))
+    """The client's `X-Request-ID`, where it sent one."""
     targets: Mapped[dict[str, str]] = mapped_column(JSONB)
     target_ids: Mapped[list[str]] = mapped_column(ARRAY(Text))
     """The values of `targets`, for searches."""

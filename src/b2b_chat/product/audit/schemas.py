@@ -33,6 +33,8 @@ class AuditRecord(Struct, frozen=True):
     reason: str | None
     """The code of the refusal."""
     request_id: str | None
+    client_request_id: str | None
+    """The `X-Request-ID` that the client sent."""
     count: int
     """How often, where one record stands for what was done again within a minute."""
     targets: dict[str, str]

@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 import structlog
 
-from b2b_chat.kit.current_request import current_request_id
+from b2b_chat.kit.current_request import client_request_id, current_request_id
 from b2b_chat.kit.database import new_id
 from b2b_chat.kit.exports import CsvDialect, ExportFormat
 from b2b_chat.kit.pagination import Page, id_from_cursor
@@ -64,6 +64,7 @@ async def record_action(
             outcome="ok" if refusal is None else "refused",
             reason=refusal,
             request_id=current_request_id.get(),
+            client_request_id=client_request_id.get(),
             targets=named,
             target_ids=[*named.values(), *further_target_ids],
             count=count,

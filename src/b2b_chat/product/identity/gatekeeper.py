@@ -27,7 +27,7 @@ class Gatekeeper:
         api_keys: Knows the keys.
         sessions: Knows the sessions.
         cookie: Carries a session's token.
-        limits: Counts the requests that read.
+        limits: Counts the requests that read, and those of strangers.
         client_ip: Finds the address that a request comes from.
         settings: Where browsers find product_api, where operators may come from, how long a proof is fresh.
         clock: The current time.
@@ -96,6 +96,15 @@ class Gatekeeper:
             RateLimited: The viewer or their company sends too many.
         """
         await self._limits.admit_read(viewer)
+
+    async def admit_stranger(self, connection: ASGIConnection[Any, Any, Any, Any]) -> None:
+        """Count a request of somebody who signs in, or is about to.
+
+        Raises:
+            RateLimited: Too many come from there.
+            LimitsUnavailable: They cannot be counted now.
+        """
+        await self._limits.admit_stranger(self._client_ip.of(connection))
 
     def refuse_foreign(self, connection: ASGIConnection[Any, Any, Any, Any]) -> None:
         """Prevent that a page of another website changes anything by a visitor's session.

@@ -15,11 +15,12 @@ Network: TypeAlias = IPv4Network | IPv6Network
 
 UNKNOWN_IP = "0.0.0.0"  # noqa: S104 - an address that is nobody's, not one to listen on
 _IPV6_NETWORK_BITS: Final = 64
-"""What one IPv6 customer has at the least, a single home too."""
+"""The network of one IPv6 customer, at least, even of a single home."""
 _IPV6_SITE_BITS: Final = 48
-"""What any customer gets for the asking: 65,536 networks of 64 bits."""
+"""The network that any customer gets on request: 65,536 networks of 64 bits."""
 _MAPPED_BITS: Final = 96
 """Of the prefix in IPv6 under which an IPv4 address may be written."""
+_MAPPED: Final = IPv6Address("::ffff:0:0")
 _WITH_PORT: Final = re.compile(r"(?P<ipv4>[0-9.]+):[0-9]{1,5}|\[(?P<ipv6>[0-9A-Fa-f:.]+)\](?::[0-9]{1,5})?")
 """Some proxies append the client's port, and then write IPv6 in brackets."""
 
@@ -71,7 +72,7 @@ def is_within(ip: str, networks: Sequence[Network]) -> bool:
 
 
 def limited_as(ip: str) -> str:
-    """Return what an address is limited as: an IPv6 customer has a whole /64 to call from."""
+    """Return the network by which an address is limited: an IPv6 customer can call from a whole /64."""
     return _network_of(ip, _IPV6_NETWORK_BITS) or ip
 
 
@@ -104,4 +105,6 @@ def _network(text: str) -> Network:
         mapped = network.network_address.ipv4_mapped
         if mapped is not None:
             return IPv4Network((mapped, network.prefixlen - _MAPPED_BITS))
+    elif isinstance(network, IPv6Network) and network.prefixlen and _MAPPED in network:
+        raise ValueError(f"{text} holds IPv4 addresses written as IPv6, which are compared as IPv4")
     return network

@@ -142,7 +142,7 @@ class Stage:
                 json=filled(BODIES.get(operation.name), self.ids),
                 headers={"X-Request-ID": request_id},
             )
-        return answer, await self.world.rows("SELECT * FROM audit_log WHERE request_id = $1", request_id)
+        return answer, await self.world.rows("SELECT * FROM audit_log WHERE client_request_id = $1", request_id)
 
 
 def actor_of(operation: Operation) -> str:

@@ -4,6 +4,7 @@ import asyncio
 import csv
 import io
 import json
+import re
 import tracemalloc
 from codecs import BOM_UTF8
 from collections.abc import AsyncIterator
@@ -108,6 +109,7 @@ async def test_what_a_record_holds(world: World, product_url: str, http: httpx.A
         )
     key = await world.row("SELECT id FROM api_keys WHERE user_id = $1", owner.user_id)
     (told,) = await found(http, target=member.user_id)
+    assert re.fullmatch("[0-9a-f]{32}", told.pop("request_id"))  # no client can choose it
     at, record_id = datetime.fromisoformat(told.pop("at")), UUID(told.pop("id"))
     assert record_id.version == 7
     assert timedelta() <= datetime.now(UTC) - at < timedelta(minutes=1)
@@ -117,7 +119,7 @@ async def test_what_a_record_holds(world: World, product_url: str, http: httpx.A
         "action": "member.change_role",
         "outcome": "ok",
         "reason": None,
-        "request_id": "the-request",
+        "client_request_id": "the-request",
         "count": 1,
         "targets": {"user_id": str(member.user_id)},
         "before": {"role": "owner", "blocked_at": None},

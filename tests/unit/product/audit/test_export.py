@@ -21,6 +21,7 @@ def a_record(actor_id: str = "root@host", **fields: object) -> AuditRecord:
         "outcome": "ok",
         "reason": None,
         "request_id": None,
+        "client_request_id": None,
         "count": 1,
         "targets": {"external_id": "invoice, 1"},
         "before": None,
@@ -32,7 +33,7 @@ def a_record(actor_id: str = "root@host", **fields: object) -> AuditRecord:
 def test_csv_has_a_head_and_a_line_a_record() -> None:
     assert export_head(ExportFormat.CSV) == ",".join(CSV_COLUMNS).encode() + b"\r\n"
     assert export_records([a_record()], ExportFormat.CSV).decode() == (
-        "00000000-0000-0000-0000-000000000001,2026-01-02T03:04:05Z,,command_line,root@host,,credits.add,ok,,,1,"
+        "00000000-0000-0000-0000-000000000001,2026-01-02T03:04:05Z,,command_line,root@host,,credits.add,ok,,,,1,"
         '"{""external_id"":""invoice, 1""}",,"{""balance_credits"":""1.5""}"\r\n'
     )
 

@@ -15,7 +15,7 @@ _OPERATOR: ActorKind = "operator"
 def record(before: dict[str, Any] | None, after: dict[str, Any] | None) -> AuditRecord:
     now = datetime.now(UTC)
     actor = AuditActor(_OPERATOR, "x", None)
-    return AuditRecord(uuid4(), now, None, actor, Action.MEMBER_BLOCK, "ok", None, None, 1, {}, before, after)
+    return AuditRecord(uuid4(), now, None, actor, Action.MEMBER_BLOCK, "ok", None, None, None, 1, {}, before, after)
 
 
 def test_only_what_differs() -> None:
