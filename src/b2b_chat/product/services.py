@@ -31,11 +31,11 @@ from b2b_chat.product.companies.members import Members
 from b2b_chat.product.companies.service import Companies
 from b2b_chat.product.conversations.indexing import SearchIndex
 from b2b_chat.product.conversations.service import Conversations
-from b2b_chat.product.credits.pricing import Prices
 from b2b_chat.product.credits.service import Credits
 from b2b_chat.product.credits.tokens import load_tokenizer
 from b2b_chat.product.credits.usage import UsageReports
 from b2b_chat.product.database_settings import DatabaseSettings
+from b2b_chat.product.databases import Databases, databases_of
 from b2b_chat.product.identity.cookies import LoginCookies, SessionCookie, login_cookies_of
 from b2b_chat.product.identity.gatekeeper import Gatekeeper
 from b2b_chat.product.identity.last_use import LastUse
@@ -93,7 +93,7 @@ class Services(DatabaseServices, frozen=True, eq=False):
     """Everything that a serving process has."""
 
     settings: ProductSettings
-    databases: tuple[Database, ...]
+    databases: Databases
     """That of the services above, one for signing in and readiness, and one for costly reading."""
     search_index: SearchIndex
     valkey: Valkey | None
@@ -120,18 +120,10 @@ class Services(DatabaseServices, frozen=True, eq=False):
 
 
 def services_of(settings: ProductSettings, *, clock: Clock = utc_now, database: Database | None = None) -> Services:
-    """Make the services of a process; nothing is opened yet, see `opened`.
-
-    Args:
-        settings: Those of product_api.
-        clock: The current time.
-        database: Made from the settings unless given.
-    """
-    given = database
-    database = given or _database(settings)
-    login_database = given or _login_database(settings)
-    reading_database = given or _reading_database(settings)
-    quiet = _database_services(database, clock, reading_factory(reading_database))
+    """Make the services of a process, not opened yet (see `opened`); a given `database` replaces theirs."""
+    databases = databases_of(settings) if database is None else Databases(database, database, database)
+    database, login_database = databases.main, databases.login
+    quiet = _database_services(database, clock, reading_factory(databases.reading))
     transaction, last_use = quiet.transaction, quiet.last_use
     valkey = valkey_of(settings)
     gateway = GatewayClient(settings)
@@ -141,8 +133,7 @@ def services_of(settings: ProductSettings, *, clock: Clock = utc_now, database: 
     client_ip = ClientIp(parse_networks(settings.trusted_proxies))
     cookie = SessionCookie(settings.cookie_secure, settings.cookie_samesite, settings.session_absolute_seconds)
     sessions = Sessions(transaction, database, settings, last_use, clock)
-    prices = Prices(settings.price_prompt_credits_per_1k_tokens, settings.price_completion_credits_per_1k_tokens)
-    parts = chat_parts(database, gateway, valkey, prices, settings)
+    parts = chat_parts(database, gateway, valkey, settings)
     readiness = readiness_of(settings, login_database, valkey, gateway, parts.chat)
     return Services(
         **{name: getattr(quiet, name) for name in DatabaseServices.__struct_fields__},
@@ -157,7 +148,7 @@ def services_of(settings: ProductSettings, *, clock: Clock = utc_now, database: 
         login_cookies=login_cookies_of(settings),
         sessions=sessions,
         second_factors=SecondFactors(transaction, settings, clock=clock),
-        databases=(database, login_database, reading_database),
+        databases=databases,
         search_index=SearchIndex(database),
         logins=Logins(
             transaction_factory(login_database),
@@ -225,44 +216,6 @@ async def forget_old(services: Services) -> None:
     await services.logins.forget_old()
     await services.sessions.forget_old()
     await services.outbox.forget_old(services.transaction)
-
-
-def _database(settings: ProductSettings) -> Database:
-    return Database(
-        settings.database_url.reveal(),
-        pool_size=settings.database_pool_size,
-        session_pool_size=settings.database_session_pool_size,
-        acquire_seconds=settings.database_acquire_timeout_seconds,
-        statement_seconds=settings.database_statement_timeout_seconds,
-        pgbouncer=settings.database_pgbouncer,
-    )
-
-
-def _login_database(settings: ProductSettings) -> Database:
-    """Connections apart from all others, so that nothing that people do keeps anybody from signing in."""
-    return Database(
-        settings.database_url.reveal(),
-        pool_size=settings.database_login_pool_size,
-        session_pool_size=settings.database_login_pool_size,
-        acquire_seconds=settings.database_acquire_timeout_seconds,
-        statement_seconds=settings.database_statement_timeout_seconds,
-        pgbouncer=settings.database_pgbouncer,
-        name="login",
-    )
-
-
-def _reading_database(settings: ProductSettings) -> Database:
-    """Connections for what may take long; nothing else waits for one of them."""
-    return Database(
-        settings.database_url.reveal(),
-        pool_size=1,
-        session_pool_size=settings.database_reading_pool_size,
-        acquire_seconds=settings.database_acquire_timeout_seconds,
-        statement_seconds=settings.database_reading_timeout_seconds,
-        pgbouncer=settings.database_pgbouncer,
-        name="reading",
-        plans_afresh=True,
-    )
 
 
 def _database_services(database: Database, clock: Clock, reading: TransactionFactory) -> DatabaseServices:

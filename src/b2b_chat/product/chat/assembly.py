@@ -31,9 +31,10 @@ class ChatParts(NamedTuple):
 
 
 def chat_parts(
-    database: Database, gateway: GatewayClient, valkey: Valkey | None, prices: Prices, settings: ProductSettings
+    database: Database, gateway: GatewayClient, valkey: Valkey | None, settings: ProductSettings
 ) -> ChatParts:
     """Make the chat's parts; without Valkey an answer is followed in the process that writes it only."""
+    prices = Prices(settings.price_prompt_credits_per_1k_tokens, settings.price_completion_credits_per_1k_tokens)
     repository = RunRepository(database, settings)
     runs = Runs(repository, gateway, prices, settings)
     relay = None if valkey is None else Relay(valkey, runs, settings)

@@ -189,7 +189,7 @@ class GatewayClient:
                 response = await self._post_twice(request)
             except ConnectTimeout:
                 raise
-            except CannotConnect:
+            except (CannotConnect, NoAnswer):  # the latter through a proxy that takes connections for a gateway
                 if waited_seconds >= self._settings.gateway_restart_wait_seconds:
                     raise
             else:

@@ -5,6 +5,7 @@ come with it count against its challenges alone. Codes without it count apart, s
 No wrong code ends a link, whose token cannot be guessed.
 """
 
+import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
@@ -39,7 +40,7 @@ MAX_WRONG_CODES: Final = 5
 _DAY: Final = timedelta(days=1)
 _KEEP: Final = _DAY
 """How long an ended challenge is kept: as long as its wrong codes count."""
-_TOKEN_CHARACTERS: Final = 43
+_TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 
 _WRONG_CODES = Counter("product_wrong_login_codes", "Codes to sign in with that were wrong, for any address.")
 
@@ -102,7 +103,7 @@ class Logins:
         email = canonical(email)
         # A browser that asks again keeps its value, so that the codes of all its mails are valid there.
         login_request = browser.login_request or ""
-        if len(login_request) != _TOKEN_CHARACTERS:
+        if not _TOKEN.fullmatch(login_request):
             login_request = new_token()
         now = self._clock()
         async with self._database.connection() as connection:
