@@ -17,6 +17,7 @@ Code: TypeAlias = Literal[
     "body_too_large",
     "client_disconnected",
     "company_blocked",
+    "company_busy",
     "company_not_found",
     "content_filtered",
     "context_length_exceeded",

@@ -58,6 +58,9 @@ class ProductSettings(SignInSettings, frozen=True):
     readiness_timeout_seconds: Annotated[
         float, Meta(ge=0.1, le=60, description="Longest wait for a part that GET /ready asks, seconds")
     ] = 2.0
+    readiness_write_every_seconds: Annotated[
+        float, Meta(ge=0, le=3600, description="How long GET /ready takes it that the database has room, seconds")
+    ] = 15.0
     otel_exporter_otlp_endpoint: Annotated[
         str | None,
         Meta(description="Where traces go by OTLP over HTTP, as http://127.0.0.1:4318; none without"),
