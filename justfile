@@ -110,6 +110,16 @@ images-build *options:
     VERSION="$(uv version --short)" REVISION="$(git rev-parse HEAD)" CREATED="$(git show -s --format=%cI HEAD)" \
         docker compose build "$@" product_api gateway_api
 
+# Pull every image that compose.yaml starts from, and print its digest as a line for `.env`, so that no tag can move under it
+images-pin:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    grep -ohE '[A-Z]+_IMAGE:-[^}]+' compose.yaml | sort -u | while IFS=: read -r name image; do
+        image=${image#-}
+        docker pull --quiet "$image" > /dev/null
+        echo "$name=$(docker image inspect --format '{{{{ index .RepoDigests 0 }}' "$image")"
+    done
+
 # Build both images, drive chats through them, and run compose.yaml; needs root, buildah, debootstrap, bubblewrap, slirp4netns
 images-test *options:
     uv run pytest tests/images "$@"

@@ -4,10 +4,10 @@
 ARG PYTHON_IMAGE=docker.io/library/python:3.13-slim-trixie
 
 FROM ${PYTHON_IMAGE} AS build
-ARG UV_VERSION=0.13.9
 ENV PIP_ROOT_USER_ACTION=ignore UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_PROJECT_ENVIRONMENT=/app/.venv \
     UV_PYTHON=/usr/local/bin/python3 UV_PYTHON_DOWNLOADS=never
-RUN pip install --no-cache-dir "uv==${UV_VERSION}"
+COPY docker/uv.txt /uv.txt
+RUN pip install --no-cache-dir --require-hashes --requirement /uv.txt
 WORKDIR /source
 # The dependencies come first: a change of our own code keeps their layer.
 COPY pyproject.toml uv.lock ./

@@ -14,6 +14,7 @@ from b2b_chat.contract.schemas import ChatMessage, ChatMetadata, ChatRequest
 from b2b_chat.gateway.answers import Answers
 from b2b_chat.gateway.chat_endpoint import ChatEndpoint
 from b2b_chat.gateway.errors import on_exception
+from b2b_chat.gateway.log_ids import configure_log_ids
 from b2b_chat.gateway.openapi import chat, documents, openapi_config
 from b2b_chat.gateway.routes import ping
 from b2b_chat.gateway.settings import GatewaySettings, load_settings
@@ -46,6 +47,7 @@ def create_app(settings: GatewaySettings | None = None, *, clock: Clock = utc_no
     if settings is None:
         settings = load_settings()
     configure_logging("gateway_api", level="DEBUG" if settings.debug else settings.log_level)
+    configure_log_ids(settings)
     stores = Stores(settings, clock)
     answers = Answers(open_upstreams(settings), stores.records, settings)
 

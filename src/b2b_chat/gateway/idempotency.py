@@ -19,6 +19,7 @@ import structlog
 from msgspec import Struct
 
 from b2b_chat.contract.schemas import ChatRequest, ChatResult
+from b2b_chat.gateway.log_ids import logged
 from b2b_chat.kit.valkey import Script, Valkey, ValkeyUnavailable
 
 Key: TypeAlias = bytes
@@ -243,7 +244,9 @@ class ValkeyRecords:
                 (mark, answer, self._ttl_milliseconds, self._capacity_bytes, len(result.text.encode()) + _RECORD_BYTES),
             )
         except ValkeyUnavailable:
-            log.warning("answer_not_kept", company_id=UUID(bytes=key[:16]), message_id=UUID(bytes=key[16:]))
+            log.warning(
+                "answer_not_kept", company_id=logged(UUID(bytes=key[:16])), message_id=logged(UUID(bytes=key[16:]))
+            )
 
     async def forget(self, key: Key) -> None:
         """Release a message that was begun and not finished, also while the caller is being cancelled."""

@@ -34,6 +34,15 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR"], Meta(description="The least level of a log line.")
     ] = "INFO"
+    gateway_log_ids: Annotated[
+        bool,
+        Meta(
+            description=(
+                "Log the ids of company, user, conversation and message themselves; otherwise keyed hashes of them, so "
+                "that a disk abroad does not tell who wrote when."
+            )
+        ),
+    ] = False
     gateway_host: Annotated[str, Meta(description="Address to listen on; 0.0.0.0 in a container.")] = "127.0.0.1"
     gateway_port: Annotated[int, Meta(ge=1, le=65535, description="Port to listen on.")] = 8001
     metrics_host: Annotated[str, Meta(description="Address to serve metrics on; keep it from strangers.")] = "127.0.0.1"
@@ -90,6 +99,18 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     gateway_max_body_bytes: Annotated[
         int, Meta(ge=1024, le=67_108_864, description="Bytes of the largest body accepted.")
     ] = 1_048_576
+
+    gateway_body_timeout_seconds: Annotated[
+        float, Meta(gt=0, le=300, description="Seconds in which a call's body must have arrived.")
+    ] = 30.0
+    gateway_max_unsigned_bytes: Annotated[
+        int,
+        Meta(
+            ge=1024,
+            le=17_179_869_184,
+            description="Bytes of bodies held at once whose signature is not checked yet; beyond them: 503.",
+        ),
+    ] = 134_217_728
 
     gateway_idempotency_ttl_seconds: Annotated[
         int, Meta(ge=0, le=604_800, description="Seconds an answer is kept for calls that repeat it.")
@@ -154,6 +175,14 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     upstream_max_connections: Annotated[
         int, Meta(ge=1, le=100_000, description="Calls under way at once in a process; one more is refused with 503.")
     ] = 1000
+    upstream_company_share_percent: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=100,
+            description="Share of them that a company may have which is alone, percent; with others it gets less.",
+        ),
+    ] = 80
     stream_start_seconds: Annotated[
         float,
         Meta(

@@ -8,6 +8,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from b2b_chat.contract.errors import FAILURES, UPSTREAM, Code
 from b2b_chat.contract.schemas import ChatRequest, ChatResult
+from b2b_chat.gateway.log_ids import logged
 from b2b_chat.gateway.upstream import OnText, Upstream
 from b2b_chat.kit.metrics import ANSWER_BUCKETS_SECONDS
 from b2b_chat.kit.request_id import note_in_access_log
@@ -77,10 +78,10 @@ class CallTelemetry:
             attempt=self.attempt,
             deltas=self.deltas,
             upstream=self.upstream,
-            company_id=metadata.company_id,
-            user_id=metadata.user_id,
-            conversation_id=metadata.conversation_id,
-            message_id=metadata.message_id,
+            company_id=logged(metadata.company_id),
+            user_id=logged(metadata.user_id),
+            conversation_id=logged(metadata.conversation_id),
+            message_id=logged(metadata.message_id),
         )
 
     def _time_first_text(self) -> None:
@@ -107,7 +108,7 @@ def _is_open(upstream: Upstream) -> bool:
 def count_replay(request: ChatRequest) -> None:
     """Count an answer that was repeated from the records."""
     _REPLAYS.inc()
-    note_in_access_log(outcome="replayed", message_id=request.metadata.message_id)
+    note_in_access_log(outcome="replayed", message_id=logged(request.metadata.message_id))
 
 
 def count_attempt(upstream: Upstream, code: str) -> None:
@@ -138,7 +139,7 @@ def _attempt_span(request: ChatRequest, upstream: Upstream) -> Span:
             "gen_ai.system": "openai",  # the older name of the same, which many backends still read
             "gen_ai.request.model": request.model,
             "gen_ai.request.max_tokens": request.max_completion_tokens,
-            "gen_ai.conversation.id": str(request.metadata.conversation_id),
+            "gen_ai.conversation.id": logged(request.metadata.conversation_id),
             "server.address": upstream.host,
             "b2b_chat.upstream": upstream.name,
         },

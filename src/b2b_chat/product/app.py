@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from litestar import Litestar, Router
 from litestar.datastructures import State
@@ -15,6 +16,7 @@ from b2b_chat.kit.draining import drained_on_sigterm
 from b2b_chat.kit.errors import Refusal
 from b2b_chat.kit.garbage import spare_collector
 from b2b_chat.kit.health import NotReady, health, health_head, ready_route
+from b2b_chat.kit.known_hosts import KnownHosts
 from b2b_chat.kit.logging import configure_logging
 from b2b_chat.kit.openapi import ExactStructs
 from b2b_chat.kit.options import AllMethods
@@ -26,9 +28,9 @@ from b2b_chat.product.audit.refusals import refusal_recorder
 from b2b_chat.product.audit.routes import CompanyAuditRoutes, OperatorAuditRoutes
 from b2b_chat.product.chat.preview_routes import PreviewRoutes
 from b2b_chat.product.chat.routes import ChatRoutes, Entrance
+from b2b_chat.product.companies.key_routes import ApiKeyRoutes
 from b2b_chat.product.companies.routes import (
     AcceptanceRoutes,
-    ApiKeyRoutes,
     CompanyRoutes,
     InviteRoutes,
     MemberRoutes,
@@ -44,6 +46,7 @@ from b2b_chat.product.openapi import describe_refusals, openapi_config
 from b2b_chat.product.operators.key_routes import OperatorKeyRoutes
 from b2b_chat.product.operators.routes import OperatorCompanyRoutes, OperatorHealthRoutes, OperatorUserRoutes
 from b2b_chat.product.request_bodies import JsonRequest
+from b2b_chat.product.second_factor.routes import SecondFactorRoutes
 from b2b_chat.product.services import Services, opened, services_of
 from b2b_chat.product.settings import ProductSettings
 from b2b_chat.product.web.company_pages import CompanyPages
@@ -56,6 +59,7 @@ ROUTES: Final[tuple[Any, ...]] = (
     health_head,
     *ready_route(documents(NotReady)),
     LoginRoutes,
+    SecondFactorRoutes,
     MeRoutes,
     ChatRoutes,
     ConversationRoutes,
@@ -87,7 +91,10 @@ def create_app(settings: ProductSettings | None = None) -> ASGIApp:
     """The ASGI app that Granian serves; settings come from the environment unless given."""
     settings = settings or load_settings()
     configure_logging("product_api", level="DEBUG" if settings.debug else settings.log_level)
-    return RequestId(SecurityHeaders(UnreadBodies(create_litestar(settings))), keeps_clients_ids=True)
+    app: ASGIApp = UnreadBodies(create_litestar(settings))
+    if settings.app_env == "dev":  # elsewhere nginx stands before it
+        app = KnownHosts(app, known={urlsplit(settings.public_url).hostname or ""})
+    return RequestId(SecurityHeaders(app), keeps_clients_ids=True)
 
 
 def create_litestar(settings: ProductSettings) -> Litestar:
@@ -116,7 +123,7 @@ def create_litestar(settings: ProductSettings) -> Litestar:
         request_class=JsonRequest,
         request_max_body_size=settings.max_small_body_bytes,
         plugins=[AllMethods(), ExactStructs()],
-        openapi_config=openapi_config(services.session_cookie.name, with_page=settings.app_env != "prod"),
+        openapi_config=openapi_config(services.session_cookie.name, is_production=settings.app_env == "prod"),
         logging_config=None,
         debug=False,
     )

@@ -10,7 +10,7 @@ from litestar.openapi.plugins import JsonRenderPlugin, ScalarRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
 from b2b_chat.product.errors import ANYWHERE, IN_BODIES, Documented, documents
-from b2b_chat.product.guards import refusals_of
+from b2b_chat.product.guards import operator_only, refusals_of
 
 _PAGE_POLICY: Final = {
     "Content-Security-Policy": (
@@ -22,17 +22,24 @@ _PAGE_POLICY: Final = {
 """What the page at /openapi may load. It is for developers, and production does not have it."""
 
 
-def openapi_config(cookie_name: str, *, with_page: bool) -> OpenAPIConfig:
+def openapi_config(cookie_name: str, *, is_production: bool) -> OpenAPIConfig:
     """Return the description's own part, at /openapi.
 
-    Production has no page: it runs a third party's script beside the session cookie.
+    Production has no page, which runs a third party's script beside the session cookie, and shows the document to
+    operators alone: it is a map for intruders.
     """
     return OpenAPIConfig(
         title="b2b-chat product API",
         version=version("b2b-chat"),
         path="/openapi",
-        openapi_router=Router("/openapi", route_handlers=[], include_in_schema=False, response_headers=_PAGE_POLICY),
-        render_plugins=[ScalarRenderPlugin(), JsonRenderPlugin()] if with_page else [JsonRenderPlugin()],
+        openapi_router=Router(
+            "/openapi",
+            route_handlers=[],
+            include_in_schema=False,
+            response_headers=_PAGE_POLICY,
+            guards=[operator_only] if is_production else [],
+        ),
+        render_plugins=[JsonRenderPlugin()] if is_production else [ScalarRenderPlugin(), JsonRenderPlugin()],
         components=Components(
             security_schemes={
                 "ApiKey": SecurityScheme(type="http", scheme="bearer", description="An API key: `b2b_…`"),

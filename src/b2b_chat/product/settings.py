@@ -58,6 +58,9 @@ class ProductSettings(SignInSettings, frozen=True):
     readiness_timeout_seconds: Annotated[
         float, Meta(ge=0.1, le=60, description="Longest wait for a part that GET /ready asks, seconds")
     ] = 2.0
+    readiness_write_every_seconds: Annotated[
+        float, Meta(ge=0, le=3600, description="How long GET /ready takes it that the database has room, seconds")
+    ] = 15.0
     otel_exporter_otlp_endpoint: Annotated[
         str | None,
         Meta(description="Where traces go by OTLP over HTTP, as http://127.0.0.1:4318; none without"),
@@ -193,7 +196,7 @@ class ProductSettings(SignInSettings, frozen=True):
         Meta(
             ge=1,
             le=1_000_000,
-            description="Length of an answer, about, of a company that has had too few to tell its own, tokens",
+            description="Presumed length of an answer of a company that has had too few to measure, tokens",
         ),
     ] = 1024
     chat_hold_percent: Annotated[
@@ -270,6 +273,11 @@ class ProductSettings(SignInSettings, frozen=True):
     openai_api_key: Annotated[
         Secret | None, Meta(description="Must not be set here in prod: only the gateway holds OpenAI's key")
     ] = None
+
+    @property
+    def operators_need_second_factor(self) -> bool:
+        """Whether operators are asked for a second factor: always in production."""
+        return self.app_env == "prod" or bool(self.operator_second_factor)
 
     @property
     def relay_gone_seconds(self) -> float:

@@ -22,6 +22,7 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from b2b_chat.kit.known_hosts import is_known_host
 from b2b_chat.kit.serving import ensure_port_is_free
 from b2b_chat.sandbox.plan import LOCAL_HOST, MAILS_PATH
 
@@ -141,6 +142,9 @@ class _MailsHandler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answer `/health` and the list of mails."""
+        if not is_known_host(self.headers.get("Host", "")):
+            self._answer(HTTPStatus.MISDIRECTED_REQUEST, {"detail": "This server answers to other names."})
+            return
         url = urlsplit(self.path)
         match url.path:
             case "/health":

@@ -8,9 +8,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
+from uuid import UUID
 
 import httpx
 
+from b2b_chat.gateway.log_ids import hashed_by
 from support.gateway.app import Gateway, Signed, events_of
 from support.gateway.chat_bodies import METADATA, chat_request
 from support.http.serving import free_port, until_listening
@@ -92,7 +94,9 @@ def check_lines(written: str) -> None:
     lines: list[dict[str, Any]] = [json.loads(line) for line in written.splitlines() if line.startswith("{")]
     chats = [line for line in lines if line["event"] == "request" and "outcome" in line]
     assert {line["outcome"] for line in chats} == {"answered", "failed"}
-    assert all({name: line[name] for name in METADATA} == METADATA and line["message_id"] for line in chats)
+    hashed = {name: hashed_by(SECRET)(UUID(value)) for name, value in METADATA.items()}
+    assert all({name: line[name] for name in METADATA} == hashed and line["message_id"] for line in chats)
+    assert [value for value in METADATA.values() if value in written] == []  # GATEWAY_LOG_IDS is off
     assert {line["code"] for line in chats} >= {"upstream_failed", "upstream_authentication", "upstream_unreachable"}
     assert [line["code"] for line in lines if line["event"] == "call_refused"] == ["missing_signature"]
     assert any(line["event"] == "upstream_retry" for line in lines)

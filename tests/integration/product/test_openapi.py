@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import httpx
 import pytest
 import schemathesis
 from anyio.from_thread import start_blocking_portal
@@ -17,6 +18,7 @@ from b2b_chat.product.configuration import load_settings
 from support.database.world import open_world
 from support.gateway.fake import fake_gateway
 from support.product.app import client_of, environ, served_product
+from support.product.sessions import add_operator
 
 OURS = {"health", "chat", "conversations", "credits"}
 """Tags of the operations that a user's API key is for."""
@@ -230,3 +232,30 @@ async def test_the_document_is_served(database_url: str) -> None:
     async with served_product(database_url, "http://127.0.0.1:1") as url, client_of(url, None) as client:
         served = (await client.http.get("/openapi/openapi.json")).json()
     assert served["paths"].keys() == document["paths"].keys()
+
+
+async def test_in_production_it_is_shown_to_operators_alone(owner_url: str, database_url: str) -> None:
+    async with (
+        open_world(owner_url) as world,
+        served_product(database_url, "http://127.0.0.1:1", app_env="prod") as url,
+    ):
+        _, operator_key = await add_operator(world)
+        keys = {401: None, 403: (await world.person(role="owner")).api_key, 200: operator_key}
+        async with httpx.AsyncClient(base_url=url) as http:
+            for path in ("/openapi/openapi.json", "/openapi"):
+                for status, key in keys.items():
+                    headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+                    assert (await http.get(path, headers=headers)).status_code == status, path
+
+
+async def test_on_a_laptop_the_app_answers_to_its_own_names_alone(database_url: str) -> None:
+    """Or a page of a stranger's site reads it by DNS rebinding."""
+    settings = {"app_env": "dev", "public_url": "http://chat.test"}
+    async with (
+        served_product(database_url, "http://127.0.0.1:1", **settings) as url,
+        httpx.AsyncClient(base_url=url) as http,
+    ):
+        for host, status in (("evil.test", 421), ("chat.test", 200), ("localhost:8000", 200)):
+            answer = await http.get("/health", headers={"Host": host})
+            assert answer.status_code == status, host
+            assert answer.headers["x-request-id"]

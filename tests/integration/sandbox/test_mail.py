@@ -72,6 +72,16 @@ async def test_any_other_path_names_the_right_one(ports: tuple[int, int], shown:
     assert shown == []
 
 
+async def test_mails_are_not_shown_under_a_strangers_name(ports: tuple[int, int], shown: list[str]) -> None:
+    """A page of evil.test may have that name lead here (DNS rebinding), and would read login codes."""
+    async with httpx.AsyncClient(trust_env=False) as http:
+        answer = await http.get(f"http://127.0.0.1:{ports[1]}/mails", headers={"Host": f"evil.test:{ports[1]}"})
+        assert answer.status_code == 421
+        assert "items" not in answer.json()
+        assert (await http.get(f"http://localhost:{ports[1]}/mails")).status_code == 200
+    assert shown == []
+
+
 async def test_only_the_latest_are_kept() -> None:
     catcher = MailCatcher()
     for number in range(1005):

@@ -115,7 +115,17 @@ async def test_a_body_up_to_the_limit_stays_in_memory_and_one_above_it_is_shed(b
 
 async def test_metrics_and_readiness_are_not_for_the_world(behind: Behind, site: SiteName) -> None:
     with behind.app.nothing_arrives():
-        for target in (b"/metrics", b"/ready?x", b"/v1/../metrics", b"/%6detrics", b"//metrics"):
+        for target in (
+            b"/metrics",
+            b"/ready?x",
+            b"/ready/",
+            b"/ready//",
+            b"/metrics/",
+            b"/%72eady/",
+            b"/v1/../metrics",
+            b"/%6detrics",
+            b"//metrics",
+        ):
             answer = await spoken(behind.nginx, site, target)
             assert answer.startswith(b"HTTP/1.1 404")
             assert b'"code":"not_found"' in answer

@@ -205,3 +205,11 @@ def test_systemd_gives_running_answers_their_time(app: str) -> None:
     grace_seconds = settings["SHUTDOWN_GRACE_SECONDS"]
     assert int(unit["Service"]["TimeoutStopSec"]) > grace_seconds + 10
     assert unit["Service"]["ExecStart"].endswith(f"b2b-chat {app}")
+
+
+@pytest.mark.parametrize("app", ["product", "gateway"])
+def test_systemd_keeps_memory_off_the_disk(app: str) -> None:
+    unit = ConfigParser(strict=False)
+    unit.optionxform = str  # type: ignore[assignment,method-assign] # names of units are not lower case
+    unit.read(ROOT / f"deploy/systemd/b2b-chat-{app}.service")
+    assert (unit["Service"]["LimitCORE"], unit["Service"]["MemorySwapMax"]) == ("0", "0")

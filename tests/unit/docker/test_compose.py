@@ -155,6 +155,23 @@ def test_every_container_runs_with_least_privilege() -> None:
         assert described["ulimits"] == {"core": 0}, name
 
 
+def test_every_image_of_others_can_be_pinned_by_its_digest() -> None:
+    """By the variables that `just images-pin` prints."""
+    text = (ROOT / "compose.yaml").read_text()
+    of_others = {
+        line.split("image: ")[1] for line in text.splitlines() if "image: " in line and "b2b-chat/" not in line
+    }
+    assert len(of_others) == 4
+    assert all(re.fullmatch(r"\$\{[A-Z]+_IMAGE:-docker\.io/[^}]+\}", image) for image in of_others)
+    names = {
+        f"{name}_IMAGE": f"pinned/{name.lower()}@sha256:0" for name in ("POSTGRES", "VALKEY", "PROMETHEUS", "GRAFANA")
+    }
+    images = {described["image"] for described in compose(**names)["services"].values()}
+    assert set(names.values()) <= images
+    built = compose(PYTHON_IMAGE="pinned/python@sha256:0")["services"]
+    assert built["product_api"]["build"]["args"]["PYTHON_IMAGE"] == "pinned/python@sha256:0"
+
+
 @pytest.mark.parametrize("name", ["gateway_api", "valkey"])
 def test_what_holds_answers_is_not_swapped(name: str) -> None:
     described = service(name)

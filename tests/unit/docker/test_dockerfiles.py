@@ -46,6 +46,14 @@ def test_the_base_has_one_tag_and_can_be_pinned_by_digest(dockerfile: Path) -> N
     assert len(sources) == 2
 
 
+def test_the_installer_is_known_by_its_hash(dockerfile: Path) -> None:
+    (installs,) = [line for line in lines_of(dockerfile) if "pip install" in line]
+    assert installs == "RUN pip install --no-cache-dir --require-hashes --requirement /uv.txt"
+    pinned = (ROOT / "docker/uv.txt").read_text()
+    assert pinned.count("uv==") >= 1
+    assert "--hash=sha256:" in pinned
+
+
 def test_it_installs_by_the_lock_what_its_app_needs_and_no_more(dockerfile: Path) -> None:
     extra = EXTRAS[dockerfile.name.removesuffix(".Dockerfile")]
     syncs = [line for line in lines_of(dockerfile) if "uv sync" in line]
@@ -76,6 +84,7 @@ def test_nothing_secret_goes_to_the_builder() -> None:
     assert first == "*"
     assert allowed == [
         "!docker/healthcheck.py",
+        "!docker/uv.txt",
         "!migrations",
         "!src",
         "!pyproject.toml",
