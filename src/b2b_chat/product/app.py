@@ -47,6 +47,7 @@ from b2b_chat.product.openapi import describe_refusals, openapi_config
 from b2b_chat.product.operators.key_routes import OperatorKeyRoutes
 from b2b_chat.product.operators.routes import OperatorCompanyRoutes, OperatorHealthRoutes, OperatorUserRoutes
 from b2b_chat.product.request_bodies import JsonRequest
+from b2b_chat.product.second_factor.routes import SecondFactorRoutes
 from b2b_chat.product.services import Services, opened, services_of
 from b2b_chat.product.settings import ProductSettings
 from b2b_chat.product.web.company_pages import CompanyPages
@@ -59,6 +60,7 @@ ROUTES: Final[tuple[Any, ...]] = (
     health_head,
     *ready_route(documents(NotReady)),
     LoginRoutes,
+    SecondFactorRoutes,
     MeRoutes,
     ChatRoutes,
     ConversationRoutes,

@@ -54,6 +54,7 @@ from b2b_chat.product.operators.health import LiveHealth
 from b2b_chat.product.operators.keys import OperatorKeys
 from b2b_chat.product.operators.service import Operators, Users
 from b2b_chat.product.readiness import readiness_of
+from b2b_chat.product.second_factor.service import SecondFactors
 from b2b_chat.product.settings import ProductSettings
 from b2b_chat.product.transactions import TransactionFactory, reading_factory, transaction_factory
 
@@ -104,6 +105,7 @@ class Services(DatabaseServices, frozen=True, eq=False):
     session_cookie: SessionCookie
     login_cookies: LoginCookies
     sessions: Sessions
+    second_factors: SecondFactors
     logins: Logins
     invites: Invites
     company_keys: CompanyKeys
@@ -145,12 +147,21 @@ def services_of(settings: ProductSettings, *, clock: Clock = utc_now, database: 
         session_cookie=cookie,
         login_cookies=login_cookies_of(settings),
         sessions=sessions,
+        second_factors=SecondFactors(transaction, settings, clock=clock),
         databases=databases,
         search_index=SearchIndex(database),
-        logins=Logins(transaction_factory(login_database), login_database, sessions, outbox, settings, clock),
+        logins=Logins(
+            transaction_factory(login_database),
+            login_database,
+            sessions,
+            outbox,
+            quiet.tallies,
+            settings,
+            clock,
+        ),
         invites=Invites(transaction, outbox, limits, settings, clock=clock),
         company_keys=CompanyKeys(transaction, settings, clock=clock),
-        gatekeeper=Gatekeeper(quiet.api_keys, sessions, cookie, limits, client_ip, settings.public_url),
+        gatekeeper=Gatekeeper(quiet.api_keys, sessions, cookie, limits, client_ip, settings, clock),
         **parts._asdict(),
         readiness=readiness,
         live_health=LiveHealth(readiness, gateway, settings.readiness_timeout_seconds, clock=clock),
@@ -200,7 +211,8 @@ async def database_services(
 
 
 async def forget_old(services: Services) -> None:
-    """Delete logins, sessions and mails that ended long ago."""
+    """Delete logins, sessions and mails that ended long ago, and seal anew what an older secret has sealed."""
+    await services.second_factors.reseal()
     await services.logins.forget_old()
     await services.sessions.forget_old()
     await services.outbox.forget_old(services.transaction)

@@ -199,7 +199,7 @@ class ProductSettings(SignInSettings, frozen=True):
         Meta(
             ge=1,
             le=1_000_000,
-            description="Length of an answer, about, of a company that has had too few to tell its own, tokens",
+            description="Presumed length of an answer of a company that has had too few to measure, tokens",
         ),
     ] = 1024
     chat_hold_percent: Annotated[
@@ -276,6 +276,11 @@ class ProductSettings(SignInSettings, frozen=True):
     openai_api_key: Annotated[
         Secret | None, Meta(description="Must not be set here in prod: only the gateway holds OpenAI's key")
     ] = None
+
+    @property
+    def operators_need_second_factor(self) -> bool:
+        """Whether operators are asked for a second factor: always in production."""
+        return self.app_env == "prod" or bool(self.operator_second_factor)
 
     @property
     def relay_gone_seconds(self) -> float:

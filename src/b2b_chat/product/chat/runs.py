@@ -108,7 +108,7 @@ class Runs:
             await asyncio.sleep(_DRAIN_POLL_SECONDS)
 
     def _end(self, run: Run, outcome: ChatAnswer | AnswerFailed) -> None:
-        """Forget a run, and tell its readers how it ended; the next attempt may have the entry already."""
+        """Forget a run, and give its readers its end; the next attempt may have the entry already."""
         if self._runs.get(run.log.assistant_message_id) is run:
             del self._runs[run.log.assistant_message_id]
         run.log.finish(outcome)

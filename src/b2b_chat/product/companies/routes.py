@@ -24,6 +24,7 @@ from b2b_chat.product.companies.members import LastOwner, MemberNotFound, Member
 from b2b_chat.product.companies.schemas import (
     ApiKeyCreate,
     Company,
+    CompanyChange,
     Invite,
     InviteAcceptance,
     InviteCreate,
@@ -38,6 +39,7 @@ from b2b_chat.product.identity.addresses import AddressNotSupported
 from b2b_chat.product.identity.languages import preferred_language
 from b2b_chat.product.identity.schemas import ApiKey, NewApiKey
 from b2b_chat.product.limits.service import LimitsUnavailable, RateLimited
+from b2b_chat.product.second_factor.service import SecondFactorProtected
 from b2b_chat.product.viewer import CompanyBlocked, Viewer
 from b2b_chat.product.vocabulary import Scope
 
@@ -53,6 +55,23 @@ class CompanyRoutes(Controller):
     async def company(self, viewer: NamedDependency[Viewer], companies: NamedDependency[Companies]) -> Company:
         """Show the company that you are acting in."""
         return await companies.get(viewer)
+
+    @patch(
+        "/",
+        operation_id="changeCompany",
+        guards=[by_session],
+        security=[{"SessionCookie": []}],
+        opt={"scope": Scope.ADMIN, "audited": Action.COMPANY_ASK_SECOND_FACTOR, "step_up": True},
+        responses=documents(RoleTooLow),
+    )
+    async def change(
+        self,
+        viewer: NamedDependency[Viewer],
+        data: JSONBody[CompanyChange],
+        companies: NamedDependency[Companies],
+    ) -> Company:
+        """Ask your company's admins and owners for a second factor, or no longer. For owners."""
+        return await companies.ask_second_factor(viewer, needed=data.needs_second_factor)
 
 
 class MemberRoutes(Controller):
@@ -84,7 +103,7 @@ class MemberRoutes(Controller):
     @patch(
         "/{user_id:uuid}",
         operation_id="changeMember",
-        opt={"audited": Action.MEMBER_CHANGE_ROLE},
+        opt={"audited": Action.MEMBER_CHANGE_ROLE, "step_up": True},
         responses=documents(MemberNotFound, RoleTooLow, RoleTooHighForKey, LastOwner),
     )
     async def change(
@@ -101,7 +120,7 @@ class MemberRoutes(Controller):
         "/{user_id:uuid}/block",
         operation_id="blockMember",
         status_code=200,
-        opt={"audited": Action.MEMBER_BLOCK},
+        opt={"audited": Action.MEMBER_BLOCK, "step_up": "of_sessions"},
         responses=documents(MemberNotFound, RoleTooLow, LastOwner),
     )
     async def block(
@@ -114,7 +133,7 @@ class MemberRoutes(Controller):
         "/{user_id:uuid}/unblock",
         operation_id="unblockMember",
         status_code=200,
-        opt={"audited": Action.MEMBER_UNBLOCK},
+        opt={"audited": Action.MEMBER_UNBLOCK, "step_up": "of_sessions"},
         responses=documents(MemberNotFound, RoleTooLow, RoleTooHighForKey),
     )
     async def unblock(
@@ -124,9 +143,23 @@ class MemberRoutes(Controller):
         return await members.unblock(viewer, user_id)
 
     @delete(
+        "/{user_id:uuid}/second-factor",
+        operation_id="resetMemberSecondFactor",
+        guards=[by_session],
+        security=[{"SessionCookie": []}],
+        opt={"audited": Action.SECOND_FACTOR_RESET, "step_up": True},
+        responses=documents(MemberNotFound, RoleTooLow, SecondFactorProtected),
+    )
+    async def reset_second_factor(
+        self, viewer: NamedDependency[Viewer], user_id: FromPath[UUID], members: NamedDependency[Members]
+    ) -> None:
+        """Let another person of your company, and of no other, set up a new second factor. For owners."""
+        await members.reset_second_factor(viewer, user_id)
+
+    @delete(
         "/{user_id:uuid}",
         operation_id="removeMember",
-        opt={"audited": Action.MEMBER_REMOVE},
+        opt={"audited": Action.MEMBER_REMOVE, "step_up": True},
         responses=documents(MemberNotFound, RoleTooLow, LastOwner),
     )
     async def remove(
@@ -147,7 +180,7 @@ class InviteRoutes(Controller):
     @post(
         "/",
         operation_id="createInvite",
-        opt={"audited": Action.INVITE_CREATE},
+        opt={"audited": Action.INVITE_CREATE, "step_up": "of_sessions"},
         responses=documents(
             AddressNotSupported,
             RateLimited,
@@ -252,7 +285,7 @@ class ApiKeyRoutes(Controller):
         operation_id="createApiKey",
         guards=[by_session],
         security=[{"SessionCookie": []}],
-        opt={"audited": Action.API_KEY_CREATE},
+        opt={"audited": Action.API_KEY_CREATE, "step_up": True},
         responses=documents(TooManyApiKeys),
     )
     async def create(
@@ -276,7 +309,7 @@ class ApiKeyRoutes(Controller):
         "/{api_key_id:uuid}",
         operation_id="revokeApiKey",
         guards=[signed_in],
-        opt={"audited": Action.API_KEY_REVOKE},
+        opt={"audited": Action.API_KEY_REVOKE, "step_up": True},
         responses=documents(ApiKeyNotFound, RoleTooLow),
     )
     async def revoke(

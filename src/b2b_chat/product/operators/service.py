@@ -19,6 +19,7 @@ from b2b_chat.product.operators.approvals import SecondOperatorRequired, is_appr
 from b2b_chat.product.operators.repository import OperatorRepository, UserRecord
 from b2b_chat.product.operators.schemas import NewOperator, User, UserMembership
 from b2b_chat.product.refusals import Refusal
+from b2b_chat.product.second_factor.service import SecondFactorProtected, is_guarding_more, reset_second_factor
 from b2b_chat.product.transactions import Transaction, TransactionFactory
 
 
@@ -150,6 +151,20 @@ class Users:
             SecondOperatorRequired: The user is another operator, and no second one wants it yet.
         """
         return await self._set_block(actor, Action.USER_UNBLOCK, user_id, None)
+
+    async def reset_second_factor(self, actor: Actor, user_id: UUID) -> None:
+        """Forget a person's second factor, so that the person sets up another one.
+
+        Raises:
+            UserNotFound: There is no such user.
+            SecondFactorProtected: It is an operator's, and the actor is no shell.
+        """
+        async with self._transaction() as tx:
+            if await tx[OperatorRepository].find_user(user_id) is None:
+                raise UserNotFound
+            if actor.kind != "command_line" and await is_guarding_more(tx, user_id, None):
+                raise SecondFactorProtected
+            await reset_second_factor(tx, actor, self._clock, user_id)
 
     async def _set_block(self, actor: Actor, action: Action, user_id: UUID, since: datetime | None) -> User:
         async with self._transaction() as tx:

@@ -18,6 +18,7 @@ from b2b_chat.product.guards import anyone, by_session, signed_in
 from b2b_chat.product.identity.languages import language_of
 from b2b_chat.product.identity.schemas import Me
 from b2b_chat.product.limits.turns import Turns
+from b2b_chat.product.second_factor.service import SecondFactors
 from b2b_chat.product.settings import ProductSettings
 from b2b_chat.product.viewer import Viewer
 from b2b_chat.product.vocabulary import Scope
@@ -42,6 +43,23 @@ class WebRoutes(Controller):
     def sign_in(self, request: AnyRequest) -> Response[bytes]:
         """Ask for the mail address, and then for the code."""
         return pages.page("sign_in", language_of(request))
+
+    @get(
+        "/second-factor",
+        guards=[by_session],
+        opt={"before_second_factor": True},
+        dependencies={"me": Provide(provide_me)},
+        exception_handlers=REFUSED_AS_PAGES,
+    )
+    async def second_factor(
+        self,
+        request: AnyRequest,
+        viewer: NamedDependency[Viewer],
+        me: NamedDependency[Me],
+        second_factors: NamedDependency[SecondFactors],
+    ) -> Response[bytes]:
+        """Set up a second factor, or prove it after signing in by mail."""
+        return pages.page("second_factor", language_of(request), me=me, factor=await second_factors.status(viewer))
 
     @get(
         ["/", "/c/{conversation_id:uuid}"],
