@@ -29,9 +29,9 @@ from b2b_chat.product.audit.refusals import refusal_recorder
 from b2b_chat.product.audit.routes import CompanyAuditRoutes, OperatorAuditRoutes
 from b2b_chat.product.chat.preview_routes import PreviewRoutes
 from b2b_chat.product.chat.routes import ChatRoutes, Entrance
+from b2b_chat.product.companies.key_routes import ApiKeyRoutes
 from b2b_chat.product.companies.routes import (
     AcceptanceRoutes,
-    ApiKeyRoutes,
     CompanyRoutes,
     InviteRoutes,
     MemberRoutes,

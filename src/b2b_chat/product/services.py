@@ -49,6 +49,7 @@ from b2b_chat.product.limits.valkey import WindowsInValkey
 from b2b_chat.product.mail.sender import Sender
 from b2b_chat.product.mail.service import Outbox, Seal
 from b2b_chat.product.mail.smtp import Smtp, smtp_options
+from b2b_chat.product.masking.service import Masking
 from b2b_chat.product.masking_policies.service import MaskingPolicies
 from b2b_chat.product.operators.health import LiveHealth
 from b2b_chat.product.operators.keys import OperatorKeys
@@ -115,6 +116,7 @@ class Services(DatabaseServices, frozen=True, eq=False):
     relay: Relay | None
     chat: Chat
     previews: Previews
+    masking: Masking
     readiness: Readiness
     live_health: LiveHealth
 
@@ -171,6 +173,8 @@ def services_of(settings: ProductSettings, *, clock: Clock = utc_now, database: 
 @asynccontextmanager
 async def opened(services: Services) -> AsyncIterator[None]:
     """Within the block the services work; at its end what they open is closed, in the opposite order."""
+    # A detector that finds less than it should must serve nobody.
+    await services.masking.check()
     async with AsyncExitStack() as stack:
         if services.valkey is not None:
             stack.push_async_callback(services.valkey.close)

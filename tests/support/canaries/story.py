@@ -151,8 +151,22 @@ class Story(Caller):
             for asset in re.findall(r'"(/assets/[^"]+)"', page.text):
                 assert (await self._http.get(asset)).status_code == 200
 
+    async def _mask(self, owner: dict[str, str]) -> None:
+        """Let the company hide its own words, and see what that does to a text that has them."""
+        path = "/v1/company/masking"
+        rules = {"groups": {"people": "mask"}, "kinds": {}}
+        await self._do("GET", path, owner)
+        await self._do("PUT", path, owner, {"version": 0, **rules})
+        await self._do("PUT", f"{path}/own", owner, rules)
+        lists = await self._do("GET", f"{path}/terms", owner)
+        words = {"version": lists["version"], "terms": [MESSAGE], "allowed": []}
+        await self._do("PUT", f"{path}/terms", owner, words)
+        shown = await self._do("POST", "/v1/masking/preview", owner, {"text": MESSAGE})
+        assert shown["masked_text"] == "[TERM_1]"
+
     async def _run_the_company(self, owner: dict[str, str]) -> None:
         await self._do("GET", "/v1/company", owner)
+        await self._mask(owner)
         invites = "/v1/company/invites"
         unwanted = await self._do("POST", invites, owner, {"email": STRANGER, "role": "member"})
         await self._do("POST", f"{invites}/{unwanted['id']}/resend", owner)

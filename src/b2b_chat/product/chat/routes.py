@@ -44,6 +44,7 @@ from b2b_chat.product.errors import documents
 from b2b_chat.product.guards import signed_in
 from b2b_chat.product.limits.client_ip import ClientIp
 from b2b_chat.product.limits.service import Limits, RateLimited
+from b2b_chat.product.masking.refusals import MaskingUnavailable, PersonalDataBlocked
 from b2b_chat.product.settings import ProductSettings
 from b2b_chat.product.viewer import Viewer
 from b2b_chat.product.vocabulary import Scope
@@ -83,6 +84,8 @@ class ChatRoutes(Controller):
             MessageInProgress,
             EmptyText,
             TextTooLong,
+            PersonalDataBlocked,
+            MaskingUnavailable,
             ShuttingDown,
             *ANSWER_FAILURES,
         ),

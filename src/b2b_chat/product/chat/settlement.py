@@ -100,7 +100,7 @@ class Settlement:
     def _ending(self, answer: AnswerLog, status: Literal["completed", "stopped", "error"], count: Count) -> Ending:
         used = count.usage
         usage = AnswerUsage(used.prompt_tokens, used.completion_tokens, used.total_tokens, estimated=count.is_estimated)
-        return Ending(status, answer.text, count.text_tokens, usage, self._prices.cost(used))
+        return Ending(status, answer.text, count.text_tokens, usage, self._prices.cost(used), masks=answer.masks)
 
     async def _settle(self, answer: AnswerLog, ending: Ending) -> tuple[Decimal, Decimal] | None:
         settled = await self._persist(lambda: self._repository.settle(_attempt(answer), ending))

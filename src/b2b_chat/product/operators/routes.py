@@ -98,7 +98,7 @@ class OperatorCompanyRoutes(Controller):
     async def unblock(
         self, viewer: NamedDependency[Viewer], company_id: FromPath[UUID], companies: NamedDependency[Companies]
     ) -> Company:
-        """Let people act in a company again."""
+        """Unblock a company."""
         return await companies.unblock(operator_of(viewer), company_id)
 
     @get(
@@ -226,7 +226,7 @@ class OperatorUserRoutes(Controller):
 
 
 class OperatorHealthRoutes(Controller):
-    """How the installation is."""
+    """The health of the installation."""
 
     path = "/admin/health"
     tags = ("operators",)
@@ -234,5 +234,5 @@ class OperatorHealthRoutes(Controller):
 
     @get("/", operation_id="getInstallationHealth")
     async def health(self, live_health: NamedDependency[LiveHealth]) -> InstallationHealth:
-        """Look at both services now: what product_api needs, and what the gateway says to a signed ping."""
+        """Show the health of both services now: product_api's parts, and the gateway's answer to a signed ping."""
         return await live_health.report()

@@ -1,4 +1,4 @@
-"""Operators, and what they do to users; companies and credits have services of their own."""
+"""Operators, and their actions on users; companies and credits have their own services."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
@@ -39,7 +39,7 @@ class OperatorNotFound(Refusal):
 
 
 class Operators:
-    """Who runs this installation. Operators are made and removed on its command line alone."""
+    """The operators of this installation. They are made and removed on its command line alone."""
 
     def __init__(self, transaction: TransactionFactory, *, clock: Clock = utc_now) -> None:
         self._transaction = transaction
@@ -99,7 +99,7 @@ class Users:
     async def search(
         self, email_part: str | None, company_id: UUID | None, *, cursor: str | None, limit: int
     ) -> Page[User]:
-        """Users whose address contains a text, or who belong to a company, newest first."""
+        """Return users whose address contains a text, or who belong to a company, newest first."""
         part = None if email_part is None else searched(email_part)
         async with self._transaction() as tx:
             records = await tx[OperatorRepository].list_users(
@@ -109,7 +109,7 @@ class Users:
         return Page(users, str(users[-1].id) if len(records) > limit else None)
 
     async def get(self, user_id: UUID) -> User:
-        """One user.
+        """Return one user.
 
         Raises:
             UserNotFound: There is no such user.
@@ -118,12 +118,12 @@ class Users:
             return await _user(tx, user_id)
 
     async def addresses(self, user_ids: Collection[UUID]) -> dict[UUID, str]:
-        """The mail addresses of some people."""
+        """Return the mail addresses of some people."""
         async with self._transaction() as tx:
             return await users.addresses_of(tx, user_ids)
 
     async def find_id(self, email: str) -> UUID:
-        """The id of the user with this address.
+        """Return the id of the user with this address.
 
         Raises:
             UserNotFound: There is no such user.

@@ -1,4 +1,4 @@
-"""Secrets, codes and how they are kept: nothing of them can be read from the database."""
+"""Secrets and codes, and their encryption: none can be read from the database."""
 
 import base64
 import hashlib
@@ -31,7 +31,7 @@ class Factor(Struct, frozen=True):
         """Return the time step of which this is the code, if that is now and after the one that was accepted last."""
         totp = pyotp.TOTP(self.secret)
         current = int(now.timestamp()) // _STEP_SECONDS
-        # All are compared, always, so that the time tells nothing.
+        # All are always compared, so that the time reveals nothing.
         steps = [current + offset for offset in _STEPS_AROUND]
         right = [step for step in steps if hmac.compare_digest(totp.generate_otp(step), code)]
         return next((step for step in right if step > after), None)
@@ -73,7 +73,7 @@ class FactorSeal:
         return self._fernet.encrypt(msgspec.json.encode(factor))
 
     def open(self, sealed: bytes) -> Factor | None:
-        """Return a second factor; None if it was sealed under a secret that is known no more."""
+        """Return a second factor; None if it was sealed under a secret that is no longer known."""
         try:
             return msgspec.json.decode(self._fernet.decrypt(sealed), type=Factor)
         except InvalidToken:

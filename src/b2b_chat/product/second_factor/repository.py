@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from b2b_chat.kit.database import Session
 from b2b_chat.product.second_factor.models import SecondFactorRow
 
-# Tables of other domains, as far as they are read here.
+# Columns of other domains' tables that are read here.
 _OPERATORS: Final = table("operators", column("user_id", Uuid))
 _MEMBERSHIPS: Final = table("memberships", column("company_id", Uuid), column("user_id", Uuid))
 
@@ -40,7 +40,7 @@ class SecondFactorRepository:
         return row
 
     async def remove(self, user_id: UUID) -> bool:
-        """Forget a person's second factor; False where there was none."""
+        """Delete a person's second factor; return False where there was none."""
         gone = delete(SecondFactorRow).where(SecondFactorRow.user_id == user_id).returning(SecondFactorRow.user_id)
         return await self._session.scalar(gone) is not None
 
@@ -50,12 +50,12 @@ class SecondFactorRepository:
         return (await self._session.scalars(query.with_for_update(skip_locked=True))).all()
 
     async def is_operator(self, user_id: UUID) -> bool:
-        """Whether a person is an operator."""
+        """Return whether a person is an operator."""
         query = select(_OPERATORS.c.user_id).where(_OPERATORS.c.user_id == user_id)
         return await self._session.scalar(query) is not None
 
     async def is_elsewhere(self, user_id: UUID, company_id: UUID) -> bool:
-        """Whether a person belongs to another company than this one."""
+        """Return whether a person belongs to another company than this one."""
         query = select(_MEMBERSHIPS.c.company_id).where(
             _MEMBERSHIPS.c.user_id == user_id, _MEMBERSHIPS.c.company_id != company_id
         )

@@ -1,4 +1,4 @@
-"""What the API about second factors takes and answers."""
+"""Bodies of the API about second factors."""
 
 from datetime import datetime
 from typing import Annotated
@@ -9,7 +9,7 @@ from b2b_chat.kit.text import form
 
 
 class SecondFactorStatus(Struct, frozen=True):
-    """How it is with your second factor."""
+    """The state of your second factor."""
 
     is_needed: bool
     """Whether one is asked of you: operators, and admins of a company that wants it."""

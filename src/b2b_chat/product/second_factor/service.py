@@ -87,7 +87,7 @@ class SecondFactors:
         self._clock = clock
 
     async def status(self, viewer: Viewer) -> SecondFactorStatus:
-        """How it is with the viewer's."""
+        """Return the state of the viewer's."""
         async with self._transaction() as tx:
             row = await tx[SecondFactorRepository].find(viewer.user_id)
         factor = None if row is None or row.sealed is None else self._seal.open(row.sealed)
@@ -103,7 +103,7 @@ class SecondFactors:
 
         Raises:
             SecondFactorNotNeeded: None is asked of the viewer.
-            StepUpRequired: The viewer has one, and has not proved it of late.
+            StepUpRequired: The viewer has one, and has not proved it recently.
         """
         if not viewer.needs_second_factor:
             raise SecondFactorNotNeeded
