@@ -14,8 +14,8 @@ from sqlalchemy.pool import NullPool
 from b2b_chat.kit.database import dsn_of
 from b2b_chat.kit.settings import SettingsError, load
 from b2b_chat.product.database_roles import GRANT, NAME_APP_USER, load_owner
+from b2b_chat.product.database_settings import MigrationTimeouts
 from b2b_chat.product.schema import metadata
-from b2b_chat.product.settings import MigrationTimeouts
 
 ResultT = TypeVar("ResultT")
 

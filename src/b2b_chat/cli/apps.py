@@ -132,7 +132,8 @@ def env_example(app: str) -> None:
 
             click.echo(render_example(GatewaySettings), nl=False)
         else:
-            from b2b_chat.product.settings import MigrationSettings, ProductSettings
+            from b2b_chat.product.database_settings import MigrationSettings
+            from b2b_chat.product.settings import ProductSettings
 
             click.echo(render_example(ProductSettings if app == "product" else MigrationSettings), nl=False)
 

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from litestar import Litestar
+from litestar import Litestar, Router
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
@@ -111,7 +111,7 @@ def create_litestar(settings: ProductSettings) -> Litestar:
             yield
 
     app = Litestar(
-        route_handlers=ROUTES,
+        route_handlers=_bounded(settings),
         lifespan=[lifespan],
         state=State({"gatekeeper": services.gatekeeper, "tallies": services.tallies}),
         dependencies=_dependencies(services),
@@ -119,7 +119,7 @@ def create_litestar(settings: ProductSettings) -> Litestar:
         exception_handlers={Refusal: refuse, HTTPException: refuse, Exception: refuse},
         middleware=[StrictQueries],
         request_class=JsonRequest,
-        request_max_body_size=settings.max_body_bytes,
+        request_max_body_size=settings.max_small_body_bytes,
         plugins=[AllMethods(), ExactStructs()],
         openapi_config=openapi_config(services.session_cookie.name, is_production=settings.app_env == "prod"),
         logging_config=None,
@@ -127,6 +127,18 @@ def create_litestar(settings: ProductSettings) -> Litestar:
     )
     describe_refusals(app)
     return app
+
+
+def _bounded(settings: ProductSettings) -> list[Any]:
+    """The routes, each with the largest body that it reads; all that are not named here have the app's small one."""
+    sizes_bytes = {
+        **dict.fromkeys((ChatRoutes, PreviewRoutes, MaskingPolicyRoutes), settings.max_body_bytes),
+        LoginRoutes: settings.max_login_body_bytes,
+    }
+    return [
+        Router("/", route_handlers=[route], request_max_body_size=sizes_bytes[route]) if route in sizes_bytes else route
+        for route in ROUTES
+    ]
 
 
 def _dependencies(services: Services) -> dict[str, Provide]:

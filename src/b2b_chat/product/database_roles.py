@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from b2b_chat.kit.connections import Connection
 from b2b_chat.kit.database import address_of, is_postgresql_url
 from b2b_chat.kit.settings import Secret, load
-from b2b_chat.product.settings import DatabaseSettings, MigrationSettings
+from b2b_chat.product.database_settings import DatabaseSettings, MigrationSettings
 
 APPEND_ONLY: Final = ("ledger", "audit_log")
 

@@ -10,7 +10,7 @@ from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 
-from b2b_chat.product.limits.service import RateLimited
+from b2b_chat.product.limits.service import LimitsUnavailable, RateLimited
 from b2b_chat.product.refusals import Refusal
 from b2b_chat.product.viewer import (
     CompanyBlocked,
@@ -45,6 +45,10 @@ class Gatekeeper(Protocol):
         """Count a request that reads, or raise `RateLimited`."""
         ...
 
+    async def admit_stranger(self, connection: ASGIConnection[Any, Any, Any, Any]) -> None:
+        """Count a request of somebody who signs in by where it comes from, or raise `RateLimited`."""
+        ...
+
     def refuse_foreign(self, connection: ASGIConnection[Any, Any, Any, Any]) -> None:
         """Raise `CrossSiteRequest` for a request of another website's page."""
         ...
@@ -57,6 +61,17 @@ async def anyone(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseR
         CrossSiteRequest: The request is another website's.
     """
     _gatekeeper(connection).refuse_foreign(connection)
+
+
+async def counted_stranger(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """As `anyone`, but count where the request comes from: before a byte of its body is read.
+
+    Raises:
+        RateLimited: Too many come from there.
+        LimitsUnavailable: They cannot be counted now.
+    """
+    await anyone(connection, handler)
+    await _gatekeeper(connection).admit_stranger(connection)
 
 
 async def signed_in(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
@@ -104,6 +119,7 @@ async def operator_only(connection: ASGIConnection[Any, Any, Any, Any], handler:
 
 _REFUSALS: Final[dict[Any, tuple[type[Refusal], ...]]] = {
     anyone: (),
+    counted_stranger: (RateLimited, LimitsUnavailable),
     signed_in: (Unauthenticated, UserBlocked),
     by_session: (Unauthenticated, UserBlocked, SessionRequired),
     operator_only: (Unauthenticated, UserBlocked, OperatorRequired),
@@ -119,7 +135,7 @@ def refusals_of(handler: HTTPRouteHandler) -> list[type[Refusal]]:
         found += _REFUSALS_FOR_A_SCOPE
     if guards and not handler.http_methods <= SAFE_METHODS:
         found.append(CrossSiteRequest)
-    elif set(guards) - {anyone}:
+    elif set(guards) - {anyone, counted_stranger}:
         found.append(RateLimited)
     return found
 

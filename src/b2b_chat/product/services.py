@@ -35,6 +35,7 @@ from b2b_chat.product.credits.pricing import Prices
 from b2b_chat.product.credits.service import Credits
 from b2b_chat.product.credits.tokens import load_tokenizer
 from b2b_chat.product.credits.usage import UsageReports
+from b2b_chat.product.database_settings import DatabaseSettings
 from b2b_chat.product.identity.cookies import LoginCookies, SessionCookie, login_cookies_of
 from b2b_chat.product.identity.gatekeeper import Gatekeeper
 from b2b_chat.product.identity.last_use import LastUse
@@ -53,7 +54,7 @@ from b2b_chat.product.operators.health import LiveHealth
 from b2b_chat.product.operators.keys import OperatorKeys
 from b2b_chat.product.operators.service import Operators, Users
 from b2b_chat.product.readiness import readiness_of
-from b2b_chat.product.settings import DatabaseSettings, ProductSettings
+from b2b_chat.product.settings import ProductSettings
 from b2b_chat.product.transactions import TransactionFactory, reading_factory, transaction_factory
 
 log = structlog.get_logger(__name__)
@@ -135,6 +136,7 @@ def services_of(settings: ProductSettings, *, clock: Clock = utc_now, database: 
     seal = Seal(settings.auth_token_secret, settings.auth_token_secret_previous)
     outbox = Outbox(seal, clock)
     limits = Limits(WindowsInMemory() if valkey is None else WindowsInValkey(valkey), settings)
+    client_ip = ClientIp(parse_networks(settings.trusted_proxies))
     cookie = SessionCookie(settings.cookie_secure, settings.cookie_samesite, settings.session_absolute_seconds)
     sessions = Sessions(transaction, database, settings, last_use, clock)
     prices = Prices(settings.price_prompt_credits_per_1k_tokens, settings.price_completion_credits_per_1k_tokens)
@@ -148,16 +150,16 @@ def services_of(settings: ProductSettings, *, clock: Clock = utc_now, database: 
         seal=seal,
         outbox=outbox,
         limits=limits,
-        client_ip=ClientIp(parse_networks(settings.trusted_proxies)),
+        client_ip=client_ip,
         session_cookie=cookie,
         login_cookies=login_cookies_of(settings),
         sessions=sessions,
         databases=(database, login_database, reading_database),
         search_index=SearchIndex(database),
-        logins=Logins(transaction_factory(login_database), login_database, sessions, outbox, limits, settings, clock),
+        logins=Logins(transaction_factory(login_database), login_database, sessions, outbox, settings, clock),
         invites=Invites(transaction, outbox, limits, settings, clock=clock),
         company_keys=CompanyKeys(transaction, settings, clock=clock),
-        gatekeeper=Gatekeeper(quiet.api_keys, sessions, cookie, limits, settings.public_url),
+        gatekeeper=Gatekeeper(quiet.api_keys, sessions, cookie, limits, client_ip, settings.public_url),
         **parts._asdict(),
         readiness=readiness,
         live_health=LiveHealth(readiness, gateway, settings.readiness_timeout_seconds, clock=clock),

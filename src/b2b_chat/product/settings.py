@@ -3,7 +3,7 @@
 from decimal import Decimal
 from typing import Annotated, Final, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta
 
 from b2b_chat.kit.secret_quality import AcceptDevelopmentSecrets
 from b2b_chat.kit.settings import Secret
@@ -13,24 +13,10 @@ from b2b_chat.kit.valkey import (
     ValkeyTimeoutSeconds,
     ValkeyUrl,
 )
+from b2b_chat.product.database_settings import PGBOUNCER, MigrationLockTimeoutSeconds
 from b2b_chat.product.sign_in_settings import SignInSettings
 
 _BEATS_UNTIL_GONE: Final = 4
-
-MigrationLockTimeoutSeconds = Annotated[
-    float,
-    Meta(
-        ge=0.1,
-        le=600,
-        description="Longest wait of a migration for a lock, behind which all statements wait, seconds",
-    ),
-]
-
-
-_PGBOUNCER: Final = (
-    "DATABASE_URL leads to PgBouncer in transaction mode: statements are not prepared, and PgBouncer's own "
-    "idle_transaction_timeout must end transactions whose client is gone"
-)
 
 
 class ProductSettings(SignInSettings, frozen=True):
@@ -81,7 +67,16 @@ class ProductSettings(SignInSettings, frozen=True):
     valkey_ca_file: ValkeyCaFile = None
     valkey_timeout_seconds: ValkeyTimeoutSeconds = 1.0
     valkey_max_connections: ValkeyMaxConnections = 64
-    max_body_bytes: Annotated[int, Meta(ge=1024, le=16_777_216, description="Largest request body, bytes")] = 1_048_576
+    max_body_bytes: Annotated[
+        int,
+        Meta(ge=1024, le=16_777_216, description="Largest request body of a message, or of a list for masking, bytes"),
+    ] = 1_048_576
+    max_small_body_bytes: Annotated[
+        int, Meta(ge=4096, le=1_048_576, description="Largest request body of everything else, bytes")
+    ] = 65_536
+    max_login_body_bytes: Annotated[
+        int, Meta(ge=1024, le=65_536, description="Largest request body of signing in, which strangers send, bytes")
+    ] = 4096
     shutdown_grace_seconds: Annotated[
         int, Meta(ge=0, le=600, description="How long running answers may finish after SIGTERM, seconds")
     ] = 25
@@ -106,14 +101,14 @@ class ProductSettings(SignInSettings, frozen=True):
         int, Meta(ge=1, le=100_000, description="Companies whose lists for masking a process keeps in memory")
     ] = 500
 
-    database_pgbouncer: Annotated[bool, Meta(description=_PGBOUNCER)] = False
+    database_pgbouncer: Annotated[bool, Meta(description=PGBOUNCER)] = False
     database_pool_size: Annotated[int, Meta(ge=1, le=500, description="Connections for chats, per process")] = 16
     database_session_pool_size: Annotated[
         int, Meta(ge=1, le=500, description="Connections for everything else, per process")
     ] = 4
     database_login_pool_size: Annotated[
         int, Meta(ge=1, le=500, description="Connections for signing in and for GET /ready alone, per process")
-    ] = 2
+    ] = 4
     database_reading_pool_size: Annotated[
         int, Meta(ge=1, le=500, description="Connections for searches, exports and reports, per process")
     ] = 2
@@ -280,34 +275,3 @@ class ProductSettings(SignInSettings, frozen=True):
     def relay_gone_seconds(self) -> float:
         """How long a process must be silent to be presumed dead, seconds."""
         return _BEATS_UNTIL_GONE * self.relay_heartbeat_seconds
-
-
-class DatabaseSettings(Struct, frozen=True):
-    """All that a command needs which does one use case and serves nothing."""
-
-    database_url: Annotated[Secret, Meta(description="PostgreSQL, as postgresql://user:password@host:5432/name")]
-    database_pgbouncer: Annotated[bool, Meta(description=_PGBOUNCER)] = False
-
-
-class MigrationTimeouts(Struct, frozen=True):
-    """What a migration may do to those who use the database meanwhile."""
-
-    migration_lock_timeout_seconds: MigrationLockTimeoutSeconds = 3.0
-
-
-class MigrationSettings(Struct, frozen=True):
-    """The settings of `b2b-chat migrate`, `backup` and `restore`: which database, and as whom."""
-
-    database_url: Annotated[
-        Secret, Meta(description="PostgreSQL as product_api uses it, and as who migrates it where no owner is set")
-    ]
-    migrations_database_url: Annotated[
-        Secret | None,
-        Meta(
-            description=(
-                "The same database as the owner of its tables; the user of DATABASE_URL gets the rights that "
-                "product_api needs, and no more"
-            )
-        ),
-    ] = None
-    migration_lock_timeout_seconds: MigrationLockTimeoutSeconds = 3.0

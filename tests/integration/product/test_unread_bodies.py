@@ -1,21 +1,31 @@
 """Refusals of bodies reach clients that look for a response only when they have sent everything."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from urllib.parse import urlsplit
 
 import pytest
+import pytest_asyncio
 import structlog
 
 from b2b_chat.kit import request_id as request_id_module
 from b2b_chat.product import errors as errors_module
 from support.database.world import Person
+from support.gateway.fake import FakeGateway
 from support.http.stubborn import LAST_CHUNK, MALFORMED, Received, chunk, send
 from support.processes.waiting import until
+from support.product.app import served_product
 
 REPEATS = 25
 TWO_MEGABYTES = b"x" * 2_000_000
 UNSIGNED = ("/auth/verify", "/auth/request-link")
+
+
+@pytest_asyncio.fixture(scope="module")
+async def product_url(database_url: str, module_gateway: FakeGateway) -> AsyncIterator[str]:
+    """One that takes many requests of strangers."""
+    async with served_product(database_url, module_gateway.url, login_rpm_per_ip=1_000_000) as url:
+        yield url
 
 
 def port_of(url: str) -> int:

@@ -74,7 +74,8 @@ class Caller:
     async def _sign_in(self, email: str) -> dict[str, str]:
         """A session's cookie, by the code and at the second time by the link."""
         asked = len(self.stack.mailbox.to(email))
-        await self._do("POST", "/auth/request-link", {}, {"email": email})
+        requested = await self._do("POST", "/auth/request-link", {}, {"email": email})
+        self.canaries.add("login request", requested["login_request"])
         mail = await self.stack.mailbox.mail_to(email, number=asked + 1)
         assert mail.link
         assert mail.code
@@ -82,9 +83,11 @@ class Caller:
         self.canaries.add("link token", token)
         self.canaries.add("code", mail.code)
         proof = {"token": token} if asked else {"email": email, "code": mail.code}
+        await self._do("POST", "/auth/link", {}, {"token": token})
         self._http.cookies.clear()
         await self._do("POST", "/auth/verify", {}, proof)
         cookie = self._http.cookies["session"]
+        self.canaries.add("known browser", self._http.cookies["known-browser"])
         self._http.cookies.clear()
         self.canaries.add("cookie", cookie)
         return {"Cookie": f"session={cookie}"}

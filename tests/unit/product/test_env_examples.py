@@ -8,7 +8,8 @@ from msgspec import NODEFAULT, Struct
 
 from b2b_chat.gateway.settings import GatewaySettings
 from b2b_chat.kit.settings import load, render_example, variables
-from b2b_chat.product.settings import MigrationSettings, ProductSettings
+from b2b_chat.product.database_settings import MigrationSettings
+from b2b_chat.product.settings import ProductSettings
 
 FOLDER = Path(__file__).parents[3] / "deploy" / "env"
 EXAMPLES: Mapping[str, type[Struct]] = {

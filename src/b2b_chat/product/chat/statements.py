@@ -58,10 +58,6 @@ _HOLDABLE: Final = """
         FROM accounts
         WHERE company_id = $1
         FOR UPDATE
-    ), usual AS (
-        SELECT CASE WHEN count(size) < 20 THEN $7::integer
-               ELSE 2 * percentile_disc(0.99) WITHIN GROUP (ORDER BY size) END AS completion_tokens
-        FROM account LEFT JOIN LATERAL unnest(recent_completion_tokens) AS size ON true
     ), holdable AS (
         SELECT account.*, open.answers AS open_answers,
                trunc(LEAST(
@@ -69,14 +65,18 @@ _HOLDABLE: Final = """
                    free_credits,
                    GREATEST(
                        $4::numeric,
-                       $5::numeric + $6::numeric * usual.completion_tokens / 1000,
-                       free_credits * $8::integer / 100
+                       free_credits * $8::integer / 100,
+                       CASE WHEN free_credits * $8 / 100 < $3 THEN $5::numeric + $6::numeric / 1000 * (
+                           SELECT CASE WHEN count(size) < 20 THEN $7::integer
+                                  ELSE 2 * percentile_disc(0.99) WITHIN GROUP (ORDER BY size) END
+                           FROM unnest(recent_completion_tokens) AS size
+                       ) END
                    ),
                    CASE WHEN open.answers > 0 AND EXISTS (
                        SELECT FROM memberships WHERE memberships.company_id = $1 AND memberships.user_id <> $2
                    ) THEN balance_credits * $10::integer / 100 - open.credits END
                ), 6) AS amount
-        FROM account, usual, live_holds_of(account.company_id, $2::uuid) AS open
+        FROM account, live_holds_of(account.company_id, $2::uuid) AS open
     )"""
 
 # The lock on the conversation is the one that the messages' foreign keys take anyway. Taken here it waits for an

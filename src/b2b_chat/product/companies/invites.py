@@ -1,4 +1,4 @@
-"""Asking people into a company, and letting them in."""
+"""Invites into a company."""
 
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -31,7 +31,7 @@ ACCEPT_PATH: Final = "/invites/accept"
 
 
 class InviteNotFound(Refusal):
-    """No invite that the caller may see or use."""
+    """There is no such invite that the caller can see or use."""
 
     code, status = "invite_not_found", 404
     message = "No open invite matches. Ask the person who invited you for a new one."
@@ -59,7 +59,7 @@ class InviteClosed(Refusal):
 
 
 class TooManyInvites(Refusal):
-    """As many invites are open as a company may have."""
+    """The company has reached its limit of open invites."""
 
     code, status = "too_many_invites", 409
     message = "Your company has as many open invites as it may. Revoke some, or wait until they are accepted."
@@ -71,7 +71,7 @@ async def revoke_invites_of(tx: Transaction, user_id: UUID, now: datetime) -> No
 
 
 class Invites:
-    """Asking people into a company, and letting them in.
+    """Inviting people into a company, and letting them join.
 
     An invite is pending until it is accepted or revoked, or its time is over; resending gives it a new token and new
     time. A company's invites are changed under the lock of its row, so that two changes cannot pass its limit.
@@ -105,20 +105,20 @@ class Invites:
             AddressNotSupported: No mail can be sent to the address.
             RateLimited: The company has too many invites mailed, or the mailbox or its domain gets too many.
             AlreadyMember, AlreadyInvited: There is no need.
-            TooManyInvites: The company has as many open ones as it may.
+            TooManyInvites: The company has reached its limit of open ones.
         """
         require_reach(viewer.role, wanted.role)
         require_person_to_let_in(viewer, wanted.role)
         email, now = canonical(wanted.email), self._clock()
         async with self._transaction() as tx:
-            # Before it is counted: what is refused uses up nothing of what the mailbox may get from others.
+            # Before it is counted: a refused invite uses up nothing of the mailbox's limit.
             await self._require_room(tx, viewer.company_id, email)
         await self._limits.admit_invite(viewer, email)
         async with self._transaction() as tx:
             company, own_role = await lock_company(tx, viewer)
             require_reach(own_role, wanted.role)
             await self._require_room(tx, company.id, email)
-            # Known from now on: login links are mailed to invited people.
+            # The address is known from now on: login links are mailed to invited people.
             await users.get_or_add(tx, email)
             invite = InviteRow(
                 id=new_id(),
@@ -136,7 +136,7 @@ class Invites:
         return _shown(invite, now)
 
     async def list_invites(self, viewer: Viewer, *, cursor: str | None, limit: int) -> Page[Invite]:
-        """The invites of the viewer's company, closed ones too, newest first."""
+        """Return the invites of the viewer's company, closed ones too, newest first."""
         now = self._clock()
         async with self._transaction() as tx:
             rows = await tx[InviteRepository].list_invites(
@@ -236,7 +236,7 @@ class Invites:
         fields = {
             "inviter": await users.address_of(tx, viewer.user_id),
             "company": company.name,
-            # A fragment is not sent to any server, and so stands in no log.
+            # A fragment is sent to no server, and so is in no log.
             "link": f"{self._settings.public_url.rstrip('/')}{ACCEPT_PATH}#{token}",
             "until": f"{invite.expires_at:%Y-%m-%d %H:%M} UTC",
         }
@@ -245,7 +245,7 @@ class Invites:
 
 
 async def _find_pending(tx: Transaction, own_role: Role, company_id: UUID, invite_id: UUID) -> InviteRow:
-    """An invite that was neither accepted nor revoked, and is not until the transaction ends."""
+    """Return an invite that is neither accepted nor revoked, and stays so until the transaction ends."""
     invite = await tx[InviteRepository].find_locked(company_id, invite_id)
     if invite is None:
         raise InviteNotFound

@@ -29,14 +29,14 @@ class ApiKeyNotFound(Refusal):
 
 
 class TooManyApiKeys(Refusal):
-    """As many keys of the user work as may."""
+    """The user has reached the limit of valid keys."""
 
     code, status = "too_many_api_keys", 409
     message = "You have as many keys in this company as you may. Revoke one that is not used any more."
 
 
 class CompanyKeys:
-    """Making and revoking the keys that programs of a company use."""
+    """The keys of a company's programs."""
 
     def __init__(self, transaction: TransactionFactory, settings: ProductSettings, *, clock: Clock = utc_now) -> None:
         self._transaction = transaction
@@ -49,8 +49,8 @@ class CompanyKeys:
         Whatever its scopes, it never goes beyond what the viewer's role allows at the time of a call.
 
         Raises:
-            ScopeMissing: The viewer lacks a scope that the key is to have.
-            TooManyApiKeys: The viewer has as many keys that work as a user may have in a company.
+            ScopeMissing: The viewer lacks one of the key's scopes.
+            TooManyApiKeys: The viewer has reached the limit of valid keys in the company.
         """
         for scope in wanted.scopes:
             viewer.require(scope)

@@ -75,7 +75,7 @@ class Members:
         self._clock = clock
 
     async def list_members(self, viewer: Viewer, *, cursor: str | None, limit: int) -> Page[Member]:
-        """The members of the viewer's company."""
+        """Return the members of the viewer's company."""
         async with self._transaction() as tx:
             records = await tx[CompanyRepository].list_members(
                 viewer.company_id, after=id_from_cursor(cursor), limit=limit + 1
@@ -84,7 +84,7 @@ class Members:
         return Page(items, str(items[-1].user_id) if len(records) > limit else None)
 
     async def get(self, viewer: Viewer, user_id: UUID) -> Member:
-        """One member of the viewer's company.
+        """Return one member of the viewer's company.
 
         Raises:
             MemberNotFound: The company has no such member.
@@ -96,7 +96,7 @@ class Members:
         return _member(record)
 
     async def addresses(self, viewer: Viewer, user_ids: Collection[UUID]) -> dict[UUID, str]:
-        """The mail addresses of those of some people who belong to the viewer's company."""
+        """Return the mail addresses of those people who belong to the viewer's company."""
         async with self._transaction() as tx:
             return await tx[CompanyRepository].list_addresses(viewer.company_id, user_ids)
 
@@ -117,7 +117,7 @@ class Members:
         return _member(record)
 
     async def block(self, viewer: Viewer, user_id: UUID) -> Member:
-        """Let a member no longer act in the company, nor the member's keys.
+        """Block a member, and the member's keys, in the company.
 
         Raises:
             MemberNotFound, RoleTooLow, LastOwner: As for a change of role.
@@ -128,7 +128,7 @@ class Members:
         return _member(record)
 
     async def unblock(self, viewer: Viewer, user_id: UUID) -> Member:
-        """Let a member act in the company again.
+        """Unblock a member in the company.
 
         Raises:
             MemberNotFound, RoleTooLow: As for a change of role.
@@ -142,7 +142,7 @@ class Members:
         return _member(record)
 
     async def remove(self, viewer: Viewer, user_id: UUID) -> None:
-        """Let a member no longer belong to the company, and revoke the member's keys of it.
+        """Remove a member from the company, and revoke the member's keys of it.
 
         Raises:
             MemberNotFound, RoleTooLow, LastOwner: As for a change of role.
@@ -153,7 +153,7 @@ class Members:
 
     @asynccontextmanager
     async def _changing(self, viewer: Viewer, user_id: UUID, action: Action) -> AsyncIterator["_Change"]:
-        """Yield the member, to be changed within the block; then follows what all changes have in common."""
+        """Yield the member for changes within the block; then do what all changes have in common."""
         async with self._transaction() as tx:
             own_role = (await lock_company(tx, viewer)).role
             record = await tx[CompanyRepository].find_member(viewer.company_id, user_id)

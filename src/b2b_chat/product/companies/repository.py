@@ -102,7 +102,7 @@ class CompanyRepository:
         return [CompanyRecord(*row) for row in rows]
 
     async def add_member(self, company_id: UUID, user_id: UUID, role: Role) -> bool:
-        """Let a user belong to a company; False, and nothing changed, where the user does already."""
+        """Make a user a member of a company; return False, and change nothing, for a member."""
         added = (
             insert(MembershipRow)
             .values(company_id=company_id, user_id=user_id, role=role)
@@ -157,7 +157,7 @@ class CompanyRepository:
         return await self._session.scalar(query) or 0
 
     async def remove_member(self, company_id: UUID, user_id: UUID) -> None:
-        """Let a user no longer belong to a company."""
+        """Remove a user from a company."""
         await self._session.execute(
             delete(MembershipRow).where(MembershipRow.company_id == company_id, MembershipRow.user_id == user_id)
         )

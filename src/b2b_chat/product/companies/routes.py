@@ -107,7 +107,7 @@ class MemberRoutes(Controller):
     async def block(
         self, viewer: NamedDependency[Viewer], user_id: FromPath[UUID], members: NamedDependency[Members]
     ) -> Member:
-        """Let a member no longer act in your company, in a session or by a key."""
+        """Block a member in your company: no session or key of theirs can act in it."""
         return await members.block(viewer, user_id)
 
     @post(
@@ -132,7 +132,7 @@ class MemberRoutes(Controller):
     async def remove(
         self, viewer: NamedDependency[Viewer], user_id: FromPath[UUID], members: NamedDependency[Members]
     ) -> None:
-        """Let a member no longer belong to your company, and revoke the member's keys for it."""
+        """Remove a member from your company, and revoke the member's keys for it."""
         await members.remove(viewer, user_id)
 
 

@@ -12,7 +12,15 @@ from b2b_chat.kit.days import day_parameter, end_of, read_day, start_of
 from b2b_chat.kit.exports import CsvDialect, Dialect, ExportFormat, ExportingOperation, download
 from b2b_chat.kit.openapi import named
 from b2b_chat.kit.pagination import Limit, Page, PositionCursor
-from b2b_chat.product.credits.schemas import Balance, EntryKindName, LedgerEntry, LedgerFilter, MemberUsage, Span, Usage
+from b2b_chat.product.credits.schemas import (
+    Balance,
+    EntryKindName,
+    LedgerEntry,
+    LedgerFilter,
+    MemberUsage,
+    Span,
+    UsageReport,
+)
 from b2b_chat.product.credits.service import Credits
 from b2b_chat.product.credits.usage import MAX_DAYS, MEMBER_CURSOR, Period, UsageReports
 from b2b_chat.product.errors import documents
@@ -103,7 +111,7 @@ class CompanyUsageRoutes(Controller):
         period: NamedDependency[Period],
         usage: NamedDependency[UsageReports],
         user_id: FromQuery[UUID | None] = None,
-    ) -> Usage:
+    ) -> UsageReport:
         """Show what your company, or one person in it, has used on each day."""
         return await usage.by_day(viewer, period, user_id=user_id)
 
@@ -140,6 +148,6 @@ class MyUsageRoutes(Controller):
         viewer: NamedDependency[Viewer],
         period: NamedDependency[Period],
         usage: NamedDependency[UsageReports],
-    ) -> Usage:
+    ) -> UsageReport:
         """Show what you have used on each day in the company that you act in."""
         return await usage.own_by_day(viewer, period)

@@ -60,7 +60,7 @@ class DayUsage(Struct, frozen=True):
     charge_credits: Decimal
 
 
-class Usage(Struct, frozen=True):
+class UsageReport(Struct, frozen=True):
     """What was used in some days."""
 
     first_day: date

@@ -14,7 +14,7 @@ from b2b_chat.kit.errors import InvalidRequest
 from b2b_chat.kit.pagination import Page
 from b2b_chat.kit.text import form
 from b2b_chat.product.credits.repository import UsageRepository, UsedBy
-from b2b_chat.product.credits.schemas import DayUsage, MemberUsage, Span, Usage
+from b2b_chat.product.credits.schemas import DayUsage, MemberUsage, Span, UsageReport
 from b2b_chat.product.transactions import TransactionFactory
 from b2b_chat.product.viewer import Viewer
 
@@ -41,7 +41,7 @@ class UsageReports:
         self._reading = reading
         self._clock = clock
 
-    async def by_day(self, viewer: Viewer, period: Period, *, user_id: UUID | None = None) -> Usage:
+    async def by_day(self, viewer: Viewer, period: Period, *, user_id: UUID | None = None) -> UsageReport:
         """Return the use of the viewer's company, or of one person in it, on each day of a period."""
         first_day, last_day = self._bounds(period)
         async with self._reading() as tx:
@@ -54,7 +54,7 @@ class UsageReports:
             else DayUsage(day, 0, Decimal(0))
             for day in every_day
         ]
-        return Usage(
+        return UsageReport(
             first_day=first_day,
             last_day=last_day,
             answers=sum(day.answers for day in days),
@@ -62,7 +62,7 @@ class UsageReports:
             days=days,
         )
 
-    async def own_by_day(self, viewer: Viewer, period: Period) -> Usage:
+    async def own_by_day(self, viewer: Viewer, period: Period) -> UsageReport:
         """Return the viewer's own use in the company on each day of a period."""
         return await self.by_day(viewer, period, user_id=viewer.user_id)
 

@@ -11,7 +11,7 @@ from b2b_chat.product.settings import ProductSettings
 SameSite = Literal["strict", "lax", "none"]
 
 _LOGIN_SECONDS: Final = 86_400
-"""Longer than any login takes, whenever its mail comes."""
+"""Longer than any login takes, however late its mail arrives."""
 
 
 class _OurCookie(Struct, frozen=True):
@@ -29,15 +29,15 @@ class _OurCookie(Struct, frozen=True):
         return f"__Host-{self.base_name}" if self.is_secure else self.base_name
 
     def read(self, connection: ASGIConnection[Any, Any, Any, Any]) -> str | None:
-        """What a request carries in it."""
+        """Return the value that a request carries."""
         return connection.cookies.get(self.name) or None
 
     def holding(self, value: str) -> Cookie:
-        """The cookie with a value."""
+        """Return the cookie with a value."""
         return self._cookie(value, self.max_age_seconds)
 
     def cleared(self) -> Cookie:
-        """The cookie that makes a browser forget the value."""
+        """Return the cookie that makes a browser forget the value."""
         return self._cookie("", 0)
 
     def _cookie(self, value: str, max_age_seconds: int) -> Cookie:
@@ -59,7 +59,7 @@ class SessionCookie(_OurCookie, frozen=True):
 
 
 class LoginCookie(_OurCookie, frozen=True):
-    """Carries what a browser was given when it asked for a mail: the codes of that mail are this browser's."""
+    """Carries the value of a browser's request for a mail: the codes of that mail belong to this browser."""
 
     base_name = "login"
 

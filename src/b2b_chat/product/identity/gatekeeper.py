@@ -9,6 +9,7 @@ from b2b_chat.product.guards import SAFE_METHODS, CrossSiteRequest
 from b2b_chat.product.identity.cookies import SessionCookie
 from b2b_chat.product.identity.service import ApiKeys
 from b2b_chat.product.identity.sessions import Sessions
+from b2b_chat.product.limits.client_ip import ClientIp
 from b2b_chat.product.limits.service import Limits
 from b2b_chat.product.viewer import Unauthenticated, Viewer
 
@@ -23,14 +24,22 @@ class Gatekeeper:
         api_keys: Knows the keys.
         sessions: Knows the sessions.
         cookie: Carries a session's token.
-        limits: Counts the requests that read.
+        limits: Counts the requests that read, and those of strangers.
+        client_ip: Knows where a request comes from.
         public_url: Where browsers find product_api.
     """
 
     def __init__(
-        self, api_keys: ApiKeys, sessions: Sessions, cookie: SessionCookie, limits: Limits, public_url: str
+        self,
+        api_keys: ApiKeys,
+        sessions: Sessions,
+        cookie: SessionCookie,
+        limits: Limits,
+        client_ip: ClientIp,
+        public_url: str,
     ) -> None:
         self._limits = limits
+        self._client_ip = client_ip
         self._api_keys = api_keys
         self._sessions = sessions
         self._cookie = cookie
@@ -62,6 +71,15 @@ class Gatekeeper:
             RateLimited: The viewer or their company sends too many.
         """
         await self._limits.admit_read(viewer)
+
+    async def admit_stranger(self, connection: ASGIConnection[Any, Any, Any, Any]) -> None:
+        """Count a request of somebody who signs in, or is about to.
+
+        Raises:
+            RateLimited: Too many come from there.
+            LimitsUnavailable: They cannot be counted now.
+        """
+        await self._limits.admit_stranger(self._client_ip.of(connection))
 
     def refuse_foreign(self, connection: ASGIConnection[Any, Any, Any, Any]) -> None:
         """Prevent that a page of another website changes anything by a visitor's session.

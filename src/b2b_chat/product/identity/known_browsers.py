@@ -1,7 +1,7 @@
-"""Browsers that signed in before: a signed cookie, of which nothing is kept here.
+"""Browsers that signed in before: a signed cookie, without any stored state.
 
-Strangers can have mails sent to an address and guess at its codes until its limits are used up. A browser that has
-signed in with the address keeps a share of both for itself.
+Strangers can have mails sent to an address and guess its codes until its limits are used up. A browser that has
+signed in with the address has its own share of both.
 """
 
 import base64
@@ -36,7 +36,7 @@ class KnownBrowsers:
         return f"{name}.{_text_of(self._macs.hash(_signed(email, name)))}"
 
     def recognise(self, email: str, cookie: str | None) -> bytes | None:
-        """Return what to know the browser by, if it has signed in with this canonical address and not too long ago."""
+        """Return the browser's name, if it has signed in with this canonical address and not too long ago."""
         found = _FORM.fullmatch(cookie or "")
         if found is None:
             return None

@@ -1,8 +1,8 @@
-"""Which requests for a login mail are granted, and what the mail says.
+"""Decisions about requests for login mails, and the mails' contents.
 
-What was granted is counted where it is kept, with the challenges: a request that is declined uses nothing up. With the
-defaults strangers' requests are declined only while mails with living links lie in the mailbox, so that they keep no
-owner out; and a browser that signed in before has a share of its own.
+Granted requests are counted with the challenges: a declined request uses nothing up. With the defaults, strangers'
+requests are declined only while mails with live links lie in the mailbox, so that they keep no owner out; and a
+browser that signed in before has its own share.
 """
 
 import secrets
@@ -22,7 +22,7 @@ from b2b_chat.product.settings import ProductSettings
 from b2b_chat.product.transactions import Transaction
 
 MAX_OPEN: Final = 3
-"""Challenges of one address that may be open at a time: of each browser that signed in with it, and of all others."""
+"""Open challenges of one address at a time: for each browser that signed in with it, and for all others together."""
 VERIFY_PATH: Final = "/auth/verify"
 
 _CODE_DIGITS: Final = 8
@@ -60,12 +60,12 @@ class LoginMails:
             challenge.state = ChallengeState.DECLINED
 
     def has_code(self, challenge: LoginChallengeRow, code: str) -> bool:
-        """Whether a challenge has this code."""
+        """Return whether a challenge has this code."""
         kept = challenge.code_hash
         return kept is not None and self._codes.matches(_code_of(challenge.email, code), kept)
 
     async def _is_granted(self, tx: Transaction, challenge: LoginChallengeRow) -> bool:
-        """Whether there is room: browsers that signed in with the address have their own, all others one together."""
+        """Return whether there is room: each browser that signed in with the address has its own, others share one."""
         email, known = challenge.email, challenge.known_browser_hash
         still_open = await tx[ChallengeRepository].lock_open(email, self._clock())
         opened = await tx[ChallengeRepository].list_opened(email, expires_after=self._an_hour_ago())
@@ -98,7 +98,7 @@ class LoginMails:
         await self._outbox.post(tx, letter, useful_until=challenge.expires_at)
 
     async def _may_be_mailed(self, tx: Transaction, challenge: LoginChallengeRow, account: LoginAccount) -> bool:
-        """Whether the user wants mails: who was only invited has not said so, and gets few, while an invite is open."""
+        """Return whether to mail the user: one who was only invited gets few mails, while an invite is open."""
         if account.has_joined:
             return True
         if not account.is_invited:
@@ -119,12 +119,12 @@ class LoginMails:
         return True
 
     def _an_hour_ago(self) -> datetime:
-        """When a challenge ends, or ended, that was opened an hour ago."""
+        """Return when a challenge ends that was opened an hour ago."""
         return self._clock() - _HOUR + self._lifetime
 
     def _letter(self, challenge: LoginChallengeRow, token: str, code: str) -> Letter:
         fields = {
-            # Behind a `#` it stays in the browser: no server's log and no Referer header ever has it.
+            # Behind a `#` it stays in the browser: it is in no server's log and in no Referer header.
             "link": f"{self._verify_url}#{token}",
             "code": f"{code[: _CODE_DIGITS // 2]} {code[_CODE_DIGITS // 2 :]}",
             "minutes": str(self._lifetime // timedelta(minutes=1)),
@@ -133,5 +133,5 @@ class LoginMails:
 
 
 def _code_of(email: str, code: str) -> str:
-    """What the code's hash is made of: the same code of another address has another hash."""
+    """Return the text of the code's hash, so that the same code of another address has another hash."""
     return f"{email}\n{code}"

@@ -1,8 +1,8 @@
 """Signing in by mail: one challenge with two proofs, the token in a link and a code of eight digits.
 
-A code can be guessed, so it belongs to the one who asked for it: they get a `login_request`, and wrong codes that come
-with it count against their challenges alone. Those that come without count apart, so that no stranger ends the code of
-another. No wrong code ends a link, whose token cannot be guessed.
+A code can be guessed, so it belongs to the browser that asked for it: that gets a `login_request`, and wrong codes that
+come with it count against its challenges alone. Codes without it count apart, so that no stranger ends another's code.
+No wrong code ends a link, whose token cannot be guessed.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from b2b_chat.product.identity.repository.logins import ChallengeRepository, Red
 from b2b_chat.product.identity.repository.users import UserRepository
 from b2b_chat.product.identity.schemas import LoginLink, LoginProof
 from b2b_chat.product.identity.sessions import Browser, Sessions
-from b2b_chat.product.limits.service import Limits, RateLimited
+from b2b_chat.product.limits.service import RateLimited
 from b2b_chat.product.mail.service import Outbox
 from b2b_chat.product.refusals import Refusal
 from b2b_chat.product.settings import ProductSettings
@@ -31,11 +31,11 @@ from b2b_chat.product.transactions import Transaction, TransactionFactory
 from b2b_chat.product.vocabulary import Language
 
 MAX_WRONG_CODES: Final = 5
-"""With so many the codes of the one who typed them are over; the links go on."""
+"""With so many wrong codes the codes of their sender end; the links stay valid."""
 
 _DAY: Final = timedelta(days=1)
 _KEEP: Final = _DAY
-"""How long a challenge is kept after its end: as long as its wrong codes count."""
+"""How long an ended challenge is kept: as long as its wrong codes count."""
 _TOKEN_CHARACTERS: Final = 43
 
 _WRONG_CODES = Counter("product_wrong_login_codes", "Codes to sign in with that were wrong, for any address.")
@@ -53,15 +53,15 @@ class InvalidProof(Refusal):
 
 
 class SignedIn(Struct, frozen=True):
-    """What a browser that has signed in gets."""
+    """The cookies of a browser that has signed in."""
 
     session_token: str
     known_browser: str
-    """The cookie to know it by the next time."""
+    """The cookie that recognises it the next time."""
 
 
 class Logins:
-    """Asking for a link, and presenting what it brought."""
+    """Requests for login mails, and sign-ins by their links and codes."""
 
     def __init__(
         self,
@@ -69,14 +69,12 @@ class Logins:
         database: Database,
         sessions: Sessions,
         outbox: Outbox,
-        limits: Limits,
         settings: ProductSettings,
         clock: Clock,
     ) -> None:
         self._transaction = transaction
         self._database = database
         self._sessions = sessions
-        self._limits = limits
         secret, previous = settings.auth_token_secret, settings.auth_token_secret_previous
         self._tokens = KeyedHash(secret, previous, purpose="login link")
         self._codes = KeyedHash(secret, previous, purpose="login code")
@@ -88,18 +86,16 @@ class Logins:
         self._clock = clock
 
     async def request_link(self, email: str, language: Language, browser: Browser) -> str:
-        """Take down that someone wants to sign in, and return what to send along with the code.
+        """Record a request to sign in, and return the value that belongs with the code.
 
-        This is the same one statement for every address, known or not, limited or not, so that nothing can be learnt
-        from the answer or its time. What comes of it is decided by `decide_requested`, later.
+        This is one and the same statement for every address, known or not, limited or not, so that the response and its
+        time reveal nothing. `decide_requested` decides about it later.
 
         Raises:
-            RateLimited: Too many requests come from this client, whatever the addresses.
             AddressNotSupported: No mail can be sent to the address.
         """
-        await self._limits.admit_link_request(browser.client_ip)
         email = canonical(email)
-        # A browser that asks again keeps its own, so that the codes of all its mails are good there.
+        # A browser that asks again keeps its value, so that the codes of all its mails are valid there.
         login_request = browser.login_request or ""
         if len(login_request) != _TOKEN_CHARACTERS:
             login_request = new_token()
@@ -118,7 +114,7 @@ class Logins:
         return login_request
 
     async def decide_requested(self) -> None:
-        """Decide what is requested, one after the other, until nothing is left."""
+        """Decide about all requests, one after the other."""
         while await self._decide_next():
             pass
 
@@ -136,13 +132,11 @@ class Logins:
             await tx[ChallengeRepository].forget(expired_before=self._clock() - _KEEP)
 
     async def show_link(self, token: str, browser: Browser) -> LoginLink:
-        """Return whom a link would sign in, which changes nothing: one of another person's account is noticed by it.
+        """Return whom a link would sign in, and change nothing: so people notice a link to another person's account.
 
         Raises:
             InvalidProof: The link is unknown, used or over.
-            RateLimited: Too many attempts come from this client.
         """
-        await self._limits.admit_login(browser.client_ip)
         async with self._transaction() as tx:
             challenge = await tx[ChallengeRepository].find_open_by_token(self._tokens.candidates(token), self._clock())
         if challenge is None:
@@ -155,10 +149,9 @@ class Logins:
         Raises:
             AddressNotSupported: No mail can be sent to the address.
             InvalidProof: The proof is unknown, used, over, or of a user who may not sign in.
-            RateLimited: Too many attempts come from this client, or too many wrong codes came for this address.
+            RateLimited: Too many wrong codes came for this address.
         """
         email = canonical(proof.email) if isinstance(proof.email, str) else None
-        await self._limits.admit_login(browser.client_ip)
         async with self._transaction() as tx:
             if isinstance(proof.token, str):
                 signed_in = await self._redeem_token(tx, proof.token, browser)
@@ -182,8 +175,8 @@ class Logins:
     ) -> SignedIn | None:
         """The same for a code.
 
-        It is looked for among the challenges of the one who asks, and a wrong one counts there. A caller who has none
-        open is a stranger, whose wrong codes are counted apart.
+        It is compared with the challenges of this browser, and a wrong one counts there. A caller without an open
+        challenge is a stranger, whose wrong codes count apart.
         """
         await tx[ChallengeRepository].lock_name(email)
         still_open = await tx[ChallengeRepository].lock_open(email, self._clock())
@@ -205,7 +198,7 @@ class Logins:
         return None
 
     async def _sign_in(self, tx: Transaction, redeemed: Redeemed, browser: Browser) -> SignedIn | None:
-        """Start the session of a person who has proved to be one; the only place that does. None for a blocked one."""
+        """Start a session after a valid proof; the only place that does. Return None for a blocked user."""
         if not await tx[UserRepository].lock_unblocked(redeemed.user_id):
             return None
         session_token = await self._sessions.start(tx, redeemed.user_id, browser)
@@ -215,7 +208,7 @@ class Logins:
         """Refuse a code where the day's guesses for its address are used up.
 
         Raises:
-            RateLimited: They are, by the one who asks, by browsers that never signed in with it, or by strangers.
+            RateLimited: They are, by this browser, by browsers that never signed in with it, or by strangers.
         """
         now = self._clock()
         by_askers, by_strangers = await tx[ChallengeRepository].count_wrong_codes(
@@ -234,5 +227,5 @@ class Logins:
 
 
 def _seconds_until(first_expires_at: datetime, now: datetime) -> int:
-    """Whole seconds after which the first wrong codes of the day no longer count."""
+    """Return the whole seconds after which the first wrong codes of the day no longer count."""
     return int((first_expires_at + _DAY - now).total_seconds()) + 1

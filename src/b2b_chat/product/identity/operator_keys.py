@@ -1,6 +1,6 @@
 """Operators' API keys, for the use cases of operators: each function works within the caller's transaction.
 
-They are of no company, so that no query of a company can find one, and none of these finds a company's.
+They belong to no company: no query of a company finds one, and none of these finds a company's.
 """
 
 from datetime import datetime
@@ -8,7 +8,6 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from b2b_chat.product.identity.api_keys import SHOWN_CHARACTERS, hash_api_key, new_api_key
 from b2b_chat.product.identity.models import ApiKeyRow
 from b2b_chat.product.identity.repository.keys import ApiKeyRepository
 from b2b_chat.product.transactions import Transaction
@@ -27,7 +26,7 @@ class OperatorKey(Struct, frozen=True):
     """Whether it was made on the server's command line. Only such a key may change credits and keys."""
     created_at: datetime
     expires_at: datetime | None
-    """None of old keys only."""
+    """None for old keys only."""
     revoked_at: datetime | None
     last_used_at: datetime | None
 
@@ -44,18 +43,10 @@ async def issue_operator_key(
     tx: Transaction, *, user_id: UUID, name: str, expires_at: datetime, made_in_shell: bool
 ) -> NewOperatorKey:
     """Make a key that acts as an operator. It is shown this once."""
-    key = new_api_key()
-    row = ApiKeyRow(
-        company_id=None,
-        user_id=user_id,
-        name=name,
-        prefix=key[:SHOWN_CHARACTERS],
-        key_hash=hash_api_key(key),
-        scopes=[],
-        made_in_shell=made_in_shell,
-        expires_at=expires_at,
+    row, key = await tx[ApiKeyRepository].issue(
+        company_id=None, user_id=user_id, name=name, expires_at=expires_at, made_in_shell=made_in_shell
     )
-    return NewOperatorKey(_shown(await tx[ApiKeyRepository].add(row)), key)
+    return NewOperatorKey(_shown(row), key)
 
 
 async def list_operator_keys(
@@ -78,7 +69,7 @@ async def operator_key_ids(tx: Transaction, prefix: str) -> list[UUID]:
 
 
 async def revoke_operator_key(tx: Transaction, api_key_id: UUID, now: datetime) -> datetime:
-    """End a key that was found for good, and return since when it is revoked: the first time counts."""
+    """End an existing key for good, and return since when it is revoked: the first time counts."""
     row = await tx[ApiKeyRepository].find_operators_key_locked(api_key_id)
     if row is None:
         raise LookupError(api_key_id)

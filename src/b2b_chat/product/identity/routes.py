@@ -11,7 +11,7 @@ from litestar.params import Body, FromPath, JSONBody
 
 from b2b_chat.kit.openapi import EmptyOperation
 from b2b_chat.product.errors import documents
-from b2b_chat.product.guards import anyone, by_session, signed_in
+from b2b_chat.product.guards import anyone, by_session, counted_stranger, signed_in
 from b2b_chat.product.identity.addresses import AddressNotSupported
 from b2b_chat.product.identity.cookies import LoginCookies, SessionCookie
 from b2b_chat.product.identity.languages import preferred_language
@@ -67,7 +67,7 @@ class LoginRoutes(Controller):
     @post(
         "/request-link",
         operation_id="requestLink",
-        guards=[anyone],
+        guards=[counted_stranger],
         security=[{}],
         status_code=202,
         responses=documents(AddressNotSupported, RateLimited, LimitsUnavailable),
@@ -95,7 +95,7 @@ class LoginRoutes(Controller):
     @post(
         "/verify",
         operation_id="verifyLogin",
-        guards=[anyone],
+        guards=[counted_stranger],
         security=[{}],
         status_code=204,
         operation_class=EmptyOperation,
@@ -126,7 +126,7 @@ class LoginRoutes(Controller):
     @post(
         "/link",
         operation_id="showLoginLink",
-        guards=[anyone],
+        guards=[counted_stranger],
         security=[{}],
         status_code=200,
         responses=documents(InvalidProof, RateLimited, LimitsUnavailable),

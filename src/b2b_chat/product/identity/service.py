@@ -1,6 +1,6 @@
 """API keys: programs that act for a user of a company, or as an operator.
 
-The functions work within the caller's transaction; `issue_key` is the one maker of keys.
+The functions work within the caller's transaction. Operators' keys are in `operator_keys`.
 """
 
 from collections.abc import Collection
@@ -10,7 +10,7 @@ from uuid import UUID
 
 from b2b_chat.kit.clock import utc_now
 from b2b_chat.kit.database import Database
-from b2b_chat.product.identity.api_keys import SHOWN_CHARACTERS, hash_api_key, is_well_formed, new_api_key
+from b2b_chat.product.identity.api_keys import hash_api_key, is_well_formed
 from b2b_chat.product.identity.last_use import LastUse
 from b2b_chat.product.identity.models import ApiKeyRow
 from b2b_chat.product.identity.repository.credentials import find_key
@@ -22,7 +22,7 @@ from b2b_chat.product.vocabulary import Scope
 
 
 class Revocation(NamedTuple):
-    """Since when a key was revoked before it was revoked now, and since when it is; the first time counts."""
+    """When a key was revoked, before and after a revocation; the first time counts."""
 
     before: datetime | None
     after: datetime
@@ -63,24 +63,17 @@ class ApiKeys:
 async def issue_key(
     tx: Transaction,
     *,
-    company_id: UUID | None,
+    company_id: UUID,
     user_id: UUID,
     name: str,
     scopes: Collection[Scope],
     expires_at: datetime | None = None,
 ) -> NewApiKey:
-    """Make a key that acts for a user in a company; without a company, as an operator. It is shown this once."""
-    key = new_api_key()
-    row = ApiKeyRow(
-        company_id=company_id,
-        user_id=user_id,
-        name=name,
-        prefix=key[:SHOWN_CHARACTERS],
-        key_hash=hash_api_key(key),
-        scopes=sorted(set(scopes)),
-        expires_at=expires_at,
+    """Make a key that acts for a user in a company. It is shown this once."""
+    row, key = await tx[ApiKeyRepository].issue(
+        company_id=company_id, user_id=user_id, name=name, scopes=scopes, expires_at=expires_at
     )
-    return NewApiKey(_shown(await tx[ApiKeyRepository].add(row)), key)
+    return NewApiKey(_shown(row), key)
 
 
 async def list_keys(tx: Transaction, company_id: UUID, *, before: UUID | None, limit: int) -> list[ApiKey]:

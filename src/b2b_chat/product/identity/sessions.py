@@ -61,13 +61,13 @@ class Browser(Struct, frozen=True):
     session_token: str | None = None
     """The token of the session that it has already."""
     login_request: str | None = None
-    """What it was given when it asked for a mail."""
+    """The value of its request for a mail."""
     known_browser: str | None = None
-    """What it was given when it signed in the last time."""
+    """The value that it got when it last signed in."""
 
 
 class Sessions:
-    """Signing in and out, and what a session may do."""
+    """Sessions: begun, recognised, listed and ended."""
 
     def __init__(
         self,

@@ -15,9 +15,9 @@ Network: TypeAlias = IPv4Network | IPv6Network
 
 UNKNOWN_IP = "0.0.0.0"  # noqa: S104 - an address that is nobody's, not one to listen on
 _IPV6_NETWORK_BITS: Final = 64
-"""What one IPv6 customer has at the least, a single home too."""
+"""The network of one IPv6 customer, at least, even of a single home."""
 _IPV6_SITE_BITS: Final = 48
-"""What any customer gets for the asking: 65,536 networks of 64 bits."""
+"""The network that any customer gets on request: 65,536 networks of 64 bits."""
 _MAPPED_BITS: Final = 96
 """Of the prefix in IPv6 under which an IPv4 address may be written."""
 _MAPPED: Final = IPv6Address("::ffff:0:0")
@@ -67,7 +67,7 @@ class ClientIp:
 
 
 def limited_as(ip: str) -> str:
-    """Return what an address is limited as: an IPv6 customer has a whole /64 to call from."""
+    """Return the network by which an address is limited: an IPv6 customer can call from a whole /64."""
     return _network_of(ip, _IPV6_NETWORK_BITS) or ip
 
 

@@ -1,7 +1,7 @@
-"""Which mailbox an address leads to, and which domain it is of: for limits, so that one person has one limit.
+"""The mailbox and the domain of an address, for limits, so that one person has one limit.
 
-Addresses stay as they are everywhere else. Two people whose addresses fold to one name share a limit and nothing more,
-so that folding too much does less harm than folding too little.
+Everywhere else addresses stay as they are. Two people whose addresses fold to one name share a limit and nothing more,
+so folding too much does less harm than folding too little.
 """
 
 from typing import Final
@@ -25,7 +25,7 @@ _SAME_MAILBOX: Final = {
 }
 """Domains under which a provider delivers to the same mailbox."""
 _IGNORED: Final = {"gmail.com": _DOTS, "yandex.ru": _DOTS_AND_HYPHENS, "proton.me": _ALL_MARKS}
-"""What a provider ignores in a mailbox's name."""
+"""The characters that a provider ignores in a mailbox's name."""
 _PUBLIC: Final = frozenset(
     {
         *_SAME_MAILBOX,
@@ -35,7 +35,7 @@ _PUBLIC: Final = frozenset(
         *("fastmail.com", "zoho.com", "qq.com", "163.com", "126.com"),
     }
 )
-"""Providers under whose domain anybody has a mailbox: their people have nothing to do with each other."""
+"""Public providers, whose mailboxes belong to unrelated people."""
 
 
 def mailbox_of(email: str) -> str:

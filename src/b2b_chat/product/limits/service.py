@@ -1,4 +1,4 @@
-"""How often something may be asked for."""
+"""Rate limits of requests."""
 
 import math
 import time
@@ -45,14 +45,14 @@ class LimitsUnavailable(Refusal):
 
 class _Quota(Window, frozen=True):
     label: str
-    """What it is called in the answer's headers."""
+    """Its name in the response's headers."""
 
 
 class Limits:
     """Counts requests, and refuses those beyond the rates.
 
-    A request is counted when it is admitted; a refused one uses nothing up, so that waiting as long as `Retry-After`
-    says is long enough for a client that is alone.
+    A request is counted when it is admitted. A refused one uses nothing up, so that a client that is alone gets through
+    after the wait of `Retry-After`.
 
     Args:
         windows: Where hits are counted.
@@ -84,7 +84,7 @@ class Limits:
     async def admit_chat(self, viewer: Viewer, client_ip: str) -> Headers:
         """Count a chat, and return the `RateLimit` headers for its answer.
 
-        Where the shared count is away, this process admits a small share of the limits by a count of its own.
+        While the shared count is unreachable, this process admits a small share of the limits by its own count.
 
         Raises:
             RateLimited: The viewer, their address or their company sends too many.
@@ -108,7 +108,7 @@ class Limits:
         await self._admit_always(*quotas)
 
     async def admit_preview(self, viewer: Viewer) -> Headers:
-        """Count a preview, by this process alone: what it costs is this process's time.
+        """Count a preview, by this process alone: it costs this process's time.
 
         Raises:
             RateLimited: The viewer asks for too many.
@@ -116,16 +116,8 @@ class Limits:
         quota = _Quota(self._preview_user, str(viewer.user_id), "user")
         return await self._admit(quota, windows=self._own_windows)
 
-    async def admit_link_request(self, client_ip: str) -> Headers:
-        """Count a request for a link. It depends on where it comes from, and never on the mail address in it.
-
-        Raises:
-            RateLimited: Too many come from there.
-        """
-        return await self._admit(*_by_ip(client_ip, self._login_ip, self._login_site))
-
-    async def admit_login(self, client_ip: str) -> Headers:
-        """Count an attempt to sign in. What is guessed for an address is counted where its codes are.
+    async def admit_stranger(self, client_ip: str) -> Headers:
+        """Count a request of signing in before its body is read, by where it comes from, whatever is in it.
 
         Raises:
             RateLimited: Too many come from there.
@@ -172,12 +164,12 @@ class Limits:
         return headers
 
     def _local(self, quota: _Quota) -> _Quota:
-        """The share of a quota that this process may admit by itself."""
+        """Return the share of a quota that this process may admit by itself."""
         amount = max(1, quota.item.amount * self._local_percent // 100)
         return structs.replace(quota, item=RateLimitItemPerMinute(amount, namespace=quota.item.namespace))
 
     def _wait(self, reset_at: float) -> int:
-        """Whole seconds after which a moment has passed for sure."""
+        """Return whole seconds after which a moment has passed for sure."""
         return max(0, math.floor(reset_at - self._now())) + 1
 
 

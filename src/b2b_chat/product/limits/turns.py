@@ -1,4 +1,4 @@
-"""Turns: a person does a costly thing once at a time, and all together a few times at once."""
+"""Turns: a user runs one costly operation at a time, and all users together a few."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -9,11 +9,11 @@ from uuid import UUID
 from b2b_chat.product.limits.service import RateLimited
 
 _MAX_WAITING: Final = 3
-"""Of one person: somebody who types a search sends the next one before the last is done."""
+"""Waiting turns of one user, who while typing a search sends the next one before the last is done."""
 
 
 class Turns:
-    """Who is at a costly thing in this process, and who waits to be."""
+    """The users who run a costly operation in this process, and those who wait to."""
 
     def __init__(self) -> None:
         self._locks: dict[UUID, asyncio.Lock] = {}
@@ -21,7 +21,7 @@ class Turns:
 
     @asynccontextmanager
     async def turn(self, user_id: UUID) -> AsyncIterator[None]:
-        """The user's turn, for a block; it begins when their last one has ended.
+        """Take the user's turn for a block; it begins when their last one has ended.
 
         Raises:
             RateLimited: Some more of theirs wait already.
@@ -38,10 +38,10 @@ class Turns:
 
     @asynccontextmanager
     async def only_turn(self, user_id: UUID) -> AsyncIterator[None]:
-        """As `turn`, for what takes too long to be waited for.
+        """As `turn`, for operations that take too long to wait for.
 
         Raises:
-            RateLimited: The user is at it already.
+            RateLimited: The user runs one already.
         """
         if user_id in self._present:
             raise RateLimited
@@ -55,7 +55,7 @@ class Turns:
             RateLimited: The user has another one.
         """
         held = self._held(user_id, pieces)
-        # It begins now: what was never begun would not be told of its end either.
+        # It begins now: a generator that never began is not closed either.
         await anext(held)
         return held
 

@@ -35,7 +35,7 @@ class Directives(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     tps: Annotated[float, Meta(ge=0)] | None = None
     """Tokens a second; 0 for as fast as possible."""
     reasoning_tokens: Count = 0
-    """Hidden tokens, counted in `completion_tokens` and against the limit."""
+    """Hidden tokens, counted in `completion_tokens` and against the limit; they come before the text, at `tps`."""
     cached_tokens: Count = 0
     """How much of the prompt to report as cached."""
     burst: Annotated[int, Meta(ge=1)] | None = None

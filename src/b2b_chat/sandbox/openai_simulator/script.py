@@ -84,16 +84,19 @@ _IN_A_DOCUMENT: Final = ("stall_after", "cut_after", "reset_after", "half_chunk_
 def script_for(request: ChatRequest, answer: Answer, wish: Directives, *, tokens_per_second: float) -> list[Step]:
     """All steps of the reply to a request."""
     seconds = wish.delay_ms / 1000
+    thinking_seconds = wish.first_token_delay_ms / 1000
+    if tokens_per_second:  # hidden tokens are written like the others
+        thinking_seconds += wish.reasoning_tokens / tokens_per_second
     instead = [step for directive, step in IN_PLACE_OF_A_REPLY.items() if getattr(wish, directive)]
     if instead:
         reply = instead[:1]
     elif wish.status is not None or (wish.error is not None and wish.error_after is None):
         reply = refusal(_error_of(wish), wish)
     elif request.stream:
-        reply = _stream(request, answer, wish)
+        reply = _stream(request, answer, wish, thinking_seconds)
     else:
         # Without streaming the caller waits for the whole answer at once.
-        seconds += wish.first_token_delay_ms / 1000
+        seconds += thinking_seconds
         seconds += len(answer.tokens) / tokens_per_second if tokens_per_second else 0
         reply = _document(request, answer, wish)
     return [Pause(seconds), *reply] if seconds else reply
@@ -137,13 +140,13 @@ def _document(request: ChatRequest, answer: Answer, wish: Directives) -> list[St
     return steps
 
 
-def _stream(request: ChatRequest, answer: Answer, wish: Directives) -> list[Step]:
+def _stream(request: ChatRequest, answer: Answer, wish: Directives, thinking_seconds: float) -> list[Step]:
     """The reply as a stream of events."""
     include_usage = request.stream_options is not None and request.stream_options.include_usage is True
     chunks = events.chunks_for(request, include_usage=include_usage)
     steps: list[Step] = [Write(chunks.role())]
-    if wish.first_token_delay_ms:
-        steps.append(Pause(wish.first_token_delay_ms / 1000))
+    if thinking_seconds:
+        steps.append(Pause(thinking_seconds))
     steps += [Write(event, 1) for event in chunks.contents(answer.tokens)]
     steps += [Write(event) for event in _ending(chunks, answer, wish, include_usage=include_usage)]
     for directive, interruption in INTERRUPTIONS.items():

@@ -138,6 +138,15 @@ async def test_all_codes_that_one_browser_asked_for_work_there(world: World, peo
     assert await signs_in(people, first, owner)
 
 
+async def test_a_browser_takes_no_code_that_another_one_asked_for(world: World, people: Services) -> None:
+    _, email = await add_member(world)
+    owner = await ask(people, email)
+    _, by_code = await latest(world, email)
+    stranger = await ask(people, email, STRANGER)
+    assert not await signs_in(people, by_code, stranger)
+    assert await signs_in(people, by_code, owner)
+
+
 async def test_the_value_may_come_with_the_proof(world: World, people: Services) -> None:
     _, email = await add_member(world)
     owner = await ask(people, email)

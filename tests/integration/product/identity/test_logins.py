@@ -13,7 +13,6 @@ from b2b_chat.kit.settings import Secret
 from b2b_chat.product.identity.login_mails import MAX_OPEN
 from b2b_chat.product.identity.logins import InvalidProof
 from b2b_chat.product.identity.schemas import LoginProof
-from b2b_chat.product.limits.service import RateLimited
 from b2b_chat.product.services import Services, forget_old
 from support.database.world import World
 from support.product.login_services import BROWSER, MovableClock, make_people
@@ -214,15 +213,6 @@ async def test_mails_to_an_address_are_limited_silently(world: World, clock: Mov
     assert len(await letters(world, email)) == 2
     states = await world.rows("SELECT state FROM login_challenges WHERE email = $1 ORDER BY id", email)
     assert [row["state"] for row in states] == ["open", "declined", "open", "declined"]
-
-
-async def test_requests_from_one_place_are_limited(world: World, clock: MovableClock) -> None:
-    people = make_people(world, clock, login_rpm_per_ip=2)
-    for _ in range(2):
-        await people.logins.request_link(f"{uuid4()}@example.test", "en", BROWSER)
-    with pytest.raises(RateLimited):
-        await people.logins.request_link(f"{uuid4()}@example.test", "en", BROWSER)
-    await people.logins.request_link(f"{uuid4()}@example.test", "en", structs.replace(BROWSER, client_ip="192.0.2.9"))
 
 
 async def test_proofs_are_nowhere_in_the_database(world: World, people: Services) -> None:

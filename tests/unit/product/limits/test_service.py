@@ -133,23 +133,23 @@ async def test_requests_for_links_are_limited_by_where_they_come_from() -> None:
     time = Time()
     limits = make(time)
     for _ in range(2):
-        await limits.admit_link_request("192.0.2.1")
-    headers = await limits.admit_link_request("192.0.2.1")
+        await limits.admit_stranger("192.0.2.1")
+    headers = await limits.admit_stranger("192.0.2.1")
     assert headers["RateLimit"] == '"ip";r=0;t=61'
-    wait = await wait_of(limits.admit_link_request("192.0.2.1"))
-    await wait_of(limits.admit_login("192.0.2.1"))
+    wait = await wait_of(limits.admit_stranger("192.0.2.1"))
+    await wait_of(limits.admit_stranger("192.0.2.1"))
     time.now += wait
-    await limits.admit_login("192.0.2.1")
+    await limits.admit_stranger("192.0.2.1")
 
 
 async def test_a_site_of_many_ipv6_networks_is_limited_as_a_whole() -> None:
     """Twice what one address may: 6 requests for links and 8 chats from 2001:db8::/48, however many of it ask."""
     limits = make(Time())
     for number in range(6):
-        await limits.admit_link_request(f"2001:db8:0:{number}::1")
-    await wait_of(limits.admit_link_request("2001:db8:0:99::1"))
-    await wait_of(limits.admit_login("2001:db8:0:98::1"))
-    await limits.admit_link_request("2001:db8:1::1")
+        await limits.admit_stranger(f"2001:db8:0:{number}::1")
+    await wait_of(limits.admit_stranger("2001:db8:0:99::1"))
+    await wait_of(limits.admit_stranger("2001:db8:0:98::1"))
+    await limits.admit_stranger("2001:db8:1::1")
     for number in range(8):
         await limits.admit_chat(a_viewer(), f"2001:db8:0:{number}::1")
     await wait_of(limits.admit_chat(a_viewer(), "2001:db8:0:99::1"))
@@ -204,8 +204,8 @@ async def test_sign_in_and_invites_are_refused_while_the_shared_count_is_unreach
     limits = Limits(windows, SETTINGS, Time())
     windows.is_away = True
     for refused in (
-        limits.admit_link_request("192.0.2.1"),
-        limits.admit_login("192.0.2.1"),
+        limits.admit_stranger("192.0.2.1"),
+        limits.admit_stranger("192.0.2.1"),
         limits.admit_invite(a_viewer(), "ann@example.test"),
     ):
         with pytest.raises(LimitsUnavailable) as raised:
@@ -213,4 +213,4 @@ async def test_sign_in_and_invites_are_refused_while_the_shared_count_is_unreach
         assert raised.value.status == 503
         assert raised.value.headers == {"Retry-After": "2"}
     windows.is_away = False
-    await limits.admit_link_request("192.0.2.1")
+    await limits.admit_stranger("192.0.2.1")

@@ -49,6 +49,14 @@ def test_a_slow_first_token_comes_after_the_role() -> None:
     assert shape(script(first_token_delay_ms=1)) == "H0P1111000"
 
 
+def test_hidden_tokens_take_their_time_before_the_text() -> None:
+    assert shape(script(reasoning_tokens=4)) == "H01111000"
+    steps = script(reasoning_tokens=4, first_token_delay_ms=500, tokens_per_second=8)
+    assert shape(steps) == "H0P1111000"
+    assert Pause(1.0) in steps
+    assert script(stream=False, reasoning_tokens=4, tokens_per_second=8)[0] == Pause(1.0)
+
+
 def test_interruptions_come_at_once_after_their_delta() -> None:
     assert shape(script(stall_after=0)) == "H0P1111000"
     assert shape(script(stall_after=2)) == "H011P11000"

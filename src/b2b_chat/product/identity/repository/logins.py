@@ -45,7 +45,7 @@ class ChallengeRepository:
         self._session = session
 
     async def claim_requested(self) -> LoginChallengeRow | None:
-        """The oldest request that no other process is deciding."""
+        """Return the oldest request that no other process is deciding."""
         query = (
             select(LoginChallengeRow)
             .where(LoginChallengeRow.state == ChallengeState.REQUESTED)
@@ -56,11 +56,11 @@ class ChallengeRepository:
         return await self._session.scalar(query)
 
     async def lock_name(self, name: str) -> None:
-        """Keep all others from deciding about an address, a mailbox or a domain until the transaction ends."""
+        """Lock decisions about an address, a mailbox or a domain until the transaction ends."""
         await self._session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0))))
 
     async def lock_open(self, email: str, now: datetime) -> Sequence[LoginChallengeRow]:
-        """The live challenges of an address, newest first, locked until the transaction ends."""
+        """Return the live challenges of an address, newest first, locked until the transaction ends."""
         query = (
             select(LoginChallengeRow)
             .where(LoginChallengeRow.email == email, LoginChallengeRow.expires_at > now)
@@ -71,7 +71,7 @@ class ChallengeRepository:
         return (await self._session.scalars(query)).all()
 
     async def list_opened(self, email: str, *, expires_after: datetime) -> list[Opened]:
-        """Where the challenges of an address came from that were opened and end after a moment, or ended after it."""
+        """Return the origins of an address's challenges that were opened and end, or ended, after a moment."""
         query = (
             select(LoginChallengeRow.client_ip, LoginChallengeRow.known_browser_hash)
             .where(LoginChallengeRow.email == email, LoginChallengeRow.expires_at > expires_after)
@@ -80,7 +80,7 @@ class ChallengeRepository:
         return [Opened(*row) for row in await self._session.execute(query)]
 
     async def count_invited(self, *, mailbox: str, domain: str | None, expires_after: datetime) -> tuple[int, int]:
-        """How many such challenges were mailed to a mailbox, and how many to a domain, of people only invited."""
+        """Return how many such challenges were mailed to a mailbox, and to a domain, of people only invited."""
         by_mailbox = select(func.count()).where(
             LoginChallengeRow.invited_mailbox == mailbox, LoginChallengeRow.expires_at > expires_after
         )
@@ -93,7 +93,7 @@ class ChallengeRepository:
     async def count_wrong_codes(
         self, email: str, *, known_browser_hash: bytes | None, expires_after: datetime
     ) -> tuple[WrongCodes, WrongCodes]:
-        """The wrong codes at such challenges: by those who asked, from this browser if known, and by others."""
+        """Return the wrong codes at such challenges: by their own browsers, by this one if known, and by others."""
         asked_so = LoginChallengeRow.known_browser_hash.is_not_distinct_from(known_browser_hash)
         own, strangers = LoginChallengeRow.wrong_codes, LoginChallengeRow.strangers_wrong_codes
         query = select(
@@ -106,12 +106,12 @@ class ChallengeRepository:
         return WrongCodes(row[0], row[1]), WrongCodes(row[2], row[3])
 
     async def find_open_by_token(self, token_hashes: Sequence[bytes], now: datetime) -> LoginChallengeRow | None:
-        """The one live challenge of a known user whose link has this token."""
+        """Return the one live challenge of a known user whose link has this token."""
         query = select(LoginChallengeRow).where(*_redeemable(token_hashes, now))
         return await self._session.scalar(query)
 
     async def redeem_token(self, token_hashes: Sequence[bytes], now: datetime) -> Redeemed | None:
-        """Use that challenge up, and return whom it signs in."""
+        """Use the challenge up, and return whom it signs in."""
         used = (
             update(LoginChallengeRow)
             .where(*_redeemable(token_hashes, now))
@@ -122,7 +122,7 @@ class ChallengeRepository:
         return None if row is None or row[0] is None else Redeemed(row[0], row[1])
 
     async def forget(self, *, expired_before: datetime) -> None:
-        """Delete what has long been over."""
+        """Delete challenges that ended long ago."""
         await self._session.execute(delete(LoginChallengeRow).where(LoginChallengeRow.expires_at < expired_before))
 
 
@@ -146,7 +146,7 @@ async def add_challenge(
     now: datetime,
     expires_at: datetime,
 ) -> None:
-    """Write down a wish to sign in, as one statement on a plain connection: all that a request for a link does."""
+    """Record a request to sign in, as one statement on a plain connection: all that a request for a link does."""
     await connection.execute(
         _ADD_CHALLENGE, new_id(), email, language, client_ip, request_hash, known_browser_hash, now, expires_at
     )

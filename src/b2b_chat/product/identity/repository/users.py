@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from b2b_chat.kit.database import Session, new_id
 from b2b_chat.product.identity.models import UserRow
 
-# Tables of other domains, as far as they are read here.
+# Columns of other domains' tables that are read here.
 _MEMBERSHIPS: Final = table("memberships", column("user_id", Uuid))
 _OPERATORS: Final = table("operators", column("user_id", Uuid))
 _INVITES: Final = table(
@@ -20,7 +20,7 @@ _INVITES: Final = table(
 
 
 class LoginAccount(NamedTuple):
-    """A user, and what they have to sign in for."""
+    """A user, and their reasons to sign in."""
 
     user_id: UUID
     has_joined: bool
@@ -40,12 +40,12 @@ class UserRepository:
         return (await self._session.scalars(select(UserRow).where(UserRow.id == user_id))).one()
 
     async def list_addresses(self, user_ids: Collection[UUID]) -> dict[UUID, str]:
-        """The addresses of some users."""
+        """Return the addresses of some users."""
         rows = await self._session.execute(select(UserRow.id, UserRow.email).where(UserRow.id.in_(user_ids)))
         return {row.id: row.email for row in rows}
 
     async def find_locked(self, user_id: UUID) -> UserRow | None:
-        """A user, locked until the transaction ends."""
+        """Return a user, locked until the transaction ends."""
         query = select(UserRow).where(UserRow.id == user_id).with_for_update(key_share=True)
         return await self._session.scalar(query)
 
@@ -54,7 +54,7 @@ class UserRepository:
         return await self._session.scalar(select(UserRow.id).where(UserRow.email == email))
 
     async def find_login_account(self, email: str, now: datetime) -> LoginAccount | None:
-        """The user with this lower-case address and what they have to sign in for, unless blocked."""
+        """Return the user with this lower-case address and their reasons to sign in, unless blocked."""
         query = select(
             UserRow.id,
             or_(
@@ -67,11 +67,11 @@ class UserRepository:
         return None if row is None else LoginAccount(*row)
 
     async def lock_unblocked(self, user_id: UUID) -> bool:
-        """Whether a user is not blocked; if so, the user stays so until the transaction ends."""
+        """Return whether a user is not blocked; if so, the user stays so until the transaction ends."""
         query = select(UserRow.id).where(UserRow.id == user_id, UserRow.blocked_at.is_(None))
         return await self._session.scalar(query.with_for_update(read=True)) is not None
 
     async def get_or_add(self, email: str) -> UUID:
-        """The id of the user with this lower-case address, who is added if need be, however many do so at once."""
+        """Return the id of the user with this lower-case address, added if unknown, also by concurrent callers."""
         await self._session.execute(insert(UserRow).values(id=new_id(), email=email).on_conflict_do_nothing())
         return (await self._session.scalars(select(UserRow.id).where(UserRow.email == email))).one()
