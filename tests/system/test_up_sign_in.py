@@ -77,7 +77,7 @@ async def test_the_printed_address_signs_in_once_and_enter_prints_another(tmp_pa
             assert [url for url in asked if token in url.partition("#")[0]] == []
 
             stranger = await (await browser.new_context()).new_page()
-            await sign_in(stranger, first)
+            await stranger.goto(first)
             await expect(stranger.locator("#refused")).to_be_visible()
 
             os.write(keyboard, b"\n")

@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -14,6 +15,7 @@ from b2b_chat.gateway.settings import GatewaySettings
 from b2b_chat.kit.settings import Secret
 from b2b_chat.sandbox.openai_simulator import SimulatorSettings
 from support.gateway.app import events_of, failure_of, gateway, gateway_settings
+from support.gateway.chat_bodies import METADATA
 from support.http.serving import free_port
 from support.openai.simulated import Wire, simulated_openai
 
@@ -105,9 +107,47 @@ async def test_a_begun_answer_is_not_started_elsewhere(second: Wire) -> None:
         gateway(settings_of(first.url, second)) as client,
     ):
         answer = await client.post(stream=True)
-        assert failure_of(answer)["code"] == "upstream_truncated"
+        failure = failure_of(answer)
+        assert (failure["code"], failure["upstream"]) == ("upstream_truncated", "primary")
         assert len(await first.seen()) == 1
     assert await second.seen() == []
+
+
+@both_modes
+@pytest.mark.parametrize(
+    ("avoided", "served"), [("primary", "fallback"), ("fallback", "primary"), ("unknown", "primary")]
+)
+async def test_an_upstream_to_avoid_is_asked_last(
+    openai: Wire, second: Wire, avoided: str, served: str, *, stream: bool
+) -> None:
+    async with gateway(settings_of(openai.url, second)) as client:
+        assert served_by(await client.post(stream=stream, avoid_upstream=avoided)) == served
+
+
+@both_modes
+async def test_an_upstream_to_avoid_is_better_than_none(openai: Wire, *, stream: bool) -> None:
+    async with failing("status=503") as down, gateway(settings_of(openai.url, down)) as client:
+        assert served_by(await client.post(stream=stream, avoid_upstream="primary")) == "primary"
+    async with gateway(gateway_settings(openai_base_url=f"{openai.url}/v1")) as client:
+        assert served_by(await client.post(stream=stream, avoid_upstream="primary")) == "primary"
+
+
+async def test_a_failure_before_the_first_text_names_no_upstream() -> None:
+    async with failing("status=500") as first:
+        settings = gateway_settings(openai_base_url=f"{first.url}/v1", upstream_max_attempts=1)
+        async with gateway(settings) as client:
+            assert "upstream" not in failure_of(await client.post(stream=True))
+
+
+async def test_an_answer_that_was_complete_is_replayed_whatever_is_to_be_avoided(openai: Wire, second: Wire) -> None:
+    """The product lost its end: it asks again, and nothing is bought again."""
+    await openai.forget()
+    async with gateway(settings_of(openai.url, second)) as client:
+        metadata = METADATA | {"message_id": str(uuid4())}
+        first = await client.post(metadata=metadata)
+        again = await client.post(metadata=metadata, avoid_upstream="primary")
+    assert again.json() == first.json()
+    assert len(await openai.seen()) == 1
 
 
 async def test_when_both_fail_the_failure_is_reported(second: Wire) -> None:

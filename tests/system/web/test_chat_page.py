@@ -92,6 +92,25 @@ async def test_a_failed_answer_is_retried_under_its_name(page: Page, world: Worl
     await check_once(page, world, person)
 
 
+async def test_an_answer_that_breaks_off_is_begun_anew_on_the_page(page: Page, world: World, person: Person) -> None:
+    """The text before is dropped, and nobody has to press anything."""
+    await page.goto("/")
+    await say(page, "Hello [[simulate: key=web-restart; tokens=30; tps=60; fail_times=1; cut_after=8]]")
+    await check_once(page, world, person)
+    answers = await world.rows("SELECT attempt FROM messages WHERE user_id = $1 AND role = 'assistant'", person.user_id)
+    assert [answer["attempt"] for answer in answers] == [2]
+
+
+async def test_an_answer_that_fails_at_once_is_known_to_the_page(page: Page, world: World, person: Person) -> None:
+    """The failure comes as a status, and the page finds the conversation by it all the same."""
+    await page.goto("/")
+    await say(page, "Hello [[simulate: status=400]]")
+    await expect(page.locator("li.assistant .failure")).to_be_visible(timeout=10_000)
+    (conversation,) = await world.rows("SELECT id FROM conversations WHERE user_id = $1", person.user_id)
+    await expect(page).to_have_url(re.compile(f"/c/{conversation['id']}$"))
+    await expect(page.locator("#conversations li")).to_have_count(1)
+
+
 async def test_an_empty_account_is_explained(page: Page, world: World, person: Person) -> None:
     await world.rows("UPDATE accounts SET balance_credits = 0 WHERE company_id = $1", person.company_id)
     await page.goto("/")

@@ -5,6 +5,7 @@ come with it count against its challenges alone. Codes without it count apart, s
 No wrong code ends a link, whose token cannot be guessed.
 """
 
+import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
@@ -15,6 +16,9 @@ from prometheus_client import Counter
 from b2b_chat.kit.clock import Clock
 from b2b_chat.kit.database import Database
 from b2b_chat.kit.keyed_hash import KeyedHash, new_token
+from b2b_chat.product.audit.actions import Action
+from b2b_chat.product.audit.actors import STRANGER
+from b2b_chat.product.audit.tallies import Tallies
 from b2b_chat.product.identity.addresses import canonical
 from b2b_chat.product.identity.known_browsers import KnownBrowsers
 from b2b_chat.product.identity.login_mails import LoginMails
@@ -36,7 +40,7 @@ MAX_WRONG_CODES: Final = 5
 _DAY: Final = timedelta(days=1)
 _KEEP: Final = _DAY
 """How long an ended challenge is kept: as long as its wrong codes count."""
-_TOKEN_CHARACTERS: Final = 43
+_TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 
 _WRONG_CODES = Counter("product_wrong_login_codes", "Codes to sign in with that were wrong, for any address.")
 
@@ -69,12 +73,14 @@ class Logins:
         database: Database,
         sessions: Sessions,
         outbox: Outbox,
+        tallies: Tallies,
         settings: ProductSettings,
         clock: Clock,
     ) -> None:
         self._transaction = transaction
         self._database = database
         self._sessions = sessions
+        self._tallies = tallies
         secret, previous = settings.auth_token_secret, settings.auth_token_secret_previous
         self._tokens = KeyedHash(secret, previous, purpose="login link")
         self._codes = KeyedHash(secret, previous, purpose="login code")
@@ -97,7 +103,7 @@ class Logins:
         email = canonical(email)
         # A browser that asks again keeps its value, so that the codes of all its mails are valid there.
         login_request = browser.login_request or ""
-        if len(login_request) != _TOKEN_CHARACTERS:
+        if not _TOKEN.fullmatch(login_request):
             login_request = new_token()
         now = self._clock()
         async with self._database.connection() as connection:
@@ -159,10 +165,14 @@ class Logins:
                 login_request = proof.login_request if isinstance(proof.login_request, str) else browser.login_request
                 code = str(proof.code).replace(" ", "")
                 signed_in = await self._redeem_code(tx, email or "", code, login_request, browser)
+            # Known or not, the same is done: the log alone tells them apart.
+            meant = None if signed_in or email is None else await tx[UserRepository].find_id_by_email(email)
         # Refused only now: wrong codes stay counted when the transaction is committed.
         if signed_in is None:
             if email is not None:
                 _WRONG_CODES.inc()
+            targets = {} if meant is None else {"user_id": meant}
+            await self._tallies.record(STRANGER, Action.SESSION_START, targets=targets, refusal=InvalidProof.code)
             raise InvalidProof
         return signed_in
 

@@ -6,6 +6,7 @@ end, for as long as the address that appended an element is a proxy of ours.
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any, Final, TypeAlias
 
@@ -18,6 +19,8 @@ _IPV6_NETWORK_BITS: Final = 64
 """The network of one IPv6 customer, at least, even of a single home."""
 _IPV6_SITE_BITS: Final = 48
 """The network that any customer gets on request: 65,536 networks of 64 bits."""
+_REMEMBERED: Final = 4096
+"""Addresses whose networks are kept: every chat asks for them."""
 _MAPPED_BITS: Final = 96
 """Of the prefix in IPv6 under which an IPv4 address may be written."""
 _MAPPED: Final = IPv6Address("::ffff:0:0")
@@ -62,15 +65,22 @@ class ClientIp:
         return peer
 
     def _is_proxy(self, ip: str) -> bool:
-        address = ip_address(ip)
-        return any(address in network for network in self._proxies)
+        return is_within(ip, self._proxies)
 
 
+def is_within(ip: str, networks: Sequence[Network]) -> bool:
+    """Whether an address belongs to one of some networks; the one that stands for an unknown address never does."""
+    address = ip_address(ip)
+    return ip != UNKNOWN_IP and any(address in network for network in networks)
+
+
+@lru_cache(maxsize=_REMEMBERED)
 def limited_as(ip: str) -> str:
     """Return the network by which an address is limited: an IPv6 customer can call from a whole /64."""
     return _network_of(ip, _IPV6_NETWORK_BITS) or ip
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def site_of(ip: str) -> str | None:
     """Return the /48 of an IPv6 address, which is limited as a whole too; None for IPv4."""
     return _network_of(ip, _IPV6_SITE_BITS)

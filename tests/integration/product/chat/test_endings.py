@@ -1,21 +1,24 @@
 """How an answer ended, as its sender, a later reader and the conversation see it."""
 
+from collections.abc import Callable
 from typing import get_args
 
 import msgspec
 import pytest
 
-from b2b_chat.contract.schemas import ChatResult, FinishReason
+from b2b_chat.contract.schemas import ChatResult, FinishReason, Usage
 from b2b_chat.contract.sse import encode
+from support.database.world import World
 from support.gateway.fake import ANSWER, EVENTS_HEAD, USAGE, Call, FakeGateway, Reply, delta, whole
-from support.product.app import Client, follow
+from support.product.app import Client, client_of, follow
 
 
-def ending(reason: FinishReason) -> Reply:
-    """Answer with this reason to end."""
-    result = msgspec.json.encode(ChatResult(ANSWER, USAGE, reason))
+def ending(reason: FinishReason, counted: Callable[[int], Usage | None] = lambda _: USAGE) -> Reply:
+    """Answer with this reason to end, and this usage for a limit of so many tokens."""
 
     async def reply(call: Call) -> None:
+        usage = counted(call.request.max_completion_tokens)
+        result = msgspec.json.encode(ChatResult(ANSWER, usage, reason))
         if not call.request.stream:
             await call.send(whole(200, result))
             return
@@ -46,3 +49,34 @@ async def test_the_reason_is_shown_everywhere(
     for shown in (answer, repeated, followed, stored):
         assert shown["finish_reason"] == reason
         assert (shown["cut_by"] is None) == (reason != "length")
+
+
+def used(completion: int) -> Usage:
+    return Usage(prompt_tokens=11, completion_tokens=completion, total_tokens=11 + completion)
+
+
+LIMITS: dict[str, tuple[str, Callable[[int], Usage | None], str]] = {
+    "all that was allowed": ("1000", used, "limit"),
+    "a little more, as models do": ("1000", lambda limit: used(limit + 3), "limit"),
+    "less than was allowed": ("1000", lambda limit: used(limit - 1), "model"),
+    "far less": ("1000", lambda _: used(16), "model"),
+    "not counted": ("1000", lambda _: None, "limit"),
+    "all that could be paid for": ("1.5", used, "balance"),
+    "less than could be paid for": ("1.5", lambda limit: used(limit - 1), "model"),
+    "not counted, and little money": ("1.5", lambda _: None, "balance"),
+}
+
+
+@pytest.mark.parametrize("how", LIMITS)
+@pytest.mark.parametrize("stream", [False, True])
+async def test_whose_limit_cut_an_answer(
+    product_url: str, gateway: FakeGateway, world: World, how: str, *, stream: bool
+) -> None:
+    balance, counted, cut_by = LIMITS[how]
+    gateway.reply = ending("length", counted)
+    person = await world.person(balance=balance)
+    async with client_of(product_url, person) as client:
+        answer = (await client.stream())[-1].data if stream else await client.ask()
+    assert (answer["finish_reason"], answer["cut_by"]) == ("length", cut_by)
+    assert (await world.answer(person))["cut_by"] == cut_by
+    await world.check_books()

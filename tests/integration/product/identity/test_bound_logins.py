@@ -138,6 +138,14 @@ async def test_all_codes_that_one_browser_asked_for_work_there(world: World, peo
     assert await signs_in(people, first, owner)
 
 
+@pytest.mark.parametrize("made_up", ["", "x" * 42, "x" * 44, "x" * 42 + ";", "\u0661" * 43])
+async def test_only_what_was_given_out_is_given_out_again(world: World, people: Services, made_up: str) -> None:
+    _, email = await add_member(world)
+    asker = await ask(people, email, structs.replace(BROWSER, login_request=made_up))
+    assert asker.login_request != made_up
+    assert len(asker.login_request or "") == 43
+
+
 async def test_a_browser_takes_no_code_that_another_one_asked_for(world: World, people: Services) -> None:
     _, email = await add_member(world)
     owner = await ask(people, email)
