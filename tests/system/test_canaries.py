@@ -32,6 +32,7 @@ KINDS: Final = {
     "email", "message", "answer", "link token", "login request", "known browser", "code", "cookie",
     "API key", "HMAC secret", "keys of hashes",
     "signature", "nonce", "OpenAI key", "DSN", "SMTP password", "Valkey password",
+    "second factor",
 }  # fmt: skip
 CHANNELS: Final = [
     "product stdout", "product stderr", "gateway stdout", "gateway stderr", "PostgreSQL", "product Valkey",

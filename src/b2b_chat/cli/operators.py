@@ -202,6 +202,18 @@ def user_unblock(user: str) -> None:
         click.echo(f"{user} is not blocked.")
 
 
+@click.command("factor-reset")
+@click.argument("user")
+def factor_reset(user: str) -> None:
+    """Let a person set up a new second factor.
+
+    USER is an id or an address. Ends the person's sessions.
+    """
+    with _shell() as shell:
+        shell.run(shell.services.users.reset_second_factor(shell.actor, shell.user_id(user)))
+        click.echo(f"{user} sets up a second factor after the next sign-in.")
+
+
 @click.command()
 @click.option("--company", type=click.UUID, help="Of this company.")
 @click.option("--actor", help="By this user's or key's id, or user@host of a shell.")
@@ -286,5 +298,6 @@ COMMANDS: Final = (
     credits_adjust,
     user_block,
     user_unblock,
+    factor_reset,
     audit,
 )

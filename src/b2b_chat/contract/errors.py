@@ -54,6 +54,7 @@ Code: TypeAlias = Literal[
     "upstream_malformed",
     "upstream_empty",
     "gateway_busy",
+    "company_busy",
     "shutting_down",
     "not_ready",
     "internal_error",
@@ -145,6 +146,7 @@ _ROWS: Final[tuple[tuple[Kind, Code, int, bool, str], ...]] = (
     (UPSTREAM, "upstream_empty", 502, True, "The model ended its answer without any text. Try again."),
     # Ours
     (UNAVAILABLE, "gateway_busy", 503, True, "This gateway is answering as many calls as it can. Try again."),
+    (UNAVAILABLE, "company_busy", 503, True, "This company has as many calls under way as it may now. Try again."),
     (UNAVAILABLE, "shutting_down", 503, True, "This gateway is shutting down. Try again."),
     (UNAVAILABLE, "not_ready", 503, True, "Not ready."),
     (INTERNAL, "internal_error", 500, False, "The gateway failed. Its log has the request id."),

@@ -110,6 +110,16 @@ def read_signature(headers: Iterable[tuple[bytes, bytes]]) -> Signature:
     return Signature(found[b"x-timestamp"], found[b"x-nonce"], found[b"x-signature"])
 
 
+def ensure_fresh(signature: Signature, *, unix_seconds: float, skew_seconds: int) -> None:
+    """Check that a call says that it was signed within the skew, whoever signed it.
+
+    Raises:
+        StaleTimestamp: It was not.
+    """
+    if abs(unix_seconds - int(signature.timestamp)) > skew_seconds:
+        raise StaleTimestamp
+
+
 def verify(
     accepted_secrets: Sequence[bytes],
     signature: Signature,

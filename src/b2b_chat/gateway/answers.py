@@ -24,6 +24,7 @@ from b2b_chat.gateway.retries import NEVER_REPEATED, RetryPolicy
 from b2b_chat.gateway.settings import GatewaySettings
 from b2b_chat.gateway.telemetry import CallTelemetry
 from b2b_chat.gateway.upstream import OnText, Upstream
+from b2b_chat.kit.shares import Shares
 
 _IN_FLIGHT_RETRY_SECONDS = 1
 _DRAINING_RETRY_SECONDS = 2
@@ -42,17 +43,16 @@ class Answers:
         self._impatient_first_token_seconds = min(
             self._first_token_seconds, settings.upstream_first_token_timeout_with_fallback_seconds
         )
-        self._max_calls = settings.upstream_max_connections
         self._retries = RetryPolicy(
             max_attempts=settings.upstream_max_attempts,
             base_seconds=settings.upstream_retry_base_seconds,
             cap_seconds=settings.upstream_retry_cap_seconds,
         )
-        self._calls = 0
+        self._calls = Shares(settings.upstream_max_connections, settings.upstream_company_share_percent)
         self._idle = asyncio.Event()
         self._is_draining = False
         self._is_cut = False
-        telemetry.watch(lambda: self._calls, upstreams)
+        telemetry.watch(lambda: self._calls.total, upstreams)
 
     @property
     def is_draining(self) -> bool:
@@ -75,7 +75,8 @@ class Answers:
         if stored is not None:
             telemetry.count_replay(request)
             return stored
-        self._calls += 1
+        company_id = request.metadata.company_id
+        self._calls.take(company_id)
         call = CallTelemetry(request, on_text)
         try:
             result = await self._attempts(request, request_id, call)
@@ -90,8 +91,8 @@ class Answers:
             try:
                 await self._records.forget(key)
             finally:
-                self._calls -= 1
-                if not self._calls:
+                self._calls.give_back(company_id)
+                if not self._calls.total:
                     self._idle.set()
         return result
 
@@ -100,11 +101,11 @@ class Answers:
         self._is_draining = True
         try:
             async with asyncio.timeout(grace_seconds):
-                while self._calls:
+                while self._calls.total:
                     self._idle.clear()
                     await self._idle.wait()
         except TimeoutError:
-            log.warning("drain_cut", count=self._calls)
+            log.warning("drain_cut", count=self._calls.total)
         self._is_cut = True
         for upstream in self._upstreams:
             await upstream.close()
@@ -121,11 +122,11 @@ class Answers:
             raise UpstreamFailure("idempotency_store_unavailable") from None
         if stored is not None:
             return stored
-        if self._is_draining or self._calls >= self._max_calls:
+        if self._is_draining or not self._calls.has_room_for(request.metadata.company_id):
             await self._records.forget(key)
             if self._is_draining:
                 raise _shutting_down()
-            raise UpstreamFailure("gateway_busy")
+            raise UpstreamFailure("gateway_busy" if self._calls.is_full else "company_busy")
         return None
 
     async def _attempts(self, request: ChatRequest, request_id: str, call: CallTelemetry) -> ChatResult:

@@ -1,7 +1,7 @@
 """How the four ids of a call appear in the gateway's log and spans, which are on disks abroad.
 
-With the ids themselves, a log would tell which person of which company wrote when. So a keyed hash stands for each: the
-lines of one person or conversation can still be told from others, and a holder of the secret finds those of an id.
+With the ids themselves, a log would show which person of which company wrote when. So a keyed hash stands for each: the
+lines of one person or conversation still belong together visibly, and a holder of the secret finds those of an id.
 """
 
 from collections.abc import Callable

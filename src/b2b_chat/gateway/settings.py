@@ -100,6 +100,18 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
         int, Meta(ge=1024, le=67_108_864, description="Bytes of the largest body accepted.")
     ] = 1_048_576
 
+    gateway_body_timeout_seconds: Annotated[
+        float, Meta(gt=0, le=300, description="Seconds in which a call's body must have arrived.")
+    ] = 30.0
+    gateway_max_unsigned_bytes: Annotated[
+        int,
+        Meta(
+            ge=1024,
+            le=17_179_869_184,
+            description="Bytes of bodies held at once whose signature is not checked yet; beyond them: 503.",
+        ),
+    ] = 134_217_728
+
     gateway_idempotency_ttl_seconds: Annotated[
         int, Meta(ge=0, le=604_800, description="Seconds an answer is kept for calls that repeat it.")
     ] = 3600
@@ -163,6 +175,14 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     upstream_max_connections: Annotated[
         int, Meta(ge=1, le=100_000, description="Calls under way at once in a process; one more is refused with 503.")
     ] = 1000
+    upstream_company_share_percent: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=100,
+            description="Share of them that a company may have which is alone, percent; with others it gets less.",
+        ),
+    ] = 80
     stream_start_seconds: Annotated[
         float,
         Meta(

@@ -4,6 +4,7 @@ This layer stands outside of routing, so that only signed callers learn which pa
 Everything but `GET /health` and `GET /ready` must be signed, so that a forgotten path is closed.
 """
 
+import asyncio
 from http import HTTPStatus
 from typing import Final
 
@@ -18,6 +19,7 @@ from b2b_chat.contract.signing import (
     ReplayedNonce,
     Signature,
     SignatureError,
+    ensure_fresh,
     read_signature,
     verify,
 )
@@ -36,8 +38,15 @@ _REFUSALS = Counter("gateway_refusals", "Calls that were not let in, by code.", 
 log = structlog.get_logger(__name__)
 
 
+class _TooManyUnsigned(Exception):
+    """The bodies that are being gathered take all the memory that they may."""
+
+
 class Verification:
-    """ASGI layer that checks size, signature, time and nonce, in this order.
+    """ASGI layer that checks the headers' form and time, the size, the signature, and the nonce, in this order.
+
+    What anybody can send is bounded: a body is gathered only behind headers that could be a signed call's, within a
+    deadline, and all together take so much memory and no more.
 
     A nonce is recorded only when all else is right, so that a caller without the secret can neither fill the store nor
     use up the nonce of another's call.
@@ -48,6 +57,9 @@ class Verification:
         self._accepted_secrets = settings.accepted_secrets
         self._skew_seconds = settings.gateway_clock_skew_seconds
         self._max_body_bytes = settings.gateway_max_body_bytes
+        self._max_unsigned_bytes = settings.gateway_max_unsigned_bytes
+        self._unsigned_bytes = 0
+        self._body_seconds = settings.gateway_body_timeout_seconds
         self._nonces = nonces
         self._clock = clock
         for code, failure in FAILURES.items():
@@ -60,10 +72,13 @@ class Verification:
             await self._app(scope, receive, send)
             return
         try:
-            announced = next((int(value) for name, value in scope["headers"] if name == b"content-length"), None)
-            body = await read_body(receive, announced_bytes=announced, max_bytes=self._max_body_bytes)
-            await self._check(scope, body)
-        except BrokenBody:
+            signature = read_signature(scope["headers"])
+            ensure_fresh(signature, unix_seconds=self._clock().timestamp(), skew_seconds=self._skew_seconds)
+            body = await self._gather(scope, receive)
+            await self._check(scope, signature, body)
+        except _TooManyUnsigned:
+            await _refuse("gateway_busy", send)
+        except (BrokenBody, TimeoutError):
             await _refuse("invalid_body", send)
         except BodyTooLarge:
             await _refuse("body_too_large", send)
@@ -74,8 +89,21 @@ class Verification:
         else:
             await self._app(scope, _with_body(body, receive), send)
 
-    async def _check(self, scope: HTTPScope, body: bytes) -> None:
-        signature = read_signature(scope["headers"])
+    async def _gather(self, scope: HTTPScope, receive: Receive) -> bytes:
+        announced = next((int(value) for name, value in scope["headers"] if name == b"content-length"), None)
+        size_bytes = self._max_body_bytes if announced is None else announced
+        if size_bytes > self._max_body_bytes:
+            raise BodyTooLarge
+        if self._unsigned_bytes + size_bytes > self._max_unsigned_bytes:
+            raise _TooManyUnsigned
+        self._unsigned_bytes += size_bytes
+        try:
+            async with asyncio.timeout(self._body_seconds):
+                return await read_body(receive, announced_bytes=announced, max_bytes=self._max_body_bytes)
+        finally:
+            self._unsigned_bytes -= size_bytes
+
+    async def _check(self, scope: HTTPScope, signature: Signature, body: bytes) -> None:
         path, query = scope["raw_path"], scope["query_string"]
         if query:
             self._verify(signature, scope, path + b"?" + query, body)

@@ -153,7 +153,7 @@ def is_lock_timeout(error: BaseException) -> bool:
 
 
 def is_statement_timeout(error: BaseException) -> bool:
-    """Whether an exception tells that a statement ran for longer than it may, or that PostgreSQL did not answer."""
+    """Return whether an exception means that a statement ran for too long, or that PostgreSQL did not answer."""
     cause = error.driver_exception if isinstance(error, DBAPIError) else error
     return isinstance(cause, TimeoutError | asyncpg.QueryCanceledError)
 

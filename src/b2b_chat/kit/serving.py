@@ -4,7 +4,7 @@ import socket
 from typing import Any, Final
 
 from granian.constants import HTTPModes, Interfaces, Loops, RuntimeModes
-from granian.server import Server
+from granian.server.mp import MPServer
 
 from b2b_chat.kit.logging import server_logging
 
@@ -37,6 +37,20 @@ def ensure_port_is_free(host: str, port: int) -> None:
             probe.bind((host, port))
         except OSError:
             raise PortBusy(host, port) from None
+
+
+class _LastingServer(MPServer):
+    """Granian's supervisor, but a worker that is killed again and again does not end the others.
+
+    Granian takes two deaths of a worker within 5.5 seconds for an app that cannot start, and exits. Only a worker that
+    ends by itself shows that; one that a signal ended (a defect in native code, a lack of memory) was serving.
+    """
+
+    def _respawn_workers(self, workers: list[int], spawn_target: Any, target_loader: Any, delay: float = 0) -> None:
+        killed = [index for index in workers if (self.wrks[index].inner.exitcode or 0) < 0]
+        super()._respawn_workers(workers, spawn_target, target_loader, delay)
+        for index in killed:
+            del self.respawned_wrks[index]  # what Granian judges the next death by
 
 
 def serve(
@@ -72,4 +86,4 @@ def serve(
         "log_enabled": True,
         "log_dictconfig": server_logging(app),
     }
-    Server(target, address=host, port=port, **options).serve()
+    _LastingServer(target, address=host, port=port, **options).serve()

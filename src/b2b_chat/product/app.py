@@ -14,6 +14,7 @@ from litestar.types import ASGIApp
 from b2b_chat.kit import metrics, tracing
 from b2b_chat.kit.draining import drained_on_sigterm
 from b2b_chat.kit.errors import Refusal
+from b2b_chat.kit.fair_gate import FairGate
 from b2b_chat.kit.garbage import spare_collector
 from b2b_chat.kit.health import NotReady, health, health_head, ready_route
 from b2b_chat.kit.known_hosts import KnownHosts
@@ -28,9 +29,9 @@ from b2b_chat.product.audit.refusals import refusal_recorder
 from b2b_chat.product.audit.routes import CompanyAuditRoutes, OperatorAuditRoutes
 from b2b_chat.product.chat.preview_routes import PreviewRoutes
 from b2b_chat.product.chat.routes import ChatRoutes, Entrance
+from b2b_chat.product.companies.key_routes import ApiKeyRoutes
 from b2b_chat.product.companies.routes import (
     AcceptanceRoutes,
-    ApiKeyRoutes,
     CompanyRoutes,
     InviteRoutes,
     MemberRoutes,
@@ -46,6 +47,7 @@ from b2b_chat.product.openapi import describe_refusals, openapi_config
 from b2b_chat.product.operators.key_routes import OperatorKeyRoutes
 from b2b_chat.product.operators.routes import OperatorCompanyRoutes, OperatorHealthRoutes, OperatorUserRoutes
 from b2b_chat.product.request_bodies import JsonRequest
+from b2b_chat.product.second_factor.routes import SecondFactorRoutes
 from b2b_chat.product.services import Services, opened, services_of
 from b2b_chat.product.settings import ProductSettings
 from b2b_chat.product.web.company_pages import CompanyPages
@@ -58,6 +60,7 @@ ROUTES: Final[tuple[Any, ...]] = (
     health_head,
     *ready_route(documents(NotReady)),
     LoginRoutes,
+    SecondFactorRoutes,
     MeRoutes,
     ChatRoutes,
     ConversationRoutes,
@@ -144,7 +147,9 @@ def _bounded(settings: ProductSettings) -> list[Any]:
 def _dependencies(services: Services) -> dict[str, Provide]:
     """What handlers may ask for by name: the caller, and each of the services."""
     given = {name: _given(getattr(services, name)) for name in services.__struct_fields__}
-    entrance = Entrance(services.chat, services.limits, services.client_ip, services.settings)
+    places = services.settings.chat_admissions_at_once
+    gate = FairGate(places, max(1, places * 3 // 4))
+    entrance = Entrance(services.chat, services.limits, services.client_ip, services.settings, gate)
     return {**given, "viewer": Provide(provide_viewer), "entrance": _given(entrance)}
 
 

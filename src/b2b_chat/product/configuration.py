@@ -41,11 +41,23 @@ def check(settings: ProductSettings) -> Iterator[str]:
         parse_networks(settings.trusted_proxies)
     except ValueError:
         yield "TRUSTED_PROXIES must be networks with commas between, as 10.0.0.0/8, 127.0.0.1."
+    if problem := _operator_networks_problem(settings.operator_networks):
+        yield problem
     yield from _limit_problems(settings)
     if settings.app_env == "prod":
         yield from unsafe_in_production(settings)
     else:
         yield from unsafe_beyond_this_machine(settings)
+
+
+def _operator_networks_problem(text: str) -> str | None:
+    """What is wrong with the networks of operators: what names none must not come to mean all."""
+    try:
+        names_none = bool(text) and not parse_networks(text)
+    except ValueError:
+        names_none = True
+    wanted = "OPERATOR_NETWORKS must be networks with commas between, as 10.0.0.0/8, 127.0.0.1, or empty."
+    return wanted if names_none else None
 
 
 def _limit_problems(settings: ProductSettings) -> Iterator[str]:

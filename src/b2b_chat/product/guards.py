@@ -17,7 +17,9 @@ from b2b_chat.product.viewer import (
     NoCompany,
     OperatorRequired,
     ScopeMissing,
+    SecondFactorRequired,
     SessionRequired,
+    StepUpRequired,
     Unauthenticated,
     UserBlocked,
     Viewer,
@@ -34,6 +36,13 @@ class CrossSiteRequest(Refusal):
     message = "This came from another website. From there only an API key may be used."
 
 
+class OperatorNetworkRequired(Refusal):
+    """An operator calls from an address outside `OPERATOR_NETWORKS`."""
+
+    code, status = "operator_network_required", 403
+    message = "Operators may not act from this network."
+
+
 class Gatekeeper(Protocol):
     """Recognises callers; the app keeps one in its state."""
 
@@ -41,12 +50,20 @@ class Gatekeeper(Protocol):
         """Return the caller, or raise the refusal that says why no one is recognised."""
         ...
 
+    def require_fresh_proof(self, viewer: Viewer) -> None:
+        """Raise `StepUpRequired` for a caller who has not proved a second factor of late, where one is asked."""
+        ...
+
+    def refuse_network(self, connection: ASGIConnection[Any, Any, Any, Any]) -> None:
+        """Raise `OperatorNetworkRequired` for a request from where no operator may come."""
+        ...
+
     async def admit_read(self, viewer: Viewer) -> None:
         """Count a request that reads, or raise `RateLimited`."""
         ...
 
     async def admit_stranger(self, connection: ASGIConnection[Any, Any, Any, Any]) -> None:
-        """Count a request of somebody who signs in by where it comes from, or raise `RateLimited`."""
+        """Count a request of a person who signs in, by its origin, or raise `RateLimited`."""
         ...
 
     def refuse_foreign(self, connection: ASGIConnection[Any, Any, Any, Any]) -> None:
@@ -82,17 +99,24 @@ async def signed_in(connection: ASGIConnection[Any, Any, Any, Any], handler: Bas
         Unauthenticated: There is no valid key or session.
         NoCompany, CompanyBlocked, UserBlocked: The caller cannot act in a company now.
         ScopeMissing: The key or the role may not do this.
+        SecondFactorRequired: The session has yet to prove its second factor, and the route's `opt` does not let it in.
+        StepUpRequired: The route's `opt` wants a fresh proof of it: `"step_up": True` of keys too, `"of_sessions"` not.
         RateLimited: The request reads, and the caller or their company reads too often.
     """
     gatekeeper = _gatekeeper(connection)
     viewer = await gatekeeper.viewer_of(connection)
     # Set before a refusal, which the audit log records.
     connection.scope["user"] = viewer
+    if not handler.opt.get("before_second_factor"):
+        viewer.require_second_factor()
     if connection.scope.get("method") in SAFE_METHODS:
         await gatekeeper.admit_read(viewer)
     scope = handler.opt.get("scope")
     if scope is not None:
         viewer.require(Scope(scope))
+    step_up = handler.opt.get("step_up")
+    if step_up and (viewer.via == "session" or step_up != "of_sessions"):
+        gatekeeper.require_fresh_proof(viewer)
 
 
 async def by_session(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
@@ -111,10 +135,12 @@ async def operator_only(connection: ASGIConnection[Any, Any, Any, Any], handler:
 
     Raises:
         OperatorRequired: The caller is not an operator.
+        OperatorNetworkRequired: Operators may not come from this address.
     """
     await signed_in(connection, handler)
     if not connection.scope["user"].is_operator:
         raise OperatorRequired
+    _gatekeeper(connection).refuse_network(connection)
 
 
 _REFUSALS: Final[dict[Any, tuple[type[Refusal], ...]]] = {
@@ -122,7 +148,7 @@ _REFUSALS: Final[dict[Any, tuple[type[Refusal], ...]]] = {
     counted_stranger: (RateLimited, LimitsUnavailable),
     signed_in: (Unauthenticated, UserBlocked),
     by_session: (Unauthenticated, UserBlocked, SessionRequired),
-    operator_only: (Unauthenticated, UserBlocked, OperatorRequired),
+    operator_only: (Unauthenticated, UserBlocked, OperatorRequired, OperatorNetworkRequired),
 }
 _REFUSALS_FOR_A_SCOPE: Final = (NoCompany, CompanyBlocked, ScopeMissing)
 
@@ -133,6 +159,10 @@ def refusals_of(handler: HTTPRouteHandler) -> list[type[Refusal]]:
     found = [refusal for guard in guards for refusal in _REFUSALS[guard]]
     if guards and handler.opt.get("scope") is not None:
         found += _REFUSALS_FOR_A_SCOPE
+    if any(guard is not anyone for guard in guards) and not handler.opt.get("before_second_factor"):
+        found.append(SecondFactorRequired)
+    if guards and handler.opt.get("step_up"):
+        found.append(StepUpRequired)
     if guards and not handler.http_methods <= SAFE_METHODS:
         found.append(CrossSiteRequest)
     elif set(guards) - {anyone, counted_stranger}:

@@ -26,7 +26,7 @@ def openapi_config(cookie_name: str, *, is_production: bool) -> OpenAPIConfig:
     """Return the description's own part, at /openapi.
 
     Production has no page, which runs a third party's script beside the session cookie, and shows the document to
-    operators alone: it is a map for whoever looks for a way in.
+    operators alone: it is a map for intruders.
     """
     return OpenAPIConfig(
         title="b2b-chat product API",

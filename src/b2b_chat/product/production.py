@@ -32,6 +32,8 @@ def unsafe_in_production(settings: ProductSettings) -> Iterator[str]:
     yield from _unsafe_web(settings)
     yield from _unsafe_database(settings.database_url.reveal())
     yield from unsafe_valkey(settings)
+    if settings.operator_second_factor is False:
+        yield "OPERATOR_SECOND_FACTOR must not be false in production: an operator's mailbox would be enough."
     if settings.debug or settings.log_level == "DEBUG":
         yield "DEBUG and LOG_LEVEL=DEBUG are refused in production."
 

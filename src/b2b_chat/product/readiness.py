@@ -1,8 +1,11 @@
 """What product_api needs before it can answer."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Final
+
+import asyncpg
 
 from b2b_chat.contract.schemas import CONTRACT_VERSION
 from b2b_chat.kit.database import Database
@@ -17,6 +20,12 @@ _PARTS: Final = {"stale_timestamp": "gateway_clock", "invalid_signature": "gatew
 """The meaning of the gateway's refusals of a ping; it compares our clock with its own, as for every call."""
 
 
+_NEEDS_ROOM: Final = """
+    CREATE TEMPORARY TABLE room_is_left ON COMMIT DROP AS
+    SELECT repeat('x', 1900) AS filler FROM generate_series(1, 64)
+"""
+
+
 def readiness_of(
     settings: ProductSettings, database: Database, valkey: Valkey | None, gateway: GatewayClient, chat: Chat
 ) -> Readiness:
@@ -25,6 +34,7 @@ def readiness_of(
         {
             "draining": draining_check(lambda: chat.is_draining),
             "database": database_check(database),
+            "database_disk": disk_check(database, every_seconds=settings.readiness_write_every_seconds),
             **({} if valkey is None else {"valkey": valkey.check}),
             "gateway": gateway_check(gateway),
         },
@@ -44,6 +54,35 @@ def database_check(database: Database, find_head: Callable[[], str] = head) -> C
         return None if await database.revision() == head else "migrations"
 
     return check
+
+
+def disk_check(database: Database, *, every_seconds: float, now: Callable[[], float] = time.monotonic) -> Check:
+    """Check that the database can still be written to, which costs more than reading and is asked less often."""
+    good_until = -1.0
+
+    async def check() -> str | None:
+        nonlocal good_until
+        if now() < good_until:
+            return None
+        if not await _has_room(database):
+            return "database_disk"
+        good_until = now() + every_seconds
+        return None
+
+    return check
+
+
+async def _has_room(database: Database) -> bool:
+    """Whether the server has room on its disk for some more rows; without any it can still be read."""
+    async with database.connection() as connection:
+        try:
+            async with connection.transaction():
+                await connection.execute(_NEEDS_ROOM)
+        except asyncpg.DiskFullError:
+            return False
+        except asyncpg.InsufficientPrivilegeError:  # an administrator took away the right to temporary tables
+            return True
+    return True
 
 
 def gateway_check(gateway: GatewayClient) -> Check:

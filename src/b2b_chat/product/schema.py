@@ -22,6 +22,7 @@ from b2b_chat.product.identity import models as identity
 from b2b_chat.product.mail import models as mail
 from b2b_chat.product.masking_policies import models as masking_policies
 from b2b_chat.product.operators import models as operators
+from b2b_chat.product.second_factor import models as second_factor
 
 TABLES = (
     companies.CompanyRow,
@@ -43,6 +44,7 @@ TABLES = (
     operators.OperatorRow,
     operators.OperatorApprovalRow,
     audit.AuditRow,
+    second_factor.SecondFactorRow,
 )
 """Every table, named here so that none depends on a module that happens to be imported."""
 

@@ -31,11 +31,11 @@ from b2b_chat.product.companies.members import Members
 from b2b_chat.product.companies.service import Companies
 from b2b_chat.product.conversations.indexing import SearchIndex
 from b2b_chat.product.conversations.service import Conversations
-from b2b_chat.product.credits.pricing import Prices
 from b2b_chat.product.credits.service import Credits
 from b2b_chat.product.credits.tokens import load_tokenizer
 from b2b_chat.product.credits.usage import UsageReports
 from b2b_chat.product.database_settings import DatabaseSettings
+from b2b_chat.product.databases import Databases, databases_of
 from b2b_chat.product.identity.cookies import LoginCookies, SessionCookie, login_cookies_of
 from b2b_chat.product.identity.gatekeeper import Gatekeeper
 from b2b_chat.product.identity.last_use import LastUse
@@ -49,11 +49,13 @@ from b2b_chat.product.limits.valkey import WindowsInValkey
 from b2b_chat.product.mail.sender import Sender
 from b2b_chat.product.mail.service import Outbox, Seal
 from b2b_chat.product.mail.smtp import Smtp, smtp_options
+from b2b_chat.product.masking.service import Masking
 from b2b_chat.product.masking_policies.service import MaskingPolicies
 from b2b_chat.product.operators.health import LiveHealth
 from b2b_chat.product.operators.keys import OperatorKeys
 from b2b_chat.product.operators.service import Operators, Users
 from b2b_chat.product.readiness import readiness_of
+from b2b_chat.product.second_factor.service import SecondFactors
 from b2b_chat.product.settings import ProductSettings
 from b2b_chat.product.transactions import TransactionFactory, reading_factory, transaction_factory
 
@@ -92,7 +94,7 @@ class Services(DatabaseServices, frozen=True, eq=False):
     """Everything that a serving process has."""
 
     settings: ProductSettings
-    databases: tuple[Database, ...]
+    databases: Databases
     """That of the services above, one for signing in and readiness, and one for costly reading."""
     search_index: SearchIndex
     valkey: Valkey | None
@@ -104,6 +106,7 @@ class Services(DatabaseServices, frozen=True, eq=False):
     session_cookie: SessionCookie
     login_cookies: LoginCookies
     sessions: Sessions
+    second_factors: SecondFactors
     logins: Logins
     invites: Invites
     company_keys: CompanyKeys
@@ -113,23 +116,16 @@ class Services(DatabaseServices, frozen=True, eq=False):
     relay: Relay | None
     chat: Chat
     previews: Previews
+    masking: Masking
     readiness: Readiness
     live_health: LiveHealth
 
 
 def services_of(settings: ProductSettings, *, clock: Clock = utc_now, database: Database | None = None) -> Services:
-    """Make the services of a process; nothing is opened yet, see `opened`.
-
-    Args:
-        settings: Those of product_api.
-        clock: The current time.
-        database: Made from the settings unless given.
-    """
-    given = database
-    database = given or _database(settings)
-    login_database = given or _login_database(settings)
-    reading_database = given or _reading_database(settings)
-    quiet = _database_services(database, clock, reading_factory(reading_database))
+    """Make the services of a process, not opened yet (see `opened`); a given `database` replaces theirs."""
+    databases = databases_of(settings) if database is None else Databases(database, database, database)
+    database, login_database = databases.main, databases.login
+    quiet = _database_services(database, clock, reading_factory(databases.reading))
     transaction, last_use = quiet.transaction, quiet.last_use
     valkey = valkey_of(settings)
     gateway = GatewayClient(settings)
@@ -139,8 +135,7 @@ def services_of(settings: ProductSettings, *, clock: Clock = utc_now, database: 
     client_ip = ClientIp(parse_networks(settings.trusted_proxies))
     cookie = SessionCookie(settings.cookie_secure, settings.cookie_samesite, settings.session_absolute_seconds)
     sessions = Sessions(transaction, database, settings, last_use, clock)
-    prices = Prices(settings.price_prompt_credits_per_1k_tokens, settings.price_completion_credits_per_1k_tokens)
-    parts = chat_parts(database, gateway, valkey, prices, settings)
+    parts = chat_parts(database, gateway, valkey, settings)
     readiness = readiness_of(settings, login_database, valkey, gateway, parts.chat)
     return Services(
         **{name: getattr(quiet, name) for name in DatabaseServices.__struct_fields__},
@@ -154,12 +149,21 @@ def services_of(settings: ProductSettings, *, clock: Clock = utc_now, database: 
         session_cookie=cookie,
         login_cookies=login_cookies_of(settings),
         sessions=sessions,
-        databases=(database, login_database, reading_database),
+        second_factors=SecondFactors(transaction, settings, clock=clock),
+        databases=databases,
         search_index=SearchIndex(database),
-        logins=Logins(transaction_factory(login_database), login_database, sessions, outbox, settings, clock),
+        logins=Logins(
+            transaction_factory(login_database),
+            login_database,
+            sessions,
+            outbox,
+            quiet.tallies,
+            settings,
+            clock,
+        ),
         invites=Invites(transaction, outbox, limits, settings, clock=clock),
         company_keys=CompanyKeys(transaction, settings, clock=clock),
-        gatekeeper=Gatekeeper(quiet.api_keys, sessions, cookie, limits, client_ip, settings.public_url),
+        gatekeeper=Gatekeeper(quiet.api_keys, sessions, cookie, limits, client_ip, settings, clock),
         **parts._asdict(),
         readiness=readiness,
         live_health=LiveHealth(readiness, gateway, settings.readiness_timeout_seconds, clock=clock),
@@ -169,6 +173,8 @@ def services_of(settings: ProductSettings, *, clock: Clock = utc_now, database: 
 @asynccontextmanager
 async def opened(services: Services) -> AsyncIterator[None]:
     """Within the block the services work; at its end what they open is closed, in the opposite order."""
+    # A detector that finds less than it should must serve nobody.
+    await services.masking.check()
     async with AsyncExitStack() as stack:
         if services.valkey is not None:
             stack.push_async_callback(services.valkey.close)
@@ -209,48 +215,11 @@ async def database_services(
 
 
 async def forget_old(services: Services) -> None:
-    """Delete logins, sessions and mails that ended long ago."""
+    """Delete logins, sessions and mails that ended long ago, and seal anew what an older secret has sealed."""
+    await services.second_factors.reseal()
     await services.logins.forget_old()
     await services.sessions.forget_old()
     await services.outbox.forget_old(services.transaction)
-
-
-def _database(settings: ProductSettings) -> Database:
-    return Database(
-        settings.database_url.reveal(),
-        pool_size=settings.database_pool_size,
-        session_pool_size=settings.database_session_pool_size,
-        acquire_seconds=settings.database_acquire_timeout_seconds,
-        statement_seconds=settings.database_statement_timeout_seconds,
-        pgbouncer=settings.database_pgbouncer,
-    )
-
-
-def _login_database(settings: ProductSettings) -> Database:
-    """Connections apart from all others, so that nothing that people do keeps anybody from signing in."""
-    return Database(
-        settings.database_url.reveal(),
-        pool_size=settings.database_login_pool_size,
-        session_pool_size=settings.database_login_pool_size,
-        acquire_seconds=settings.database_acquire_timeout_seconds,
-        statement_seconds=settings.database_statement_timeout_seconds,
-        pgbouncer=settings.database_pgbouncer,
-        name="login",
-    )
-
-
-def _reading_database(settings: ProductSettings) -> Database:
-    """Connections for what may take long; nothing else waits for one of them."""
-    return Database(
-        settings.database_url.reveal(),
-        pool_size=1,
-        session_pool_size=settings.database_reading_pool_size,
-        acquire_seconds=settings.database_acquire_timeout_seconds,
-        statement_seconds=settings.database_reading_timeout_seconds,
-        pgbouncer=settings.database_pgbouncer,
-        name="reading",
-        plans_afresh=True,
-    )
 
 
 def _database_services(database: Database, clock: Clock, reading: TransactionFactory) -> DatabaseServices:

@@ -58,6 +58,9 @@ class ProductSettings(SignInSettings, frozen=True):
     readiness_timeout_seconds: Annotated[
         float, Meta(ge=0.1, le=60, description="Longest wait for a part that GET /ready asks, seconds")
     ] = 2.0
+    readiness_write_every_seconds: Annotated[
+        float, Meta(ge=0, le=3600, description="How long GET /ready takes it that the database has room, seconds")
+    ] = 15.0
     otel_exporter_otlp_endpoint: Annotated[
         str | None,
         Meta(description="Where traces go by OTLP over HTTP, as http://127.0.0.1:4318; none without"),
@@ -88,6 +91,9 @@ class ProductSettings(SignInSettings, frozen=True):
         int,
         Meta(ge=1, le=100, description="Share of the chat limits that a process admits while Valkey is away, percent"),
     ] = 10
+    chat_admissions_at_once: Annotated[
+        int, Meta(ge=1, le=500, description="Messages that a process admits at once; companies wait in turn")
+    ] = 12
     read_rpm_per_company: Annotated[
         int, Meta(ge=1, le=10_000_000, description="Requests of a company that read, per minute")
     ] = 6000
@@ -193,7 +199,7 @@ class ProductSettings(SignInSettings, frozen=True):
         Meta(
             ge=1,
             le=1_000_000,
-            description="Length of an answer, about, of a company that has had too few to tell its own, tokens",
+            description="Presumed length of an answer of a company that has had too few to measure, tokens",
         ),
     ] = 1024
     chat_hold_percent: Annotated[
@@ -270,6 +276,11 @@ class ProductSettings(SignInSettings, frozen=True):
     openai_api_key: Annotated[
         Secret | None, Meta(description="Must not be set here in prod: only the gateway holds OpenAI's key")
     ] = None
+
+    @property
+    def operators_need_second_factor(self) -> bool:
+        """Whether operators are asked for a second factor: always in production."""
+        return self.app_env == "prod" or bool(self.operator_second_factor)
 
     @property
     def relay_gone_seconds(self) -> float:

@@ -8,7 +8,7 @@ from b2b_chat.kit.settings import Secret
 
 
 class SignInSettings(Struct, frozen=True, kw_only=True):
-    """Those of `ProductSettings` that say who is let in, and how often somebody may ask for it."""
+    """Those of `ProductSettings` that decide who is let in, and how often one may ask."""
 
     public_url: Annotated[
         str, Meta(min_length=1, description="Base URL at which browsers find product_api; links in mails start with it")
@@ -53,6 +53,25 @@ class SignInSettings(Struct, frozen=True, kw_only=True):
     session_absolute_seconds: Annotated[
         int, Meta(ge=300, le=31_536_000, description="A session ends so long after signing in, seconds")
     ] = 2_592_000
+    operator_session_idle_seconds: Annotated[
+        int, Meta(ge=300, le=86_400, description="An operator's session that is not used so long ends, seconds")
+    ] = 1800
+    operator_session_absolute_seconds: Annotated[
+        int, Meta(ge=300, le=604_800, description="An operator's session ends so long after signing in, seconds")
+    ] = 43_200
+    operator_networks: Annotated[
+        str, Meta(description="Networks that /admin and /operator may be called from, as 10.0.0.0/8; all if empty")
+    ] = ""
+    operator_second_factor: Annotated[
+        bool | None, Meta(description="Ask operators for a second factor; unset: in prod, which refuses false")
+    ] = None
+    step_up_seconds: Annotated[
+        int,
+        Meta(ge=60, le=3600, description="How long a second factor counts for keys, owners and credits, seconds"),
+    ] = 600
+    second_factor_guesses_per_hour: Annotated[
+        int, Meta(ge=3, le=100, description="Wrong codes of a second factor that a person may enter, per hour")
+    ] = 10
     login_lifetime_seconds: Annotated[
         int, Meta(ge=60, le=3600, description="How long a login link and its code work, seconds")
     ] = 600

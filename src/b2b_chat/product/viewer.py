@@ -1,5 +1,6 @@
 """Who is calling, and with what right."""
 
+from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
@@ -62,6 +63,20 @@ class OperatorRequired(Refusal):
     message = "Only an operator of this installation may do that."
 
 
+class SecondFactorRequired(Refusal):
+    """The person signed in by mail, and has not proved the second factor in this session yet."""
+
+    code, status = "second_factor_required", 403
+    message = "Prove your second factor first: POST /auth/second-factor/proof, or set one up."
+
+
+class StepUpRequired(Refusal):
+    """The second factor was proved too long ago for what is wanted, or the caller is a key that cannot prove one."""
+
+    code, status = "step_up_required", 403
+    message = "This needs a fresh code of your second factor: POST /auth/second-factor/proof. A key cannot do it."
+
+
 class Viewer(Struct, frozen=True):
     """The caller of a request: a user, who may be acting in a company."""
 
@@ -76,6 +91,37 @@ class Viewer(Struct, frozen=True):
     role: Role | None
     scopes: frozenset[Scope]
     is_operator: bool
+    needs_second_factor: bool = False
+    """Whether a second factor is asked of this person: of operators, and of admins whose company wants it."""
+    proved_at: datetime | None = None
+    """When the session last proved it."""
+    made_in_shell: bool = False
+    """Of an operator's key: made on the server's command line."""
+
+    def require_second_factor(self) -> None:
+        """Refuse a session that has yet to prove its second factor; a key has none.
+
+        Raises:
+            SecondFactorRequired: It has.
+        """
+        if self.needs_second_factor and self.via == "session" and self.proved_at is None:
+            raise SecondFactorRequired
+
+    def require_fresh_proof(self, since: datetime) -> None:
+        """Refuse a caller who has not proved a second factor of late, where one is asked.
+
+        An operator's key passes if it was made in a shell, and a company's key where the company asks for none.
+
+        Raises:
+            StepUpRequired: The caller has not.
+        """
+        if self.via == "api_key":
+            passes = self.made_in_shell if self.is_operator else not self.needs_second_factor
+        else:
+            passes = not self.needs_second_factor or (self.proved_at is not None and self.proved_at > since)
+        if not passes:
+            raise StepUpRequired
+
     masking: StoredPolicies = NO_POLICIES
     """What is stored about masking the caller's messages."""
 
@@ -133,8 +179,12 @@ class Credential(Struct, frozen=True):
     is_member_blocked: bool
     is_company_blocked: bool
     masking: StoredPolicies
+    company_needs_second_factor: bool = False
+    """Whether the company asks its admins for a second factor."""
+    proved_at: datetime | None = None
+    made_in_shell: bool = False
 
-    def viewer(self) -> Viewer:
+    def viewer(self, *, operators_need_second_factor: bool = False) -> Viewer:
         """The caller that presents it.
 
         Raises:
@@ -154,6 +204,10 @@ class Credential(Struct, frozen=True):
             scopes=scopes & self.key_scopes if self.via == "api_key" else scopes,
             is_operator=self.is_operator,
             masking=self.masking,
+            needs_second_factor=(operators_need_second_factor and self.is_operator)
+            or (self.company_needs_second_factor and Scope.ADMIN in scopes),
+            proved_at=self.proved_at,
+            made_in_shell=self.made_in_shell,
         )
 
     def _obstacle(self) -> type[Refusal] | None:

@@ -32,13 +32,14 @@ IDS_IN_BODIES: Final[Mapping[str, dict[str, Any]]] = {
 
 WITHOUT_OWN_IDS: Final = {
     "getBalance", "listLedger", "getMasking", "getMaskingTerms", "getCompanyUsage", "listMemberUsage", "getMyUsage",
-    "overview_page", "usage_page", "ledger_page", "sessions_page",
+    "getSecondFactor", "second_factor", "overview_page", "usage_page", "ledger_page", "sessions_page",
 }  # fmt: skip
 """The lists and pages that show none of the ids that a company with everything knows."""
 
 WITHOUT_IDS: Final = {
-    "createInvite", "createApiKey", "createOperatorKey",
+    "createInvite", "createApiKey", "createOperatorKey", "changeCompany",
     "changeMasking", "changeMaskingTerms", "addOwnMasking", "previewMasking",
+    "beginSecondFactor", "confirmSecondFactor", "proveSecondFactor",
 }  # fmt: skip
 """The operations that change something and take no id at all."""
 

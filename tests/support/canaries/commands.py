@@ -58,7 +58,7 @@ class Commands:
         """Everything else that works."""
         self._run("company-create", "Another", "--owner", STRANGER)
         user = self._stack.sql(f"SELECT id FROM users WHERE email = '{STRANGER}'")  # noqa: S608 - our own
-        for command in ("user-block", "user-unblock"):
+        for command in ("user-block", "user-unblock", "factor-reset"):
             self._run(command, user)
         for command in ("company-block", "company-unblock"):
             self._run(command, self._company)

@@ -27,6 +27,7 @@ from support.canaries.caller import (
 )
 from support.gateway.chat_bodies import chat_request
 from support.processes.waiting import until
+from support.product.authenticator import Authenticator
 from support.product.operations import Operation, list_operations
 
 
@@ -150,8 +151,22 @@ class Story(Caller):
             for asset in re.findall(r'"(/assets/[^"]+)"', page.text):
                 assert (await self._http.get(asset)).status_code == 200
 
+    async def _mask(self, owner: dict[str, str]) -> None:
+        """Let the company hide its own words, and see what that does to a text that has them."""
+        path = "/v1/company/masking"
+        rules = {"groups": {"people": "mask"}, "kinds": {}}
+        await self._do("GET", path, owner)
+        await self._do("PUT", path, owner, {"version": 0, **rules})
+        await self._do("PUT", f"{path}/own", owner, rules)
+        lists = await self._do("GET", f"{path}/terms", owner)
+        words = {"version": lists["version"], "terms": [MESSAGE], "allowed": []}
+        await self._do("PUT", f"{path}/terms", owner, words)
+        shown = await self._do("POST", "/v1/masking/preview", owner, {"text": MESSAGE})
+        assert shown["masked_text"] == "[TERM_1]"
+
     async def _run_the_company(self, owner: dict[str, str]) -> None:
         await self._do("GET", "/v1/company", owner)
+        await self._mask(owner)
         invites = "/v1/company/invites"
         unwanted = await self._do("POST", invites, owner, {"email": STRANGER, "role": "member"})
         await self._do("POST", f"{invites}/{unwanted['id']}/resend", owner)
@@ -171,6 +186,7 @@ class Story(Caller):
         await self._do("PATCH", path, owner, {"role": "admin"})
         await self._do("POST", f"{path}/block", owner)
         await self._do("POST", f"{path}/unblock", owner)
+        await self._prove_a_second_factor(owner, member)
         await self._do("DELETE", path, owner)
         await self._do("GET", "/v1/company/audit", owner)
         for section in ("", "/members", "/invites", "/keys", "/usage", "/ledger", "/audit", "/sessions"):
@@ -188,7 +204,7 @@ class Story(Caller):
         await self._do("GET", f"{path}/ledger", operator)
         await self._do("GET", "/admin/health", operator)
         await self._do("GET", "/parts/operator/health", operator)
-        for section in ("", "/companies", f"/companies/{company['id']}", "/users", "/audit", "/health"):
+        for section in ("", "/companies", f"/companies/{company['id']}", "/users", "/keys", "/audit", "/health"):
             page = await self._http.get(f"/operator{section}", headers=operator)
             assert page.status_code < 400, (section, page.text)
         await self._do("POST", f"{path}/block", operator)
@@ -198,9 +214,24 @@ class Story(Caller):
         await self._do("GET", user, operator)
         await self._do("POST", f"{user}/block", operator)
         await self._do("POST", f"{user}/unblock", operator)
+        await self._do("DELETE", f"{user}/second-factor", operator)
         await self._do("GET", "/admin/audit", operator)
         await self._do("GET", "/admin/audit/export", operator)
         await self._keep_keys_as_operator(await self._sign_in(OPERATOR))
+
+    async def _prove_a_second_factor(self, owner: dict[str, str], member: str) -> None:
+        """A company asks its owner for one; the secret and the codes are the owner's alone."""
+        await self._do("DELETE", f"/v1/company/members/{member}/second-factor", owner)
+        await self._do("PATCH", "/v1/company", owner, {"needs_second_factor": True})
+        await self._do("GET", "/auth/second-factor", owner)
+        await self._do("GET", "/second-factor", owner)
+        begun = await self._do("POST", "/auth/second-factor/enrolment", owner)
+        app = Authenticator(begun["secret"])
+        confirmation = {"code": app.code()}
+        confirmed = await self._do("POST", "/auth/second-factor/enrolment/confirmation", owner, confirmation)
+        self.canaries.add("second factor", begun["secret"], *confirmed["recovery_codes"])
+        await self._do("POST", "/auth/second-factor/proof", owner, {"code": confirmed["recovery_codes"][0]})
+        await self._do("PATCH", "/v1/company", owner, {"needs_second_factor": False})
 
     async def _keep_keys_as_operator(self, session: dict[str, str]) -> None:
         created = await self._do("POST", "/admin/keys", session, {"name": "robot"})

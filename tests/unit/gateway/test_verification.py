@@ -36,17 +36,19 @@ class TestVectors:
 
 
 class TestOrder:
-    async def test_size_comes_before_headers(self) -> None:
+    async def test_headers_and_time_come_before_size(self) -> None:
         door = Door(gateway_max_body_bytes=1024)
-        assert await door.knock("POST", "/v1/chat", [], b"a" * 1025) == (413, "body_too_large")
+        assert await door.knock("POST", "/v1/chat", [], b"a" * 1025) == (401, "missing_signature")
+        assert await door.knock("POST", "/v1/chat", signed(now=NOW - 61), b"a" * 1025) == (401, "stale_timestamp")
+        assert await door.knock("POST", "/v1/chat", signed(), b"a" * 1025) == (413, "body_too_large")
 
     async def test_headers_come_before_the_mac(self) -> None:
         headers = [(name, value) for name, value in signed(secret=OTHER_SECRET) if name != b"x-nonce"]
         assert await Door().knock("POST", "/v1/chat", headers, b"{}") == (401, "missing_signature")
 
-    async def test_the_mac_comes_before_the_time(self) -> None:
+    async def test_the_time_comes_before_the_mac(self) -> None:
         headers = signed(secret=OTHER_SECRET, now=NOW - 1000)
-        assert await Door().knock("POST", "/v1/chat", headers, b"{}") == (401, "invalid_signature")
+        assert await Door().knock("POST", "/v1/chat", headers, b"{}") == (401, "stale_timestamp")
 
     async def test_the_time_comes_before_the_nonce(self) -> None:
         door, headers = Door(), signed()

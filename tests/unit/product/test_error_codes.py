@@ -16,6 +16,7 @@ PASSING = {
     "answer_cut",
     "answer_empty",
     "client_disconnected",
+    "company_busy",
     "conversation_busy",
     "credits_held",
     "database_unavailable",

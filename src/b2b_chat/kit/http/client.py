@@ -17,6 +17,16 @@ from b2b_chat.kit.http.response import Response
 
 MAX_IDLE_SECONDS: Final = 15
 """Most servers close idle connections after more than this. A call that meets that moment would fail."""
+_KEEP_ALIVE: Final = {
+    getattr(socket, name): value
+    for name, value in {
+        "TCP_KEEPIDLE": 20,
+        "TCP_KEEPINTVL": 10,
+        "TCP_KEEPCNT": 3,
+        "TCP_USER_TIMEOUT": 50_000,  # milliseconds, of sent bytes that nobody acknowledges
+    }.items()
+    if hasattr(socket, name)
+}
 _NEXT_ADDRESS_SECONDS: Final = 0.25
 """RFC 8305, section 8: how long the first address is tried alone."""
 _MAX_PROXY_HEAD_BYTES: Final = 16_384
@@ -161,7 +171,10 @@ async def _connect(host: str, port: int) -> socket.socket:
         found, happy_eyeballs_delay=_NEXT_ADDRESS_SECONDS, interleave=1, loop=loop
     )
     opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    # A network that loses everything without a word is noticed within a minute, also where nothing is being said.
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in _KEEP_ALIVE.items():
+        opened.setsockopt(socket.IPPROTO_TCP, option, value)
     return opened
 
 

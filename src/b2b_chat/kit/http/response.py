@@ -15,7 +15,7 @@ from typing import Final, Protocol, Self
 from b2b_chat.kit.http.errors import AnswerBroken, AnswerTooLarge, HttpError, NoAnswer, NotHttp
 
 MAX_ANSWER_BYTES: Final = 32 * 1024 * 1024
-"""The largest body that `read_all` returns unless told otherwise. A model's longest answer is far below that."""
+"""The largest body that `read_all` returns by default. A model's longest answer is far below that."""
 _DRAIN_SECONDS: Final = 0.1
 """The end of a body arrives with the last event or a moment later. A longer wait costs more than a new connection."""
 

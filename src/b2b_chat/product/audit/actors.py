@@ -38,6 +38,15 @@ def operator_of(viewer: Viewer) -> Actor:
     return Actor("operator", str(viewer.api_key_id or viewer.user_id), viewer.user_id)
 
 
+def person_of(user_id: UUID, company_id: UUID | None) -> Actor:
+    """A person who signs in or out, acting in a company or in none."""
+    return Actor("user", str(user_id), user_id, company_id)
+
+
+STRANGER: Final = Actor("stranger", "unknown")
+"""Someone who tries to sign in and cannot."""
+
+
 def command_line_actor() -> Actor:
     """The user who runs this process on this machine."""
     return Actor("command_line", f"{getpass.getuser()}@{socket.gethostname()}"[:_ID_CHARACTERS])

@@ -15,6 +15,7 @@ from b2b_chat.product.chat.pace import Pace
 from b2b_chat.product.chat.schemas import ChatAnswer
 from b2b_chat.product.conversations.schemas import AnswerUsage
 from b2b_chat.product.conversations.status import CutBy
+from b2b_chat.product.masking.masks import NOT_MASKED
 from b2b_chat.product.refusals import Refusal
 
 _UNSTORABLE = {0: "\N{REPLACEMENT CHARACTER}"}
@@ -59,6 +60,10 @@ class AnswerLog:
         self.attempt = attempt
         self.pieces: list[str] = []
         self.pace = Pace()
+        self.masks = NOT_MASKED
+        """Where values stand in the text of an attempt that has ended, if they were masked."""
+        self.masked_text: str | None = None
+        """The text as it crossed the border, if values were masked in it."""
         self.outcome: ChatAnswer | AnswerFailed | None = None
         self.successor: AnswerLog | None = None
         """The log of the attempt that was begun in place of this one, when it failed in mid-answer."""
@@ -75,6 +80,11 @@ class AnswerLog:
     def text(self) -> str:
         """The answer so far."""
         return "".join(self.pieces)
+
+    @property
+    def crossed(self) -> str:
+        """The answer so far as it crossed the border, which is what counts as tokens."""
+        return self.text if self.masked_text is None else self.masked_text
 
     @property
     def is_unread(self) -> bool:

@@ -7,7 +7,9 @@ from typing import Any, NamedTuple
 from b2b_chat.kit.database import Database
 from b2b_chat.kit.valkey import Valkey
 from b2b_chat.product.chat.gateway_client import GatewayClient
+from b2b_chat.product.chat.masked_turns import MaskedTurns
 from b2b_chat.product.chat.previews import Previews
+from b2b_chat.product.chat.prompts import Prompts
 from b2b_chat.product.chat.relay.service import Relay
 from b2b_chat.product.chat.repository import RunRepository
 from b2b_chat.product.chat.runs import Runs
@@ -24,6 +26,7 @@ class ChatParts(NamedTuple):
 
     chat: Chat
     previews: Previews
+    masking: Masking
     runs: Runs
     relay: Relay | None
     keep_leases: Callable[[], Coroutine[Any, Any, None]]
@@ -31,15 +34,20 @@ class ChatParts(NamedTuple):
 
 
 def chat_parts(
-    database: Database, gateway: GatewayClient, valkey: Valkey | None, prices: Prices, settings: ProductSettings
+    database: Database, gateway: GatewayClient, valkey: Valkey | None, settings: ProductSettings
 ) -> ChatParts:
     """Make the chat's parts; without Valkey an answer is followed in the process that writes it only."""
+    prices = Prices(settings.price_prompt_credits_per_1k_tokens, settings.price_completion_credits_per_1k_tokens)
     repository = RunRepository(database, settings)
     runs = Runs(repository, gateway, prices, settings)
     relay = None if valkey is None else Relay(valkey, runs, settings)
+    masking, rulebook = Masking(), Rulebook(database, settings)
+    masked_turns = MaskedTurns(masking, repository)
+    prompts = Prompts(repository, prices, settings, rulebook, masked_turns)
     return ChatParts(
-        chat=Chat(repository, runs, prices, settings, None if relay is None else relay.following),
-        previews=Previews(Masking(), Rulebook(database, settings), settings),
+        chat=Chat(repository, runs, prompts, settings, None if relay is None else relay.following),
+        previews=Previews(masking, rulebook, masked_turns, repository, settings),
+        masking=masking,
         runs=runs,
         relay=relay,
         keep_leases=partial(keep_leases, runs, repository, lease_seconds=settings.chat_lease_seconds),

@@ -27,9 +27,9 @@ class Counting:
     async def of_whole(self, answer: AnswerLog, request: ChatRequest, usage: Usage | None) -> Count:
         """Return the count of an answer that came to its own end."""
         if usage is None:
-            return await self._estimate(request, await count_tokens(answer.text), hidden=0)
+            return await self._estimate(request, await count_tokens(answer.crossed), hidden=0)
         if usage.reasoning_tokens is None:
-            text_tokens = await count_tokens(answer.text)
+            text_tokens = await count_tokens(answer.crossed)
         else:
             text_tokens = max(0, usage.completion_tokens - usage.reasoning_tokens)
         if request.stream:
@@ -39,7 +39,7 @@ class Counting:
 
     async def of_part(self, answer: AnswerLog, request: ChatRequest) -> Count:
         """Return the count of an answer that was ended early, with what the model has probably written unseen."""
-        text_tokens = await count_tokens(answer.text)
+        text_tokens = await count_tokens(answer.crossed)
         return await self._estimate(request, text_tokens, hidden=self._hidden.estimate(answer.pace, text_tokens))
 
     async def _estimate(self, request: ChatRequest, text_tokens: int, *, hidden: int) -> Count:

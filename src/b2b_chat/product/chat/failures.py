@@ -2,6 +2,7 @@
 
 AnswerFailed
 ├── GatewayUnavailable     503  the gateway was not reached, is shutting down, or its upstream is failing
+├── CompanyBusy            503  the company has as many answers under way as it may
 ├── GatewayTimeout         504  no answer in time
 ├── AnswerCut              502  the answer broke off
 │   └── AnswerLost             the connection to the gateway did, and the gateway itself reported nothing
@@ -38,6 +39,16 @@ class GatewayUnavailable(AnswerFailed):
 
     def __init__(self, retry_after_seconds: str = "2") -> None:
         super().__init__(headers={"Retry-After": retry_after_seconds})
+
+
+class CompanyBusy(AnswerFailed):
+    """As many answers of the company are being written as may be while others want some."""
+
+    code, status, retryable = "company_busy", 503, True
+    message = "Your company has too many answers under way. Send the message again when some have ended."
+
+    def __init__(self) -> None:
+        super().__init__(headers={"Retry-After": "5"})
 
 
 class GatewayTimeout(AnswerFailed):
@@ -129,6 +140,7 @@ class AnswerDefect(AnswerFailed):
 
 ANSWER_FAILURES: Final[tuple[type[AnswerFailed], ...]] = (
     GatewayUnavailable,
+    CompanyBusy,
     GatewayTimeout,
     AnswerCut,
     AnswerEmpty,

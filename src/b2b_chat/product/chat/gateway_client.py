@@ -32,6 +32,7 @@ from b2b_chat.product.chat.failures import (
     GatewayUnavailable,
 )
 from b2b_chat.product.chat.gateway_errors import error_in, failure_of
+from b2b_chat.product.masking.requests import MaskedRequest
 from b2b_chat.product.settings import ProductSettings
 
 _SILENT: Final = "gateway_silent"
@@ -98,7 +99,7 @@ class GatewayClient:
                 raise failure_of(response, body)
             return self._pings.decode(body)
 
-    async def complete(self, request: ChatRequest, *, deadline_at: float) -> ChatResult:
+    async def complete(self, request: MaskedRequest, *, deadline_at: float) -> ChatResult:
         """Ask for a whole answer.
 
         Args:
@@ -108,16 +109,16 @@ class GatewayClient:
         Raises:
             AnswerFailed: There is none; the subclass says why.
         """
-        bounds = AnswerBounds(request)
+        bounds = AnswerBounds(request.body)
         with (
             _translated(),
             Deadline(deadline_at, _LATE) as deadline,
-            await self._post_surely(request, deadline) as response,
+            await self._post_surely(request.body, deadline) as response,
         ):
             body = await response.read_all(max_bytes=bounds.body_bytes)
             return bounds.believable(self._results.decode(body))
 
-    async def stream(self, request: ChatRequest, on_text: Callable[[str], None], *, deadline_at: float) -> ChatResult:
+    async def stream(self, request: MaskedRequest, on_text: Callable[[str], None], *, deadline_at: float) -> ChatResult:
         """Ask for an answer in pieces, and return the whole of it.
 
         A stream that ends without its result has failed.
@@ -130,7 +131,7 @@ class GatewayClient:
         Raises:
             AnswerFailed: The answer cannot be had or broke off; the subclass says why.
         """
-        bounds, characters = AnswerBounds(request), 0
+        bounds, characters = AnswerBounds(request.body), 0
         decoder = Decoder(max_event_bytes=bounds.body_bytes)
 
         def take(text: str) -> None:
@@ -142,7 +143,7 @@ class GatewayClient:
         with (
             _translated(),
             Deadline(deadline_at, _LATE) as deadline,
-            await self._post_surely(request, deadline) as response,
+            await self._post_surely(request.body, deadline) as response,
         ):
             while chunk := await response.read():
                 deadline.move(self._settings.gateway_silence_timeout_seconds, _SILENT)

@@ -51,7 +51,7 @@ def hidden_tokens(completion_tokens: int, reasoning_tokens: int | None, text_tok
 
     Args:
         completion_tokens: All of the answer's.
-        reasoning_tokens: The hidden ones, where the upstream tells them.
+        reasoning_tokens: The hidden ones, where the upstream reports them.
         text_tokens: Those of the text by our own count, which may differ a little.
     """
     if reasoning_tokens is not None:

@@ -6,6 +6,7 @@ from litestar.params import JSONBody
 
 from b2b_chat.product.chat.previews import MaskingPreview, PreviewRequest, Previews
 from b2b_chat.product.chat.prompts import TextTooLong
+from b2b_chat.product.conversations.service import ConversationNotFound
 from b2b_chat.product.errors import documents
 from b2b_chat.product.guards import signed_in
 from b2b_chat.product.limits.service import Limits, RateLimited
@@ -26,7 +27,7 @@ class PreviewRoutes(Controller):
         operation_id="previewMasking",
         status_code=200,
         opt={"scope": Scope.CHAT},
-        responses=documents(RateLimited, TextTooLong, MaskingUnavailable),
+        responses=documents(RateLimited, ConversationNotFound, TextTooLong, MaskingUnavailable),
     )
     async def preview(
         self,

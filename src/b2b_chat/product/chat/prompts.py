@@ -1,18 +1,27 @@
 """What the model is asked: a message with its context, its price, and the request that crosses the border."""
 
-from collections.abc import Iterable, Iterator
 from decimal import Decimal
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
 import msgspec
 
-from b2b_chat.contract.schemas import MODEL_GPT_5_2, ChatMessage, ChatMetadata, ChatRequest, Usage
+from b2b_chat.contract.schemas import MODEL_GPT_5_2, ChatMessage, ChatMetadata, Usage
 from b2b_chat.product.chat.answer_log import AnswerLog
-from b2b_chat.product.chat.repository import Bounds, Exchange, RunRepository
+from b2b_chat.product.chat.masked_turns import MaskedTurns, Turn, turns_of
+from b2b_chat.product.chat.repository import Bounds, Exchange, RunRepository, Sent
 from b2b_chat.product.conversations.service import ConversationNotFound
 from b2b_chat.product.credits.pricing import FORMAT_TOKENS_PER_MESSAGE, Prices, prompt_tokens, with_margin
 from b2b_chat.product.credits.tokens import count_tokens
+from b2b_chat.product.masking.masks import NOT_MASKED, StoredMasks, masked_text, stored
+from b2b_chat.product.masking.requests import (
+    INSTRUCTION,
+    MaskedMessages,
+    MaskedRequest,
+    masked_messages,
+    unmasked_messages,
+)
+from b2b_chat.product.masking_policies.rulebook import Rulebook, Rules
 from b2b_chat.product.refusals import Refusal
 from b2b_chat.product.settings import ProductSettings
 from b2b_chat.product.viewer import Viewer
@@ -34,10 +43,12 @@ class TextTooLong(Refusal):
 
 
 class Prompt(NamedTuple):
-    """A message with what goes along with it, and how many tokens each has."""
+    """A message with what goes along with it, as it crosses the border, and how many tokens each text has."""
 
-    messages: list[ChatMessage]
+    border: MaskedMessages
     text_tokens: list[int]
+    masks: StoredMasks
+    """Of the message itself."""
 
     @property
     def question_tokens(self) -> int:
@@ -48,13 +59,22 @@ class Prompt(NamedTuple):
 class Prompts:
     """Makes requests of messages."""
 
-    def __init__(self, repository: RunRepository, prices: Prices, settings: ProductSettings) -> None:
+    def __init__(
+        self,
+        repository: RunRepository,
+        prices: Prices,
+        settings: ProductSettings,
+        rulebook: Rulebook,
+        masked_turns: MaskedTurns,
+    ) -> None:
         self._repository = repository
         self._prices = prices
         self._settings = settings
+        self._rulebook = rulebook
+        self._masked_turns = masked_turns
 
     async def prompt(
-        self, viewer: Viewer, conversation_id: UUID | None, text: str, *, before: UUID | None = None
+        self, viewer: Viewer, conversation_id: UUID | None, text: str, *, sent_before: Sent | None = None
     ) -> Prompt:
         """Return what the model is asked: a message, and before it as much of its conversation as may go along.
 
@@ -62,13 +82,20 @@ class Prompts:
             viewer: Whose conversation it is.
             conversation_id: None for a new one.
             text: The message.
-            before: The message's id, where it was sent before.
+            sent_before: What is known of the message, where it was sent before.
 
         Raises:
             ConversationNotFound: The conversation is not the viewer's.
             TextTooLong: The message alone is more than a request may hold.
+            PersonalDataBlocked: The message has values of a kind that is blocked.
+            MaskingUnavailable: The texts cannot be looked through.
         """
-        context: Iterable[Exchange] = ()
+        rules = await self._rulebook.rules_of(viewer)
+        before, masks = None, NOT_MASKED
+        if sent_before is not None:
+            before = sent_before.user_message_id
+            masks = StoredMasks(sent_before.question_masks, sent_before.question_masked_by)
+        context: list[Exchange] = []
         if conversation_id is not None:
             limit = self._settings.chat_context_limit // 2
             found = await self._repository.find_context(
@@ -77,14 +104,29 @@ class Prompts:
             if found is None:
                 raise ConversationNotFound
             context = found
+        turns = [*turns_of(context), Turn("user", text, None, masks, before)]
+        return await self._unmasked(turns) if rules.is_off else await self._masked(rules, turns)
+
+    async def _unmasked(self, turns: list[Turn]) -> Prompt:
         messages, text_tokens = [], []
-        for role, content, tokens in _turns(context):
-            messages.append(ChatMessage(role, content))
-            text_tokens.append(await count_tokens(content) if tokens is None else tokens)
-        messages.append(ChatMessage("user", text))
-        text_tokens.append(await count_tokens(text))
+        for turn in turns:
+            messages.append(ChatMessage(turn.role, turn.text))
+            text_tokens.append(await _tokens(turn, turn.text, None))
         first = self._first_within_limits(messages, text_tokens)
-        return Prompt(messages[first:], text_tokens[first:])
+        return Prompt(unmasked_messages(messages[first:]), text_tokens[first:], NOT_MASKED)
+
+    async def _masked(self, rules: Rules, turns: list[Turn]) -> Prompt:
+        values, masks = await self._masked_turns.context(rules, turns[:-1])
+        masks.append(await self._masked_turns.message(rules, turns[-1], values))
+        messages, text_tokens = [], []
+        for turn, own in zip(turns, masks, strict=True):
+            messages.append(ChatMessage(turn.role, masked_text(turn.text, own)))
+            text_tokens.append(await _tokens(turn, messages[-1].content, rules.key))
+        first = self._first_within_limits(messages, text_tokens, spare_bytes=len(INSTRUCTION) + _MESSAGE_OVERHEAD_BYTES)
+        said = [ChatMessage(turn.role, turn.text) for turn in turns[first:]]
+        border = masked_messages(said, masks[first:], rules.key)
+        instruction = [await count_tokens(message.content) for message in border.messages[: -len(said)]]
+        return Prompt(border, [*instruction, *text_tokens[first:]], stored(masks[-1], rules.key))
 
     def bounds(self, prompt: Prompt) -> Bounds:
         """Return how much is held for an answer to a prompt."""
@@ -100,20 +142,19 @@ class Prompts:
 
     def request(
         self, viewer: Viewer, log: AnswerLog, prompt: Prompt, held_credits: Decimal, *, stream: bool
-    ) -> ChatRequest:
+    ) -> MaskedRequest:
         """Return the request for the longest answer that is likely to cost no more than is held."""
         affordable = self._prices.affordable_completion_tokens(held_credits, prompt_tokens(prompt.text_tokens))
-        return ChatRequest(
+        return prompt.border.request(
             model=MODEL_GPT_5_2,
-            messages=prompt.messages,
             stream=stream,
             max_completion_tokens=min(affordable, self._settings.chat_max_completion_tokens),
             metadata=ChatMetadata(viewer.company_id, viewer.user_id, log.conversation_id, log.user_message_id),
         )
 
-    def _first_within_limits(self, messages: list[ChatMessage], text_tokens: list[int]) -> int:
+    def _first_within_limits(self, messages: list[ChatMessage], text_tokens: list[int], *, spare_bytes: int = 0) -> int:
         """Return where the messages begin that fit, once the oldest exchanges are left out."""
-        left_bytes = self._settings.chat_request_max_bytes - REQUEST_OVERHEAD_BYTES
+        left_bytes = self._settings.chat_request_max_bytes - REQUEST_OVERHEAD_BYTES - spare_bytes
         sizes = [len(message.content.encode()) for message in messages]
         if sum(sizes) * _MAX_ESCAPED_BYTES > left_bytes:  # else there is no need to know more exactly
             sizes = [len(msgspec.json.encode(message.content)) for message in messages]
@@ -131,11 +172,11 @@ class Prompts:
         return first
 
 
-def _turns(exchanges: Iterable[Exchange]) -> Iterator[tuple[Literal["user", "assistant"], str, int | None]]:
-    """Return each message with how many tokens it has, where it was stored with that."""
-    for exchange in exchanges:
-        yield "user", exchange.question, exchange.question_tokens
-        yield "assistant", exchange.answer, exchange.answer_tokens
+async def _tokens(turn: Turn, crossing: str, key: str | None) -> int:
+    """Return how many tokens a text has as it crosses the border; what is stored was counted under the rules then."""
+    if turn.tokens is not None and turn.stored.by == key:
+        return turn.tokens
+    return await count_tokens(crossing)
 
 
 def _usage(prompt: int, completion: int) -> Usage:

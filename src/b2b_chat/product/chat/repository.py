@@ -1,9 +1,9 @@
 """The statements of a message's life as methods; their SQL is in `chat.statements`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -16,6 +16,7 @@ from b2b_chat.product.chat import statements
 from b2b_chat.product.conversations.schemas import AnswerUsage
 from b2b_chat.product.conversations.status import CutBy
 from b2b_chat.product.credits.service import CreditsHeld, InsufficientCredits, TooManyOpenAnswers
+from b2b_chat.product.masking.masks import NOT_MASKED, StoredMasks
 from b2b_chat.product.settings import ProductSettings
 
 
@@ -52,16 +53,26 @@ class Sent(NamedTuple):
     attempt: int
     balance_credits: Decimal
     charge_credits: Decimal | None
+    question_masks: str | None
+    question_masked_by: str | None
+
+
+class Said(NamedTuple):
+    """A stored text, and what is known of it."""
+
+    message_id: UUID
+    text: str
+    tokens: int | None
+    """Of the text as it crossed the border last. None for messages of releases before these counts."""
+    masks: str | None
+    masked_by: str | None
 
 
 class Exchange(NamedTuple):
     """A question and its answer."""
 
-    question: str
-    question_tokens: int | None
-    """None for messages of releases before these counts, as for the answer's."""
-    answer: str
-    answer_tokens: int | None
+    question: Said
+    answer: Said
 
 
 class Question(NamedTuple):
@@ -77,6 +88,7 @@ class Question(NamedTuple):
     tokens: int
     client_message_id: str
     fingerprint: bytes
+    masks: StoredMasks
 
 
 class Attempt(NamedTuple):
@@ -98,6 +110,7 @@ class Ending(NamedTuple):
     finish_reason: FinishReason | None = None
     cut_by: CutBy | None = None
     error_code: str | None = None
+    masks: StoredMasks = NOT_MASKED
     completion_tokens: int | None = None
     """For an answer that came to its own end: what it adds to how long its company's answers are."""
 
@@ -109,6 +122,9 @@ class Bounds(NamedTuple):
     min_credits: Decimal
     prompt_credits: Decimal
     """What is held for the prompt alone."""
+
+
+_SAID: Final = len(Said._fields)
 
 
 class RunRepository:
@@ -150,7 +166,11 @@ class RunRepository:
         )
         if not rows:
             return None
-        return [Exchange(*row) for row in rows if row["question"] is not None]
+        return [Exchange(Said(*row[:_SAID]), Said(*row[_SAID:])) for row in map(tuple, rows) if row[0] is not None]
+
+    async def set_masks(self, masks: Mapping[UUID, str], key: str) -> None:
+        """Store the masks of messages that had none, or others."""
+        await self._database.run(lambda db: db.execute(statements.SET_MASKS, list(masks), list(masks.values()), key))
 
     async def admit(self, question: Question, bounds: Bounds) -> Decimal:
         """Hold credits and store the question with its pending answer; return what is held.
@@ -173,6 +193,7 @@ class RunRepository:
             self._lease_seconds,
             new_id(),
             question.tokens,
+            *question.masks,
         )
         with _collisions_named():
             row = await self._database.run(lambda db: db.fetchrow(statements.ADMIT, *arguments))
@@ -217,6 +238,7 @@ class RunRepository:
             ending.error_code,
             ending.text_tokens,
             ending.completion_tokens,
+            *ending.masks,
         )
         row = await self._database.run(lambda db: db.fetchrow(statements.SETTLE, *arguments))
         if row is None:  # an earlier try may have been committed though its connection broke

@@ -14,6 +14,7 @@ from msgspec import UNSET, Struct
 
 from b2b_chat.kit.disconnects import ClientLeft, WhileClientStays
 from b2b_chat.kit.event_stream import EventStream
+from b2b_chat.kit.fair_gate import FairGate
 from b2b_chat.product.chat.admission import Headers
 from b2b_chat.product.chat.answer_log import AnswerLog, MessageInProgress
 from b2b_chat.product.chat.events import (
@@ -43,6 +44,7 @@ from b2b_chat.product.errors import documents
 from b2b_chat.product.guards import signed_in
 from b2b_chat.product.limits.client_ip import ClientIp
 from b2b_chat.product.limits.service import Limits, RateLimited
+from b2b_chat.product.masking.refusals import MaskingUnavailable, PersonalDataBlocked
 from b2b_chat.product.settings import ProductSettings
 from b2b_chat.product.viewer import Viewer
 from b2b_chat.product.vocabulary import Scope
@@ -55,6 +57,7 @@ class Entrance(Struct, frozen=True):
     limits: Limits
     client_ip: ClientIp
     settings: ProductSettings
+    gate: FairGate
 
 
 class ChatRoutes(Controller):
@@ -81,6 +84,8 @@ class ChatRoutes(Controller):
             MessageInProgress,
             EmptyText,
             TextTooLong,
+            PersonalDataBlocked,
+            MaskingUnavailable,
             ShuttingDown,
             *ANSWER_FAILURES,
         ),
@@ -102,7 +107,8 @@ class ChatRoutes(Controller):
         async def admit() -> Headers:
             return await entrance.limits.admit_chat(request.user, client_ip)
 
-        log, headers = await entrance.chat.send(request.user, data, stream=stream, admit=admit)
+        async with entrance.gate.passing(request.user.company_id):
+            log, headers = await entrance.chat.send(request.user, data, stream=stream, admit=admit)
         if stream:
             return _stream(log, entrance.settings, after, restart=data.restart, fails_first=True, headers=headers)
         log.attach()

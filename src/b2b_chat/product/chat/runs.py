@@ -6,10 +6,9 @@ from uuid import UUID
 
 import structlog
 from msgspec import UNSET
-from msgspec.structs import replace
 from prometheus_client import Counter, Gauge, Histogram
 
-from b2b_chat.contract.schemas import ChatRequest, ChatResult
+from b2b_chat.contract.schemas import ChatResult
 from b2b_chat.kit.metrics import ANSWER_BUCKETS_SECONDS
 from b2b_chat.kit.tracing import Attributes, span
 from b2b_chat.kit.visible import is_blank
@@ -28,7 +27,9 @@ from b2b_chat.product.chat.repository import RunRepository
 from b2b_chat.product.chat.run import Run
 from b2b_chat.product.chat.schemas import ChatAnswer
 from b2b_chat.product.chat.settlement import Settlement
+from b2b_chat.product.chat.telling import Telling
 from b2b_chat.product.credits.pricing import Prices
+from b2b_chat.product.masking.requests import MaskedRequest
 from b2b_chat.product.settings import ProductSettings
 
 _DRAIN_POLL_SECONDS: Final = 0.02
@@ -90,7 +91,7 @@ class Runs:
         """Forget a reserved run that was not admitted."""
         self._end(run, Interrupted())
 
-    def start(self, run: Run, request: ChatRequest) -> None:
+    def start(self, run: Run, request: MaskedRequest) -> None:
         """Let a reserved and admitted run begin."""
         run.is_started = True
         run.log.on_unread = lambda: self._leave_unread(run)
@@ -108,7 +109,7 @@ class Runs:
             await asyncio.sleep(_DRAIN_POLL_SECONDS)
 
     def _end(self, run: Run, outcome: ChatAnswer | AnswerFailed) -> None:
-        """Forget a run, and tell its readers how it ended; the next attempt may have the entry already."""
+        """Forget a run, and give its readers its end; the next attempt may have the entry already."""
         if self._runs.get(run.log.assistant_message_id) is run:
             del self._runs[run.log.assistant_message_id]
         run.log.finish(outcome)
@@ -129,7 +130,7 @@ class Runs:
         else:
             give_up_if_unread()
 
-    async def _see_through(self, run: Run, request: ChatRequest) -> None:
+    async def _see_through(self, run: Run, request: MaskedRequest) -> None:
         """Talk to the gateway, then settle or fail, whatever happens to the clients."""
         outcome: ChatAnswer | AnswerFailed = Interrupted()
         try:
@@ -139,21 +140,21 @@ class Runs:
         finally:
             self._end(run, outcome)
 
-    async def _outcome(self, run: Run, request: ChatRequest) -> ChatAnswer | AnswerFailed:
+    async def _outcome(self, run: Run, request: MaskedRequest) -> ChatAnswer | AnswerFailed:
         try:
             result = await self._result(run, request)
         except AnswerFailed as failure:
             run.close()
             return await self._settlement.fail(run.log, failure)
         if result is not None:
-            return await self._settlement.complete(run.log, request, result)
+            return await self._settlement.complete(run.log, request.body, result)
         if run.failure is None and run.is_stopped:
-            return await self._settlement.stop(run.log, request)
+            return await self._settlement.stop(run.log, request.body)
         if isinstance(run.failure, ClientDisconnected):
-            return await self._settlement.abandon(run.log, request, run.failure)
+            return await self._settlement.abandon(run.log, request.body, run.failure)
         return await self._settlement.fail(run.log, run.failure or Interrupted())
 
-    async def _result(self, run: Run, request: ChatRequest) -> ChatResult | None:
+    async def _result(self, run: Run, request: MaskedRequest) -> ChatResult | None:
         """Return the gateway's answer, of as many attempts as it takes; None where it is ended early.
 
         Raises:
@@ -167,7 +168,7 @@ class Runs:
                 failure = _as_failure(error)
                 if not await self._restart(run, failure, deadline_at):
                     raise failure from None
-            request = replace(request, avoid_upstream=failure.upstream or UNSET)
+            request = request.avoiding(failure.upstream or UNSET)
 
     async def _restart(self, run: Run, failure: AnswerFailed, deadline_at: float) -> bool:
         """Begin another attempt in place of one that failed in mid-answer; False where that is not to be."""
@@ -194,7 +195,7 @@ class Runs:
             self._leave_unread(run)
         return True
 
-    async def _traced(self, log: AnswerLog, request: ChatRequest, deadline_at: float) -> ChatResult:
+    async def _traced(self, log: AnswerLog, request: MaskedRequest, deadline_at: float) -> ChatResult:
         def attributes() -> Attributes:
             return {
                 "http.request.method": "POST",
@@ -208,25 +209,24 @@ class Runs:
             raise AnswerEmpty
         return result
 
-    async def _talk(self, log: AnswerLog, request: ChatRequest, deadline_at: float) -> ChatResult:
-        if not request.stream:
-            result = await self._gateway.complete(request, deadline_at=deadline_at)
-            if result.text:
-                log.publish(result.text)
-            return result
+    async def _talk(self, log: AnswerLog, request: MaskedRequest, deadline_at: float) -> ChatResult:
+        telling = Telling(log, request)
         loop = asyncio.get_running_loop()
         started_at = loop.time()
 
         def on_text(text: str) -> None:
             if not log.pieces:
                 _FIRST_DELTA_SECONDS.observe(loop.time() - started_at)
-            log.publish(text)
+            telling.take(text)
 
-        result = await self._gateway.stream(request, on_text, deadline_at=deadline_at)
-        # The result is the whole answer, whatever part of it came as deltas.
-        text = log.text
-        if result.text != text and result.text.startswith(text):
-            log.publish(result.text[len(text) :])
+        try:
+            if request.body.stream:
+                result = await self._gateway.stream(request, on_text, deadline_at=deadline_at)
+            else:
+                result = await self._gateway.complete(request, deadline_at=deadline_at)
+            telling.complete(result.text)
+        finally:
+            telling.end()
         return result
 
 

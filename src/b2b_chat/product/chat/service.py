@@ -28,7 +28,6 @@ from b2b_chat.product.chat.run import Run
 from b2b_chat.product.chat.runs import AlreadyRunning, Runs
 from b2b_chat.product.chat.schemas import ChatAnswer, ChatSend
 from b2b_chat.product.conversations.service import ConversationBusy, ConversationNotFound
-from b2b_chat.product.credits.pricing import Prices
 from b2b_chat.product.refusals import Refusal
 from b2b_chat.product.settings import ProductSettings
 from b2b_chat.product.viewer import Viewer
@@ -94,7 +93,7 @@ class Chat:
         self,
         repository: RunRepository,
         runs: Runs,
-        prices: Prices,
+        prompts: Prompts,
         settings: ProductSettings,
         elsewhere: Following | None = None,
     ) -> None:
@@ -103,7 +102,7 @@ class Chat:
         self._repository = repository
         self._runs = runs
         self._locator = Locator(runs, elsewhere)
-        self._prompts = Prompts(repository, prices, settings)
+        self._prompts = prompts
         self._max_message_chars = settings.max_message_chars
 
     async def send(self, viewer: Viewer, message: ChatSend, *, stream: bool, admit: Admit) -> Accepted:
@@ -118,6 +117,8 @@ class Chat:
         Raises:
             RateLimited: The viewer, their company or their address sends too many.
             EmptyText, TextTooLong: The text cannot be a message.
+            PersonalDataBlocked: The text has data of a kind that the company does not let be sent.
+            MaskingUnavailable: The texts cannot be looked through.
             ShuttingDown: The process is about to end.
             IdempotencyConflict: The id was used for another message.
             ConversationNotFound: The conversation is not the viewer's.
@@ -215,6 +216,7 @@ class Chat:
             tokens=prompt.question_tokens,
             client_message_id=message.client_message_id,
             fingerprint=fingerprint,
+            masks=prompt.masks,
         )
         with self._reserved(log) as run:
             held = await self._repository.admit(question, self._prompts.bounds(prompt))
@@ -258,7 +260,7 @@ class Chat:
         log = empty_log(sent, attempt=sent.attempt + 1)
         with self._reserved(log) as run:
             headers = await admit()
-            prompt = await self._prompts.prompt(viewer, sent.conversation_id, message.text, before=sent.user_message_id)
+            prompt = await self._prompts.prompt(viewer, sent.conversation_id, message.text, sent_before=sent)
             log.attempt, held = await self._repository.readmit(sent, viewer.user_id, self._prompts.bounds(prompt))
         self._runs.start(run, self._prompts.request(viewer, log, prompt, held, stream=stream))
         return Accepted(log, headers)

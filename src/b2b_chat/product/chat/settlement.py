@@ -11,6 +11,7 @@ import structlog
 from prometheus_client import Counter
 
 from b2b_chat.contract.schemas import ChatRequest, ChatResult
+from b2b_chat.kit.backoff import backed_off
 from b2b_chat.kit.database import is_outage
 from b2b_chat.product.chat.answer_log import AnswerLog, Ended
 from b2b_chat.product.chat.counting import Count, Counting
@@ -23,6 +24,8 @@ from b2b_chat.product.credits.pricing import Prices
 from b2b_chat.product.settings import ProductSettings
 
 _PERSIST_RETRY_SECONDS: Final = 0.25
+_PERSIST_RETRY_CAP_SECONDS: Final = 4.0
+"""A database whose disk is full has many runs waiting to write."""
 
 _ANSWERS = Counter(
     "product_answers", "Answers by how they ended, and the code of those that failed.", ["status", "code"]
@@ -97,7 +100,7 @@ class Settlement:
     def _ending(self, answer: AnswerLog, status: Literal["completed", "stopped", "error"], count: Count) -> Ending:
         used = count.usage
         usage = AnswerUsage(used.prompt_tokens, used.completion_tokens, used.total_tokens, estimated=count.is_estimated)
-        return Ending(status, answer.text, count.text_tokens, usage, self._prices.cost(used))
+        return Ending(status, answer.text, count.text_tokens, usage, self._prices.cost(used), masks=answer.masks)
 
     async def _settle(self, answer: AnswerLog, ending: Ending) -> tuple[Decimal, Decimal] | None:
         settled = await self._persist(lambda: self._repository.settle(_attempt(answer), ending))
@@ -122,6 +125,7 @@ class Settlement:
             Interrupted: The database stayed away; the sweeper will mark the answer.
         """
         deadline = asyncio.get_running_loop().time() + self._lease_seconds
+        waits = backed_off(_PERSIST_RETRY_SECONDS, cap_seconds=_PERSIST_RETRY_CAP_SECONDS)
         while True:
             try:
                 return await write()
@@ -130,7 +134,7 @@ class Settlement:
                     raise
                 if asyncio.get_running_loop().time() > deadline:
                     raise Interrupted from error
-            await asyncio.sleep(_PERSIST_RETRY_SECONDS)
+            await asyncio.sleep(next(waits))
 
 
 def _note(answer: AnswerLog, failure: AnswerFailed) -> None:

@@ -11,7 +11,8 @@ _SENT: Final = """
     SELECT asked.company_id, asked.id AS user_message_id, asked.fingerprint, asked.conversation_id,
            answer.id AS assistant_message_id, answer.status, answer.text, answer.usage_json, answer.error_code,
            answer.finish_reason, answer.cut_by, answer.attempt, accounts.balance_credits,
-           COALESCE(answer.charged_credits, -ledger.amount_credits) AS charge_credits
+           COALESCE(answer.charged_credits, -ledger.amount_credits) AS charge_credits,
+           asked.masks AS question_masks, asked.masked_by AS question_masked_by
     FROM messages AS asked
     JOIN messages AS answer ON answer.reply_to = asked.id
     JOIN accounts ON accounts.company_id = asked.company_id
@@ -24,11 +25,12 @@ FIND_ANSWER: Final = f"{_SENT} WHERE answer.id = $1 AND answer.company_id = $2 A
 
 # A question whose answer failed is no context, and neither is an answer without a word.
 CONTEXT: Final = """
-    SELECT exchange.question, exchange.question_tokens, exchange.answer, exchange.answer_tokens
+    SELECT exchange.*
     FROM conversations
     LEFT JOIN LATERAL (
-        SELECT answer.id, asked.text AS question, asked.tokens AS question_tokens,
-               answer.text AS answer, answer.tokens AS answer_tokens
+        SELECT asked.id AS question_id, asked.text AS question, asked.tokens AS question_tokens,
+               asked.masks AS question_masks, asked.masked_by AS question_masked_by,
+               answer.id, answer.text AS answer, answer.tokens, answer.masks, answer.masked_by
         FROM messages AS answer JOIN messages AS asked ON asked.id = answer.reply_to
         WHERE answer.conversation_id = conversations.id AND answer.status IN ('completed', 'stopped')
               AND answer.text <> ''
@@ -100,8 +102,8 @@ ADMIT: Final = f"""
         ON CONFLICT (id) DO NOTHING
     ), asked AS (
         INSERT INTO messages (id, company_id, user_id, conversation_id, role, status, text, client_message_id,
-                              fingerprint, completed_at, tokens)
-        SELECT $13, $1, $2, $11, 'user', 'completed', $14, $15, $16, now(), $20 FROM held
+                              fingerprint, completed_at, tokens, masks, masked_by)
+        SELECT $13, $1, $2, $11, 'user', 'completed', $14, $15, $16, now(), $20, $21::jsonb, $22 FROM held
     ), answer AS (
         INSERT INTO messages (id, company_id, user_id, conversation_id, role, status, reply_to, lease_expires_at)
         SELECT $17, $1, $2, $11, 'assistant', 'pending', $13, now() + make_interval(secs => $18) FROM held
@@ -113,6 +115,13 @@ ADMIT: Final = f"""
            EXISTS (SELECT FROM known WHERE deleted_at IS NOT NULL) AS is_erased
     FROM holdable
 """  # noqa: S608 - nothing of it comes from outside
+
+# Of texts that were written before the rules that hold now.
+SET_MASKS: Final = """
+    UPDATE messages SET masks = made.masks::jsonb, masked_by = $3
+    FROM unnest($1::uuid[], $2::text[]) AS made (id, masks)
+    WHERE messages.id = made.id AND messages.text <> ''
+"""
 
 LOCK_ACCOUNT: Final = "SELECT FROM accounts WHERE company_id = $1 FOR UPDATE"
 
@@ -151,7 +160,7 @@ SETTLE: Final = """
         UPDATE messages
         SET status = $7, text = $4, usage_json = $5::jsonb, finish_reason = $8, cut_by = $9, error_code = $10,
             tokens = $11, charged_credits = GREATEST(messages.charged_credits, LEAST($6::numeric, live.amount_credits)),
-            completed_at = now(), lease_expires_at = NULL
+            completed_at = now(), lease_expires_at = NULL, masks = $13::jsonb, masked_by = $14
         FROM account, messages AS before JOIN holds AS live ON live.message_id = before.reply_to AND live.state = 'live'
         WHERE messages.id = $2 AND before.id = $2 AND messages.company_id = account.company_id
               AND messages.attempt = $3 AND messages.status IN ('pending', 'streaming')

@@ -24,6 +24,7 @@ from b2b_chat.product.companies.schemas import Member
 from b2b_chat.product.identity import sessions
 from b2b_chat.product.identity.service import revoke_keys_of
 from b2b_chat.product.refusals import Refusal
+from b2b_chat.product.second_factor.service import SecondFactorProtected, is_guarding_more, reset_second_factor
 from b2b_chat.product.transactions import Transaction, TransactionFactory
 from b2b_chat.product.viewer import Viewer
 from b2b_chat.product.vocabulary import Role
@@ -150,6 +151,22 @@ class Members:
         async with self._changing(viewer, user_id, Action.MEMBER_REMOVE) as change:
             await change.tx[CompanyRepository].remove_member(viewer.company_id, user_id)
             await revoke_keys_of(change.tx, viewer.company_id, user_id, self._clock())
+
+    async def reset_second_factor(self, viewer: Viewer, user_id: UUID) -> None:
+        """Forget a member's second factor, so that the member sets up another one.
+
+        Raises:
+            MemberNotFound: The company has no such member.
+            RoleTooLow: The viewer is no owner.
+            SecondFactorProtected: It is the viewer's own, an operator's, or that of a person of other companies too.
+        """
+        async with self._transaction() as tx:
+            require_reach((await lock_company(tx, viewer)).role, Role.OWNER)
+            if await tx[CompanyRepository].find_member(viewer.company_id, user_id) is None:
+                raise MemberNotFound
+            if user_id == viewer.user_id or await is_guarding_more(tx, user_id, viewer.company_id):
+                raise SecondFactorProtected
+            await reset_second_factor(tx, actor_of(viewer), self._clock, user_id)
 
     @asynccontextmanager
     async def _changing(self, viewer: Viewer, user_id: UUID, action: Action) -> AsyncIterator["_Change"]:

@@ -29,6 +29,8 @@ class CompanyRow(Row):
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     blocked_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     """Since when an operator has blocked it."""
+    needs_second_factor: Mapped[bool] = mapped_column(server_default="false")
+    """Whether its admins and owners must prove a second factor."""
 
 
 class MembershipRow(DefaultBase):

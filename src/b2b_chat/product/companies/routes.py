@@ -1,4 +1,4 @@
-"""`/v1/company`: a company's people, invites and API keys, for its admins; and `/v1/invites/accept`."""
+"""`/v1/company`: a company's people and invites, for its admins; and `/v1/invites/accept`."""
 
 from typing import Annotated, Any
 from uuid import UUID
@@ -19,11 +19,10 @@ from b2b_chat.product.companies.invites import (
     Invites,
     TooManyInvites,
 )
-from b2b_chat.product.companies.keys import ApiKeyNotFound, CompanyKeys, TooManyApiKeys
 from b2b_chat.product.companies.members import LastOwner, MemberNotFound, Members
 from b2b_chat.product.companies.schemas import (
-    ApiKeyCreate,
     Company,
+    CompanyChange,
     Invite,
     InviteAcceptance,
     InviteCreate,
@@ -36,8 +35,8 @@ from b2b_chat.product.errors import documents
 from b2b_chat.product.guards import by_session, signed_in
 from b2b_chat.product.identity.addresses import AddressNotSupported
 from b2b_chat.product.identity.languages import preferred_language
-from b2b_chat.product.identity.schemas import ApiKey, NewApiKey
 from b2b_chat.product.limits.service import LimitsUnavailable, RateLimited
+from b2b_chat.product.second_factor.service import SecondFactorProtected
 from b2b_chat.product.viewer import CompanyBlocked, Viewer
 from b2b_chat.product.vocabulary import Scope
 
@@ -53,6 +52,23 @@ class CompanyRoutes(Controller):
     async def company(self, viewer: NamedDependency[Viewer], companies: NamedDependency[Companies]) -> Company:
         """Show the company that you are acting in."""
         return await companies.get(viewer)
+
+    @patch(
+        "/",
+        operation_id="changeCompany",
+        guards=[by_session],
+        security=[{"SessionCookie": []}],
+        opt={"scope": Scope.ADMIN, "audited": Action.COMPANY_ASK_SECOND_FACTOR, "step_up": True},
+        responses=documents(RoleTooLow),
+    )
+    async def change(
+        self,
+        viewer: NamedDependency[Viewer],
+        data: JSONBody[CompanyChange],
+        companies: NamedDependency[Companies],
+    ) -> Company:
+        """Ask your company's admins and owners for a second factor, or no longer. For owners."""
+        return await companies.ask_second_factor(viewer, needed=data.needs_second_factor)
 
 
 class MemberRoutes(Controller):
@@ -84,7 +100,7 @@ class MemberRoutes(Controller):
     @patch(
         "/{user_id:uuid}",
         operation_id="changeMember",
-        opt={"audited": Action.MEMBER_CHANGE_ROLE},
+        opt={"audited": Action.MEMBER_CHANGE_ROLE, "step_up": True},
         responses=documents(MemberNotFound, RoleTooLow, RoleTooHighForKey, LastOwner),
     )
     async def change(
@@ -101,7 +117,7 @@ class MemberRoutes(Controller):
         "/{user_id:uuid}/block",
         operation_id="blockMember",
         status_code=200,
-        opt={"audited": Action.MEMBER_BLOCK},
+        opt={"audited": Action.MEMBER_BLOCK, "step_up": "of_sessions"},
         responses=documents(MemberNotFound, RoleTooLow, LastOwner),
     )
     async def block(
@@ -114,7 +130,7 @@ class MemberRoutes(Controller):
         "/{user_id:uuid}/unblock",
         operation_id="unblockMember",
         status_code=200,
-        opt={"audited": Action.MEMBER_UNBLOCK},
+        opt={"audited": Action.MEMBER_UNBLOCK, "step_up": "of_sessions"},
         responses=documents(MemberNotFound, RoleTooLow, RoleTooHighForKey),
     )
     async def unblock(
@@ -124,9 +140,23 @@ class MemberRoutes(Controller):
         return await members.unblock(viewer, user_id)
 
     @delete(
+        "/{user_id:uuid}/second-factor",
+        operation_id="resetMemberSecondFactor",
+        guards=[by_session],
+        security=[{"SessionCookie": []}],
+        opt={"audited": Action.SECOND_FACTOR_RESET, "step_up": True},
+        responses=documents(MemberNotFound, RoleTooLow, SecondFactorProtected),
+    )
+    async def reset_second_factor(
+        self, viewer: NamedDependency[Viewer], user_id: FromPath[UUID], members: NamedDependency[Members]
+    ) -> None:
+        """Let another person of your company, and of no other, set up a new second factor. For owners."""
+        await members.reset_second_factor(viewer, user_id)
+
+    @delete(
         "/{user_id:uuid}",
         operation_id="removeMember",
-        opt={"audited": Action.MEMBER_REMOVE},
+        opt={"audited": Action.MEMBER_REMOVE, "step_up": True},
         responses=documents(MemberNotFound, RoleTooLow, LastOwner),
     )
     async def remove(
@@ -147,7 +177,7 @@ class InviteRoutes(Controller):
     @post(
         "/",
         operation_id="createInvite",
-        opt={"audited": Action.INVITE_CREATE},
+        opt={"audited": Action.INVITE_CREATE, "step_up": "of_sessions"},
         responses=documents(
             AddressNotSupported,
             RateLimited,
@@ -237,50 +267,3 @@ class AcceptanceRoutes(Controller):
     ) -> Membership:
         """Accept an invite as the person signed in, who must be the one invited. Your session then acts there."""
         return await invites.accept(viewer, data)
-
-
-class ApiKeyRoutes(Controller):
-    """The keys that your company's programs use."""
-
-    path = "/v1/company/api-keys"
-    tags = ("company",)
-    opt = {"scope": Scope.ADMIN}  # noqa: RUF012 - as above
-
-    # A key makes no key: one that leaked would outlive its end and its revocation by others.
-    @post(
-        "/",
-        operation_id="createApiKey",
-        guards=[by_session],
-        security=[{"SessionCookie": []}],
-        opt={"audited": Action.API_KEY_CREATE},
-        responses=documents(TooManyApiKeys),
-    )
-    async def create(
-        self, viewer: NamedDependency[Viewer], data: JSONBody[ApiKeyCreate], company_keys: NamedDependency[CompanyKeys]
-    ) -> NewApiKey:
-        """Make a key that acts in your name. It is shown this once. Only a person signed in makes keys."""
-        return await company_keys.create(viewer, data)
-
-    @get("/", operation_id="listApiKeys", guards=[signed_in])
-    async def list_keys(
-        self,
-        viewer: NamedDependency[Viewer],
-        company_keys: NamedDependency[CompanyKeys],
-        cursor: IdCursor = None,
-        limit: Limit = 50,
-    ) -> Annotated[Page[ApiKey], named("ApiKeyPage")]:
-        """List the keys of your company, revoked ones too, newest first."""
-        return await company_keys.list_keys(viewer, cursor=cursor, limit=limit)
-
-    @delete(
-        "/{api_key_id:uuid}",
-        operation_id="revokeApiKey",
-        guards=[signed_in],
-        opt={"audited": Action.API_KEY_REVOKE},
-        responses=documents(ApiKeyNotFound, RoleTooLow),
-    )
-    async def revoke(
-        self, viewer: NamedDependency[Viewer], api_key_id: FromPath[UUID], company_keys: NamedDependency[CompanyKeys]
-    ) -> None:
-        """End a key for good."""
-        await company_keys.revoke(viewer, api_key_id)

@@ -31,6 +31,14 @@ class Company(Struct, frozen=True):
     created_at: datetime
     blocked_at: datetime | None
     """Since when an operator has blocked it."""
+    needs_second_factor: bool
+    """Whether its admins and owners are asked for a second factor."""
+
+
+class CompanyChange(Struct, frozen=True, forbid_unknown_fields=True):
+    """What is to be asked of the company's admins and owners."""
+
+    needs_second_factor: bool
 
 
 class CompanyOverview(Struct, frozen=True):

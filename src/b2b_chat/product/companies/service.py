@@ -6,8 +6,9 @@ from uuid import UUID
 from b2b_chat.kit.clock import Clock, utc_now
 from b2b_chat.kit.pagination import Page, id_from_cursor
 from b2b_chat.product.audit.actions import Action
-from b2b_chat.product.audit.actors import Actor
+from b2b_chat.product.audit.actors import Actor, actor_of
 from b2b_chat.product.audit.service import record_action
+from b2b_chat.product.companies.ceiling import lock_company, require_reach
 from b2b_chat.product.companies.models import CompanyRow
 from b2b_chat.product.companies.repository import CompanyRecord, CompanyRepository
 from b2b_chat.product.companies.schemas import Company, CompanyCreate, CompanyOverview
@@ -67,6 +68,27 @@ class Companies:
         items = [_overview(record) for record in records[:limit]]
         return Page(items, str(items[-1].id) if len(records) > limit else None)
 
+    async def ask_second_factor(self, viewer: Viewer, *, needed: bool) -> Company:
+        """Ask a second factor of the company's admins and owners from now on, or no longer.
+
+        Raises:
+            RoleTooLow: The viewer is no owner.
+        """
+        async with self._transaction() as tx:
+            rights = await lock_company(tx, viewer)
+            require_reach(rights.role, Role.OWNER)
+            before = rights.company.needs_second_factor
+            rights.company.needs_second_factor = needed
+            await record_action(
+                tx,
+                actor_of(viewer),
+                Action.COMPANY_ASK_SECOND_FACTOR,
+                targets={"company_id": viewer.company_id},
+                before={"needs_second_factor": before},
+                after={"needs_second_factor": needed},
+            )
+        return _company(rights.company)
+
     async def block(self, actor: Actor, company_id: UUID) -> Company:
         """Block a company: no one may act in it, by session or key. Running answers continue to their end.
 
@@ -102,7 +124,7 @@ class Companies:
 
 
 async def require_company(tx: Transaction, company_id: UUID) -> None:
-    """Lock a company, whoever wants to change what is its own.
+    """Lock a company for changes to what belongs to it.
 
     Raises:
         CompanyNotFound: There is no such company.
@@ -113,7 +135,7 @@ async def require_company(tx: Transaction, company_id: UUID) -> None:
 
 def _company(row: CompanyRow) -> Company:
     """Return a company as it is shown."""
-    return Company(row.id, row.name, row.created_at, row.blocked_at)
+    return Company(row.id, row.name, row.created_at, row.blocked_at, row.needs_second_factor)
 
 
 def _overview(record: CompanyRecord) -> CompanyOverview:

@@ -94,6 +94,10 @@ class MessageRow(Row):
     """What all attempts at an answer have cost; answers of releases before this column have it in the ledger alone."""
     tokens: Mapped[int | None] = mapped_column(Integer)
     """How many the text has; None for messages of releases before this column, and while an answer is written."""
+    masks: Mapped[list[Any] | None] = mapped_column(JSONB)
+    """Where values stand in the text that do not cross the border; None where nobody has looked for any."""
+    masked_by: Mapped[str | None] = mapped_column(String(32))
+    """The rules that the masks were made by."""
     lease_expires_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     completed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))

@@ -1,16 +1,19 @@
 """The gatekeeper: recognises a caller by API key or session cookie."""
 
+from datetime import timedelta
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from litestar.connection import ASGIConnection
 
-from b2b_chat.product.guards import SAFE_METHODS, CrossSiteRequest
+from b2b_chat.kit.clock import Clock
+from b2b_chat.product.guards import SAFE_METHODS, CrossSiteRequest, OperatorNetworkRequired
 from b2b_chat.product.identity.cookies import SessionCookie
 from b2b_chat.product.identity.service import ApiKeys
 from b2b_chat.product.identity.sessions import Sessions
-from b2b_chat.product.limits.client_ip import ClientIp
+from b2b_chat.product.limits.client_ip import ClientIp, is_within, parse_networks
 from b2b_chat.product.limits.service import Limits
+from b2b_chat.product.settings import ProductSettings
 from b2b_chat.product.viewer import Unauthenticated, Viewer
 
 _BEARER: Final = "bearer "
@@ -25,8 +28,9 @@ class Gatekeeper:
         sessions: Knows the sessions.
         cookie: Carries a session's token.
         limits: Counts the requests that read, and those of strangers.
-        client_ip: Knows where a request comes from.
-        public_url: Where browsers find product_api.
+        client_ip: Finds the address that a request comes from.
+        settings: Where browsers find product_api, where operators may come from, how long a proof is fresh.
+        clock: The current time.
     """
 
     def __init__(
@@ -36,14 +40,18 @@ class Gatekeeper:
         cookie: SessionCookie,
         limits: Limits,
         client_ip: ClientIp,
-        public_url: str,
+        settings: ProductSettings,
+        clock: Clock,
     ) -> None:
         self._limits = limits
-        self._client_ip = client_ip
         self._api_keys = api_keys
         self._sessions = sessions
         self._cookie = cookie
-        parts = urlsplit(public_url)
+        self._client_ip = client_ip
+        self._operator_networks = parse_networks(settings.operator_networks)
+        self._step_up = timedelta(seconds=settings.step_up_seconds)
+        self._clock = clock
+        parts = urlsplit(settings.public_url)
         self._origin = f"{parts.scheme}://{parts.netloc}".lower()
 
     async def viewer_of(self, connection: ASGIConnection[Any, Any, Any, Any]) -> Viewer:
@@ -64,6 +72,23 @@ class Gatekeeper:
             raise Unauthenticated
         return await self._sessions.authenticate(token)
 
+    def require_fresh_proof(self, viewer: Viewer) -> None:
+        """Refuse a caller who has not proved a second factor of late, where one is asked.
+
+        Raises:
+            StepUpRequired: The caller has not.
+        """
+        viewer.require_fresh_proof(self._clock() - self._step_up)
+
+    def refuse_network(self, connection: ASGIConnection[Any, Any, Any, Any]) -> None:
+        """Refuse a request from where no operator may come; an address that is not known is outside every network.
+
+        Raises:
+            OperatorNetworkRequired: It is from there.
+        """
+        if self._operator_networks and not is_within(self._client_ip.of(connection), self._operator_networks):
+            raise OperatorNetworkRequired
+
     async def admit_read(self, viewer: Viewer) -> None:
         """Count a request that reads.
 
@@ -73,7 +98,7 @@ class Gatekeeper:
         await self._limits.admit_read(viewer)
 
     async def admit_stranger(self, connection: ASGIConnection[Any, Any, Any, Any]) -> None:
-        """Count a request of somebody who signs in, or is about to.
+        """Count a request of a person who signs in, or is about to.
 
         Raises:
             RateLimited: Too many come from there.

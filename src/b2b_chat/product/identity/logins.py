@@ -16,6 +16,9 @@ from prometheus_client import Counter
 from b2b_chat.kit.clock import Clock
 from b2b_chat.kit.database import Database
 from b2b_chat.kit.keyed_hash import KeyedHash, new_token
+from b2b_chat.product.audit.actions import Action
+from b2b_chat.product.audit.actors import STRANGER
+from b2b_chat.product.audit.tallies import Tallies
 from b2b_chat.product.identity.addresses import canonical
 from b2b_chat.product.identity.known_browsers import KnownBrowsers
 from b2b_chat.product.identity.login_mails import LoginMails
@@ -70,12 +73,14 @@ class Logins:
         database: Database,
         sessions: Sessions,
         outbox: Outbox,
+        tallies: Tallies,
         settings: ProductSettings,
         clock: Clock,
     ) -> None:
         self._transaction = transaction
         self._database = database
         self._sessions = sessions
+        self._tallies = tallies
         secret, previous = settings.auth_token_secret, settings.auth_token_secret_previous
         self._tokens = KeyedHash(secret, previous, purpose="login link")
         self._codes = KeyedHash(secret, previous, purpose="login code")
@@ -160,10 +165,14 @@ class Logins:
                 login_request = proof.login_request if isinstance(proof.login_request, str) else browser.login_request
                 code = str(proof.code).replace(" ", "")
                 signed_in = await self._redeem_code(tx, email or "", code, login_request, browser)
+            # Known or not, the same is done: the log alone tells them apart.
+            meant = None if signed_in or email is None else await tx[UserRepository].find_id_by_email(email)
         # Refused only now: wrong codes stay counted when the transaction is committed.
         if signed_in is None:
             if email is not None:
                 _WRONG_CODES.inc()
+            targets = {} if meant is None else {"user_id": meant}
+            await self._tallies.record(STRANGER, Action.SESSION_START, targets=targets, refusal=InvalidProof.code)
             raise InvalidProof
         return signed_in
 

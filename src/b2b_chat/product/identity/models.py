@@ -122,4 +122,6 @@ class SessionRow(Row):
     last_seen_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     expires_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), index=True)
     """The end of its absolute lifetime."""
+    proved_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    """When it last proved the second factor."""
     revoked_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))

@@ -193,7 +193,7 @@ class MeRoutes(Controller):
     path = "/v1/me"
     tags = ("me",)
 
-    @get("/", operation_id="getMe", guards=[signed_in])
+    @get("/", operation_id="getMe", guards=[signed_in], opt={"before_second_factor": True})
     async def me(self, viewer: NamedDependency[Viewer], sessions: NamedDependency[Sessions]) -> Me:
         """Show who you are, your companies, and the one in which you act."""
         return await sessions.me(viewer)
@@ -202,6 +202,7 @@ class MeRoutes(Controller):
         "/company",
         operation_id="chooseCompany",
         guards=[by_session],
+        opt={"before_second_factor": True},
         security=[{"SessionCookie": []}],
         responses=documents(NotAMember),
     )

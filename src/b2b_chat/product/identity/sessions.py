@@ -9,6 +9,9 @@ from msgspec import Struct
 from b2b_chat.kit.clock import Clock
 from b2b_chat.kit.database import Database, new_id
 from b2b_chat.kit.keyed_hash import KeyedHash, new_token
+from b2b_chat.product.audit.actions import Action
+from b2b_chat.product.audit.actors import actor_of, person_of
+from b2b_chat.product.audit.service import record_action
 from b2b_chat.product.identity import users
 from b2b_chat.product.identity.last_use import LastUse
 from b2b_chat.product.identity.models import SessionRow
@@ -53,6 +56,11 @@ async def act_in(tx: Transaction, session_id: UUID, company_id: UUID) -> None:
     await tx[SessionRepository].choose_company(session_id, company_id)
 
 
+async def note_proof(tx: Transaction, session_id: UUID, now: datetime) -> None:
+    """Take down that a session has proved its second factor, in the transaction in which it does."""
+    await tx[SessionRepository].note_proof(session_id, now)
+
+
 class Browser(Struct, frozen=True):
     """What a browser states about itself when it asks to sign in, and when it does."""
 
@@ -82,6 +90,9 @@ class Sessions:
         self._hashes = KeyedHash(settings.session_secret, settings.session_secret_previous, purpose="session")
         self._idle = timedelta(seconds=settings.session_idle_seconds)
         self._absolute = timedelta(seconds=settings.session_absolute_seconds)
+        self._operators_idle = timedelta(seconds=settings.operator_session_idle_seconds)
+        self._operators_absolute = timedelta(seconds=settings.operator_session_absolute_seconds)
+        self._operators_need_second_factor = settings.operators_need_second_factor
         self._last_use = last_use
         self._clock = clock
 
@@ -92,14 +103,14 @@ class Sessions:
         """
         now = self._clock()
         if browser.session_token:
-            await tx[SessionRepository].revoke_by_token(self._hashes.candidates(browser.session_token), now)
+            await self._end(tx, browser.session_token)
         companies = await tx[SessionRepository].list_companies(user_id)
         usable = (company for company in companies if not (company.is_company_blocked or company.is_member_blocked))
         company = next(usable, None)
-        token = new_token()
+        token, session_id = new_token(), new_id()
         await tx[SessionRepository].add(
             SessionRow(
-                id=new_id(),
+                id=session_id,
                 user_id=user_id,
                 company_id=company.id if company else None,
                 token_hash=self._hashes.hash(token),
@@ -110,6 +121,8 @@ class Sessions:
                 expires_at=now + self._absolute,
             )
         )
+        person = person_of(user_id, company.id if company else None)
+        await record_action(tx, person, Action.SESSION_START, targets={"session_id": session_id})
         return token
 
     async def authenticate(self, token: str) -> Viewer:
@@ -124,11 +137,16 @@ class Sessions:
         now = self._clock()
         async with self._database.connection() as connection:
             credential = await find_session(
-                connection, self._hashes.candidates(token), now=now, idle_since=now - self._idle
+                connection,
+                self._hashes.candidates(token),
+                now=now,
+                idle_since=now - self._idle,
+                operators_since=now - self._operators_absolute,
+                operators_idle_since=now - self._operators_idle,
             )
         if credential is None:
             raise Unauthenticated
-        viewer = credential.viewer()
+        viewer = credential.viewer(operators_need_second_factor=self._operators_need_second_factor)
         self._last_use.note(viewer)
         return viewer
 
@@ -146,13 +164,20 @@ class Sessions:
             SessionNotFound: It is not theirs, or has ended already.
         """
         async with self._transaction() as tx:
-            if not await tx[SessionRepository].revoke(viewer.user_id, session_id, self._clock()):
+            if await tx[SessionRepository].revoke(viewer.user_id, session_id, self._clock()) is None:
                 raise SessionNotFound
+            await record_action(tx, actor_of(viewer), Action.SESSION_END, targets={"session_id": session_id})
 
     async def end(self, token: str) -> None:
         """End the session with this token, if there is one."""
         async with self._transaction() as tx:
-            await tx[SessionRepository].revoke_by_token(self._hashes.candidates(token), self._clock())
+            await self._end(tx, token)
+
+    async def _end(self, tx: Transaction, token: str) -> None:
+        ended = await tx[SessionRepository].revoke_by_token(self._hashes.candidates(token), self._clock())
+        if ended is not None:
+            person = person_of(ended.user_id, ended.company_id)
+            await record_action(tx, person, Action.SESSION_END, targets={"session_id": ended.id})
 
     async def forget_old(self) -> None:
         """Delete sessions that ended long ago."""

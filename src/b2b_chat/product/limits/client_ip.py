@@ -65,8 +65,13 @@ class ClientIp:
         return peer
 
     def _is_proxy(self, ip: str) -> bool:
-        address = ip_address(ip)
-        return any(address in network for network in self._proxies)
+        return is_within(ip, self._proxies)
+
+
+def is_within(ip: str, networks: Sequence[Network]) -> bool:
+    """Whether an address belongs to one of some networks; the one that stands for an unknown address never does."""
+    address = ip_address(ip)
+    return ip != UNKNOWN_IP and any(address in network for network in networks)
 
 
 @lru_cache(maxsize=_REMEMBERED)

@@ -6,8 +6,9 @@ slices of the text: there is no second place that holds them.
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Annotated, Final
+from typing import Annotated, Final, NamedTuple
 
+import msgspec
 from msgspec import Meta, Struct
 
 from b2b_chat.product.masking.kinds import Kind
@@ -42,6 +43,42 @@ class Mask(Struct, frozen=True, array_like=True):
     end: Annotated[int, Meta(ge=0)]
     kind: Kind
     number: Annotated[int, Meta(ge=1)]
+
+
+class StoredMasks(NamedTuple):
+    """A text's masks as they are stored beside it; neither field where it has not been looked through."""
+
+    masks: str | None
+    by: str | None
+    """The key of the rules that they were made by."""
+
+
+NOT_MASKED: Final = StoredMasks(None, None)
+_decoder: Final = msgspec.json.Decoder(list[Mask])
+
+
+def as_json(masks: Sequence[Mask]) -> str:
+    """Return masks as JSON."""
+    return msgspec.json.encode(masks).decode()
+
+
+def stored(masks: Sequence[Mask], key: str) -> StoredMasks:
+    """Return masks as they are stored."""
+    return StoredMasks(as_json(masks), key)
+
+
+def read(stored_masks: StoredMasks, text: str) -> list[Mask]:
+    """Return a text's stored masks.
+
+    Raises:
+        MasksDoNotFit: They are not this text's.
+    """
+    try:
+        masks = _decoder.decode(stored_masks.masks or "[]")
+    except msgspec.DecodeError:
+        raise MasksDoNotFit from None
+    check(text, masks)
+    return masks
 
 
 class MasksDoNotFit(ValueError):
@@ -96,18 +133,33 @@ class Values:
         self._values: dict[tuple[Kind, int], str] = {}
         self._last: dict[Kind, int] = {}
 
-    def learn(self, text: str, masks: Sequence[Mask]) -> None:
-        """Take in a stored text.
+    def learn(self, text: str, masks: Sequence[Mask]) -> Sequence[Mask]:
+        """Take in a stored text, and return its masks with the numbers that hold here.
+
+        Stored numbers were given in the order in which texts were written, and a text that failed and was tried anew
+        takes its place among others later. Two values of one number would put one person in the place of another: the
+        later of them gets a number of its own.
 
         Raises:
             MasksDoNotFit: The masks are not this text's.
         """
         check(text, masks)
-        for mask in masks:
-            value = text[mask.start : mask.end]
-            self._numbers.setdefault((mask.kind, normalised(mask.kind, value)), mask.number)
-            self._values.setdefault((mask.kind, mask.number), value)
-            self._last[mask.kind] = max(self._last.get(mask.kind, 0), mask.number)
+        changed: list[Mask] | None = None
+        for index, mask in enumerate(masks):
+            number = self._learned(mask, text[mask.start : mask.end])
+            if number != mask.number:
+                changed = changed or list(masks)
+                changed[index] = Mask(mask.start, mask.end, mask.kind, number)
+        return changed or masks
+
+    def _learned(self, mask: Mask, value: str) -> int:
+        key = (mask.kind, normalised(mask.kind, value))
+        number = self._numbers.get(key)
+        if number is None and (mask.kind, mask.number) not in self._values:
+            number = self._numbers[key] = mask.number
+            self._values[mask.kind, number] = value
+            self._last[mask.kind] = max(self._last.get(mask.kind, 0), number)
+        return self._number(mask.kind, value) if number is None else number
 
     def mask(self, text: str, spans: Iterable[Span]) -> list[Mask]:
         """Number the spans of a new text and take them in."""

@@ -1,5 +1,6 @@
 """What is done with each kind: the company's policy, the operator's floor, and what a member adds to it."""
 
+import hashlib
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -9,6 +10,8 @@ from msgspec import Struct, field
 
 from b2b_chat.product.masking.kinds import DEFAULTS, GROUP_OF, GROUPS, Group, Kind, MaskingAction
 from b2b_chat.product.masking.refusals import MaskingUnavailable
+
+_KEY_CHARACTERS: Final = 16
 
 log = structlog.get_logger(__name__)
 
@@ -82,6 +85,8 @@ class InForce(NamedTuple):
     policy: Policy
     is_off: bool
     """Whether nothing is masked or blocked, so that no text needs to be looked through."""
+    key: str
+    """Differs for different policies: a text that was masked under another key is looked through again."""
     floor: frozenset[Kind]
     """The kinds that the installation's floor or the caller's own wish names: no allow-list lets them through."""
 
@@ -103,4 +108,5 @@ def in_force(stored: StoredPolicies) -> InForce:
     policy = combined(company, floor=floor, wish=wish)
     demanded = _named_only(floor).strengthened(_named_only(wish))
     kinds = frozenset(kind for kind, action in demanded.kinds.items() if action is not MaskingAction.OFF)
-    return InForce(policy, policy.is_off, kinds)
+    said = msgspec.json.encode([policy, sorted(kinds)], order="sorted")
+    return InForce(policy, policy.is_off, hashlib.sha256(said).hexdigest()[:_KEY_CHARACTERS], kinds)

@@ -1,14 +1,16 @@
 """`MaskedRequest`: the only request that may cross the border, and it is built here alone."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, final
+from typing import Final, Literal, NamedTuple, final
 
 import msgspec
+from msgspec import UnsetType
 
-from b2b_chat.contract.schemas import ChatMessage, ChatRequest
+from b2b_chat.contract.schemas import ChatMessage, ChatMetadata, ChatRequest
 from b2b_chat.product.masking.links import hosts_in
 from b2b_chat.product.masking.masks import Mask, MasksDoNotFit, Values, masked_text
 from b2b_chat.product.masking.refusals import MaskingUnavailable
+from b2b_chat.product.masking.restoration import Restoration
 from b2b_chat.product.masking.restoring import Restorer
 
 INSTRUCTION: Final = (
@@ -27,61 +29,119 @@ class _Seal:
 _SEAL: Final = _Seal()
 
 
+class _Background(NamedTuple):
+    """What an answer's tokens stand for, and which hosts may have it."""
+
+    values: Values
+    hosts: frozenset[str]
+    key: str
+
+
+_NOTHING: Final = _Background(Values(), frozenset(), "")
+
+
+@final
+class MaskedMessages:
+    """What the model is asked, as it crosses the border: texts that were masked by the policy in force.
+
+    Built by `masked_messages`, and where that policy masks nothing by `unmasked_messages`.
+    """
+
+    __slots__ = ("_background", "messages")
+
+    def __init__(self, seal: _Seal, messages: list[ChatMessage], background: "_Background | None") -> None:
+        if seal is not _SEAL:
+            raise TypeError
+        self.messages: Final = messages
+        """What is priced, and crosses the border."""
+        self._background: Final = background
+
+    def request(
+        self, *, model: Literal["gpt-5.2"], stream: bool, max_completion_tokens: int, metadata: ChatMetadata
+    ) -> "MaskedRequest":
+        """Return the request that has these messages."""
+        body = ChatRequest(
+            model=model,
+            messages=self.messages,
+            stream=stream,
+            max_completion_tokens=max_completion_tokens,
+            metadata=metadata,
+        )
+        return MaskedRequest(_SEAL, body, self._background)
+
+    def __repr__(self) -> str:
+        """Name nothing of what is inside: this may come into a log."""
+        return "<MaskedMessages>"
+
+
 @final
 class MaskedRequest:
     """A request whose texts were masked by the policy in force, if only to find that it masks nothing.
 
-    Built by `masked_request` and `unmasked_request`; whatever sends requests over the border takes only this type, so
-    that a path which forgets masking does not pass the type checker, and fails when it is run.
+    Only `MaskedMessages` make one; whatever sends requests over the border takes only this type, so that a path which
+    forgets masking does not pass the type checker, and fails when it is run.
     """
 
-    __slots__ = ("_hosts", "_values", "body")
+    __slots__ = ("_background", "body")
 
-    def __init__(self, seal: _Seal, body: ChatRequest, values: Values, hosts: frozenset[str]) -> None:
+    def __init__(self, seal: _Seal, body: ChatRequest, background: "_Background | None") -> None:
         if seal is not _SEAL:
             raise TypeError
         self.body: Final = body
         """What crosses the border."""
-        self._values: Final = values
-        self._hosts: Final = hosts
+        self._background: Final = background
+
+    def avoiding(self, upstream: str | UnsetType) -> "MaskedRequest":
+        """Return the same request, to be answered by another upstream than this."""
+        body = msgspec.structs.replace(self.body, avoid_upstream=upstream)
+        return MaskedRequest(_SEAL, body, self._background)
+
+    def restoration(self) -> Restoration | None:
+        """Begin restoring an attempt at the answer; None where the policy masks nothing."""
+        background = self._background
+        return None if background is None else Restoration(background.values, self.restorer(), background.key)
 
     def restorer(self, *, json: bool = False) -> Restorer:
         """Begin restoring one text of the answer."""
-        return Restorer(self._values, hosts=self._hosts, json=json)
+        background = self._background or _NOTHING
+        return Restorer(background.values, hosts=background.hosts, json=json)
 
     def __repr__(self) -> str:
         """Name nothing of what is inside: this may come into a log."""
         return "<MaskedRequest>"
 
 
-def masked_request(request: ChatRequest, masks: Sequence[Sequence[Mask]]) -> MaskedRequest:
-    """Derive what crosses the border from the texts of a request and their masks.
+def masked_messages(messages: Sequence[ChatMessage], masks: Sequence[Sequence[Mask]], key: str = "") -> MaskedMessages:
+    """Derive what crosses the border from texts and their masks.
 
     Args:
-        request: The request in the users' own words.
+        messages: In the users' own words.
         masks: Each message's masks, in the order of the messages.
+        key: That of the rules by which they were made, which is stored with the answer's masks.
 
     Raises:
         MaskingUnavailable: The masks are not those of these texts. Nothing of the texts is in the error.
     """
     values = Values()
     try:
-        messages = [_masked(message, own, values) for message, own in zip(request.messages, masks, strict=True)]
+        masked = [_masked(message, own, values) for message, own in zip(messages, masks, strict=True)]
     except (MasksDoNotFit, ValueError):
         raise MaskingUnavailable from None
     if values:
-        messages.insert(0, ChatMessage(role="system", content=INSTRUCTION))
-    return MaskedRequest(_SEAL, msgspec.structs.replace(request, messages=messages), values, _hosts(request.messages))
+        masked.insert(0, ChatMessage(role="system", content=INSTRUCTION))
+    return MaskedMessages(_SEAL, masked, _Background(values, _hosts(messages), key))
 
 
-def unmasked_request(request: ChatRequest) -> MaskedRequest:
-    """Return a request that goes out as it is, because the policy in force says so."""
-    return MaskedRequest(_SEAL, request, Values(), frozenset())
+def unmasked_messages(messages: list[ChatMessage]) -> MaskedMessages:
+    """Return messages that go out as they are, because the policy in force says so."""
+    return MaskedMessages(_SEAL, messages, None)
 
 
 def _masked(message: ChatMessage, masks: Sequence[Mask], values: Values) -> ChatMessage:
-    values.learn(message.content, masks)
-    return msgspec.structs.replace(message, content=masked_text(message.content, masks)) if masks else message
+    consistent = values.learn(message.content, masks)
+    if not masks:
+        return message
+    return msgspec.structs.replace(message, content=masked_text(message.content, consistent))
 
 
 def _hosts(messages: Iterable[ChatMessage]) -> frozenset[str]:

@@ -20,7 +20,7 @@ from b2b_chat.product.vocabulary import Scope
 
 
 class MaskingPolicyRoutes(Controller):
-    """What is done with personal data in your messages. Previews follow it; chats do not yet."""
+    """What is done with personal data in your messages."""
 
     path = "/v1/company/masking"
     tags = ("masking",)
@@ -30,7 +30,7 @@ class MaskingPolicyRoutes(Controller):
     async def masking(
         self, viewer: NamedDependency[Viewer], masking_policies: NamedDependency[MaskingPolicies]
     ) -> MaskingPolicy:
-        """Show what is done with personal data in your messages. Only previews follow it yet."""
+        """Show what is done with personal data in your messages, and which rule says so."""
         return await masking_policies.get(viewer)
 
     @put(
@@ -45,7 +45,7 @@ class MaskingPolicyRoutes(Controller):
         data: JSONBody[MaskingChange],
         masking_policies: NamedDependency[MaskingPolicies],
     ) -> MaskingPolicy:
-        """Replace your company's rules. The installation's floor holds above them. Only previews follow them yet."""
+        """Replace your company's rules. The installation's floor holds above them."""
         return await masking_policies.change(viewer, data)
 
     @get("/terms", operation_id="getMaskingTerms", opt={"scope": Scope.ADMIN})

@@ -1,4 +1,4 @@
-"""What one operator cannot do to another: it takes a second operator who wants the same, or the shell."""
+"""Actions against another operator: they take a second operator who wants the same, or the shell."""
 
 from datetime import datetime, timedelta
 from typing import Final
@@ -24,7 +24,7 @@ class SecondOperatorRequired(Refusal):
 
 
 async def is_approved(tx: Transaction, actor: Actor, action: Action, target_id: UUID, now: datetime) -> bool:
-    """Whether two operators, of whom the target is neither, want something; and take down that this one does.
+    """Record that this operator wants an action, and return whether two want it, of whom neither is the target.
 
     A shell on the server needs no one else. The caller commits in either case, and refuses after that.
     """

@@ -38,7 +38,7 @@ class OperatorKeyRoutes(Controller):
         operation_id="createOperatorKey",
         guards=[by_session],
         security=[{"SessionCookie": []}],
-        opt={"audited": Action.OPERATOR_KEY_CREATE},
+        opt={"audited": Action.OPERATOR_KEY_CREATE, "step_up": True},
     )
     async def create(
         self,
@@ -52,7 +52,7 @@ class OperatorKeyRoutes(Controller):
     @delete(
         "/{api_key_id:uuid}",
         operation_id="revokeOperatorKey",
-        opt={"audited": Action.OPERATOR_KEY_REVOKE},
+        opt={"audited": Action.OPERATOR_KEY_REVOKE, "step_up": True},
         responses=documents(OperatorKeyNotFound, SecondOperatorRequired),
     )
     async def revoke(

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 
 class OperatorRow(DefaultBase):
-    """That a user is an operator of this installation."""
+    """The right of a user to be an operator of this installation."""
 
     __tablename__ = "operators"
 
@@ -18,13 +18,13 @@ class OperatorRow(DefaultBase):
 
 
 class OperatorApprovalRow(DefaultBase):
-    """That an operator wants something done which takes two of them. It counts for an hour, and is gone once done."""
+    """An operator's wish for an action that takes two. It counts for an hour, and is deleted once done."""
 
     __tablename__ = "operator_approvals"
 
     action: Mapped[str] = mapped_column(String(64), primary_key=True)
     target_id: Mapped[UUID] = mapped_column(primary_key=True)
-    """To whom or to what."""
+    """The target."""
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), primary_key=True)
     """The operator who wants it."""
     approved_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))

@@ -39,22 +39,22 @@ class OperatorRepository:
         self._session = session
 
     async def add(self, user_id: UUID) -> bool:
-        """Make a user an operator; False, and nothing changed, where the user is one already."""
+        """Make a user an operator; return False, and change nothing, for an operator."""
         added = insert(OperatorRow).values(user_id=user_id).on_conflict_do_nothing().returning(OperatorRow.user_id)
         return await self._session.scalar(added) is not None
 
     async def remove(self, user_id: UUID) -> bool:
-        """Make a user an operator no longer; False where the user was not one."""
+        """Remove a user from the operators; return False where the user was not one."""
         removed = delete(OperatorRow).where(OperatorRow.user_id == user_id).returning(OperatorRow.user_id)
         return await self._session.scalar(removed) is not None
 
     async def is_operator(self, user_id: UUID) -> bool:
-        """Whether a user is an operator; if so, the user stays one until the transaction ends."""
+        """Return whether a user is an operator; if so, the user stays one until the transaction ends."""
         query = select(OperatorRow.user_id).where(OperatorRow.user_id == user_id).with_for_update(read=True)
         return await self._session.scalar(query) is not None
 
     async def approve(self, action: str, target_id: UUID, user_id: UUID, now: datetime) -> None:
-        """Take down that an operator wants something; wanting it again counts from now."""
+        """Record an operator's wish; a repeated one counts from now."""
         wish = insert(OperatorApprovalRow).values(action=action, target_id=target_id, user_id=user_id, approved_at=now)
         again = wish.on_conflict_do_update(
             index_elements=[OperatorApprovalRow.action, OperatorApprovalRow.target_id, OperatorApprovalRow.user_id],
@@ -63,7 +63,7 @@ class OperatorRepository:
         await self._session.execute(again)
 
     async def list_approving(self, action: str, target_id: UUID, *, since: datetime) -> set[UUID]:
-        """The operators who have lately wanted something, and still are operators who are not blocked."""
+        """Return the operators who recently wanted something, and who still are operators and not blocked."""
         query = (
             select(OperatorApprovalRow.user_id)
             .join(OperatorRow, OperatorRow.user_id == OperatorApprovalRow.user_id)
@@ -74,7 +74,7 @@ class OperatorRepository:
         return set(await self._session.scalars(query))
 
     async def forget_approvals(self, action: str, target_id: UUID) -> None:
-        """Delete what was wanted, since it is done."""
+        """Delete the wishes for a completed action."""
         done = delete(OperatorApprovalRow).where(
             OperatorApprovalRow.action == action, OperatorApprovalRow.target_id == target_id
         )

@@ -3,7 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
-from litestar import Controller, get, post
+from litestar import Controller, delete, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 
@@ -30,6 +30,7 @@ from b2b_chat.product.operators.approvals import SecondOperatorRequired
 from b2b_chat.product.operators.health import LiveHealth
 from b2b_chat.product.operators.schemas import InstallationHealth, User
 from b2b_chat.product.operators.service import UserNotFound, Users
+from b2b_chat.product.second_factor.service import SecondFactorProtected
 from b2b_chat.product.viewer import Viewer
 
 
@@ -44,7 +45,7 @@ class OperatorCompanyRoutes(Controller):
     @post(
         "/",
         operation_id="createCompany",
-        opt={"audited": Action.COMPANY_CREATE},
+        opt={"audited": Action.COMPANY_CREATE, "step_up": True},
         responses=documents(AddressNotSupported),
     )
     async def create(
@@ -97,7 +98,7 @@ class OperatorCompanyRoutes(Controller):
     async def unblock(
         self, viewer: NamedDependency[Viewer], company_id: FromPath[UUID], companies: NamedDependency[Companies]
     ) -> Company:
-        """Let people act in a company again."""
+        """Unblock a company."""
         return await companies.unblock(operator_of(viewer), company_id)
 
     @get(
@@ -120,7 +121,7 @@ class OperatorCompanyRoutes(Controller):
         "/{company_id:uuid}/credits",
         operation_id="addCredits",
         status_code=200,
-        opt={"audited": Action.CREDITS_ADD},
+        opt={"audited": Action.CREDITS_ADD, "step_up": True},
         responses=documents(CompanyNotFound, ExternalIdConflict, BalanceOutOfRange),
     )
     async def add_credits(
@@ -137,7 +138,7 @@ class OperatorCompanyRoutes(Controller):
         "/{company_id:uuid}/credits/adjustments",
         operation_id="adjustCredits",
         status_code=200,
-        opt={"audited": Action.CREDITS_ADJUST},
+        opt={"audited": Action.CREDITS_ADJUST, "step_up": True},
         responses=documents(CompanyNotFound, LedgerEntryNotFound, ExternalIdConflict, BalanceOutOfRange),
     )
     async def adjust_credits(
@@ -211,9 +212,21 @@ class OperatorUserRoutes(Controller):
         """Let a person sign in again, and the keys be used. For another operator it takes two, as blocking does."""
         return await users.unblock(operator_of(viewer), user_id)
 
+    @delete(
+        "/{user_id:uuid}/second-factor",
+        operation_id="resetUserSecondFactor",
+        opt={"audited": Action.SECOND_FACTOR_RESET, "step_up": True},
+        responses=documents(UserNotFound, SecondFactorProtected),
+    )
+    async def reset_second_factor(
+        self, viewer: NamedDependency[Viewer], user_id: FromPath[UUID], users: NamedDependency[Users]
+    ) -> None:
+        """Let a person who is no operator set up a new second factor."""
+        await users.reset_second_factor(operator_of(viewer), user_id)
+
 
 class OperatorHealthRoutes(Controller):
-    """How the installation is."""
+    """The health of the installation."""
 
     path = "/admin/health"
     tags = ("operators",)
@@ -221,5 +234,5 @@ class OperatorHealthRoutes(Controller):
 
     @get("/", operation_id="getInstallationHealth")
     async def health(self, live_health: NamedDependency[LiveHealth]) -> InstallationHealth:
-        """Look at both services now: what product_api needs, and what the gateway says to a signed ping."""
+        """Show the health of both services now: product_api's parts, and the gateway's answer to a signed ping."""
         return await live_health.report()

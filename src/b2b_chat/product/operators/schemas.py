@@ -1,4 +1,4 @@
-"""What the operators' API takes and answers."""
+"""Bodies of the operators' API."""
 
 from datetime import datetime
 from typing import Literal
@@ -59,7 +59,7 @@ class GatewayHealth(Struct, frozen=True):
 
     status: Literal["ready", "refused", "unreachable"]
     code: str | None
-    """The gateway's word for why it refuses our ping."""
+    """The gateway's code for refusing our ping."""
     version: str | None
     model: str | None
     clock_skew_seconds: int | None

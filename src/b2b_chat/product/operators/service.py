@@ -1,4 +1,4 @@
-"""Operators, and what they do to users; companies and credits have services of their own."""
+"""Operators, and their actions on users; companies and credits have their own services."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
@@ -19,6 +19,7 @@ from b2b_chat.product.operators.approvals import SecondOperatorRequired, is_appr
 from b2b_chat.product.operators.repository import OperatorRepository, UserRecord
 from b2b_chat.product.operators.schemas import NewOperator, User, UserMembership
 from b2b_chat.product.refusals import Refusal
+from b2b_chat.product.second_factor.service import SecondFactorProtected, is_guarding_more, reset_second_factor
 from b2b_chat.product.transactions import Transaction, TransactionFactory
 
 
@@ -38,7 +39,7 @@ class OperatorNotFound(Refusal):
 
 
 class Operators:
-    """Who runs this installation. Operators are made and removed on its command line alone."""
+    """The operators of this installation. They are made and removed on its command line alone."""
 
     def __init__(self, transaction: TransactionFactory, *, clock: Clock = utc_now) -> None:
         self._transaction = transaction
@@ -98,7 +99,7 @@ class Users:
     async def search(
         self, email_part: str | None, company_id: UUID | None, *, cursor: str | None, limit: int
     ) -> Page[User]:
-        """Users whose address contains a text, or who belong to a company, newest first."""
+        """Return users whose address contains a text, or who belong to a company, newest first."""
         part = None if email_part is None else searched(email_part)
         async with self._transaction() as tx:
             records = await tx[OperatorRepository].list_users(
@@ -108,7 +109,7 @@ class Users:
         return Page(users, str(users[-1].id) if len(records) > limit else None)
 
     async def get(self, user_id: UUID) -> User:
-        """One user.
+        """Return one user.
 
         Raises:
             UserNotFound: There is no such user.
@@ -117,12 +118,12 @@ class Users:
             return await _user(tx, user_id)
 
     async def addresses(self, user_ids: Collection[UUID]) -> dict[UUID, str]:
-        """The mail addresses of some people."""
+        """Return the mail addresses of some people."""
         async with self._transaction() as tx:
             return await users.addresses_of(tx, user_ids)
 
     async def find_id(self, email: str) -> UUID:
-        """The id of the user with this address.
+        """Return the id of the user with this address.
 
         Raises:
             UserNotFound: There is no such user.
@@ -150,6 +151,20 @@ class Users:
             SecondOperatorRequired: The user is another operator, and no second one wants it yet.
         """
         return await self._set_block(actor, Action.USER_UNBLOCK, user_id, None)
+
+    async def reset_second_factor(self, actor: Actor, user_id: UUID) -> None:
+        """Forget a person's second factor, so that the person sets up another one.
+
+        Raises:
+            UserNotFound: There is no such user.
+            SecondFactorProtected: It is an operator's, and the actor is no shell.
+        """
+        async with self._transaction() as tx:
+            if await tx[OperatorRepository].find_user(user_id) is None:
+                raise UserNotFound
+            if actor.kind != "command_line" and await is_guarding_more(tx, user_id, None):
+                raise SecondFactorProtected
+            await reset_second_factor(tx, actor, self._clock, user_id)
 
     async def _set_block(self, actor: Actor, action: Action, user_id: UUID, since: datetime | None) -> User:
         async with self._transaction() as tx:

@@ -19,13 +19,14 @@ from b2b_chat.product.companies.ceiling import roles_up_to
 from b2b_chat.product.companies.invites import Invites
 from b2b_chat.product.companies.keys import CompanyKeys
 from b2b_chat.product.companies.members import Members
+from b2b_chat.product.companies.service import Companies
 from b2b_chat.product.credits.routes import provide_period
 from b2b_chat.product.credits.service import Credits
 from b2b_chat.product.credits.usage import MEMBER_CURSOR, Period, UsageReports
 from b2b_chat.product.guards import by_session
 from b2b_chat.product.identity.sessions import Sessions
 from b2b_chat.product.viewer import Viewer
-from b2b_chat.product.vocabulary import Scope
+from b2b_chat.product.vocabulary import Role, Scope
 from b2b_chat.product.web import pages
 from b2b_chat.product.web.changes import changes_of
 from b2b_chat.product.web.chart import columns_of, share_of
@@ -71,12 +72,23 @@ class CompanyPages(Controller):
 
     @get("/")
     async def overview_page(
-        self, viewer: NamedDependency[Viewer], frame: NamedDependency[Frame], credit: NamedDependency[Credits]
+        self,
+        viewer: NamedDependency[Viewer],
+        frame: NamedDependency[Frame],
+        credit: NamedDependency[Credits],
+        companies: NamedDependency[Companies],
     ) -> Response[bytes]:
-        """Show the viewer's companies, and the credits of this one."""
+        """Show the viewer's companies, the credits of this one, and to an owner whether it asks a second factor."""
         balance = await credit.balance(viewer) if frame.may(Scope.READ) else None
         obstacle = viewer.obstacle.code if viewer.obstacle else None
-        return frame.page("company/overview", balance=balance, obstacle=obstacle)
+        company = await companies.get(viewer) if frame.may(Scope.ADMIN) and viewer.role is Role.OWNER else None
+        return frame.page(
+            "company/overview",
+            balance=balance,
+            obstacle=obstacle,
+            company=company,
+            factor_needed=viewer.needs_second_factor,
+        )
 
     @get("/members", opt={"scope": Scope.ADMIN})
     async def members_page(
@@ -88,7 +100,12 @@ class CompanyPages(Controller):
     ) -> Response[bytes]:
         """Show the members, with the actions that the viewer may take."""
         listed = await members.list_members(viewer, cursor=cursor, limit=PAGE_SIZE)
-        return frame.page("company/members", listed=listed, roles=_roles(viewer))
+        return frame.page(
+            "company/members",
+            listed=listed,
+            roles=_roles(viewer),
+            resets=viewer.needs_second_factor and viewer.role is Role.OWNER,
+        )
 
     @get("/invites", opt={"scope": Scope.ADMIN})
     async def invites_page(

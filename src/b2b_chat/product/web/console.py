@@ -33,7 +33,7 @@ COMPANY_SECTIONS: Final[Mapping[str, Scope | None]] = {
     "sessions": None,
 }
 """The pages of a company, and the scope that each takes."""
-OPERATOR_SECTIONS: Final = ("companies", "users", "audit", "health")
+OPERATOR_SECTIONS: Final = ("companies", "users", "keys", "audit", "health")
 
 
 class Frame:

@@ -23,6 +23,7 @@ from b2b_chat.product.credits.service import Credits
 from b2b_chat.product.guards import operator_only
 from b2b_chat.product.identity.languages import language_of
 from b2b_chat.product.operators.health import LiveHealth
+from b2b_chat.product.operators.keys import OperatorKeys
 from b2b_chat.product.operators.service import Users
 from b2b_chat.product.web import pages
 from b2b_chat.product.web.company_pages import AUDIT_PARTS, people_in, provide_wanted
@@ -90,6 +91,19 @@ class OperatorPages(Controller):
         """The people of all companies."""
         listed = await users.search(search, company_id, cursor=cursor, limit=PAGE_SIZE)
         return frame.page("operator/users", listed=listed, company_id=company_id)
+
+    @get("/keys")
+    async def keys_page(
+        self,
+        frame: NamedDependency[Frame],
+        operator_keys: NamedDependency[OperatorKeys],
+        users: NamedDependency[Users],
+        cursor: IdCursor = None,
+    ) -> Response[bytes]:
+        """Show the operators' keys, and a form to make one."""
+        listed = await operator_keys.list_keys(cursor=cursor, limit=PAGE_SIZE)
+        addresses = by_text(await users.addresses({key.user_id for key in listed.items}))
+        return frame.page("operator/keys", listed=listed, addresses=addresses)
 
     @get("/audit", opt={"reads": Action.AUDIT_READ}, dependencies={"wanted": Provide(provide_wanted)})
     async def audit_page(

@@ -13,11 +13,12 @@ from b2b_chat.product.errors import refusal_of
 from b2b_chat.product.identity.languages import language_of
 from b2b_chat.product.identity.schemas import Me
 from b2b_chat.product.identity.sessions import Sessions
-from b2b_chat.product.viewer import Unauthenticated, Viewer
+from b2b_chat.product.viewer import SecondFactorRequired, Unauthenticated, Viewer
 from b2b_chat.product.web import pages
 from b2b_chat.product.web.words import CONSOLE_WORDS
 
 _SIGN_IN: Final = "/sign-in"
+_SECOND_FACTOR: Final = "/second-factor"
 
 AnyRequest = Request[Viewer, Any, Any]
 
@@ -35,6 +36,8 @@ def _refused(request: AnyRequest, error: Exception) -> Response[Any]:
     if isinstance(error, Unauthenticated):
         # Behind the `#` the browser keeps where to come back to.
         return Redirect(_SIGN_IN if here == "/" else f"{_SIGN_IN}#{here}")
+    if isinstance(error, SecondFactorRequired):
+        return Redirect(f"{_SECOND_FACTOR}#{here}")
     refusal = refusal_of(error)
     viewer: Viewer | None = request.scope.get("user")
     page = pages.page(

@@ -18,7 +18,13 @@ from support.product.app import client_of, environ
 from support.product.operations import Operation, list_operations
 from support.product.sessions import add_operator, add_session, add_user, http_client, invite_token, session_client
 
-OPERATIONS: Final = [each for each in list_operations() if (each.is_admins and each.is_unsafe) or "audited" in each.opt]
+PROVED: Final = {"confirmSecondFactor", "proveSecondFactor"}
+"""They take a code of an app: `second_factor/test_second_factor.py` does them."""
+OPERATIONS: Final = [
+    each
+    for each in list_operations()
+    if each.name not in PROVED and ((each.is_admins and each.is_unsafe) or "audited" in each.opt)
+]
 
 BODIES: Final[Mapping[str, dict[str, Any]]] = {
     "acceptInvite": {"token": "{token}"},
@@ -29,6 +35,7 @@ BODIES: Final[Mapping[str, dict[str, Any]]] = {
         "external_id": "{external_id}",
         "reason": "A mistake",
     },
+    "changeCompany": {"needs_second_factor": True},
     "changeMasking": {"version": 0, "groups": {"contacts": "block"}, "kinds": {"PERSON": "off"}},
     "changeMaskingTerms": {"version": 0, "terms": ["Project Kestrel"], "allowed": ["info@example.test"]},
     "changeMember": {"role": "admin"},
@@ -62,6 +69,7 @@ COMMANDS: Final[Mapping[str, list[str]]] = {
     "masking-terms": ["{company_id}", "--terms", "{words}"],
     "user-block": ["{user_id}"],
     "user-unblock": ["{email}"],
+    "factor-reset": ["{email}"],
     "audit": [],
 }
 """How each command is called that does what an operator does."""
@@ -72,7 +80,7 @@ NO_ADMINS_COMMANDS: Final = {
 }  # fmt: skip
 """The commands that do nothing of that kind. A new command is added here or above."""
 
-_OF_NO_COMPANY: Final = {"createOperatorKey", "revokeOperatorKey"}
+_OF_NO_COMPANY: Final = {"createOperatorKey", "revokeOperatorKey", "resetUserSecondFactor"}
 
 Ids = dict[str, str]
 
@@ -184,8 +192,15 @@ async def test_an_operation_that_is_refused_for_lack_of_rights_leaves_one_row(
 async def test_every_action_has_an_operation_or_a_command(world: World, product_url: str) -> None:
     del world, product_url
     of_routes = {each.opt["audited"] for each in OPERATIONS}
+    of_routes |= {each.opt["audited"] for each in list_operations() if each.name in PROVED}
     read = {each.opt["reads"] for each in list_operations() if "reads" in each.opt}
-    assert set(Action) - of_routes - read == {Action.OPERATOR_CREATE, Action.OPERATOR_REMOVE, Action.MASKING_FLOOR}
+    assert set(Action) - of_routes - read == {
+        Action.OPERATOR_CREATE,
+        Action.OPERATOR_REMOVE,
+        Action.MASKING_FLOOR,
+        Action.SESSION_START,
+        Action.SESSION_END,
+    }
 
 
 @pytest.fixture
@@ -239,7 +254,9 @@ def test_a_command_leaves_one_row(database_url: str, command_environ: dict[str, 
         "FROM audit_log ORDER BY id DESC LIMIT 1",
     )
     assert row.startswith("command_line ok true ")
-    thing = {"audit": "audit.export", "operator-key-revoke": "operator_key.revoke"}.get(
-        command, command.replace("-", ".")
-    )
+    thing = {
+        "audit": "audit.export",
+        "operator-key-revoke": "operator_key.revoke",
+        "factor-reset": "second_factor.reset",
+    }.get(command, command.replace("-", "."))
     assert row.endswith(thing)

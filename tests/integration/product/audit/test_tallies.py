@@ -16,7 +16,14 @@ from support.product.app import client_of, error_of, served_product
 from support.product.operations import Operation, list_operations
 from support.product.sessions import add_operator, http_client
 
-NOTHING_READ: Final = {"first_page", "getInstallationHealth", "health_page", "health_part", "listOperatorKeys"}
+NOTHING_READ: Final = {
+    "first_page",
+    "getInstallationHealth",
+    "health_page",
+    "health_part",
+    "listOperatorKeys",
+    "keys_page",
+}
 """What operators look at that is of no person and no company; exporting the log is an action of its own."""
 READINGS: Final = [each for each in list_operations() if "operator_only" in each.guards and not each.is_unsafe]
 

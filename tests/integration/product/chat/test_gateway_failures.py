@@ -43,6 +43,7 @@ BY_CODE = {
     "context_length_exceeded": TOO_LONG,
     "upstream_payload_too_large": TOO_LONG,
     "content_filtered": FILTERED,
+    "company_busy": (503, "company_busy"),
     "upstream_timeout": TIMEOUT,
     "upstream_stalled": TIMEOUT,
     "upstream_truncated": CUT,

@@ -32,7 +32,7 @@ async def test_both_are_well(world: World, database_url: str) -> None:
         found = await health(world, url)
     assert found["product"]["is_ready"]
     assert found["product"]["parts"] == [
-        {"name": name, "problem": None} for name in ("draining", "database", "gateway")
+        {"name": name, "problem": None} for name in ("draining", "database", "database_disk", "gateway")
     ]
     gateway = found["gateway"]
     assert (gateway["status"], gateway["code"], gateway["model"]) == ("ready", None, MODEL_GPT_5_2)

@@ -21,7 +21,7 @@ from b2b_chat.product.chat.schemas import ChatAnswer
 from b2b_chat.product.settings import ProductSettings
 
 _LONGEST_PAUSE_SECONDS: Final = 4.0
-"""Between two looks into the database for a run that nobody says he writes."""
+"""Between two queries of the database for a run that no process reports to be writing."""
 _MIRRORS = Gauge("product_relay_mirrors", "Answers of other processes that are followed here.")
 _ASKS = Counter("product_relay_asks", "Questions to all processes, by whether one answered.", ["outcome"])
 _GAPS = Counter("product_relay_gaps", "Texts of other processes that did not follow on what had come before.")
@@ -30,7 +30,7 @@ logger = structlog.get_logger(__name__)
 
 
 class Following:
-    """Follows runs of other processes. Each mirror lives as long as somebody here reads it."""
+    """Follows runs of other processes. Each mirror lives as long as it has a reader here."""
 
     def __init__(self, bus: Bus, settings: ProductSettings) -> None:
         self._bus = bus
@@ -83,12 +83,12 @@ class Following:
             raise MessageInProgress from None
 
     async def beat(self) -> None:
-        """Tell the processes that we follow how far we are, and ask anew where one has fallen silent."""
+        """Report our positions to the processes that we follow, and ask anew where one has fallen silent."""
         now = asyncio.get_running_loop().time()
         heard: defaultdict[str, dict[int, int]] = defaultdict(dict)
         for mirror in list(self._mirrors.values()):
             if mirror.is_unneeded and now - mirror.born_at > self._settings.relay_gone_seconds:
-                self._drop(mirror)  # whoever wanted it never came to read
+                self._drop(mirror)  # its reader never came
             elif mirror.owner is not None and now - mirror.heard_at > self._settings.relay_gone_seconds:
                 mirror.ask_again.set()
             elif mirror.owner is not None:
@@ -243,7 +243,7 @@ class Following:
         return True
 
     async def _ask_database(self, mirror: Mirror) -> bool:
-        """Ask the database for what nobody else tells; whether it says that the run has ended."""
+        """Ask the database where no process reports; return whether the run has ended there."""
         try:
             told = await mirror.read_stored()
         except Exception as error:

@@ -58,7 +58,7 @@ class Sharing:
         bus.on_change.append(self._excuse_silence)
 
     async def beat(self) -> None:
-        """Tell followers that they are served, and let go of those that were not heard of for long."""
+        """Report to followers that they are served, and drop those that were silent for long."""
         now = asyncio.get_running_loop().time()
         served: defaultdict[str, list[int]] = defaultdict(list)
         for (inbox, follow), follower in list(self._followers.items()):
@@ -71,7 +71,7 @@ class Sharing:
             await self._bus.publish(inbox, Alive(self._bus.inbox, follows))
 
     async def finish(self) -> None:
-        """Let what has ended be told, for a moment."""
+        """Deliver the ends of finished runs, for a moment."""
         if tasks := [follower.task for follower in self._followers.values() if follower.task is not None]:
             await asyncio.wait(tasks, timeout=self._settings.relay_ask_timeout_seconds)
         for key in list(self._followers):

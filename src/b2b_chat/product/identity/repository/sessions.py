@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import DateTime, String, Uuid, column, delete, select, table, update
+from sqlalchemy import ColumnElement, DateTime, String, Uuid, column, delete, select, table, update
 
 from b2b_chat.kit.database import Session
 from b2b_chat.product.identity.models import SessionRow
@@ -55,23 +55,17 @@ class SessionRepository:
         )
         return (await self._session.scalars(query)).all()
 
-    async def revoke(self, user_id: UUID, session_id: UUID, now: datetime) -> bool:
-        """End a user's session; return False if there is no such session."""
-        ended = (
-            update(SessionRow)
-            .where(SessionRow.id == session_id, SessionRow.user_id == user_id, SessionRow.revoked_at.is_(None))
-            .values(revoked_at=now)
-            .returning(SessionRow.id)
-        )
-        return await self._session.scalar(ended) is not None
+    async def revoke(self, user_id: UUID, session_id: UUID, now: datetime) -> SessionRow | None:
+        """End a user's session and return it; None if there is no such session."""
+        return await self._end_one(SessionRow.id == session_id, SessionRow.user_id == user_id, now=now)
 
-    async def revoke_by_token(self, token_hashes: Sequence[bytes], now: datetime) -> None:
-        """End the session with this token, if there is one."""
-        await self._session.execute(
-            update(SessionRow)
-            .where(SessionRow.token_hash.in_(token_hashes), SessionRow.revoked_at.is_(None))
-            .values(revoked_at=now)
-        )
+    async def revoke_by_token(self, token_hashes: Sequence[bytes], now: datetime) -> SessionRow | None:
+        """End the session with this token, if there is one, and return it."""
+        return await self._end_one(SessionRow.token_hash.in_(token_hashes), now=now)
+
+    async def _end_one(self, *conditions: ColumnElement[bool], now: datetime) -> SessionRow | None:
+        ended = update(SessionRow).where(*conditions, SessionRow.revoked_at.is_(None)).values(revoked_at=now)
+        return await self._session.scalar(ended.returning(SessionRow))
 
     async def revoke_all(self, user_id: UUID, now: datetime) -> None:
         """End every session of a user."""
@@ -80,6 +74,10 @@ class SessionRepository:
             .where(SessionRow.user_id == user_id, SessionRow.revoked_at.is_(None))
             .values(revoked_at=now)
         )
+
+    async def note_proof(self, session_id: UUID, now: datetime) -> None:
+        """Take down that a session has proved its second factor."""
+        await self._session.execute(update(SessionRow).where(SessionRow.id == session_id).values(proved_at=now))
 
     async def choose_company(self, session_id: UUID, company_id: UUID) -> None:
         """Let a session act in a company."""

@@ -1,4 +1,5 @@
 // The pages for admins and operators: forms that call the API, files, times in the reader's words, what is asked again.
+import { steppedUp } from "./factor.js";
 import { codeOf, element, elements, say, sendJson, words } from "./page.js";
 
 const SAID = "said"; // what was done, for the page that is loaded after it
@@ -32,7 +33,9 @@ async function change(form) {
   say("");
   try {
     const { method, path } = form.dataset;
-    const answer = await sendJson(method, path, method === "DELETE" ? undefined : bodyOf(form));
+    const send = () => sendJson(method, path, method === "DELETE" ? undefined : bodyOf(form));
+    let answer = await send();
+    if (answer.status === 403 && (await codeOf(answer.clone())) === "step_up_required" && (await steppedUp())) answer = await send();
     if (!answer.ok) return fail(form, await reasonOf(answer));
     const made = answer.status === 204 ? {} : await answer.json();
     if (form.dataset.reveal) return reveal(element(form.dataset.reveal), made);
@@ -61,6 +64,7 @@ function bodyOf(form) {
   for (const field of form.elements) {
     if (!field.name) continue;
     if (field.type === "checkbox") body[field.name] = [...(body[field.name] ?? []), ...(field.checked ? [field.value] : [])];
+    else if ("flag" in field.dataset) body[field.name] = field.value === "true";
     else if (field.value.trim() !== "") body[field.name] = "number" in field.dataset ? Number(field.value) : field.value.trim();
   }
   return Object.keys(body).length ? body : undefined;

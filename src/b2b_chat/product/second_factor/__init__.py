@@ -1,0 +1,1 @@
+"""The second factor of operators and of a company's admins: codes of an authenticator app, and recovery codes."""
