@@ -14,6 +14,7 @@ from litestar.types import ASGIApp
 from b2b_chat.kit import metrics, tracing
 from b2b_chat.kit.draining import drained_on_sigterm
 from b2b_chat.kit.errors import Refusal
+from b2b_chat.kit.fair_gate import FairGate
 from b2b_chat.kit.garbage import spare_collector
 from b2b_chat.kit.health import NotReady, health, health_head, ready_route
 from b2b_chat.kit.known_hosts import KnownHosts
@@ -146,7 +147,9 @@ def _bounded(settings: ProductSettings) -> list[Any]:
 def _dependencies(services: Services) -> dict[str, Provide]:
     """What handlers may ask for by name: the caller, and each of the services."""
     given = {name: _given(getattr(services, name)) for name in services.__struct_fields__}
-    entrance = Entrance(services.chat, services.limits, services.client_ip, services.settings)
+    places = services.settings.chat_admissions_at_once
+    gate = FairGate(places, max(1, places * 3 // 4))
+    entrance = Entrance(services.chat, services.limits, services.client_ip, services.settings, gate)
     return {**given, "viewer": Provide(provide_viewer), "entrance": _given(entrance)}
 
 

@@ -91,6 +91,9 @@ class ProductSettings(SignInSettings, frozen=True):
         int,
         Meta(ge=1, le=100, description="Share of the chat limits that a process admits while Valkey is away, percent"),
     ] = 10
+    chat_admissions_at_once: Annotated[
+        int, Meta(ge=1, le=500, description="Messages that a process admits at once; companies wait in turn")
+    ] = 12
     read_rpm_per_company: Annotated[
         int, Meta(ge=1, le=10_000_000, description="Requests of a company that read, per minute")
     ] = 6000

@@ -14,6 +14,7 @@ from msgspec import UNSET, Struct
 
 from b2b_chat.kit.disconnects import ClientLeft, WhileClientStays
 from b2b_chat.kit.event_stream import EventStream
+from b2b_chat.kit.fair_gate import FairGate
 from b2b_chat.product.chat.admission import Headers
 from b2b_chat.product.chat.answer_log import AnswerLog, MessageInProgress
 from b2b_chat.product.chat.events import (
@@ -56,6 +57,7 @@ class Entrance(Struct, frozen=True):
     limits: Limits
     client_ip: ClientIp
     settings: ProductSettings
+    gate: FairGate
 
 
 class ChatRoutes(Controller):
@@ -105,7 +107,8 @@ class ChatRoutes(Controller):
         async def admit() -> Headers:
             return await entrance.limits.admit_chat(request.user, client_ip)
 
-        log, headers = await entrance.chat.send(request.user, data, stream=stream, admit=admit)
+        async with entrance.gate.passing(request.user.company_id):
+            log, headers = await entrance.chat.send(request.user, data, stream=stream, admit=admit)
         if stream:
             return _stream(log, entrance.settings, after, restart=data.restart, fails_first=True, headers=headers)
         log.attach()

@@ -13,9 +13,14 @@ _MAX_WAITING: Final = 3
 
 
 class Turns:
-    """The users who run a costly operation in this process, and those who wait to."""
+    """The users who run a costly operation in this process, and those who wait to.
 
-    def __init__(self) -> None:
+    Args:
+        max_waiting: How often one person may be waiting.
+    """
+
+    def __init__(self, max_waiting: int = _MAX_WAITING) -> None:
+        self._max_waiting = max_waiting
         self._locks: dict[UUID, asyncio.Lock] = {}
         self._present: dict[UUID, int] = {}
 
@@ -27,7 +32,7 @@ class Turns:
             RateLimited: Some more of theirs wait already.
         """
         present = self._present.get(user_id, 0)
-        if present > _MAX_WAITING:
+        if present > self._max_waiting:
             raise RateLimited
         self._present[user_id] = present + 1
         try:

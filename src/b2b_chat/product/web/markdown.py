@@ -5,6 +5,7 @@ Two safeguards: markdown-it leaves raw HTML as text, and nh3 keeps only the tags
 
 import html
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 import nh3
@@ -44,6 +45,8 @@ _ATTRIBUTES: Final = {
 }
 _SCHEMES: Final = frozenset({"http", "https", "mailto"})
 _DISPLAYED: Final = ("$$", "\\[")
+_KEPT_TEXTS: Final = 128
+_MAX_HTML_CHARS: Final = 400_000
 _MAX_BRACES: Final = 200
 """Beyond these bounds a formula stays as it is written."""
 
@@ -75,8 +78,18 @@ _FORMULAS: Final = LatexToMathML()
 _PARSER: Final = _parser()
 
 
+@lru_cache(maxsize=_KEPT_TEXTS)
 def render(text: str) -> str:
-    """Return the HTML of a text. Links open in a new tab and send no referrer."""
+    """Return the HTML of a text. Links open in a new tab and send no referrer.
+
+    A text decides all of it, so that one that is looked at again is not rendered again. One whose HTML would be out of
+    all proportion is shown as it is written.
+    """
+    rendered = _rendered(text)
+    return rendered if len(rendered) <= _MAX_HTML_CHARS else f"<pre>{html.escape(text)}</pre>"
+
+
+def _rendered(text: str) -> str:
     return nh3.clean(
         _PARSER.render(text, {}),
         tags=set(_TAGS | _FORMULA_TAGS),

@@ -17,16 +17,20 @@ from b2b_chat.product.credits.service import Credits
 from b2b_chat.product.guards import anyone, by_session, signed_in
 from b2b_chat.product.identity.languages import language_of
 from b2b_chat.product.identity.schemas import Me
+from b2b_chat.product.limits.turns import Turns
 from b2b_chat.product.second_factor.service import SecondFactors
 from b2b_chat.product.settings import ProductSettings
 from b2b_chat.product.viewer import Viewer
-from b2b_chat.product.vocabulary import Language, Scope
+from b2b_chat.product.vocabulary import Scope
 from b2b_chat.product.web import pages
 from b2b_chat.product.web.refusals import REFUSED_AS_PAGES, AnyRequest, provide_me
 
 _CONVERSATIONS_AT_ONCE: Final = 100
 _MESSAGES_AT_ONCE: Final = 40
 """A page begins with the last ones, and asks for earlier ones as its reader comes near them."""
+
+
+_RENDERING: Final = Turns(max_waiting=16)
 
 
 class WebRoutes(Controller):
@@ -83,7 +87,7 @@ class WebRoutes(Controller):
             said = await conversations.list_latest_messages(viewer, conversation_id, limit=_MESSAGES_AT_ONCE)
         return await _page(
             "chat",
-            language_of(request),
+            request,
             me=me,
             conversations=listed.items,
             more=listed.next_cursor,
@@ -135,7 +139,7 @@ class WebRoutes(Controller):
         said = await conversations.list_latest_messages(
             viewer, conversation_id, before=user_message_id, limit=_MESSAGES_AT_ONCE
         )
-        return await _page("messages", language_of(request), messages=said.items, earlier=said.next_cursor)
+        return await _page("messages", request, messages=said.items, earlier=said.next_cursor)
 
     @get(
         "/parts/conversations/{conversation_id:uuid}/answers/{user_message_id:uuid}",
@@ -154,7 +158,7 @@ class WebRoutes(Controller):
         after = await conversations.list_messages(viewer, conversation_id, cursor=str(user_message_id), limit=1)
         if not after.items:
             raise AnswerNotFound
-        return await _page("message", language_of(request), message=after.items[0], question=None)
+        return await _page("message", request, message=after.items[0], question=None)
 
     @get("/assets/{version:str}/{name:str}", guards=[anyone], sync_to_thread=False)
     def asset(self, version: FromPath[str], name: FromPath[str]) -> Response[bytes]:
@@ -162,6 +166,10 @@ class WebRoutes(Controller):
         return pages.asset(version, name)
 
 
-async def _page(name: str, language: Language, **context: Any) -> Response[bytes]:
-    """A page with messages. Their Markdown takes milliseconds each, for which other people's streams need not wait."""
-    return await asyncio.to_thread(pages.page, name, language, **context)
+async def _page(name: str, request: AnyRequest, **context: Any) -> Response[bytes]:
+    """A page with messages. Their Markdown takes milliseconds each, for which other people need not wait.
+
+    So it is rendered beside the event loop, and for one person one page after the other.
+    """
+    async with _RENDERING.turn(request.user.user_id):
+        return await asyncio.to_thread(pages.page, name, language_of(request), **context)

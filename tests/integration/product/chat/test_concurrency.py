@@ -123,3 +123,22 @@ async def test_credits_can_be_added_while_others_are_spent(client: Client, world
     assert account["balance_credits"] == Decimal(1000) + 20 - 20 * Decimal("0.0134")
     assert account["entries"] == 41
     await world.check_books()
+
+
+async def test_a_company_whose_sends_are_stuck_leaves_places_for_others(
+    database_url: str, gateway: FakeGateway, world: World
+) -> None:
+    stuck, other = await world.person(), await world.person()
+    async with (
+        served_product(database_url, gateway.url, chat_admissions_at_once=4, database_pool_size=8) as url,
+        client_of(url, stuck) as of_stuck,
+        client_of(url, other) as of_other,
+        world.database.connection() as holder,
+    ):
+        async with holder.transaction():
+            await holder.execute("SELECT FROM accounts WHERE company_id = $1 FOR UPDATE", stuck.company_id)
+            sends = [asyncio.create_task(of_stuck.send()) for _ in range(20)]
+            await asyncio.sleep(0.3)
+            assert (await of_other.ask())["status"] == "completed"
+            assert not any(send.done() for send in sends)
+        assert {response.status_code for response in await asyncio.gather(*sends)} == {200}

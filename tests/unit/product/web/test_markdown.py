@@ -173,3 +173,19 @@ def test_an_honest_table_is_whole() -> None:
     rows = 400
     html = render("|a|b|c|d|\n|-|-|-|-|\n" + "|1|2|3|4|\n" * rows)
     assert html.count("<td>") == 4 * rows
+
+
+def test_a_text_is_rendered_once() -> None:
+    text = "**once** and never again"
+    before = render.cache_info()
+    assert render(text) == render(text)
+    after = render.cache_info()
+    assert (after.hits - before.hits, after.misses - before.misses) == (1, 1)
+    assert after.maxsize is not None
+
+
+def test_html_out_of_all_proportion_is_shown_as_it_is_written() -> None:
+    text = "> " * 40 + "a\n\n" + "*a* <b> " * 60_000
+    rendered = render(text)
+    assert rendered.startswith("<pre>")
+    assert "&lt;b&gt;" in rendered
