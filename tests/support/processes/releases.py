@@ -53,19 +53,17 @@ def copied(folder: Path) -> Release:
 
 
 def before_newest_migration(folder: Path) -> Release | None:
-    """The tree as it was before its newest migration was written; None where git does not know it."""
-    (migration,) = migrations_folder().glob(f"versions/{head()}_*.py")
-    name = str(migration.relative_to(TREE))
-    added_by = _git("log", "--diff-filter=A", "--format=%H", "-1", "--", name).decode().strip()
-    if not added_by:
-        return None
-    archive = _git("archive", f"{added_by}^", "src", "migrations")
-    if not archive:
-        return None
-    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-        tar.extractall(folder, filter="data")
-    assert not (folder / name).exists()
-    return Release(folder)
+    """The last tree that had all of today's migrations but the newest; None where git knows none."""
+    (newest,) = migrations_folder().glob(f"versions/{head()}_*.py")
+    versions = newest.parent.relative_to(TREE)
+    wanted = {path.name for path in newest.parent.glob("*.py")} - {newest.name}
+    for commit in _git("rev-list", "--topo-order", "HEAD").decode().split():
+        names = _git("ls-tree", "--name-only", f"{commit}:{versions}").decode().split()
+        if set(names) == wanted:  # and not some of another branch beside them
+            with tarfile.open(fileobj=io.BytesIO(_git("archive", commit, "src", "migrations"))) as tar:
+                tar.extractall(folder, filter="data")
+            return Release(folder)
+    return None
 
 
 def _git(*arguments: str) -> bytes:
