@@ -6,7 +6,7 @@ from uuid import UUID
 
 import click
 
-from b2b_chat.cli.operators import _convert, _shell
+from b2b_chat.cli.shell import convert, open_shell
 
 if TYPE_CHECKING:
     from b2b_chat.product.masking_policies.schemas import MaskingRules
@@ -24,7 +24,7 @@ def masking_floor(rules: tuple[str, ...], *, clear: bool) -> None:
     WHAT is a group (people, contacts, money, secrets, requisites, terms) or a kind (PERSON, CARD, ...). The rules
     replace those before; without any they are shown.
     """
-    with _shell() as shell:
+    with open_shell() as shell:
         if not rules and not clear:
             _show(shell.run(shell.services.masking_policies.floor()))
             return
@@ -41,7 +41,7 @@ def masking_policy(company: UUID, rules: tuple[str, ...], *, clear: bool) -> Non
 
     WHAT is a group or a kind, as for masking-floor. The rules replace those before; without any they are shown.
     """
-    with _shell() as shell:
+    with open_shell() as shell:
         if not rules and not clear:
             _show(shell.run(shell.services.masking_policies.rules(company)))
             return
@@ -60,10 +60,10 @@ def masking_terms(company: UUID, terms: TextIO | None, allowed: TextIO | None) -
     """
     if terms is None and allowed is None:
         raise click.UsageError("Give --terms, --allowed or both.")
-    with _shell() as shell:
+    with open_shell() as shell:
         from b2b_chat.product.masking_policies.schemas import MaskingImport
 
-        wanted = _convert({"terms": _entries(terms), "allowed": _entries(allowed)}, MaskingImport)
+        wanted = convert({"terms": _entries(terms), "allowed": _entries(allowed)}, MaskingImport)
         lists = shell.run(shell.services.masking_policies.set_company_terms(shell.actor, company, wanted))
         click.echo(f"{len(lists.terms)} terms and {len(lists.allowed)} allowed values, version {lists.version}.")
 
@@ -80,7 +80,7 @@ def _parsed(rules: Iterable[str]) -> "MaskingRules":
     for rule in rules:
         what, _, action = rule.partition("=")
         (groups if what.islower() else kinds)[what] = action
-    converted: MaskingRules = _convert({"groups": groups, "kinds": kinds}, MaskingRules)
+    converted: MaskingRules = convert({"groups": groups, "kinds": kinds}, MaskingRules)
     return converted
 
 

@@ -4,54 +4,25 @@ They need DATABASE_URL and nothing else. Only the result goes to stdout, so that
 works. The audit log records every command as done by `user@host`.
 """
 
-import asyncio
 import sys
-from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, TypeVar
-from uuid import UUID, uuid4
+from typing import Any, Final
+from uuid import UUID
 
 import click
 import msgspec
 
-from b2b_chat.cli.failures import fail, needs, outages_explained, settings_explained
-
-if TYPE_CHECKING:
-    from b2b_chat.product.audit.actors import Actor
-    from b2b_chat.product.services import DatabaseServices
-
-ResultT = TypeVar("ResultT")
+from b2b_chat.cli.shell import convert, open_shell
 
 _USUAL_DAYS: Final = 90
 _LONGEST_DAYS: Final = 366
 """Of a key, as in `operators.keys`, which is not imported before a command runs."""
-_STATEMENT_SECONDS: Final = 600
-"""The audit log may be long."""
 
 _TIMES: Final = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"]
 
 _external_id = click.option(
     "--external-id", required=True, help="Its name outside, for example an invoice's number. A known id moves nothing."
 )
-
-
-@dataclass(frozen=True)
-class Shell:
-    """The services of product_api for one command, and the person who runs it."""
-
-    runner: asyncio.Runner
-    actor: "Actor"
-    services: "DatabaseServices"
-
-    def run(self, work: Coroutine[Any, Any, ResultT]) -> ResultT:
-        """Run a use case and return its result."""
-        return self.runner.run(work)
-
-    def user_id(self, name: str) -> UUID:
-        """Return the id of the user with this id or address."""
-        return self.run(self.services.users.find_id(name)) if "@" in name else _convert(name, UUID)
 
 
 @click.command("operator-create")
@@ -69,10 +40,10 @@ def operator_create(email: str, expires_in_days: int) -> None:
     The person with this address, known before or not, can also sign in by mail. The key is shown only once. An existing
     operator gets another key.
     """
-    with _shell() as shell:
+    with open_shell() as shell:
         from b2b_chat.product.identity.schemas import Email
 
-        making = shell.services.operators.create(shell.actor, _convert(email, Email), expires_in_days=expires_in_days)
+        making = shell.services.operators.create(shell.actor, convert(email, Email), expires_in_days=expires_in_days)
         click.echo(shell.run(making).key)
 
 
@@ -83,7 +54,7 @@ def operator_keys(email: str) -> None:
 
     A key itself is never shown again.
     """
-    with _shell() as shell:
+    with open_shell() as shell:
         for key in shell.run(shell.services.operator_keys.list_keys_of(email)):
             click.echo(msgspec.json.encode(key))
 
@@ -95,7 +66,7 @@ def operator_key_revoke(key: str) -> None:
 
     KEY is its id, or how it begins as operator-keys shows it.
     """
-    with _shell() as shell:
+    with open_shell() as shell:
         keys = shell.services.operator_keys
         shell.run(keys.revoke(shell.actor, shell.run(keys.find_id(key))))
         click.echo(f"{key} is revoked.")
@@ -108,7 +79,7 @@ def operator_remove(email: str) -> None:
 
     Revokes the person's operator keys and ends their sessions.
     """
-    with _shell() as shell:
+    with open_shell() as shell:
         shell.run(shell.services.operators.remove(shell.actor, email))
         click.echo(f"{email} is an operator no longer.")
 
@@ -118,10 +89,10 @@ def operator_remove(email: str) -> None:
 @click.option("--owner", "owner_email", required=True, help="Address of the first owner, who can sign in at once.")
 def company_create(name: str, owner_email: str) -> None:
     """Create a company and print its id."""
-    with _shell() as shell:
+    with open_shell() as shell:
         from b2b_chat.product.companies.schemas import CompanyCreate
 
-        wanted = _convert({"name": name, "owner_email": owner_email}, CompanyCreate)
+        wanted = convert({"name": name, "owner_email": owner_email}, CompanyCreate)
         click.echo(shell.run(shell.services.companies.create(shell.actor, wanted)).id)
 
 
@@ -129,7 +100,7 @@ def company_create(name: str, owner_email: str) -> None:
 @click.argument("company", type=click.UUID)
 def company_block(company: UUID) -> None:
     """Block a company: nobody can act in it."""
-    with _shell() as shell:
+    with open_shell() as shell:
         blocked = shell.run(shell.services.companies.block(shell.actor, company))
         click.echo(f"{blocked.name} is blocked.")
 
@@ -138,7 +109,7 @@ def company_block(company: UUID) -> None:
 @click.argument("company", type=click.UUID)
 def company_unblock(company: UUID) -> None:
     """Unblock a company."""
-    with _shell() as shell:
+    with open_shell() as shell:
         unblocked = shell.run(shell.services.companies.unblock(shell.actor, company))
         click.echo(f"{unblocked.name} is not blocked.")
 
@@ -149,10 +120,10 @@ def company_unblock(company: UUID) -> None:
 @_external_id
 def credits_add(company: UUID, amount: str, external_id: str) -> None:
     """Add credits that a company paid for."""
-    with _shell() as shell:
+    with open_shell() as shell:
         from b2b_chat.product.credits.schemas import CreditsAdd
 
-        addition = _convert({"amount_credits": amount, "external_id": external_id}, CreditsAdd)
+        addition = convert({"amount_credits": amount, "external_id": external_id}, CreditsAdd)
         entry = shell.run(shell.services.credit.add(shell.actor, company, addition))
         click.echo(f"The balance is {entry.balance_after_credits} credits after entry {entry.position}.")
 
@@ -165,7 +136,7 @@ def credits_add(company: UUID, amount: str, external_id: str) -> None:
 @click.option("--reason", required=True, help="Kept in the audit log.")
 def credits_adjust(company: UUID, amount: str, external_id: str, corrects: int, reason: str) -> None:
     """Correct an entry of a company's ledger, up or down."""
-    with _shell() as shell:
+    with open_shell() as shell:
         from b2b_chat.product.credits.schemas import CreditsAdjust
 
         fields = {
@@ -174,7 +145,7 @@ def credits_adjust(company: UUID, amount: str, external_id: str, corrects: int, 
             "external_id": external_id,
             "reason": reason,
         }
-        entry = shell.run(shell.services.credit.adjust(shell.actor, company, _convert(fields, CreditsAdjust)))
+        entry = shell.run(shell.services.credit.adjust(shell.actor, company, convert(fields, CreditsAdjust)))
         click.echo(f"The balance is {entry.balance_after_credits} credits after entry {entry.position}.")
 
 
@@ -185,7 +156,7 @@ def user_block(user: str) -> None:
 
     USER is an id or an address. Ends the person's sessions and stops their keys.
     """
-    with _shell() as shell:
+    with open_shell() as shell:
         shell.run(shell.services.users.block(shell.actor, shell.user_id(user)))
         click.echo(f"{user} is blocked.")
 
@@ -197,7 +168,7 @@ def user_unblock(user: str) -> None:
 
     USER is an id or an address. The person's keys work again too.
     """
-    with _shell() as shell:
+    with open_shell() as shell:
         shell.run(shell.services.users.unblock(shell.actor, shell.user_id(user)))
         click.echo(f"{user} is not blocked.")
 
@@ -209,7 +180,7 @@ def factor_reset(user: str) -> None:
 
     USER is an id or an address. Ends the person's sessions.
     """
-    with _shell() as shell:
+    with open_shell() as shell:
         shell.run(shell.services.users.reset_second_factor(shell.actor, shell.user_id(user)))
         click.echo(f"{user} sets up a second factor after the next sign-in.")
 
@@ -225,7 +196,7 @@ def factor_reset(user: str) -> None:
 @click.option("--format", "form", type=click.Choice(["ndjson", "csv"]), default="ndjson", show_default=True)
 def audit(form: str, since: datetime | None, until: datetime | None, user: str | None, **wanted: Any) -> None:
     """Print the audit log, newest first."""
-    with _shell() as shell:
+    with open_shell() as shell:
         from b2b_chat.kit.exports import ExportFormat
         from b2b_chat.product.audit.schemas import AuditFilter
 
@@ -241,45 +212,11 @@ def audit(form: str, since: datetime | None, until: datetime | None, user: str |
 
         async def show() -> None:
             async for piece in await shell.services.audit.export(
-                shell.actor, _convert(fields, AuditFilter), ExportFormat(form)
+                shell.actor, convert(fields, AuditFilter), ExportFormat(form)
             ):
                 sys.stdout.buffer.write(piece)
 
         shell.run(show())
-
-
-@contextmanager
-def _shell() -> Iterator[Shell]:
-    """Open the services around a command, and report every expected failure in a line."""
-    with needs("product"), settings_explained():
-        from b2b_chat.kit.current_request import current_request_id
-        from b2b_chat.kit.errors import Refusal
-        from b2b_chat.product.audit.actors import command_line_actor
-        from b2b_chat.product.database_roles import load_database_settings
-        from b2b_chat.product.services import database_services
-
-        # The audit rows of one command share an id, like those of one request.
-        current_request_id.set(f"cli-{uuid4().hex}")
-        opening = database_services(load_database_settings(), statement_seconds=_STATEMENT_SECONDS)
-        with asyncio.Runner() as runner:
-            services = runner.run(opening.__aenter__())
-            try:
-                with outages_explained():
-                    yield Shell(runner, command_line_actor(), services)
-            except Refusal as refusal:
-                fail(refusal.message)
-            finally:
-                runner.run(opening.__aexit__(None, None, None))
-
-
-def _convert(value: Any, kind: Any) -> Any:
-    """Convert an argument to the type that a use case takes, by the rules of the HTTP API."""
-    try:
-        return msgspec.convert(value, kind)
-    except msgspec.ValidationError as error:
-        problem, _, place = str(error).partition(" - at `$.")
-        name = place.rstrip("`") or str(value)
-        raise click.UsageError(f"{name}: {problem}.") from None
 
 
 def _aware(time: datetime | None) -> datetime | None:

@@ -97,3 +97,5 @@ class Ping(Struct, frozen=True):
     """Unix seconds by the gateway's clock."""
     contract: int = 1
     """The `CONTRACT_VERSION` of the gateway."""
+    max_body_bytes: int | None = None
+    """The largest body that the gateway accepts; an earlier release does not tell."""

@@ -67,7 +67,9 @@ def create_app(settings: GatewaySettings | None = None, *, clock: Clock = utc_no
         cache_seconds=settings.readiness_cache_seconds,
         timeout_seconds=settings.readiness_timeout_seconds,
     )
-    app: ASGIApp = _litestar(clock, readiness, openapi_config=None, lifespan=[lifespan])
+    app: ASGIApp = _litestar(
+        clock, readiness, settings.gateway_max_body_bytes, openapi_config=None, lifespan=[lifespan]
+    )
     app = ChatEndpoint(app, answers.answer, settings)
     app = Verification(app, settings=settings, nonces=stores.nonces, clock=clock)
     return RequestId(SecurityHeaders(UnreadBodies(app)))
@@ -76,7 +78,7 @@ def create_app(settings: GatewaySettings | None = None, *, clock: Clock = utc_no
 def openapi_schema() -> dict[str, Any]:
     """Return the OpenAPI document. It is not served; the command line prints it."""
     config = openapi_config(version("b2b-chat"))
-    described = _litestar(None, None, chat, openapi_config=config)
+    described = _litestar(None, None, 0, chat, openapi_config=config)
     document = described.openapi_schema.to_schema()
     for closed in (
         ChatRequest,
@@ -88,7 +90,11 @@ def openapi_schema() -> dict[str, Any]:
 
 
 def _litestar(
-    clock: Clock | None, readiness: Readiness | None, *described: HTTPRouteHandler, **options: Any
+    clock: Clock | None,
+    readiness: Readiness | None,
+    max_body_bytes: int,
+    *described: HTTPRouteHandler,
+    **options: Any,
 ) -> Litestar:
     return Litestar(
         route_handlers=[
@@ -104,6 +110,7 @@ def _litestar(
         request_max_body_size=None,  # Verification has its own limit, and has read the body
         dependencies={
             "clock": Provide(lambda: clock, use_cache=True, sync_to_thread=False),
+            "max_body_bytes": Provide(lambda: max_body_bytes, use_cache=True, sync_to_thread=False),
             "readiness": Provide(lambda: readiness, use_cache=True, sync_to_thread=False),
         },
         logging_config=None,

@@ -15,7 +15,12 @@ _VERSION: Final = version("b2b-chat")
 
 
 @get(PING_PATH, operation_id="ping", tags=["internal"], responses=documents(DOOR_CODES), sync_to_thread=False)
-def ping(clock: NamedDependency[SkipValidation[Clock]]) -> Ping:
-    """Return version, model, time and contract: one signed call shows a wrong secret or a skewed clock."""
-    now = int(clock().timestamp())
-    return Ping(version=_VERSION, model=MODEL_GPT_5_2, server_time=now, contract=CONTRACT_VERSION)
+def ping(clock: NamedDependency[SkipValidation[Clock]], max_body_bytes: NamedDependency[SkipValidation[int]]) -> Ping:
+    """Return version, model, time, contract and limit: one signed call shows a wrong secret or a skewed clock."""
+    return Ping(
+        version=_VERSION,
+        model=MODEL_GPT_5_2,
+        server_time=int(clock().timestamp()),
+        contract=CONTRACT_VERSION,
+        max_body_bytes=max_body_bytes,
+    )

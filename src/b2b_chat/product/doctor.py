@@ -143,13 +143,13 @@ async def _gateway(settings: ProductSettings) -> list[Finding]:
         remedy = "Look whether the gateway runs, whether GATEWAY_URL is right, and at its certificate below."
         return [Finding("gateway", "fail", f"not reached: {type(error).__name__}", remedy)]
     if response.status_code == HTTPStatus.OK:
-        return _pong(response.content)
+        return _pong(response.content, settings)
     difference_seconds = seconds_ahead_of(response.headers.get("Date"), utc_now())
     clock = [] if difference_seconds is None else [check_clock("the gateway", difference_seconds)]
     return [_refused(response.status_code, response.content), *clock]
 
 
-def _pong(body: bytes) -> list[Finding]:
+def _pong(body: bytes, settings: ProductSettings) -> list[Finding]:
     try:
         pong = msgspec.json.decode(body, type=Ping)
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -164,7 +164,19 @@ def _pong(body: bytes) -> list[Finding]:
         answer = Finding("gateway", "warn", f"it is release {pong.version}, this one {ours}", "Update it.")
     else:
         answer = Finding("gateway", "ok", f"release {pong.version} knows our signature")
-    return [answer, check_clock("the gateway", utc_now().timestamp() - pong.server_time)]
+    clock = check_clock("the gateway", utc_now().timestamp() - pong.server_time)
+    return [answer, clock, *_body_limit(pong.max_body_bytes, settings.chat_request_max_bytes)]
+
+
+def _body_limit(theirs: int | None, ours: int) -> list[Finding]:
+    """Return whether the gateway accepts the longest request that product_api may send; nothing if it does not tell."""
+    if theirs is None:
+        return []
+    if theirs < ours:
+        text = f"it accepts bodies of {theirs} bytes, and CHAT_REQUEST_MAX_BYTES is {ours}: long conversations fail"
+        remedy = "Raise GATEWAY_MAX_BODY_BYTES there (and nginx's client_max_body_size), or lower ours."
+        return [Finding("gateway's limit", "fail", text, remedy)]
+    return [Finding("gateway's limit", "ok", "the gateway accepts the longest request")]
 
 
 def _refused(status: int, body: bytes) -> Finding:

@@ -124,7 +124,7 @@ class Services(DatabaseServices, frozen=True, eq=False):
 def services_of(settings: ProductSettings, *, clock: Clock = utc_now, database: Database | None = None) -> Services:
     """Make the services of a process, not opened yet (see `opened`); a given `database` replaces theirs."""
     databases = databases_of(settings) if database is None else Databases(database, database, database)
-    database, login_database = databases.main, databases.login
+    database, login = databases.main, databases.login
     quiet = _database_services(database, clock, reading_factory(databases.reading))
     transaction, last_use = quiet.transaction, quiet.last_use
     valkey = valkey_of(settings)
@@ -136,7 +136,7 @@ def services_of(settings: ProductSettings, *, clock: Clock = utc_now, database: 
     cookie = SessionCookie(settings.cookie_secure, settings.cookie_samesite, settings.session_absolute_seconds)
     sessions = Sessions(transaction, database, settings, last_use, clock)
     parts = chat_parts(database, gateway, valkey, settings)
-    readiness = readiness_of(settings, login_database, valkey, gateway, parts.chat)
+    readiness = readiness_of(settings, login, valkey, gateway, parts.chat)
     return Services(
         **{name: getattr(quiet, name) for name in DatabaseServices.__struct_fields__},
         settings=settings,
@@ -152,15 +152,7 @@ def services_of(settings: ProductSettings, *, clock: Clock = utc_now, database: 
         second_factors=SecondFactors(transaction, settings, clock=clock),
         databases=databases,
         search_index=SearchIndex(database),
-        logins=Logins(
-            transaction_factory(login_database),
-            login_database,
-            sessions,
-            outbox,
-            quiet.tallies,
-            settings,
-            clock,
-        ),
+        logins=Logins(transaction_factory(login), login, sessions, outbox, quiet.tallies, settings, clock),
         invites=Invites(transaction, outbox, limits, settings, clock=clock),
         company_keys=CompanyKeys(transaction, settings, clock=clock),
         gatekeeper=Gatekeeper(quiet.api_keys, sessions, cookie, limits, client_ip, settings, clock),

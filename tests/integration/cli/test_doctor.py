@@ -114,6 +114,12 @@ async def test_a_database_of_another_release(owner_url: str, database_url: str, 
     assert (found.level, revision in found.text) == (level, True)
 
 
+@pytest.mark.parametrize(("ours", "level"), [("1048576", "ok"), ("1048577", "fail")])
+async def test_a_gateway_that_accepts_less_than_may_be_sent(border: Gateway, ours: str, level: str) -> None:
+    found = (await of_product(gateway_url=border.url, CHAT_REQUEST_MAX_BYTES=ours))["gateway's limit"]
+    assert found.level == level
+
+
 @pytest.mark.parametrize(("app_env", "level"), [("dev", "warn"), ("prod", "fail")])
 async def test_a_product_that_works_as_the_owner_of_the_tables(owner_url: str, app_env: Any, level: str) -> None:
     settings = load(ProductSettings, variables(owner_url, _NOWHERE, 9))

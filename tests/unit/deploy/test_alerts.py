@@ -51,6 +51,7 @@ WELL: Final[Series] = {
     f'product_answers_total{{{PRODUCT}, status="completed", code=""}}': STEADY,
     f'product_answers_total{{{PRODUCT}, status="error", code="client_disconnected"}}': STEADY,
     f'product_answers_total{{{PRODUCT}, status="error", code="gateway_timeout"}}': STILL,
+    f'product_answer_restarts_total{{{PRODUCT}, code="answer_cut"}}': SOME,
     f"product_charged_credits_total{{{PRODUCT}}}": STEADY,
     f"product_abandoned_credits_total{{{PRODUCT}}}": SOME,
     **quicker_than("product_first_delta_seconds", PRODUCT, "8"),
@@ -87,6 +88,7 @@ WRONG: Final[dict[str, Series]] = {
     "ProcessDown": {f"up{{{GATEWAY}}}": always(0)},
     "RequestsFail": {f'b2b_chat_requests_total{{{PRODUCT}, status="500"}}': SOME},
     "AnswersFail": {f'product_answers_total{{{PRODUCT}, status="error", code="gateway_timeout"}}': STEADY},
+    "AnswersRestart": {f'product_answer_restarts_total{{{PRODUCT}, code="answer_cut"}}': f"0+3x{SAMPLES}"},
     "AnswersGivenUp": {f"product_abandoned_credits_total{{{PRODUCT}}}": f"0+3x{SAMPLES}"},
     "AnswersSlow": slower_than("product_first_delta_seconds", PRODUCT, "8"),
     "UpstreamRefusesUs": {

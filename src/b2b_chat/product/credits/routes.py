@@ -8,17 +8,16 @@ from litestar.di import NamedDependency, Provide
 from litestar.params import FromQuery, QueryParameter
 from litestar.response import Stream
 
-from b2b_chat.kit.days import day_parameter, end_of, read_day, start_of
+from b2b_chat.kit.days import day_parameter, read_day
 from b2b_chat.kit.exports import CsvDialect, Dialect, ExportFormat, ExportingOperation, download
 from b2b_chat.kit.openapi import named
 from b2b_chat.kit.pagination import Limit, Page, PositionCursor
+from b2b_chat.product.credits.queries import provide_ledger_filter
 from b2b_chat.product.credits.schemas import (
     Balance,
-    EntryKindName,
     LedgerEntry,
     LedgerFilter,
     MemberUsage,
-    Span,
     UsageReport,
 )
 from b2b_chat.product.credits.service import Credits
@@ -28,20 +27,6 @@ from b2b_chat.product.guards import signed_in
 from b2b_chat.product.transactions import TookTooLong
 from b2b_chat.product.viewer import Viewer
 from b2b_chat.product.vocabulary import Scope
-
-
-async def provide_ledger_filter(
-    first_day: Annotated[str | None, day_parameter("From this day of UTC on.")] = None,
-    last_day: Annotated[str | None, day_parameter("Up to and with this day of UTC.")] = None,
-    kind: Annotated[EntryKindName | None, QueryParameter(description="Entries of this kind alone.")] = None,
-) -> LedgerFilter:
-    """Which entries of the ledger are wanted.
-
-    Raises:
-        InvalidRequest: One of the days does not exist.
-    """
-    first, last = read_day("first_day", first_day), read_day("last_day", last_day)
-    return LedgerFilter(Span(None if first is None else start_of(first), None if last is None else end_of(last)), kind)
 
 
 class CreditRoutes(Controller):

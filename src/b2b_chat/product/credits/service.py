@@ -197,8 +197,10 @@ class Credits:
         async with self._reading() as tx:
             return await _page(tx, viewer.company_id, cursor, limit, wanted)
 
-    async def list_entries_of(self, company_id: UUID, *, cursor: str | None, limit: int) -> Page[LedgerEntry]:
-        """The ledger of any company, newest first, for operators.
+    async def list_entries_of(
+        self, company_id: UUID, *, cursor: str | None, limit: int, wanted: LedgerFilter = ALL_ENTRIES
+    ) -> Page[LedgerEntry]:
+        """Return the wanted entries of any company, newest first, for operators.
 
         Raises:
             CompanyNotFound: There is no such company.
@@ -207,7 +209,7 @@ class Credits:
         async with self._transaction() as tx:
             if not await tx[AccountRepository].is_open(company_id):
                 raise CompanyNotFound
-            return await _page(tx, company_id, cursor, limit)
+            return await _page(tx, company_id, cursor, limit, wanted)
 
     async def export(
         self,

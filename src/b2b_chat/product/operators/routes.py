@@ -4,7 +4,7 @@ from typing import Annotated
 from uuid import UUID
 
 from litestar import Controller, delete, get, post
-from litestar.di import NamedDependency
+from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, JSONBody, QueryParameter
 
 from b2b_chat.kit.openapi import named
@@ -15,7 +15,8 @@ from b2b_chat.product.audit.actors import operator_of
 from b2b_chat.product.audit.readings import record_reading
 from b2b_chat.product.companies.schemas import Company, CompanyCreate, CompanyOverview
 from b2b_chat.product.companies.service import Companies
-from b2b_chat.product.credits.schemas import CreditsAdd, CreditsAdjust, LedgerEntry
+from b2b_chat.product.credits.queries import provide_ledger_filter
+from b2b_chat.product.credits.schemas import CreditsAdd, CreditsAdjust, LedgerEntry, LedgerFilter
 from b2b_chat.product.credits.service import (
     BalanceOutOfRange,
     CompanyNotFound,
@@ -106,16 +107,18 @@ class OperatorCompanyRoutes(Controller):
         operation_id="listCompanyLedger",
         opt={"reads": Action.LEDGER_READ},
         responses=documents(CompanyNotFound),
+        dependencies={"wanted": Provide(provide_ledger_filter)},
     )
     async def ledger(
         self,
         company_id: FromPath[UUID],
         credit: NamedDependency[Credits],
+        wanted: NamedDependency[LedgerFilter],
         cursor: PositionCursor = None,
         limit: Limit = 50,
     ) -> Annotated[Page[LedgerEntry], named("LedgerEntryPage")]:
-        """List the movements of a company's balance, newest first."""
-        return await credit.list_entries_of(company_id, cursor=cursor, limit=limit)
+        """List the movements of a company's balance, newest first: all, or those of some days or of one kind."""
+        return await credit.list_entries_of(company_id, cursor=cursor, limit=limit, wanted=wanted)
 
     @post(
         "/{company_id:uuid}/credits",

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
@@ -234,3 +235,24 @@ async def test_the_ledger_of_a_company_is_shown_by_pages(world: World, http: htt
     assert [(item["position"], item["amount_credits"]) for item in rest["items"]] == [(1, "5.000000")]
     assert rest["next_cursor"] is None
     assert error_of(await http.get(f"/admin/companies/{uuid4()}/ledger")) == (404, "company_not_found")
+
+
+async def test_a_companys_ledger_is_filtered_as_by_itself(world: World, http: httpx.AsyncClient) -> None:
+    company_id = (await world.person(balance="5")).company_id
+    await add(http, company_id, "10", f"filtered-{company_id}")
+    await adjust(http, company_id, "-1", f"filtered-fix-{company_id}", corrects=2)
+    path = f"/admin/companies/{company_id}/ledger"
+
+    async def kinds(**wanted: str) -> list[str]:
+        answer = await http.get(path, params=wanted)
+        assert answer.status_code == 200, answer.text
+        return [entry["kind"] for entry in answer.json()["items"]]
+
+    today = datetime.now(UTC).date()
+    assert await kinds() == ["adjustment", "top_up", "top_up"]
+    assert await kinds(kind="adjustment") == ["adjustment"]
+    assert (
+        await kinds(first_day=str(today - timedelta(days=1)), last_day=str(today + timedelta(days=1))) == await kinds()
+    )
+    assert await kinds(last_day=str(today - timedelta(days=2))) == []
+    assert (await http.get(path, params={"first_day": "2026-02-30"})).status_code == 400

@@ -84,8 +84,9 @@ class ChallengeRepository:
         by_mailbox = select(func.count()).where(
             LoginChallengeRow.invited_mailbox == mailbox, LoginChallengeRow.expires_at > expires_after
         )
+        # Without a domain it compares with nothing, where `== None` would find all that have none.
         by_domain = select(func.count()).where(
-            LoginChallengeRow.invited_domain == domain, LoginChallengeRow.expires_at > expires_after
+            LoginChallengeRow.invited_domain == (domain or ""), LoginChallengeRow.expires_at > expires_after
         )
         row = (await self._session.execute(select(by_mailbox.scalar_subquery(), by_domain.scalar_subquery()))).one()
         return row[0], row[1]
