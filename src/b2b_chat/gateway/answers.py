@@ -130,8 +130,11 @@ class Answers:
         return None
 
     async def _attempts(self, request: ChatRequest, request_id: str, call: CallTelemetry) -> ChatResult:
-        """Make attempts until one succeeds; an answer that has begun is never begun again."""
-        body = encode_request(request)
+        """Make attempts until one succeeds; an answer that has begun is never begun again.
+
+        Where another upstream may be asked, a whole answer is fetched as a stream too: only that shows in time whether
+        anything will come.
+        """
         total_at = call.started_at + self._total_seconds
         choice = _Choice(self._upstreams, avoid=request.avoid_upstream)
         while True:
@@ -139,15 +142,16 @@ class Answers:
             code = "abandoned"
             try:
                 with call.attempt_begins(upstream) as span:
-                    if request.stream:
+                    if request.stream or choice.has_other:
                         result = await upstream.stream(
-                            body,
+                            encode_request(request, stream=True),
                             request_id,
-                            call.pass_on,
+                            call.pass_on if request.stream else _keep_for_the_end,
                             first_token_seconds=self._first_token_wait(choice),
                             total_at=total_at,
                         )
                     else:
+                        body = encode_request(request, stream=False)
                         result = await upstream.complete(body, request_id, total_at=total_at)
                     upstream.breaker.succeeded()
                     code = "ok"
@@ -230,6 +234,10 @@ class _Choice:
             self._fresh.remove(self._current)
         if error.has_waited or error.code in ACCOUNT_FAULTS:
             self._left.remove(self._current)
+
+
+async def _keep_for_the_end(_text: str) -> None:
+    """Take a text of an answer that goes out whole: it is in the result too."""
 
 
 def _is_fault(error: UpstreamFailure) -> bool:

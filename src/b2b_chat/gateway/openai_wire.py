@@ -44,16 +44,16 @@ class _CompletionRequest(Struct, frozen=True, kw_only=True):
 _request_encoder = msgspec.json.Encoder()
 
 
-def encode_request(request: ChatRequest) -> bytes:
-    """Return the body that asks OpenAI what the product asked us."""
+def encode_request(request: ChatRequest, *, stream: bool) -> bytes:
+    """Return the body that asks OpenAI what the product asked us, for an answer in pieces or in one."""
     return _request_encoder.encode(
         _CompletionRequest(
             model=request.model,
             messages=request.messages,
             max_completion_tokens=request.max_completion_tokens,
             store=False,
-            stream=request.stream,
-            stream_options=_StreamOptions(include_usage=True) if request.stream else UNSET,
+            stream=stream,
+            stream_options=_StreamOptions(include_usage=True) if stream else UNSET,
         )
     )
 

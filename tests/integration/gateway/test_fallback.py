@@ -157,8 +157,10 @@ async def test_when_both_fail_the_failure_is_reported(second: Wire) -> None:
     assert (refused.status_code, failure_of(refused)["code"]) == (503, "upstream_unavailable")
 
 
-async def test_a_first_without_a_text_is_given_up_soon(second: Wire) -> None:
-    async with failing("no_answer") as first:
+@both_modes
+@pytest.mark.parametrize("silence", ["no_answer", "first_token_delay_ms=60000"])
+async def test_a_first_without_a_text_is_given_up_soon(second: Wire, silence: str, *, stream: bool) -> None:
+    async with failing(silence) as first:
         settings = settings_of(
             first.url,
             second,
@@ -167,7 +169,18 @@ async def test_a_first_without_a_text_is_given_up_soon(second: Wire) -> None:
             upstream_first_token_timeout_with_fallback_seconds=0.2,
         )
         async with gateway(settings) as client:
-            assert served_by(await client.post(stream=True)) == "fallback"
+            assert served_by(await client.post(stream=stream)) == "fallback"
+        assert len(await first.seen()) == 1
+
+
+@pytest.mark.parametrize("fault", ["tps=100; cut_after=3", "tps=100; stall_after=3"])
+async def test_a_whole_answer_that_breaks_off_is_begun_elsewhere(second: Wire, fault: str) -> None:
+    """Nobody has read any of it."""
+    async with (
+        failing(fault) as first,
+        gateway(settings_of(first.url, second, upstream_silence_timeout_seconds=0.2)) as client,
+    ):
+        assert served_by(await client.post()) == "fallback"
         assert len(await first.seen()) == 1
 
 

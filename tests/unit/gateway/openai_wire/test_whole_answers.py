@@ -15,9 +15,9 @@ from support.openai.wire import FIGURES, choice, code_of, read_stream, whole
 
 
 class TestRequest:
-    def encoded(self, **changes: Any) -> dict[str, Any]:
+    def encoded(self, *, stream: bool = False, **changes: Any) -> dict[str, Any]:
         request = msgspec.convert(chat_request("Привет", **changes), ChatRequest)
-        encoded: dict[str, Any] = json.loads(encode_request(request))
+        encoded: dict[str, Any] = json.loads(encode_request(request, stream=stream))
         return encoded
 
     def test_asks_what_the_product_asked_and_to_keep_nothing(self) -> None:
