@@ -72,7 +72,7 @@ async def watched(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Wat
 
 def make_key(stack: WatchedStack) -> str:
     """A key of the only owner there is."""
-    from b2b_chat.product.identity.api_keys import SHOWN_CHARACTERS, hash_api_key, new_api_key  # noqa: PLC0415
+    from b2b_chat.product.identity.key_form import SHOWN_CHARACTERS, hash_api_key, new_api_key  # noqa: PLC0415
 
     key = new_api_key()
     stack.sql(

@@ -19,7 +19,7 @@ def ledger() -> None:
 def verify() -> None:
     """Check every invariant of balances, holds and charges on a live database; name violations and exit with 1."""
     with needs("product"), settings_explained():
-        from b2b_chat.product.credits.verification import Violation, verify_ledger
+        from b2b_chat.product.credits.invariants import Violation, verify_ledger
         from b2b_chat.product.database_roles import load_database_settings
         from b2b_chat.product.services import database_services
 

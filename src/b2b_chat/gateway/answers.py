@@ -130,11 +130,7 @@ class Answers:
         return None
 
     async def _attempts(self, request: ChatRequest, request_id: str, call: CallTelemetry) -> ChatResult:
-        """Make attempts until one succeeds; an answer that has begun is never begun again.
-
-        Where another upstream may be asked, a whole answer is fetched as a stream too: only that shows in time whether
-        anything will come.
-        """
+        """Make attempts until one succeeds; an answer that has begun is never begun again."""
         total_at = call.started_at + self._total_seconds
         choice = _Choice(self._upstreams, avoid=request.avoid_upstream)
         while True:
@@ -142,17 +138,7 @@ class Answers:
             code = "abandoned"
             try:
                 with call.attempt_begins(upstream) as span:
-                    if request.stream or choice.has_other:
-                        result = await upstream.stream(
-                            encode_request(request, stream=True),
-                            request_id,
-                            call.pass_on if request.stream else _keep_for_the_end,
-                            first_token_seconds=self._first_token_wait(choice),
-                            total_at=total_at,
-                        )
-                    else:
-                        body = encode_request(request, stream=False)
-                        result = await upstream.complete(body, request_id, total_at=total_at)
+                    result = await self._ask(upstream, request, request_id, call, choice=choice, total_at=total_at)
                     upstream.breaker.succeeded()
                     code = "ok"
                     telemetry.describe_result(span, result)
@@ -172,6 +158,31 @@ class Answers:
             await asyncio.sleep(wait_seconds)
             if self._is_draining:
                 raise _shutting_down()
+
+    async def _ask(
+        self,
+        upstream: Upstream,
+        request: ChatRequest,
+        request_id: str,
+        call: CallTelemetry,
+        *,
+        choice: "_Choice",
+        total_at: float,
+    ) -> ChatResult:
+        """Make one attempt.
+
+        Where another upstream may be asked, a whole answer is fetched as a stream too: only a stream shows in time
+        whether the upstream answers at all.
+        """
+        if not (request.stream or choice.has_other):
+            return await upstream.complete(encode_request(request, stream=False), request_id, total_at=total_at)
+        return await upstream.stream(
+            encode_request(request, stream=True),
+            request_id,
+            call.pass_on if request.stream else _keep_for_the_end,
+            first_token_seconds=self._first_token_wait(choice),
+            total_at=total_at,
+        )
 
     def _first_token_wait(self, choice: "_Choice") -> float:
         return self._impatient_first_token_seconds if choice.has_other else self._first_token_seconds

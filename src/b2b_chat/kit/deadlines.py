@@ -4,7 +4,7 @@ import asyncio
 from types import TracebackType
 from typing import Any, Final, Self, cast
 
-_LOOK_AGAIN_SECONDS: Final = 0.05
+_CHECK_AGAIN_SECONDS: Final = 0.05
 
 
 class DeadlinePassed(TimeoutError):
@@ -39,7 +39,7 @@ class Deadline:
 
     def __enter__(self) -> Self:
         self._cancelled_before = self._working.cancelling()
-        self._timer = self._loop.call_at(self._next[0], self._look)
+        self._timer = self._loop.call_at(self._next[0], self._check)
         return self
 
     def __exit__(
@@ -57,9 +57,9 @@ class Deadline:
         self._next = min((self._loop.time() + seconds, code), self._total)
         if self._next[0] < before:
             self._timer.cancel()
-            self._timer = self._loop.call_at(self._next[0], self._look)
+            self._timer = self._loop.call_at(self._next[0], self._check)
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         now = self._loop.time()
         if now >= self._total[0]:
             self._next = self._total
@@ -67,5 +67,5 @@ class Deadline:
             self._has_ended = True
             self._working.cancel()
         else:
-            look_at = min(max(self._next[0], now + _LOOK_AGAIN_SECONDS), self._total[0])
-            self._timer = self._loop.call_at(look_at, self._look)
+            check_at = min(max(self._next[0], now + _CHECK_AGAIN_SECONDS), self._total[0])
+            self._timer = self._loop.call_at(check_at, self._check)

@@ -36,11 +36,11 @@ from b2b_chat.product.credits.tokens import load_tokenizer
 from b2b_chat.product.credits.usage import UsageReports
 from b2b_chat.product.database_settings import DatabaseSettings
 from b2b_chat.product.databases import Databases, databases_of
+from b2b_chat.product.identity.api_keys import ApiKeys
 from b2b_chat.product.identity.cookies import LoginCookies, SessionCookie, login_cookies_of
 from b2b_chat.product.identity.gatekeeper import Gatekeeper
 from b2b_chat.product.identity.last_use import LastUse
 from b2b_chat.product.identity.logins import Logins
-from b2b_chat.product.identity.service import ApiKeys
 from b2b_chat.product.identity.sessions import Sessions
 from b2b_chat.product.limits.client_ip import ClientIp, parse_networks
 from b2b_chat.product.limits.memory import WindowsInMemory

@@ -33,6 +33,9 @@ _CAUGHT_MAIL: Final = {
     "MAIL_POLL_SECONDS": "0.2",
 }
 
+_NO_PROXY: Final = {"NO_PROXY": LOCAL_HOST, "no_proxy": LOCAL_HOST}
+"""A proxy for the outside world cannot reach the simulator."""
+
 _SOON_LET_IN: Final = {"GATEWAY_CLOCK_SKEW_SECONDS": "2"}
 """A gateway refuses calls for about this long after its Valkey starts, and one machine has one clock."""
 
@@ -108,51 +111,30 @@ def make_plan(
     """
     hosts = {name: environ.get(name) or LOCAL_HOST for name in ("PRODUCT_HOST", "GATEWAY_HOST")}
     ports = _ports(environ)
-    product = Listener(hosts["PRODUCT_HOST"], ports["PRODUCT_PORT"])
-    gateway = None if is_given(environ, "GATEWAY_URL") else Listener(hosts["GATEWAY_HOST"], ports["GATEWAY_PORT"])
-    if gateway is None and not is_given(environ, "GATEWAY_SHARED_SECRET"):
-        raise SandboxError("GATEWAY_URL is set, so GATEWAY_SHARED_SECRET must be set too: the one that gateway knows.")
-    has_openai = is_given(environ, "OPENAI_API_KEY") or is_given(environ, "OPENAI_BASE_URL")
-    mail_catcher = None if is_given(environ, "SMTP_HOST") else Listener(LOCAL_HOST, ports["MAIL_CATCHER_PORT"])
-    simulator = None if has_openai or gateway is None else Listener(LOCAL_HOST, ports["OPENAI_SIMULATOR_PORT"])
-
-    openai_url = f"{simulator.url}/v1" if simulator else environ.get("OPENAI_BASE_URL") or _REAL_OPENAI_URL
-    gateway_url = gateway.url if gateway else environ["GATEWAY_URL"]
-    # Variables such as PGPORT would lead asyncpg away from the embedded PostgreSQL.
-    keeps_pg = is_given(environ, "DATABASE_URL")
-    filled = {name: value for name, value in environ.items() if keeps_pg or not name.startswith("PG")}
-    own_ports = {name: str(port) for name, port in ports.items() if mail_catcher or name != "SMTP_PORT"}
-    filled |= own_ports | hosts
+    listeners = _listeners(environ, hosts, ports)
     has_embedded_valkey = environ.get("WORKERS", "").strip() not in {"", "1"} and not is_given(environ, "VALKEY_URL")
+    addresses = _addresses(environ, listeners)
     defaults = {
         **secrets,
-        "GATEWAY_URL": gateway_url,
-        "OPENAI_BASE_URL": openai_url,
+        **addresses,
+        "DATABASE_URL": embedded_database.app,
         "OPENAI_API_KEY": "sk-not-needed-by-this-server",
-        "PUBLIC_URL": product.url,
         **_NO_LIMITS,
-        **(_CAUGHT_MAIL if mail_catcher else {}),
+        **(_CAUGHT_MAIL if listeners.mail_catcher else {}),
         **({"VALKEY_URL": embedded_valkey_url, **_SOON_LET_IN} if has_embedded_valkey else {}),
     }
-    defaults["DATABASE_URL"] = embedded_database.app
-    filled |= {name: value for name, value in defaults.items() if not is_given(environ, name)}
-    if not keeps_pg:  # an owner's address without the app's is that of another database
-        filled = {**_without(filled, _ONLY_MIGRATIONS), "MIGRATIONS_DATABASE_URL": embedded_database.owner}
-    if simulator:
-        # A proxy for the outside world cannot reach the simulator.
-        filled |= {"NO_PROXY": LOCAL_HOST, "no_proxy": LOCAL_HOST}
+    own_ports = {name: str(port) for name, port in ports.items() if listeners.mail_catcher or name != "SMTP_PORT"}
+    fixed = own_ports | hosts | (_NO_PROXY if listeners.simulator else {})
+    filled = _filled(environ, fixed, defaults, embedded_database.owner)
     return Plan(
-        product=product,
-        gateway=gateway,
-        simulator=simulator,
+        **listeners._asdict(),
         has_embedded_valkey=has_embedded_valkey,
-        gateway_url=gateway_url,
-        openai_url=openai_url if gateway else None,
+        gateway_url=addresses["GATEWAY_URL"],
+        openai_url=addresses["OPENAI_BASE_URL"] if listeners.gateway else None,
         database_url=value_of(filled, "DATABASE_URL"),
         migration_environ=_without(filled, _ONLY_GATEWAY),
         product_environ=_without(filled, _ONLY_GATEWAY | _ONLY_MIGRATIONS),
         gateway_environ=_without(filled, _ONLY_PRODUCT | _ONLY_MIGRATIONS),
-        mail_catcher=mail_catcher,
         mail_catcher_environ=_without(filled, _NONE_OF_TOYS),
         simulator_environ=_without(filled, _NONE_OF_TOYS),
     )
@@ -161,6 +143,52 @@ def make_plan(
 def is_given(environ: Mapping[str, str], name: str) -> bool:
     """Return whether a variable is set, itself or with a file; an empty one is not."""
     return bool(environ.get(name) or environ.get(f"{name}_FILE"))
+
+
+class _Listeners(NamedTuple):
+    product: Listener
+    gateway: Listener | None
+    simulator: Listener | None
+    mail_catcher: Listener | None
+
+
+def _listeners(environ: Mapping[str, str], hosts: Mapping[str, str], ports: Mapping[str, int]) -> _Listeners:
+    """Return where everything that is ours to start will listen."""
+    gateway = None if is_given(environ, "GATEWAY_URL") else Listener(hosts["GATEWAY_HOST"], ports["GATEWAY_PORT"])
+    if gateway is None and not is_given(environ, "GATEWAY_SHARED_SECRET"):
+        raise SandboxError("GATEWAY_URL is set, so GATEWAY_SHARED_SECRET must be set too: the one that gateway knows.")
+    has_openai = is_given(environ, "OPENAI_API_KEY") or is_given(environ, "OPENAI_BASE_URL")
+    return _Listeners(
+        product=Listener(hosts["PRODUCT_HOST"], ports["PRODUCT_PORT"]),
+        gateway=gateway,
+        simulator=None if has_openai or gateway is None else Listener(LOCAL_HOST, ports["OPENAI_SIMULATOR_PORT"]),
+        mail_catcher=None if is_given(environ, "SMTP_HOST") else Listener(LOCAL_HOST, ports["MAIL_CATCHER_PORT"]),
+    )
+
+
+def _addresses(environ: Mapping[str, str], listeners: _Listeners) -> dict[str, str]:
+    """Return the variables that say where each part is reached."""
+    simulator, gateway = listeners.simulator, listeners.gateway
+    return {
+        "GATEWAY_URL": gateway.url if gateway else environ["GATEWAY_URL"],
+        "OPENAI_BASE_URL": f"{simulator.url}/v1" if simulator else environ.get("OPENAI_BASE_URL") or _REAL_OPENAI_URL,
+        "PUBLIC_URL": listeners.product.url,
+    }
+
+
+def _filled(
+    environ: Mapping[str, str], fixed: Mapping[str, str], defaults: Mapping[str, str], embedded_owner_url: str
+) -> dict[str, str]:
+    """Return the caller's variables, the fixed ones in their place, and defaults for those not given."""
+    keeps_pg = is_given(environ, "DATABASE_URL")
+    # Variables such as PGPORT would lead asyncpg away from the embedded PostgreSQL.
+    filled = {name: value for name, value in environ.items() if keeps_pg or not name.startswith("PG")}
+    filled |= fixed
+    filled |= {name: value for name, value in defaults.items() if not is_given(environ, name)}
+    if keeps_pg:
+        return filled
+    # An owner's address without the app's is that of another database.
+    return {**_without(filled, _ONLY_MIGRATIONS), "MIGRATIONS_DATABASE_URL": embedded_owner_url}
 
 
 def _ports(environ: Mapping[str, str]) -> dict[str, int]:

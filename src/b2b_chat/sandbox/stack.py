@@ -94,23 +94,11 @@ class Stack:
         )
         _require_free_ports(plan)
         if plan.has_embedded_valkey:
-            self._tell(f"Starting Valkey in {self._data_dir.valkey}")
-            self._valkey = valkey
-            valkey.start(mark=self._mark)
+            self._start_valkey(valkey)
         # The gateway and the simulator need a second for their imports: they run while the database starts.
-        if plan.simulator:
-            self._start_app("openai-simulator", plan.simulator, plan.simulator_environ)
-        if plan.gateway:
-            self._start_app("gateway", plan.gateway, plan.gateway_environ)
-        if plan.mail_catcher:
-            self._start_app("mail-catcher", plan.mail_catcher, plan.mail_catcher_environ)
-            self._caught_mail = FollowedFile(self._data_dir.log("mail-catcher"))
+        self._start_all_but_product(plan)
         if not is_given(self._environ, "DATABASE_URL"):
-            self._tell(f"Starting PostgreSQL in {self._data_dir.postgres}")
-            self._postgres = postgres
-            postgres.start(mark=self._mark)
-            postgres.create_database(DATABASE)
-            postgres.create_app_user()
+            self._start_postgres(postgres)
         self._migrate(plan)
         self._start_app("product", plan.product, plan.product_environ)
         api_key = self._data_dir.api_key() or self._seed(plan, None)
@@ -179,6 +167,27 @@ class Stack:
         if leftovers:
             self._tell("Ending the processes of an earlier run")
             end(leftovers, by=signal.SIGTERM, kill_after_seconds=_STOP_SECONDS)
+
+    def _start_valkey(self, valkey: EmbeddedValkey) -> None:
+        self._tell(f"Starting Valkey in {self._data_dir.valkey}")
+        self._valkey = valkey
+        valkey.start(mark=self._mark)
+
+    def _start_postgres(self, postgres: EmbeddedPostgres) -> None:
+        self._tell(f"Starting PostgreSQL in {self._data_dir.postgres}")
+        self._postgres = postgres
+        postgres.start(mark=self._mark)
+        postgres.create_database(DATABASE)
+        postgres.create_app_user()
+
+    def _start_all_but_product(self, plan: Plan) -> None:
+        if plan.simulator:
+            self._start_app("openai-simulator", plan.simulator, plan.simulator_environ)
+        if plan.gateway:
+            self._start_app("gateway", plan.gateway, plan.gateway_environ)
+        if plan.mail_catcher:
+            self._start_app("mail-catcher", plan.mail_catcher, plan.mail_catcher_environ)
+            self._caught_mail = FollowedFile(self._data_dir.log("mail-catcher"))
 
     def _start_app(self, command: str, listener: Listener, environ: Mapping[str, str]) -> None:
         self._tell(f"Starting {command} on {listener.url}")

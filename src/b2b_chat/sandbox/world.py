@@ -12,7 +12,7 @@ from b2b_chat.product.companies.schemas import CompanyCreate
 from b2b_chat.product.configuration import load_settings
 from b2b_chat.product.credits.schemas import CreditsAdd
 from b2b_chat.product.identity import users
-from b2b_chat.product.identity.service import issue_key
+from b2b_chat.product.identity.api_keys import issue_key
 from b2b_chat.product.services import DatabaseServices, database_services
 from b2b_chat.product.settings import ProductSettings
 from b2b_chat.product.viewer import Unauthenticated

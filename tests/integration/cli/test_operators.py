@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from b2b_chat.cli import main
-from b2b_chat.product.identity.api_keys import is_well_formed
+from b2b_chat.product.identity.key_form import is_well_formed
 from b2b_chat.sandbox.postgres import run_sql
 
 OWNER = "anna@example.test"

@@ -2,7 +2,7 @@ import secrets
 
 import pytest
 
-from b2b_chat.product.identity.api_keys import new_api_key
+from b2b_chat.product.identity.key_form import new_api_key
 from b2b_chat.sandbox.postgres import run_sql
 from b2b_chat.sandbox.sign_in import DEMO_EMAIL
 from b2b_chat.sandbox.world import seed

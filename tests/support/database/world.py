@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
 from b2b_chat.kit.database import Database
-from b2b_chat.product.identity.api_keys import SHOWN_CHARACTERS, hash_api_key, new_api_key
+from b2b_chat.product.identity.key_form import SHOWN_CHARACTERS, hash_api_key, new_api_key
 from b2b_chat.product.vocabulary import Scope
 
 _TOP_UP = """

@@ -19,7 +19,7 @@ from uuid import UUID, uuid4
 import aiohttp
 
 from b2b_chat.contract.sse import Decoder, Event
-from b2b_chat.product.credits.verification import verify_ledger
+from b2b_chat.product.credits.invariants import verify_ledger
 from support.database.world import Person, World
 from support.faults.stack import FaultStack
 from support.processes.commands import clean_environ, run

@@ -11,7 +11,7 @@ import httpx
 
 from b2b_chat.kit.keyed_hash import KeyedHash, new_token
 from b2b_chat.kit.settings import Secret
-from b2b_chat.product.identity.api_keys import SHOWN_CHARACTERS, hash_api_key, new_api_key
+from b2b_chat.product.identity.key_form import SHOWN_CHARACTERS, hash_api_key, new_api_key
 from b2b_chat.product.mail.service import Seal
 from support.database.world import Person, World
 from support.product.app import environ

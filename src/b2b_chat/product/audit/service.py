@@ -53,25 +53,12 @@ async def record_action(
     """
     named = {name: str(value) for name, value in targets.items()}
     is_of_target = refusal is None and "company_id" in named
-    await tx[AuditRepository].add(
-        AuditRow(
-            id=new_id(),
-            company_id=UUID(named["company_id"]) if is_of_target else actor.company_id,
-            actor_kind=actor.kind,
-            actor_id=actor.id,
-            actor_user_id=actor.user_id,
-            action=action,
-            outcome="ok" if refusal is None else "refused",
-            reason=refusal,
-            request_id=current_request_id.get(),
-            client_request_id=client_request_id.get(),
-            targets=named,
-            target_ids=[*named.values(), *further_target_ids],
-            count=count,
-            before=_as_json(before),
-            after=_as_json(after),
-        )
-    )
+    row = _row(actor, action, UUID(named["company_id"]) if is_of_target else actor.company_id)
+    row.outcome, row.reason = ("ok", None) if refusal is None else ("refused", refusal)
+    row.targets, row.target_ids = named, [*named.values(), *further_target_ids]
+    row.count = count
+    row.before, row.after = _as_json(before), _as_json(after)
+    await tx[AuditRepository].add(row)
 
 
 class Audit:
@@ -128,6 +115,20 @@ class Audit:
             # The status was sent long ago: all that can be done is to cut the answer, which a client notices.
             log.exception("audit_export_failed", exc_info=error)
             raise
+
+
+def _row(actor: Actor, action: Action, company_id: UUID | None) -> AuditRow:
+    """Return a row that names who acted, in which request, and whose row it is."""
+    return AuditRow(
+        id=new_id(),
+        company_id=company_id,
+        actor_kind=actor.kind,
+        actor_id=actor.id,
+        actor_user_id=actor.user_id,
+        action=action,
+        request_id=current_request_id.get(),
+        client_request_id=client_request_id.get(),
+    )
 
 
 def _record(row: AuditRow) -> AuditRecord:

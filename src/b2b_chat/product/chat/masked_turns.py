@@ -66,7 +66,7 @@ class MaskedTurns:
         found: list[list[Mask]] = []
         for turn, masks in zip(turns, known, strict=True):
             if masks is None or turn.stored.by != rules.key:
-                masks = await self._look_through(rules, turn, values)  # noqa: PLW2901 - what holds now
+                masks = await self._mask_again(rules, turn, values)  # noqa: PLW2901 - what holds now
                 if turn.message_id is not None:
                     made[turn.message_id] = as_json(masks)
             found.append(masks)
@@ -93,7 +93,7 @@ class MaskedTurns:
             await self._repository.set_masks({turn.message_id: as_json(masks)}, rules.key)
         return masks
 
-    async def _look_through(self, rules: Rules, turn: Turn, values: Values) -> list[Mask]:
+    async def _mask_again(self, rules: Rules, turn: Turn, values: Values) -> list[Mask]:
         spans = await self._masking.examine(
             turn.text, values, rules.policy, terms=rules.terms, allowed=rules.allowed, floor=rules.floor
         )

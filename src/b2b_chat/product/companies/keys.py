@@ -11,8 +11,8 @@ from b2b_chat.product.audit.service import record_action
 from b2b_chat.product.companies.ceiling import lock_company, require_reach
 from b2b_chat.product.companies.repository import CompanyRepository
 from b2b_chat.product.companies.schemas import ApiKeyCreate
+from b2b_chat.product.identity.api_keys import count_live_keys, issue_key, list_keys, revoke_key, user_of_key
 from b2b_chat.product.identity.schemas import ApiKey, NewApiKey
-from b2b_chat.product.identity.service import count_live_keys, issue_key, list_keys, revoke_key, user_of_key
 from b2b_chat.product.refusals import Refusal
 from b2b_chat.product.settings import ProductSettings
 from b2b_chat.product.transactions import TransactionFactory

@@ -22,7 +22,7 @@ from b2b_chat.product.companies.models import MembershipRow
 from b2b_chat.product.companies.repository import CompanyRepository, InviteRepository, MemberRecord
 from b2b_chat.product.companies.schemas import Member
 from b2b_chat.product.identity import sessions
-from b2b_chat.product.identity.service import revoke_keys_of
+from b2b_chat.product.identity.api_keys import revoke_keys_of
 from b2b_chat.product.refusals import Refusal
 from b2b_chat.product.second_factor.service import SecondFactorProtected, is_guarding_more, reset_second_factor
 from b2b_chat.product.transactions import Transaction, TransactionFactory

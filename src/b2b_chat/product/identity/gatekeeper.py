@@ -8,8 +8,8 @@ from litestar.connection import ASGIConnection
 
 from b2b_chat.kit.clock import Clock
 from b2b_chat.product.guards import SAFE_METHODS, CrossSiteRequest, OperatorNetworkRequired
+from b2b_chat.product.identity.api_keys import ApiKeys
 from b2b_chat.product.identity.cookies import SessionCookie
-from b2b_chat.product.identity.service import ApiKeys
 from b2b_chat.product.identity.sessions import Sessions
 from b2b_chat.product.limits.client_ip import ClientIp, is_within, parse_networks
 from b2b_chat.product.limits.service import Limits

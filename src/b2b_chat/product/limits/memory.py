@@ -20,13 +20,13 @@ class WindowsInMemory:
 
     async def hit_all(self, windows: Sequence[Window], now: float) -> list[Fill]:
         """Count a hit in each window, unless one of them is full; then in none."""
-        fills = [self._look(window, now) for window in windows]
+        fills = [self._fill(window, now) for window in windows]
         if all(fill.hits < window.item.amount for window, fill in zip(windows, fills, strict=True)):
             for window in windows:
                 self._hit(window, now)
         return fills
 
-    def _look(self, window: Window, now: float) -> Fill:
+    def _fill(self, window: Window, now: float) -> Fill:
         """Return how full a window is, after forgetting expired hits. A hit as old as the window still counts."""
         hits = self._hits.get(window.name)
         start = now - window.item.get_expiry()

@@ -13,8 +13,8 @@ _KEY_BYTES: Final = 16
 # A window is a list of the times of its hits, newest first, as the library `limits` keeps them.
 _HIT_ALL: Final = Script("""
 local now, is_full, fills = tonumber(ARGV[1]), false, {}
-for place, key in ipairs(KEYS) do
-  local amount, span = tonumber(ARGV[2 * place]), tonumber(ARGV[2 * place + 1])
+for number, key in ipairs(KEYS) do
+  local amount, span = tonumber(ARGV[2 * number]), tonumber(ARGV[2 * number + 1])
   local oldest = redis.call('LINDEX', key, -1)
   while oldest and tonumber(oldest) < now - span do
     redis.call('RPOP', key)
@@ -22,12 +22,12 @@ for place, key in ipairs(KEYS) do
   end
   local hits = redis.call('LLEN', key)
   is_full = is_full or hits >= amount
-  fills[2 * place - 1], fills[2 * place] = hits, oldest or ARGV[1]
+  fills[2 * number - 1], fills[2 * number] = hits, oldest or ARGV[1]
 end
 if not is_full then
-  for place, key in ipairs(KEYS) do
+  for number, key in ipairs(KEYS) do
     redis.call('LPUSH', key, ARGV[1])
-    redis.call('EXPIRE', key, ARGV[2 * place + 1] + 1)
+    redis.call('EXPIRE', key, ARGV[2 * number + 1] + 1)
   end
 end
 return fills

@@ -57,6 +57,13 @@ VERBAL: Final = (
     ),
 )
 """Endings of verbs and adjectives, which no surname beside a name has."""
+_LIKE_A_PATRONYMIC: Final = (
+    *("ныч", "нычу", "ныча", "нычем"),
+    *("лыч", "лычу", "лыча", "лычем"),
+    *("вна", "вны", "вне", "вну", "вной"),
+    *("чна", "чны", "чне", "чну"),
+)
+"""Endings by which a word with a capital is a patronymic though no given name stands before it."""
 _SHORTEST: Final = 2
 _LONG: Final = 6
 _SHORT: Final = 6
@@ -103,32 +110,7 @@ def by_patronymic(words: WordList, index: int) -> Found | None:
     word = words.words[index]
     if index and words.has(index - 1, ROLE | CALL | TITLE | PREPOSITION) and words.joined(index - 1):
         return first, last
-    return (
-        (first, last)
-        if word.endswith(
-            (
-                "ныч",
-                "нычу",
-                "ныча",
-                "нычем",
-                "лыч",
-                "лычу",
-                "лыча",
-                "лычем",
-                "вна",
-                "вны",
-                "вне",
-                "вну",
-                "вной",
-                "чна",
-                "чны",
-                "чне",
-                "чну",
-            )
-        )
-        and len(word) > _LONG
-        else None
-    )
+    return (first, last) if word.endswith(_LIKE_A_PATRONYMIC) and len(word) > _LONG else None
 
 
 def by_initials(words: WordList, index: int) -> Found | None:

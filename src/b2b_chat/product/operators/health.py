@@ -34,14 +34,14 @@ class LiveHealth:
 
     async def report(self) -> InstallationHealth:
         """Both services as they are now."""
-        product, gateway = await asyncio.gather(self._look_at_product(), self._look_at_gateway())
+        product, gateway = await asyncio.gather(self._product_health(), self._gateway_health())
         return InstallationHealth(self._clock(), product, gateway)
 
-    async def _look_at_product(self) -> ProductHealth:
+    async def _product_health(self) -> ProductHealth:
         parts = [PartHealth(name, problem) for name, problem in (await self._readiness.missing()).items()]
         return ProductHealth(version("b2b-chat"), all(part.problem is None for part in parts), parts)
 
-    async def _look_at_gateway(self) -> GatewayHealth:
+    async def _gateway_health(self) -> GatewayHealth:
         began, now = time.monotonic(), self._clock()
         try:
             async with asyncio.timeout(self._timeout_seconds):

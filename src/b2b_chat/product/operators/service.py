@@ -13,8 +13,8 @@ from b2b_chat.product.companies.invites import revoke_invites_of
 from b2b_chat.product.companies.members import memberships_of
 from b2b_chat.product.identity import sessions, users
 from b2b_chat.product.identity.addresses import searched
+from b2b_chat.product.identity.api_keys import revoke_keys_of
 from b2b_chat.product.identity.operator_keys import issue_operator_key
-from b2b_chat.product.identity.service import revoke_keys_of
 from b2b_chat.product.operators.approvals import SecondOperatorRequired, is_approved
 from b2b_chat.product.operators.repository import OperatorRepository, UserRecord
 from b2b_chat.product.operators.schemas import NewOperator, User, UserMembership

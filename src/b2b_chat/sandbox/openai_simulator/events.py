@@ -28,7 +28,7 @@ MALFORMED: Final[Mapping[str, bytes]] = {
 
 def _split(event: bytes) -> list[bytes]:
     """An event in two parts: in the middle of its first character beyond ASCII, where it has one."""
-    first_beyond_ascii = next((place for place, byte in enumerate(event) if byte > 0x7F), len(event) // 2)  # noqa: PLR2004 - the last ASCII byte
+    first_beyond_ascii = next((index for index, byte in enumerate(event) if byte > 0x7F), len(event) // 2)  # noqa: PLR2004 - the last ASCII byte
     return [event[: first_beyond_ascii + 1], event[first_beyond_ascii + 1 :]]
 
 

@@ -152,8 +152,8 @@ def _stream(request: ChatRequest, answer: Answer, wish: Directives, thinking_sec
     for directive, interruption in INTERRUPTIONS.items():
         after = getattr(wish, directive)
         if after is not None:
-            place = _place_after(steps, after)
-            steps[place:] = interruption.steps(wish) + (steps[place:] if interruption.answer_goes_on else [])
+            position = _position_after(steps, after)
+            steps[position:] = interruption.steps(wish) + (steps[position:] if interruption.answer_goes_on else [])
     if wish.framing != "lf":
         steps = _framed(steps, events.FRAMINGS[wish.framing])
     if wish.burst is not None:
@@ -174,14 +174,14 @@ def _ending(chunks: events.Chunks, answer: Answer, wish: Directives, *, include_
     return [*finish, *[chunks.usage(figures)] * repeated, *done]
 
 
-def _place_after(steps: list[Step], deltas: int) -> int:
+def _position_after(steps: list[Step], deltas: int) -> int:
     """Where to put a step that is to come at once after so many deltas, or after the last where there are fewer."""
-    place = 1  # after the role
+    position = 1  # after the role
     for number, step in enumerate(steps):
         if deltas and isinstance(step, Write) and step.deltas:
             deltas -= 1
-            place = number + 1
-    return place
+            position = number + 1
+    return position
 
 
 def _framed(steps: list[Step], frame: Callable[[bytes], list[bytes]]) -> list[Step]:

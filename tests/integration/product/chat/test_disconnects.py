@@ -8,8 +8,8 @@ import pytest
 import pytest_asyncio
 
 from b2b_chat.contract.schemas import Usage
+from b2b_chat.product.credits.invariants import verify_ledger
 from b2b_chat.product.credits.pricing import Prices
-from b2b_chat.product.credits.verification import verify_ledger
 from support.database.world import Person, World
 from support.gateway.fake import ANSWER, FakeGateway, Gate, answering
 from support.processes.waiting import until

@@ -10,7 +10,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from b2b_chat.product.identity.api_keys import is_well_formed
+from b2b_chat.product.identity.key_form import is_well_formed
 from support.database.world import Person, World
 from support.product.app import error_of
 from support.product.sessions import http_client, session_client

@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from b2b_chat.contract.schemas import Usage
-from b2b_chat.product.credits.verification import verify_ledger
+from b2b_chat.product.credits.invariants import verify_ledger
 from support.database.world import Person, World
 from support.gateway.fake import FakeGateway, Gate, answering
 from support.product.app import Client, client_of, error_of, served_product

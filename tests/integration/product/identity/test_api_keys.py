@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from b2b_chat.kit.database import Database
-from b2b_chat.product.identity.api_keys import new_api_key
+from b2b_chat.product.identity.key_form import new_api_key
 from b2b_chat.product.services import Services
 from b2b_chat.product.viewer import CompanyBlocked, Unauthenticated, UserBlocked
 from b2b_chat.product.vocabulary import Scope

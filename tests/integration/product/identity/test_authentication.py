@@ -4,7 +4,7 @@ from importlib.metadata import version
 
 import pytest
 
-from b2b_chat.product.identity.api_keys import new_api_key
+from b2b_chat.product.identity.key_form import new_api_key
 from b2b_chat.product.vocabulary import Scope
 from support.database.world import Person, World
 from support.product.app import Client, client_of, error_of

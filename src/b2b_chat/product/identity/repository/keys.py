@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import func, or_, select, update
 
 from b2b_chat.kit.database import Session
-from b2b_chat.product.identity.api_keys import SHOWN_CHARACTERS, hash_api_key, new_api_key
+from b2b_chat.product.identity.key_form import SHOWN_CHARACTERS, hash_api_key, new_api_key
 from b2b_chat.product.identity.models import ApiKeyRow
 
 

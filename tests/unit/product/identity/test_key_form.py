@@ -6,7 +6,7 @@ import string
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from b2b_chat.product.identity.api_keys import KEY_PREFIX, SHOWN_CHARACTERS, hash_api_key, is_well_formed, new_api_key
+from b2b_chat.product.identity.key_form import KEY_PREFIX, SHOWN_CHARACTERS, hash_api_key, is_well_formed, new_api_key
 
 positions = st.integers(len(KEY_PREFIX), 51)
 
