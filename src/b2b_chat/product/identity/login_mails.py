@@ -84,13 +84,14 @@ class LoginMails:
     async def _open(self, tx: Transaction, challenge: LoginChallengeRow) -> None:
         """Give a challenge its proofs, and mail them if a user has this address and something to sign in for."""
         now = self._clock()
+        # Before anything is changed: the look-up would write that down, and a known user's id in a statement more.
+        account = await tx[UserRepository].find_login_account(challenge.email, now)
         token, code = new_token(), f"{secrets.randbelow(10**_CODE_DIGITS):0{_CODE_DIGITS}d}"
         challenge.state = ChallengeState.OPEN
         challenge.token_hash = self._tokens.hash(token)
         challenge.code_hash = self._codes.hash(_code_of(challenge.email, code))
         challenge.expires_at = now + self._lifetime
         letter = self._letter(challenge, token, code)
-        account = await tx[UserRepository].find_login_account(challenge.email, now)
         if account is None or not await self._may_be_mailed(tx, challenge, account):
             self._outbox.rehearse(letter)
             return
