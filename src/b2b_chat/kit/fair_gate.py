@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager
+from typing import Self
 
 
 class FairGate:
@@ -23,6 +24,11 @@ class FairGate:
         self._inside: Counter[Hashable] = Counter()
         self._waiting: dict[Hashable, deque[asyncio.Future[None]]] = {}
         """By party; the party whose turn is next comes first."""
+
+    @classmethod
+    def of(cls, places: int) -> Self:
+        """A gate most of whose places one party may have."""
+        return cls(places, max(1, places * 3 // 4))
 
     @asynccontextmanager
     async def passing(self, party: Hashable) -> AsyncIterator[None]:

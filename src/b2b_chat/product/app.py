@@ -147,8 +147,7 @@ def _bounded(settings: ProductSettings) -> list[Any]:
 def _dependencies(services: Services) -> dict[str, Provide]:
     """What handlers may ask for by name: the caller, and each of the services."""
     given = {name: _given(getattr(services, name)) for name in services.__struct_fields__}
-    places = services.settings.chat_admissions_at_once
-    gate = FairGate(places, max(1, places * 3 // 4))
+    gate = FairGate.of(services.settings.chat_admissions_at_once)
     entrance = Entrance(services.chat, services.limits, services.client_ip, services.settings, gate)
     return {**given, "viewer": Provide(provide_viewer), "entrance": _given(entrance)}
 

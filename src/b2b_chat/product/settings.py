@@ -94,6 +94,9 @@ class ProductSettings(SignInSettings, frozen=True):
     chat_admissions_at_once: Annotated[
         int, Meta(ge=1, le=500, description="Messages that a process admits at once; companies wait in turn")
     ] = 12
+    chat_settlements_at_once: Annotated[
+        int, Meta(ge=1, le=500, description="Answers whose end a process stores at once; companies wait in turn")
+    ] = 8
     read_rpm_per_company: Annotated[
         int, Meta(ge=1, le=10_000_000, description="Requests of a company that read, per minute")
     ] = 6000
@@ -159,6 +162,14 @@ class ProductSettings(SignInSettings, frozen=True):
     gateway_max_connections: Annotated[
         int, Meta(ge=1, le=20_000, description="Connections to the gateway, per process")
     ] = 4096
+    gateway_company_share_percent: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=100,
+            description="Share of them that a company may have which is alone, percent; with others it gets less",
+        ),
+    ] = 80
 
     chat_context_limit: Annotated[
         int,

@@ -67,7 +67,12 @@ class SignInSettings(Struct, frozen=True, kw_only=True):
     ] = None
     step_up_seconds: Annotated[
         int,
-        Meta(ge=60, le=3600, description="How long a second factor counts for keys, owners and credits, seconds"),
+        Meta(
+            ge=60,
+            le=3600,
+            description="How long a second factor counts for keys, owners and credits, and it or a sign-in for ending "
+            "other sessions, seconds",
+        ),
     ] = 600
     second_factor_guesses_per_hour: Annotated[
         int, Meta(ge=3, le=100, description="Wrong codes of a second factor that a person may enter, per hour")

@@ -10,6 +10,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from b2b_chat.contract.schemas import ChatResult
 from b2b_chat.kit.metrics import ANSWER_BUCKETS_SECONDS
+from b2b_chat.kit.shares import Shares
 from b2b_chat.kit.tracing import Attributes, span
 from b2b_chat.kit.visible import is_blank
 from b2b_chat.product.chat.answer_log import AnswerLog
@@ -20,6 +21,8 @@ from b2b_chat.product.chat.failures import (
     AnswerFailed,
     AnswerLost,
     ClientDisconnected,
+    CompanyBusy,
+    GatewayUnavailable,
     Interrupted,
 )
 from b2b_chat.product.chat.gateway_client import GatewayClient
@@ -63,6 +66,8 @@ class Runs:
         self._total_seconds = settings.gateway_total_timeout_seconds
         for failure in RESTARTABLE:
             _RESTARTS.labels(failure.code)  # a first one must be a rise, no new series
+        self._shares = Shares(settings.gateway_max_connections, settings.gateway_company_share_percent)
+        """Of the connections to the gateway: each run may need one until it ends."""
         self._runs: dict[UUID, Run] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         _RUNS.set_function(lambda: len(self.live))
@@ -81,9 +86,14 @@ class Runs:
 
         Raises:
             AlreadyRunning: The answer has one.
+            CompanyBusy: Its company has as many as it may have now.
+            GatewayUnavailable: There are as many as there may be.
         """
         if log.assistant_message_id in self._runs:
             raise AlreadyRunning
+        if not self._shares.has_room_for(log.company_id):
+            raise GatewayUnavailable if self._shares.is_full else CompanyBusy
+        self._shares.take(log.company_id)
         run = self._runs[log.assistant_message_id] = Run(log)
         return run
 
@@ -112,6 +122,7 @@ class Runs:
         """Forget a run, and give its readers its end; the next attempt may have the entry already."""
         if self._runs.get(run.log.assistant_message_id) is run:
             del self._runs[run.log.assistant_message_id]
+            self._shares.give_back(run.log.company_id)
         run.log.finish(outcome)
 
     def _leave_unread(self, run: Run) -> None:

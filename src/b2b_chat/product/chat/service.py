@@ -126,6 +126,8 @@ class Chat:
             MessageInProgress: The same message is being answered by another process, which cannot be followed.
             InsufficientCredits, CreditsHeld: Too little is left to pay with, or is available now.
             TooManyOpenAnswers: As many of the viewer's answers are being written as may be.
+            CompanyBusy: As many of the company's are, while others want some.
+            GatewayUnavailable: As many are as the connections to the gateway allow.
         """
         if self._is_draining:
             raise ShuttingDown

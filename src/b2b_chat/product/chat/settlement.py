@@ -13,6 +13,7 @@ from prometheus_client import Counter
 from b2b_chat.contract.schemas import ChatRequest, ChatResult
 from b2b_chat.kit.backoff import backed_off
 from b2b_chat.kit.database import is_outage
+from b2b_chat.kit.fair_gate import FairGate
 from b2b_chat.product.chat.answer_log import AnswerLog, Ended
 from b2b_chat.product.chat.counting import Count, Counting
 from b2b_chat.product.chat.failures import ANSWER_FAILURES, AnswerFailed, Interrupted
@@ -47,6 +48,8 @@ class Settlement:
         self._repository = repository
         self._prices = prices
         self._counting = Counting()
+        # Not the gate of the sends: one of them may wait inside for an earlier answer to end.
+        self._gate = FairGate.of(settings.chat_settlements_at_once)
         self._lease_seconds = settings.chat_lease_seconds
         self._max_completion_tokens = settings.chat_max_completion_tokens
         for failure in ANSWER_FAILURES:
@@ -75,13 +78,13 @@ class Settlement:
         """Store why there is no answer, and free the hold."""
         _note(answer, failure)
         with suppress(Interrupted):
-            await self._persist(lambda: self._repository.fail(_attempt(answer), failure.code))
+            await self._persist(answer, lambda: self._repository.fail(_attempt(answer), failure.code))
         return failure
 
     async def restart(self, answer: AnswerLog) -> bool:
         """Make an attempt that failed in mid-answer the next one, under the same hold; False where it is not live."""
         try:
-            return await self._persist(lambda: self._repository.restart(_attempt(answer)))
+            return await self._persist(answer, lambda: self._repository.restart(_attempt(answer)))
         except Interrupted:
             return False
 
@@ -103,7 +106,7 @@ class Settlement:
         return Ending(status, answer.text, count.text_tokens, usage, self._prices.cost(used), masks=answer.masks)
 
     async def _settle(self, answer: AnswerLog, ending: Ending) -> tuple[Decimal, Decimal] | None:
-        settled = await self._persist(lambda: self._repository.settle(_attempt(answer), ending))
+        settled = await self._persist(answer, lambda: self._repository.settle(_attempt(answer), ending))
         if settled is not None:
             _tokens("prompt").inc(ending.usage.prompt_tokens)
             _tokens("completion").inc(ending.usage.completion_tokens)
@@ -118,8 +121,8 @@ class Settlement:
             return "model"
         return "balance" if request.max_completion_tokens < self._max_completion_tokens else "limit"
 
-    async def _persist(self, write: Callable[[], Awaitable[ResultT]]) -> ResultT:
-        """Repeat a write while the database is away, for as long as the lease may hold.
+    async def _persist(self, answer: AnswerLog, write: Callable[[], Awaitable[ResultT]]) -> ResultT:
+        """Write when it is the company's turn, and again while the database is away, for as long as the lease may hold.
 
         Raises:
             Interrupted: The database stayed away; the sweeper will mark the answer.
@@ -128,7 +131,8 @@ class Settlement:
         waits = backed_off(_PERSIST_RETRY_SECONDS, cap_seconds=_PERSIST_RETRY_CAP_SECONDS)
         while True:
             try:
-                return await write()
+                async with self._gate.passing(answer.company_id):
+                    return await write()
             except Exception as error:
                 if not is_outage(error):
                     raise
