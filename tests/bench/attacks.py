@@ -146,9 +146,12 @@ async def measure(where: dict[str, Any], keys: Sequence[str], seconds: float) ->
         # Apart, or what is measured would be this process.
         command = [sys.executable, "-c", SENDERS, where["product_url"], keys[0]]
         sending = await asyncio.create_subprocess_exec(*command, stderr=subprocess.DEVNULL)
-        await asyncio.sleep(3)
-        figures = await attacked(send, None, at_once=0, seconds=seconds)
-        sending.kill()
+        try:
+            await asyncio.sleep(3)
+            figures = await attacked(send, None, at_once=0, seconds=seconds)
+        finally:
+            sending.kill()
+            await sending.wait()
         sys.stdout.write(f"{'send under 200 senders':24} {figures}\n")
 
 

@@ -65,6 +65,7 @@ def gateway() -> None:
             host=settings.gateway_host,
             port=settings.gateway_port,
             workers=settings.workers,
+            shares_port=settings.gateway_shares_port,
             grace_seconds=settings.shutdown_grace_seconds,
             metrics_at=(settings.metrics_host, settings.gateway_metrics_port),
         )
@@ -152,6 +153,7 @@ def _serve(
     host: str,
     port: int,
     workers: int,
+    shares_port: bool = False,
     grace_seconds: int,
     metrics_at: tuple[str, int] = ("", 0),
 ) -> None:
@@ -161,9 +163,17 @@ def _serve(
     kill_after_seconds = grace_seconds + _AFTER_GRACE_SECONDS
     try:
         metrics_host, metrics_port = metrics_at
-        for worker in range(workers if metrics_port else 0):
+        for worker in range(workers if metrics_port and not shares_port else 0):
             ensure_port_is_free(metrics_host, metrics_port + worker)
-        serve(factory, app=app, host=host, port=port, workers=workers, kill_after_seconds=kill_after_seconds)
+        serve(
+            factory,
+            app=app,
+            host=host,
+            port=port,
+            workers=workers,
+            shares_port=shares_port,
+            kill_after_seconds=kill_after_seconds,
+        )
     except PortBusy as error:
         fail(str(error))
 

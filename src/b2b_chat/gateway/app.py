@@ -30,6 +30,7 @@ from b2b_chat.kit.logging import configure_logging
 from b2b_chat.kit.request_body import UnreadBodies
 from b2b_chat.kit.request_id import RequestId
 from b2b_chat.kit.security_headers import SecurityHeaders
+from b2b_chat.kit.service_manager import report_ready
 from b2b_chat.kit.strict_json import StrictJsonRequest
 from b2b_chat.kit.strict_query import StrictQueries
 
@@ -57,9 +58,10 @@ def create_app(settings: GatewaySettings | None = None, *, clock: Clock = utc_no
             metrics.exported(settings.metrics_host, settings.gateway_metrics_port, workers=settings.workers),
             tracing.exported("gateway_api", settings.otel_exporter_otlp_endpoint),
             stores.kept(),
-            drained_on_sigterm(lambda: answers.drain(settings.shutdown_grace_seconds)),
+            drained_on_sigterm(lambda: answers.drain(settings.shutdown_grace_seconds), listens_meanwhile=False),
         ):
             spare_collector()
+            report_ready()
             yield
 
     readiness = Readiness(

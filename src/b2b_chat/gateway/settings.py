@@ -45,6 +45,15 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     ] = False
     gateway_host: Annotated[str, Meta(description="Address to listen on; 0.0.0.0 in a container.")] = "127.0.0.1"
     gateway_port: Annotated[int, Meta(ge=1, le=65535, description="Port to listen on.")] = 8001
+    gateway_shares_port: Annotated[
+        bool,
+        Meta(
+            description=(
+                "Start beside a gateway that listens at the same port, and serve alone once that one ends: a release "
+                "without a refused call. Needs VALKEY_URL."
+            )
+        ),
+    ] = False
     metrics_host: Annotated[str, Meta(description="Address to serve metrics on; keep it from strangers.")] = "127.0.0.1"
     gateway_metrics_port: Annotated[
         int, Meta(ge=0, le=65_000, description="Port of /metrics, and for each further worker the next; 0 for none.")
@@ -234,6 +243,8 @@ def check(settings: GatewaySettings) -> Iterator[str]:
             "long after its nonce was seen."
         )
     yield from valkey_problems(settings)
+    if settings.gateway_shares_port and settings.valkey_url is None:
+        yield "GATEWAY_SHARES_PORT needs VALKEY_URL: two gateways without a common memory admit a recorded call twice."
     hosts = {"GATEWAY_HOST": settings.gateway_host, "METRICS_HOST": settings.metrics_host}
     yield from filter(None, (listen_address_problem(name, host) for name, host in hosts.items()))
     for name, key in settings.api_keys.items():

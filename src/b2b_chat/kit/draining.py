@@ -1,8 +1,9 @@
-"""Graceful shutdown of a worker: work is drained on SIGTERM, before the server stops listening.
+"""Graceful shutdown of a worker: work is drained on SIGTERM, before or after the server stops listening.
 
 Granian by itself closes the listener, waits without limit for open streams, and only then notifies the app. So the
-app handles SIGTERM first, drains within its own deadline, which also ends its streams, and then hands over to Granian
-by the signal that Granian still listens to.
+app handles SIGTERM first, drains within its own deadline, which also ends its streams, and leaves the rest to Granian
+by the signal that Granian still listens to. Granian gets it at once where a successor serves the port: new connections
+then lead there alone, and kept ones are closed after their answer.
 """
 
 import asyncio
@@ -16,23 +17,31 @@ from b2b_chat.kit.metrics import DRAINING
 
 
 @asynccontextmanager
-async def drained_on_sigterm(drain: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+async def drained_on_sigterm(
+    drain: Callable[[], Awaitable[None]], *, listens_meanwhile: bool = True
+) -> AsyncIterator[None]:
     """Within the block, let SIGTERM drain before it ends the worker; on leaving the block, drain if it was not done.
 
-    `drain` must not fail, must have a deadline, and is called once.
+    Args:
+        drain: It must not fail, must have a deadline, and is called once.
+        listens_meanwhile: Whether new connections are taken during the drain.
     """
     loop = asyncio.get_running_loop()
     draining: asyncio.Task[None] | None = None
 
-    async def drain_and_hand_over() -> None:
-        await drain()
-        os.kill(os.getpid(), signal.SIGINT)
+    async def drain_and_end() -> None:
+        if listens_meanwhile:
+            await drain()
+            _end_server()
+        else:
+            _end_server()
+            await drain()
 
     def on_sigterm() -> None:
         nonlocal draining
         if draining is None:
             DRAINING.set(1)
-            draining = asyncio.create_task(drain_and_hand_over())
+            draining = asyncio.create_task(drain_and_end())
 
     # Only a process's main thread may handle signals; a server embedded elsewhere is ended by its host.
     in_worker = threading.current_thread() is threading.main_thread()
@@ -44,3 +53,8 @@ async def drained_on_sigterm(drain: Callable[[], Awaitable[None]]) -> AsyncItera
         if in_worker:
             loop.remove_signal_handler(signal.SIGTERM)
         await (drain() if draining is None else draining)
+
+
+def _end_server() -> None:
+    """Let Granian close the listener, and end the worker once its connections are done."""
+    os.kill(os.getpid(), signal.SIGINT)

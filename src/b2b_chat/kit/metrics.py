@@ -24,6 +24,7 @@ ANSWER_BUCKETS_SECONDS: Final = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 
 _REQUEST_BUCKETS_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 _LAG_BUCKETS_SECONDS: Final = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
 _LAG_PERIOD_SECONDS: Final = 0.5
+_PORT_PERIOD_SECONDS: Final = 1.0
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 _REQUESTS = Counter("b2b_chat_requests", "Requests answered; streams at their end.", ["method", "route", "status"])
@@ -74,7 +75,8 @@ async def exported(host: str, port: int, *, workers: int) -> AsyncIterator[None]
     """Show this process's metrics within the block, on the first free port from `port` on that is a worker's.
 
     A thread serves them, so that a process whose event loop hangs still reports it. A port that is taken ends nothing:
-    requests are served, and the log reports the missing metrics.
+    requests are served, the log reports the missing metrics, and the port is asked for again, because a predecessor
+    keeps it until its last answer is done.
 
     Args:
         host: Address to listen on.
@@ -85,27 +87,40 @@ async def exported(host: str, port: int, *, workers: int) -> AsyncIterator[None]
         yield
         return
     _BUILD.labels(version("b2b-chat"), platform.python_version()).set(1)
-    server = _listen(host, range(port, port + workers))
+    ports = range(port, port + workers)
+    servers: list[WSGIServer] = []
+    if not _listen(host, ports, servers):
+        log.error("metrics_port_busy", port=port, count=workers)
+    waiting = asyncio.create_task(_listen_in_time(host, ports, servers))
     watching = asyncio.create_task(_watch_loop())
     try:
         yield
     finally:
+        waiting.cancel()
         watching.cancel()
-        if server is not None:
+        for server in servers:
             await asyncio.to_thread(server.shutdown)
             server.server_close()
 
 
-def _listen(host: str, ports: range) -> WSGIServer | None:
+async def _listen_in_time(host: str, ports: range, servers: list[WSGIServer]) -> None:
+    """Ask for a port until there is one."""
+    while not servers:
+        await asyncio.sleep(_PORT_PERIOD_SECONDS)
+        _listen(host, ports, servers)
+
+
+def _listen(host: str, ports: range, servers: list[WSGIServer]) -> bool:
+    """Serve on the first port that is free, and add the server; return whether there was one."""
     for port in ports:
         try:
             server, _ = start_http_server(port, addr=host)
         except OSError:
             continue
         log.info("metrics_exported", port=port)
-        return server
-    log.error("metrics_port_busy", port=ports.start, count=len(ports))
-    return None
+        servers.append(server)
+        return True
+    return False
 
 
 async def _watch_loop() -> None:

@@ -22,8 +22,13 @@ class PortBusy(Exception):
         super().__init__(f"{host}:{port} is in use by another program. Stop it or choose another port.")
 
 
-def ensure_port_is_free(host: str, port: int) -> None:
+def ensure_port_is_free(host: str, port: int, *, except_for_ours: bool = False) -> None:
     """Fail where another program listens.
+
+    Args:
+        host: The address.
+        port: The port.
+        except_for_ours: Whether the port may be shared with a server of ours, run by the same user.
 
     Raises:
         PortBusy: A listener has the port.
@@ -33,6 +38,8 @@ def ensure_port_is_free(host: str, port: int) -> None:
         # As Granian does, ignore connections of an earlier process that are still in TIME_WAIT; without
         # SO_REUSEPORT a live listener still refuses the bind.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if except_for_ours:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         try:
             probe.bind((host, port))
         except OSError:
@@ -54,7 +61,14 @@ class _LastingServer(MPServer):
 
 
 def serve(
-    target: str, *, host: str, port: int, app: str = "b2b_chat", workers: int = 1, kill_after_seconds: int = 60
+    target: str,
+    *,
+    host: str,
+    port: int,
+    app: str = "b2b_chat",
+    workers: int = 1,
+    shares_port: bool = False,
+    kill_after_seconds: int = 60,
 ) -> None:
     """Serve the ASGI factory `target` ("package.module:create_app") until SIGTERM or SIGINT.
 
@@ -64,12 +78,13 @@ def serve(
         host: Address to listen on.
         port: Port to listen on.
         workers: Processes; more than one needs shared state in Valkey.
+        shares_port: Whether another of our servers may listen there.
         kill_after_seconds: A worker that has not ended so long after SIGTERM is killed.
 
     Raises:
         PortBusy: Another program listens there.
     """
-    ensure_port_is_free(host, port)
+    ensure_port_is_free(host, port, except_for_ours=shares_port)
     options: dict[str, Any] = {
         "interface": Interfaces.ASGI,
         # Named, and measured: see DECISIONS.md. What is left out here made no difference, or a bad one.

@@ -72,6 +72,7 @@ Code: TypeAlias = Literal[
     "second_factor_wrong",
     "second_operator_required",
     "shutting_down",
+    "sign_in_too_old",
     "step_up_required",
     "text_too_long",
     "too_deeply_nested",

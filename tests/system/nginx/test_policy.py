@@ -82,8 +82,12 @@ async def test_the_request_id_is_passed_on_and_made_where_it_is_missing_or_malfo
     made = {request_id for (request_id,) in arrived[1:]}
     assert len(made) == 3
     assert all(len(request_id) == 32 for request_id in made)
-    logged = {json.loads(line)["request_id"] for line in behind.nginx.logs(f"{site}.access.log").splitlines()}
-    assert logged == {"mine-1", *made}
+
+    async def are_logged() -> bool:  # nginx writes a line after it has answered
+        lines = behind.nginx.logs(f"{site}.access.log").splitlines()
+        return {json.loads(line)["request_id"] for line in lines} == {"mine-1", *made}
+
+    await until(are_logged)
 
 
 async def test_a_target_is_passed_on_byte_for_byte(behind: Behind, site: SiteName) -> None:

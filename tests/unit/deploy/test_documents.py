@@ -196,20 +196,33 @@ def test_the_order_of_a_release_is_the_specifications() -> None:
     assert places == sorted(places)
 
 
+UNITS = {"product": "b2b-chat-product.service", "gateway": "b2b-chat-gateway@.service"}
+
+
+def systemd_unit(app: str) -> ConfigParser:
+    unit = ConfigParser(strict=False, interpolation=None)
+    unit.optionxform = str  # type: ignore[assignment,method-assign] # names of units are not lower case
+    assert unit.read(ROOT / "deploy/systemd" / UNITS[app])
+    return unit
+
+
 @pytest.mark.parametrize("app", ["product", "gateway"])
 def test_systemd_gives_running_answers_their_time(app: str) -> None:
-    unit = ConfigParser(strict=False)
-    unit.optionxform = str  # type: ignore[assignment,method-assign] # names of units are not lower case
-    unit.read(ROOT / f"deploy/systemd/b2b-chat-{app}.service")
+    unit = systemd_unit(app)
     settings = {each.name: each.default for each in variables(GatewaySettings if app == "gateway" else ProductSettings)}
     grace_seconds = settings["SHUTDOWN_GRACE_SECONDS"]
     assert int(unit["Service"]["TimeoutStopSec"]) > grace_seconds + 10
     assert unit["Service"]["ExecStart"].endswith(f"b2b-chat {app}")
 
 
+def test_systemd_starts_a_gateway_beside_another_and_waits_until_it_serves() -> None:
+    service = systemd_unit("gateway")["Service"]
+    assert (service["Type"], service["NotifyAccess"]) == ("notify", "all")
+    # The file of settings would win over `Environment=`.
+    assert service["ExecStart"].startswith("/usr/bin/env GATEWAY_SHARES_PORT=true /opt/b2b-chat/%i/")
+
+
 @pytest.mark.parametrize("app", ["product", "gateway"])
 def test_systemd_keeps_memory_off_the_disk(app: str) -> None:
-    unit = ConfigParser(strict=False)
-    unit.optionxform = str  # type: ignore[assignment,method-assign] # names of units are not lower case
-    unit.read(ROOT / f"deploy/systemd/b2b-chat-{app}.service")
+    unit = systemd_unit(app)
     assert (unit["Service"]["LimitCORE"], unit["Service"]["MemorySwapMax"]) == ("0", "0")

@@ -91,6 +91,7 @@ def test_an_address_must_be_one(url: str) -> None:
         ({"GATEWAY_NONCE_TTL_SECONDS": "119"}, "GATEWAY_NONCE_TTL_SECONDS"),
         ({"GATEWAY_CLOCK_SKEW_SECONDS": "91"}, "GATEWAY_NONCE_TTL_SECONDS"),
         *BAD_VALKEY,
+        ({"GATEWAY_SHARES_PORT": "true"}, "GATEWAY_SHARES_PORT"),
         ({"OPENAI_API_KEY": "sk-with a space in the middle"}, "OPENAI_API_KEY"),
         ({"OPENAI_API_KEY": "sk-ключ-ключ-ключ-ключ"}, "OPENAI_API_KEY"),
         ({"OPENAI_FALLBACK_BASE_URL": "https://eu.example.com/v1"}, "OPENAI_FALLBACK_BASE_URL"),

@@ -10,6 +10,7 @@ from prometheus_client import REGISTRY
 
 from b2b_chat.kit.metrics import count_request, exported
 from b2b_chat.kit.serving import PortBusy, ensure_port_is_free
+from support.processes.waiting import until
 
 
 def requests(method: str, route: str, status: str) -> float | None:
@@ -76,3 +77,12 @@ async def test_a_taken_port_stops_no_app(workers: int) -> None:
             # Others on this machine may have one of the two as well.
             shown = [await shows(port + further) for further in (1, 2)]
         assert any(shown) == (workers > 1)
+
+
+async def test_a_port_that_its_predecessor_gives_back_is_taken() -> None:
+    first = block_of_ports(1)
+    async with AsyncExitStack() as successor:
+        async with exported("127.0.0.1", first, workers=1):
+            await successor.enter_async_context(exported("127.0.0.1", first, workers=1))
+        await until(lambda: shows(first))
+    assert not await shows(first)

@@ -1,6 +1,7 @@
 """A port that is taken is found out before two servers share it."""
 
 import socket
+from contextlib import nullcontext
 
 import pytest
 
@@ -25,6 +26,16 @@ def test_a_listener_that_would_share_is_noticed_too() -> None:
         listener.listen()
         with pytest.raises(PortBusy):
             ensure_port_is_free("127.0.0.1", listener.getsockname()[1])
+
+
+def test_a_server_of_ours_may_share_its_port_and_no_other_program() -> None:
+    for shares in (True, False):
+        with socket.socket() as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, shares)
+            listener.bind(("127.0.0.1", 0))
+            listener.listen()
+            with nullcontext() if shares else pytest.raises(PortBusy):
+                ensure_port_is_free("127.0.0.1", listener.getsockname()[1], except_for_ours=True)
 
 
 def test_a_listener_on_every_address_is_noticed() -> None:

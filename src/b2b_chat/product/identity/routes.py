@@ -26,10 +26,10 @@ from b2b_chat.product.identity.schemas import (
     Me,
     SessionList,
 )
-from b2b_chat.product.identity.sessions import Browser, NotAMember, SessionNotFound, Sessions
+from b2b_chat.product.identity.sessions import Browser, NotAMember, SessionNotFound, Sessions, SignInTooOld
 from b2b_chat.product.limits.client_ip import ClientIp
 from b2b_chat.product.limits.service import LimitsUnavailable, RateLimited
-from b2b_chat.product.viewer import Viewer
+from b2b_chat.product.viewer import StepUpRequired, Viewer
 
 LoginProofBody = Annotated[
     LoginProof,
@@ -112,8 +112,8 @@ class LoginRoutes(Controller):
     ) -> Response[None]:
         """Sign in with the link's token, or with the mail address and the code. The answer sets the session cookie.
 
-        Wrong codes end the codes of the one who asked for them, not the links. Send `login_request`, or the cookie that
-        came with it, so that others' wrong codes do not count against yours.
+        Wrong codes invalidate codes, never links. Send `login_request`, or the cookie that came with it, so that wrong
+        codes of others do not count against yours.
         """
         signed_in = await logins.redeem(data, _browser(request, client_ip, login_cookies, session_cookie))
         cookies = [
@@ -178,12 +178,15 @@ class LoginRoutes(Controller):
         operation_id="revokeSession",
         guards=[by_session],
         security=[{"SessionCookie": []}],
-        responses=documents(SessionNotFound),
+        responses=documents(SessionNotFound, StepUpRequired, SignInTooOld),
     )
     async def revoke_session(
         self, viewer: NamedDependency[Viewer], session_id: FromPath[UUID], sessions: NamedDependency[Sessions]
     ) -> None:
-        """Sign out one of your browsers."""
+        """Sign out one of your browsers.
+
+        Another than this one takes a recent sign-in, or a fresh code where a second factor is asked of you.
+        """
         await sessions.revoke(viewer, session_id)
 
 

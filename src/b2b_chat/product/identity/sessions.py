@@ -38,6 +38,13 @@ class SessionNotFound(Refusal):
     message = "You have no session with this id."
 
 
+class SignInTooOld(Refusal):
+    """The session began too long ago to end others."""
+
+    code, status = "sign_in_too_old", 403
+    message = "You signed in too long ago to end other sessions. Sign in again, or end this one: POST /auth/logout."
+
+
 class NotAMember(Refusal):
     """No such company, or the viewer does not belong to it."""
 
@@ -92,6 +99,7 @@ class Sessions:
         self._absolute = timedelta(seconds=settings.session_absolute_seconds)
         self._operators_idle = timedelta(seconds=settings.operator_session_idle_seconds)
         self._operators_absolute = timedelta(seconds=settings.operator_session_absolute_seconds)
+        self._fresh = timedelta(seconds=settings.step_up_seconds)
         self._operators_need_second_factor = settings.operators_need_second_factor
         self._last_use = last_use
         self._clock = clock
@@ -162,11 +170,22 @@ class Sessions:
 
         Raises:
             SessionNotFound: It is not theirs, or has ended already.
+            StepUpRequired: It is another than this one, and the viewer has not proved the second factor of late.
+            SignInTooOld: The same, of a viewer whom none is asked of.
         """
         async with self._transaction() as tx:
+            if session_id != viewer.session_id:
+                await self._require_fresh(tx, viewer)
             if await tx[SessionRepository].revoke(viewer.user_id, session_id, self._clock()) is None:
                 raise SessionNotFound
             await record_action(tx, actor_of(viewer), Action.SESSION_END, targets={"session_id": session_id})
+
+    async def _require_fresh(self, tx: Transaction, viewer: Viewer) -> None:
+        """Refuse a session that nobody has proved to be theirs of late: whoever found it open ends no others."""
+        since = self._clock() - self._fresh
+        viewer.require_fresh_proof(since)
+        if not viewer.needs_second_factor and not await tx[SessionRepository].began_since(viewer.credential_id, since):
+            raise SignInTooOld
 
     async def end(self, token: str) -> None:
         """End the session with this token, if there is one."""

@@ -59,6 +59,17 @@ async def test_a_session_elsewhere_is_ended(
         await expect(elsewhere).to_have_url(re.compile("/sign-in#/company/sessions$"))
 
 
+async def test_who_signed_in_long_ago_is_led_to_sign_in_again(page: Page, world: World, person: Person) -> None:
+    await add_session(world, person.user_id, person.company_id)
+    await world.rows("UPDATE sessions SET created_at = now() - interval '1 hour' WHERE user_id = $1", person.user_id)
+    await page.goto("/company/sessions")
+    await page.get_by_role("button", name="End").click()
+    await confirm(page)
+    await expect(page.locator("#confirm-text")).to_contain_text("sign in again")
+    await confirm(page)
+    await expect(page).to_have_url(re.compile("/sign-in#/company/sessions$"))
+
+
 async def test_a_member_of_several_companies_switches_between_them(page: Page, world: World, person: Person) -> None:
     other = await world.person(role="owner")
     await world.rows("UPDATE companies SET name = 'The other' WHERE id = $1", other.company_id)

@@ -55,6 +55,11 @@ class SessionRepository:
         )
         return (await self._session.scalars(query)).all()
 
+    async def began_since(self, session_id: UUID, since: datetime) -> bool:
+        """Return whether a session began after this moment."""
+        query = select(SessionRow.id).where(SessionRow.id == session_id, SessionRow.created_at > since)
+        return await self._session.scalar(query) is not None
+
     async def revoke(self, user_id: UUID, session_id: UUID, now: datetime) -> SessionRow | None:
         """End a user's session and return it; None if there is no such session."""
         return await self._end_one(SessionRow.id == session_id, SessionRow.user_id == user_id, now=now)

@@ -1,6 +1,6 @@
 // The pages for admins and operators: forms that call the API, files, times in the reader's words, what is asked again.
 import { steppedUp } from "./factor.js";
-import { codeOf, element, elements, say, sendJson, words } from "./page.js";
+import { codeOf, element, elements, say, sendJson, signInAgain, words } from "./page.js";
 
 const SAID = "said"; // what was done, for the page that is loaded after it
 const REFRESH_MS = 5000;
@@ -35,7 +35,9 @@ async function change(form) {
     const { method, path } = form.dataset;
     const send = () => sendJson(method, path, method === "DELETE" ? undefined : bodyOf(form));
     let answer = await send();
-    if (answer.status === 403 && (await codeOf(answer.clone())) === "step_up_required" && (await steppedUp())) answer = await send();
+    const refused = answer.status === 403 ? await codeOf(answer.clone()) : undefined;
+    if (refused === "step_up_required" && (await steppedUp())) answer = await send();
+    if (refused === "sign_in_too_old" && (await confirmed(words.sign_in_too_old, words.sign_in_again))) return signInAgain();
     if (!answer.ok) return fail(form, await reasonOf(answer));
     const made = answer.status === 204 ? {} : await answer.json();
     if (form.dataset.reveal) return reveal(element(form.dataset.reveal), made);
