@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
+from uuid import UUID
 
 import httpx
 import pytest
@@ -16,6 +17,7 @@ import pytest_asyncio
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from b2b_chat.gateway.log_ids import hashed_by
 from support.canaries.commands import Commands
 from support.canaries.stack import Secrets, WatchedStack
 from support.canaries.values import Canaries
@@ -151,10 +153,11 @@ async def test_one_trace_leads_from_the_client_to_openai(watched: Watched) -> No
     assert [span.name for span in (asked, calling, called, upstream)] == ["POST /v1/chat"] * 3 + ["chat gpt-5.2"]
     assert asked.attributes["http.response.status_code"] == 200
     assert asked.attributes["b2b_chat.request_id"] == called.attributes["b2b_chat.request_id"]
+    hashed = hashed_by(watched.stack.secrets.shared)
     told = {name: value for name, value in upstream.attributes.items() if name.startswith("gen_ai.")}
     assert told.pop("gen_ai.usage.input_tokens") > 0
     assert told.pop("gen_ai.usage.output_tokens") > 0
-    assert told.pop("gen_ai.conversation.id") == calling.attributes["b2b_chat.conversation_id"]
+    assert told.pop("gen_ai.conversation.id") == hashed(UUID(calling.attributes["b2b_chat.conversation_id"]))
     assert told == {
         "gen_ai.operation.name": "chat",
         "gen_ai.provider.name": "openai",

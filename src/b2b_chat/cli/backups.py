@@ -21,7 +21,7 @@ _VERSIONS: Final = "Its version must be the server's or newer: install postgresq
 def backup(file: Path) -> None:
     """Save the database at DATABASE_URL to FILE.
 
-    Where MIGRATIONS_DATABASE_URL is set, it names the owner, who does that.
+    MIGRATIONS_DATABASE_URL, if set, names the owner, who does that.
     The database may be in use: the backup is a snapshot of one moment. FILE must not exist; only you can read it. It
     holds everything that people wrote, so protect it like the database.
     """

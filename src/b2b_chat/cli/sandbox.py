@@ -98,8 +98,8 @@ def up(*, as_json: bool, workers: int | None, data_dir: Path | None) -> None:
         with Stack(_data_dir(data_dir), environ, _tell) as stack:
             addresses = stack.start()
             sign_in_url = stack.sign_in_url()
-            told = {**asdict(addresses), "sign_in_url": sign_in_url}
-            _write(json.dumps(told) + "\n" if as_json else _listing(addresses, sign_in_url))
+            report = {**asdict(addresses), "sign_in_url": sign_in_url}
+            _write(json.dumps(report) + "\n" if as_json else _listing(addresses, sign_in_url))
             stack.watch()
             _tell("Stopping")
 

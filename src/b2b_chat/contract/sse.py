@@ -54,7 +54,7 @@ class Decoder:
 
     @property
     def is_empty(self) -> bool:
-        """Whether what comes next begins an event."""
+        """Whether the next line begins an event."""
         return not self._rest and not self._ends_in_cr
 
     def feed(self, chunk: bytes) -> list[Event]:

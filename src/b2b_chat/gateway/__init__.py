@@ -1,1 +1,1 @@
-"""gateway_api (US/EU): checks signatures, asks OpenAI, and normalises what comes back. It stores nothing."""
+"""gateway_api (US/EU): checks signatures, asks OpenAI, and normalises the answers. It stores nothing."""

@@ -232,7 +232,7 @@ def _result(text: str, finish_reason: str | None, tokens: Tokens | None) -> Chat
     if not finish_reason:
         raise UpstreamFailure("upstream_truncated")
     reason = _REASONS.get(finish_reason)
-    if reason is None:  # the server's own word for a failure, or one that nobody knows
+    if reason is None:  # the server's own word for a failure, or an unknown one
         raise UpstreamFailure("upstream_failed")
     if not text.strip():
         raise UpstreamFailure("content_filtered" if reason == "content_filter" else "upstream_empty")

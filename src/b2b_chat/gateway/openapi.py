@@ -123,7 +123,7 @@ def openapi_config(version: str) -> OpenAPIConfig:
     return OpenAPIConfig(
         title="gateway_api",
         version=version,
-        description="Checks signatures, asks OpenAI, and normalises what comes back.",
+        description="Checks signatures, asks OpenAI, and normalises the answers.",
         use_handler_docstrings=True,
         components=Components(
             security_schemes={

@@ -42,7 +42,7 @@ _READABLE_TYPES: Final = {"", "text/event-stream", "text/plain", "application/oc
 """Of good answers, beside all kinds of JSON. The body itself decides; a proxy's page is no answer."""
 
 OnText: TypeAlias = Callable[[str], Awaitable[None]]
-"""Takes the texts of a streamed answer, one after the other. What comes with its end is in the result alone."""
+"""Takes the texts of a streamed answer in order. A text that arrives with the end is only in the result."""
 
 
 def open_upstreams(settings: GatewaySettings) -> list["Upstream"]:
@@ -102,7 +102,7 @@ class Upstream:
         Args:
             body: The request, with `stream` true.
             request_id: Sent along, for OpenAI's logs.
-            on_text: Takes the texts as they come, ready ones joined into one; not what comes with the answer's end.
+            on_text: Takes the texts as they arrive, ready ones joined into one; not a text that arrives with the end.
             first_token_seconds: How long the first text may take.
             total_at: When the whole call has failed, by the event loop's clock.
 
@@ -186,7 +186,7 @@ class _Chunks:
             self._flush_at = (self._time() // self._flush_seconds + 1) * self._flush_seconds
 
     async def next(self) -> bytes:
-        """Return what comes next; nothing at the end."""
+        """Return the next bytes; none at the end."""
         if self._is_quick:
             await self._gather()
             chunk = await self._response.read()

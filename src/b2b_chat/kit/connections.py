@@ -94,7 +94,7 @@ class Connections:
             raise
 
     async def _wait(self) -> Connection | None:
-        """Wait for what comes free first: a connection, or None for the slot of one that is gone."""
+        """Wait for the first connection to become free; None stands for the slot of a closed one."""
         waiting: asyncio.Future[Connection | None] = asyncio.get_running_loop().create_future()
         self._waiting.append(waiting)
         try:

@@ -285,8 +285,8 @@ class Database:
 
     def _kept(self) -> dict[str, Any]:
         """Return the settings of a connection for its whole life. PgBouncer refuses them, and has its own for it."""
-        # When a machine or network fails in mid-transaction, the server does not notice for hours, and nobody else
-        # gets what the transaction has locked. None of our transactions waits between its statements.
+        # When a machine or network fails in mid-transaction, the server does not notice for hours, and keeps
+        # what the transaction has locked. None of our transactions waits between its statements.
         milliseconds = str(round(self._statement_seconds * 1000))
         return {
             "server_settings": {

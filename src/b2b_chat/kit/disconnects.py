@@ -7,7 +7,7 @@ from typing import Any, Final, Self, cast
 from litestar.types import Receive
 
 CLIENT_LEFT_STATUS: Final = 499
-"""Nobody receives it; it shows in the access log, as in nginx's, why there was no answer."""
+"""No client receives it; it is in the access log, as in nginx's, to show why there was no answer."""
 
 
 class ClientLeft(Exception):

@@ -8,8 +8,8 @@ from typing import Final
 
 from b2b_chat.kit.text import form
 
-# Controls, formats and separators (Cc, Cf, Z*), what Unicode lets nobody show (fillers, joiners, selectors, and what
-# it has set aside for more of them), and the space of Braille. Written out, so that no version of Python changes it.
+# Controls, formats and separators (Cc, Cf, Z*), what Unicode does not show (fillers, joiners, selectors, and the code
+# points reserved for more of them), and the space of Braille. Written out, so that no version of Python changes it.
 _INVISIBLE: Final = (
     r"\x00-\x20\x7f-\xa0\xad\u034f\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u115f\u1160\u1680\u17b4\u17b5"
     r"\u180b-\u180f\u2000-\u200f\u2028-\u202f\u205f-\u206f\u2800\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"

@@ -74,7 +74,7 @@ _MAY_NOT_USE: Final = """
 
 
 class DatabaseOwner(NamedTuple):
-    """Who migrates a database, and who works on it afterwards."""
+    """The owner of a database, who migrates it, and the user that works on it afterwards."""
 
     url: str
     app_user: str | None

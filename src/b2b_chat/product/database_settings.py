@@ -28,7 +28,7 @@ class DatabaseSettings(Struct, frozen=True):
 
 
 class MigrationTimeouts(Struct, frozen=True):
-    """What a migration may do to those who use the database meanwhile."""
+    """How long a migration may delay the other users of the database."""
 
     migration_lock_timeout_seconds: MigrationLockTimeoutSeconds = 3.0
 

@@ -51,11 +51,11 @@ class Gatekeeper(Protocol):
         ...
 
     def require_fresh_proof(self, viewer: Viewer) -> None:
-        """Raise `StepUpRequired` for a caller who has not proved a second factor of late, where one is asked."""
+        """Raise `StepUpRequired` for a caller who must prove a second factor and has not done so recently."""
         ...
 
     def refuse_network(self, connection: ASGIConnection[Any, Any, Any, Any]) -> None:
-        """Raise `OperatorNetworkRequired` for a request from where no operator may come."""
+        """Raise `OperatorNetworkRequired` for a request from outside the operators' networks."""
         ...
 
     async def admit_read(self, viewer: Viewer) -> None:
@@ -67,7 +67,7 @@ class Gatekeeper(Protocol):
         ...
 
     def refuse_foreign(self, connection: ASGIConnection[Any, Any, Any, Any]) -> None:
-        """Raise `CrossSiteRequest` for a request of another website's page."""
+        """Raise `CrossSiteRequest` for a request from another website's page."""
         ...
 
 

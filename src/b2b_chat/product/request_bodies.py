@@ -18,7 +18,7 @@ from b2b_chat.product.refusals import Refusal
 MAX_DEPTH: Final = 32
 """Nesting of lists and objects; valid bodies need only a few levels."""
 _MAX_EXPLAINED_BYTES: Final = 16_384
-"""Nobody looks for what exactly is wrong with a larger body: that reads it a second time, some 20 times slower."""
+"""Errors in larger bodies are not located: that would read them a second time, some 20 times slower."""
 _NUL: Final = b"\\u0000"
 # An escape begins at a backslash that is not itself escaped.
 _ESCAPED_NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")

@@ -165,7 +165,7 @@ def services_of(settings: ProductSettings, *, clock: Clock = utc_now, database: 
 @asynccontextmanager
 async def opened(services: Services) -> AsyncIterator[None]:
     """Within the block the services work; at its end what they open is closed, in the opposite order."""
-    # A detector that finds less than it should must serve nobody.
+    # A detector that finds less than it should must not serve.
     await services.masking.check()
     async with AsyncExitStack() as stack:
         if services.valkey is not None:

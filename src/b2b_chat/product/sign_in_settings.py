@@ -8,7 +8,7 @@ from b2b_chat.kit.settings import Secret
 
 
 class SignInSettings(Struct, frozen=True, kw_only=True):
-    """Those of `ProductSettings` that decide who is let in, and how often one may ask."""
+    """The part of `ProductSettings` about signing in, and about how often people may try."""
 
     public_url: Annotated[
         str, Meta(min_length=1, description="Base URL at which browsers find product_api; links in mails start with it")
@@ -146,6 +146,6 @@ class SignInSettings(Struct, frozen=True, kw_only=True):
         Meta(
             ge=5,
             le=10_000,
-            description="Wrong codes for an address, per day; by who asked for the code and by others apart",
+            description="Wrong codes for an address, per day; counted apart for the client that asked and for others",
         ),
     ] = 10

@@ -108,7 +108,7 @@ class Viewer(Struct, frozen=True):
             raise SecondFactorRequired
 
     def require_fresh_proof(self, since: datetime) -> None:
-        """Refuse a caller who has not proved a second factor of late, where one is asked.
+        """Refuse a caller who must prove a second factor and has not done so recently.
 
         An operator's key passes if it was made in a shell, and a company's key where the company asks for none.
 

@@ -33,7 +33,7 @@ Event = tuple[str, dict[str, Any]]
 
 @dataclass(frozen=True)
 class Tour:
-    """A guide who calls product_api as a client would, and writes down what comes back.
+    """A guide that calls product_api as a client does, and prints the responses.
 
     Args:
         client: Sends to product_api with the key of a company that has credits.

@@ -29,7 +29,10 @@ async def called(*arguments: str | Path, environ: dict[str, str]) -> subprocess.
 
 
 async def content(world: World) -> dict[str, list[dict[str, Any]]]:
-    return {table: await world.rows(f"SELECT * FROM {table} ORDER BY 1, 2") for table in _TABLES}  # noqa: S608 - ours
+    tables = {table: await world.rows(f"SELECT * FROM {table} ORDER BY 1, 2") for table in _TABLES}  # noqa: S608 - ours
+    for row in tables["messages"]:
+        del row["is_searchable"]  # a message gets there some time after it was stored
+    return tables
 
 
 def both(owner_url: str, database_url: str) -> dict[str, str]:

@@ -3,6 +3,7 @@
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from http import HTTPStatus
 from typing import Any
 
 import httpx
@@ -22,11 +23,13 @@ def check(response: httpx.Response, code: Code) -> None:
     """The response says so, in the agreed shape and with the row's status, or by an event where it had begun."""
     failure = FAILURES[code]
     error = failure_of(response)
+    in_mid_answer = response.status_code == HTTPStatus.OK
     assert error == {
         "type": failure.type,
         "code": code,
         "message": failure.message,
         "retryable": failure.retryable,
+        **({"upstream": "primary"} if in_mid_answer else {}),
     }
     assert response.status_code in {failure.status, 200}
     if response.status_code == 200:

@@ -93,7 +93,8 @@ async def test_one_call_too_many_is_refused_and_room_comes_back(openai: Wire) ->
 
 
 async def test_a_hundred_disconnects_leave_nothing_behind(openai: Wire) -> None:
-    settings = gateway_settings(openai_base_url=f"{openai.url}/v1", upstream_max_connections=30)
+    room = {"upstream_max_connections": 30, "upstream_company_share_percent": 100}
+    settings = gateway_settings(openai_base_url=f"{openai.url}/v1", **room)
     await openai.forget()
     async with gateway(settings) as client:
         for _ in range(4):

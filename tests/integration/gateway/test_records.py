@@ -17,6 +17,7 @@ from b2b_chat.gateway.idempotency import (
     RecordsUnavailable,
     ValkeyRecords,
 )
+from b2b_chat.gateway.log_ids import logged
 from b2b_chat.kit.background import running
 from b2b_chat.kit.settings import Secret
 from b2b_chat.kit.valkey import Valkey
@@ -227,7 +228,8 @@ async def test_without_valkey_nothing_begins_and_what_was_begun_ends_all_the_sam
     with structlog.testing.capture_logs() as lines:
         await records.finish(KEY, RESULT)
         await records.forget(OTHER_KEY)
-    assert [line["message_id"] for line in lines if line["event"] == "answer_not_kept"] == [UUID(bytes=KEY[16:])]
+    not_kept = [line["message_id"] for line in lines if line["event"] == "answer_not_kept"]
+    assert not_kept == [logged(UUID(bytes=KEY[16:]))]
     own_valkey.start()
     for key in (KEY, OTHER_KEY):
         assert await records.begin(key, B) is None, "it was neither kept nor held"

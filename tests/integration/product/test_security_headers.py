@@ -4,7 +4,9 @@ import httpx
 import pytest
 
 from b2b_chat.kit.security_headers import SECURITY_HEADERS
+from support.database.world import open_world
 from support.product.app import Client, client_of, served_product
+from support.product.sessions import add_operator
 
 EXPECTED = {name.decode(): value.decode() for name, value in SECURITY_HEADERS}
 
@@ -60,10 +62,14 @@ async def test_developers_have_a_page_that_loads_its_script_from_one_place(clien
     assert "script-src 'unsafe-inline' https://cdn.jsdelivr.net;" in page.headers["content-security-policy"]
 
 
-async def test_production_has_no_page_with_a_third_partys_script(database_url: str) -> None:
+async def test_production_has_no_page_with_a_third_partys_script(owner_url: str, database_url: str) -> None:
     async with (
         served_product(database_url, "http://127.0.0.1:9", app_env="prod") as url,
-        client_of(url, None) as client,
+        open_world(owner_url) as world,
     ):
-        for path in ("/openapi/scalar", "/openapi/swagger", "/openapi/redoc"):
-            assert (await client.http.get(path)).status_code == 404
+        _, operator_key = await add_operator(world)
+        headers = {"Authorization": f"Bearer {operator_key}"}
+        async with client_of(url, None) as client:
+            for path in ("/openapi/scalar", "/openapi/swagger", "/openapi/redoc"):
+                assert (await client.http.get(path)).status_code == 401
+                assert (await client.http.get(path, headers=headers)).status_code == 404

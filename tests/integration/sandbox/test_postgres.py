@@ -158,6 +158,7 @@ def test_a_start_that_takes_too_long_is_reported_and_ended(
     server: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(postgres, "_READY_SECONDS", -1)
+    monkeypatch.setattr(postgres, "_PID_FILE_STATUS_LINE", 99)  # a line that never says that it is ready
     with pytest.raises(SandboxError, match="PostgreSQL is not ready after"):
         server.start()
     with pytest.raises(SandboxError, match="not started"):

@@ -9,9 +9,9 @@ import socket
 from collections.abc import AsyncIterator
 from typing import Final
 
+import pytest
 import pytest_asyncio
 
-from b2b_chat.sandbox.valkey import EmbeddedValkey
 from support.database.world import open_world
 from support.faults.processes import Part
 from support.faults.stack import FaultStack, fault_stack
@@ -33,14 +33,15 @@ GATEWAY: Final = {
 }
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def valkey_stack() -> AsyncIterator[tuple[FaultStack, EmbeddedValkey]]:
+@pytest_asyncio.fixture(scope="module", loop_scope="session", params=[1, 2], ids=lambda workers: f"workers={workers}")
+async def stack(request: pytest.FixtureRequest) -> AsyncIterator[FaultStack]:
+    """One of its own, whose gateway has a Valkey."""
     async with fault_stack(random.Random(), **PRODUCT) as stack:
         with running_valkey(stack.folder / "valkey") as valkey:
-            stack.gateway.environ |= {**GATEWAY, "VALKEY_URL": valkey.url}
+            stack.gateway.environ |= {**GATEWAY, "VALKEY_URL": valkey.url, "WORKERS": str(request.param)}
             stack.gateway.environ["GATEWAY_METRICS_PORT"] = str(stack.new_port())
             await stack.gateway.start()
-            yield stack, valkey
+            yield stack
 
 
 def beside(stack: FaultStack, old: Part, manager: socket.socket) -> Part:
@@ -60,8 +61,7 @@ async def keep_sending(witness: Witness, stopped: asyncio.Event) -> list[Reply]:
     return await asyncio.gather(*sending)
 
 
-async def test_a_gateway_hands_over_without_a_failed_send(valkey_stack: tuple[FaultStack, EmbeddedValkey]) -> None:
-    stack, _ = valkey_stack
+async def test_a_gateway_hands_over_without_a_failed_send(stack: FaultStack) -> None:
     async with (
         open_world(stack.postgres.url) as world,
         Witness(stack, world, documented_errors(stack), random.Random()).connected() as witness,

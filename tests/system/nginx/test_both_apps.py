@@ -109,6 +109,31 @@ async def test_an_answer_streams_through_both_as_it_is_written(servers: Servers)
     assert len(rest) > 10
 
 
+async def test_a_raw_utf8_query_finds_through_nginx_what_an_encoded_one_finds(servers: Servers) -> None:
+    client = await servers.client(address="127.0.0.4")
+    async with client.http:
+        await client.ask("первая строка")
+        encoded = await client.http.get("/v1/conversations", params={"search": "первая"})
+        assert len(encoded.json()["items"]) == 1
+        authorization = client.http.headers["authorization"]
+    raw = await ask_raw(servers.nginx, "/v1/conversations?search=первая".encode(), authorization)
+    assert raw.startswith(b"HTTP/1.1 200 ")
+    assert encoded.content in raw
+    latin = await ask_raw(servers.nginx, "/v1/conversations?search=é".encode("latin-1"), authorization)
+    assert latin.startswith(b"HTTP/1.1 400 ")
+
+
+async def ask_raw(nginx: Nginx, target: bytes, authorization: str) -> bytes:
+    """What comes for a request line as it stands, which no HTTP client would send."""
+    reader, writer = await nginx.connect("product_api")
+    head = b"GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: %s\r\n\r\n"
+    writer.write(head % (target, authorization.encode()))
+    answer = await reader.read()
+    writer.close()
+    await writer.wait_closed()
+    return answer
+
+
 async def test_the_app_believes_nginx_and_not_the_client_about_its_address(servers: Servers) -> None:
     answers = []
     for number in range(CHATS_A_MINUTE + 1):

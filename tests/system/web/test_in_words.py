@@ -26,7 +26,7 @@ LIMITED: Final = {
 OFFLINE: Final = {"en": "No connection", "ru": "Нет связи"}
 WAITING: Final = {"en": "busy or restarting", "ru": "занят или перезапускается"}
 UNKNOWN: Final = {"en": "do not know whether this message arrived", "ru": "Неизвестно, дошло ли"}
-UNAVAILABLE: Final = {"en": "cannot answer now", "ru": "сейчас не отвечает"}
+UNAVAILABLE: Final = {"en": "not possible now", "ru": "Сейчас это невозможно"}
 
 
 @IN_BOTH

@@ -21,6 +21,11 @@ def test_a_manager_that_asks_is_told_when_we_serve(
         assert manager.recv(64) == b"READY=1"
 
 
+def test_a_manager_that_is_gone_ends_no_worker(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "gone"))
+    report_ready()
+
+
 def test_without_a_manager_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
     report_ready()

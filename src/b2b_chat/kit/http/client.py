@@ -23,7 +23,7 @@ _KEEP_ALIVE: Final = {
         "TCP_KEEPIDLE": 20,
         "TCP_KEEPINTVL": 10,
         "TCP_KEEPCNT": 3,
-        "TCP_USER_TIMEOUT": 50_000,  # milliseconds, of sent bytes that nobody acknowledges
+        "TCP_USER_TIMEOUT": 50_000,  # milliseconds, of sent bytes that the peer does not acknowledge
     }.items()
     if hasattr(socket, name)
 }

@@ -48,7 +48,7 @@ class Connection:
 
         Args:
             request: Head and body, as they go over the wire.
-            on_done: Called once, when nobody needs the response any more.
+            on_done: Called once, when the response is not needed any more.
 
         Raises:
             NoAnswer: The connection ended before the response.
@@ -103,7 +103,7 @@ class Connection:
     def received(self, size_bytes: int) -> None:
         """Count bytes that have arrived and were parsed."""
         self._waiting_bytes += size_bytes
-        if self._response is None:  # nobody asked
+        if self._response is None:  # bytes without a request
             self.close()
         else:
             if self._waiting_bytes > _MAX_WAITING_BYTES:
@@ -117,7 +117,7 @@ class Connection:
         """A response begins.
 
         Raises:
-            NotHttp: Nobody asked for it.
+            NotHttp: No request is waiting for it.
         """
         if self._response is None or self._response.is_complete:
             raise NotHttp

@@ -15,7 +15,7 @@ class HttpError(Exception):
 
 
 class CannotConnect(HttpError):
-    """No connection could be made: an unknown name, nobody listening, or a certificate that is not trusted."""
+    """No connection could be made: an unknown name, no listener, or a certificate that is not trusted."""
 
 
 class ConnectTimeout(CannotConnect):

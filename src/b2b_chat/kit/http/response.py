@@ -68,9 +68,9 @@ class Response:
                 ...
 
     Args:
-        pieces: The buffer: what has arrived of the body and was not read. The connection appends to it.
+        pieces: The buffer: the part of the body that has arrived and was not read. The connection appends to it.
         flow: Where the bytes come from.
-        on_close: Called once, when nobody needs the response any more.
+        on_close: Called once, when the response is not needed any more.
     """
 
     def __init__(self, pieces: list[bytes], flow: Flow, on_close: Callable[["Response"], None]) -> None:
@@ -181,7 +181,7 @@ class Response:
         return bytes(rest)
 
     def close(self) -> None:
-        """Give the response up: nobody needs it any more."""
+        """Give up the response."""
         if not self._is_closed:
             self._is_closed = True
             if not self.is_read:
@@ -224,7 +224,7 @@ class Response:
             self._waiter.set_result(None)
 
     def _is_coded(self) -> bool:
-        """Return whether the body is compressed, which nobody asked for."""
+        """Return whether the body is compressed, though no request asks for that."""
         codings = self.headers.get("content-encoding")
         return codings is not None and not _CODINGS.isdisjoint(map(str.strip, codings.lower().split(",")))
 

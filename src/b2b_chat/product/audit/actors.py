@@ -15,7 +15,7 @@ _ID_CHARACTERS: Final = 200
 
 
 class Actor(Struct, frozen=True):
-    """The one who acts: a person signed in, a key, an operator, a shell on the server, or a stranger at the door."""
+    """The actor: a person signed in, a key, an operator, a shell on the server, or a stranger at the door."""
 
     kind: ActorKind
     id: str
@@ -44,7 +44,7 @@ def person_of(user_id: UUID, company_id: UUID | None) -> Actor:
 
 
 STRANGER: Final = Actor("stranger", "unknown")
-"""Someone who tries to sign in and cannot."""
+"""A person whose sign-in fails."""
 
 
 def command_line_actor() -> Actor:

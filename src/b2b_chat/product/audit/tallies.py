@@ -1,7 +1,7 @@
-"""What may happen often is counted: no one can fill a log that nobody can empty.
+"""Frequent actions are counted, because nothing can be removed from the audit log.
 
-The first of a minute is recorded at once. What the same actor does again within the minute is one more row with a
-count, written when the minute is over. So a killed process loses a count at most, and never that something was done.
+The first action of a minute is recorded at once. Repetitions by the same actor within the minute are one more row with
+a count, written when the minute is over. A killed process loses a count at most, never the fact of an action.
 """
 
 from collections.abc import Mapping

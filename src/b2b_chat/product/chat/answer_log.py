@@ -34,7 +34,7 @@ class MessageInProgress(Refusal):
 
 
 class Ended(NamedTuple):
-    """How an answer ended that is kept: who ended it, and why."""
+    """How a stored answer ended: by whom, and why."""
 
     status: Literal["completed", "stopped"]
     finish_reason: FinishReason | None = None

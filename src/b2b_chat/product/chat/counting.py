@@ -1,4 +1,4 @@
-"""What an answer used: as the upstream counted it, or where it did not, by an estimate."""
+"""The usage of an answer: as the upstream counted it or, where it did not, an estimate."""
 
 from typing import NamedTuple
 
@@ -25,7 +25,7 @@ class Counting:
         self._hidden = HiddenTokens()
 
     async def of_whole(self, answer: AnswerLog, request: ChatRequest, usage: Usage | None) -> Count:
-        """Return the count of an answer that came to its own end."""
+        """Return the count of an answer that has reached its own end."""
         if usage is None:
             return await self._estimate(request, await count_tokens(answer.crossed), hidden=0)
         if usage.reasoning_tokens is None:
@@ -38,7 +38,7 @@ class Counting:
         return Count(usage, text_tokens, is_estimated=False)
 
     async def of_part(self, answer: AnswerLog, request: ChatRequest) -> Count:
-        """Return the count of an answer that was ended early, with what the model has probably written unseen."""
+        """Return the count of an answer that was ended early, with an estimate of its hidden tokens."""
         text_tokens = await count_tokens(answer.crossed)
         return await self._estimate(request, text_tokens, hidden=self._hidden.estimate(answer.pace, text_tokens))
 

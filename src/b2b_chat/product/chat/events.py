@@ -45,10 +45,10 @@ def read_event_id(event_id: str) -> Position:
 
 
 def opening_of(log: AnswerLog, after: Position | None = None, *, restart: bool = False) -> bytes:
-    """Return the event that is known before there is any text, for a reader who comes from a position.
+    """Return the event that precedes any text, for a reader who continues from a position.
 
-    A position in another attempt is none in this one. The reader then gets `restart` where they know it, else `start`
-    again, whose id shows the new attempt.
+    A position in another attempt does not count in this one. The reader then gets `restart` where they understand it,
+    else `start` again, whose id shows the new attempt.
     """
     if after is not None and after.attempt == log.attempt:
         return b""

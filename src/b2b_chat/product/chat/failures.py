@@ -115,7 +115,7 @@ class MessageRejected(AnswerFailed):
 
 
 class ClientDisconnected(AnswerFailed):
-    """Nobody was left to read the answer."""
+    """The answer had no readers left."""
 
     code, status, retryable = "client_disconnected", 499, True
     message = "The client left before the answer was complete. Send the message again with the same client_message_id."

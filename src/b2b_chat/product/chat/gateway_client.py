@@ -84,7 +84,7 @@ class GatewayClient:
             self._opened.close()
 
     async def ping(self) -> Ping:
-        """Ask who is there, by a signed call.
+        """Send the gateway a signed ping.
 
         Raises:
             PingRefused: The gateway does not let it in; the code says why.
@@ -165,20 +165,20 @@ class GatewayClient:
                         return self._results.decode(event.data)
                     case "error":
                         raise failure_of(response, event.data)
-        finally:  # whether an answer had begun decides what comes of its failure
+        finally:  # whether an answer had begun decides how its failure is handled
             if pieces:
                 on_text("".join(pieces))
         return None
 
     async def _post_surely(self, request: ChatRequest, deadline: Deadline) -> Response:
-        """Send a call and return the head of a good answer. Send it again for a while where that is all it takes.
+        """Send a call, repeat it for a while where that is enough, and return the head of a good answer.
 
-        That is where an earlier call for the same message is still under way: one whose reply was lost, or whose reader
-        left a moment ago. It ends soon, and then the gateway has its answer, or answers anew.
+        It is repeated while an earlier call for the same message is in flight: its reply was lost, or its reader has
+        just left. That call ends soon, and then the gateway replays its answer, or answers anew.
 
-        And a gateway that is shutting down, or of which nobody listens, has a successor, or will have: only connections
-        that we kept still lead to it, and it closes them soon. Its successor refuses what was signed before its own
-        start, so each call is signed anew.
+        It is also repeated while the gateway shuts down or does not listen, because a successor will start. Only kept
+        connections still lead to the old gateway, which closes them soon. The successor refuses calls signed before
+        its own start, so each call is signed anew.
         """
         began_at = time.monotonic()
         pause_seconds = _SHORTEST_PAUSE_SECONDS

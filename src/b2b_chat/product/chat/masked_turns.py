@@ -1,4 +1,4 @@
-"""The masks of what is about to be sent: those that are stored, and new ones for texts that the rules have not seen."""
+"""The masks of the texts about to be sent: stored ones, and new ones for texts not yet masked under the rules."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -18,12 +18,12 @@ _masked: Final = cache(_MASKED.labels)
 
 
 class Turn(NamedTuple):
-    """A text that is sent, and what is stored with it."""
+    """A text that is sent, and the masks stored with it."""
 
     role: Literal["user", "assistant"]
     text: str
     tokens: int | None
-    """How many the text has as it crossed the border last, where that is known."""
+    """The tokens of the text as it last crossed the border, where they are known."""
     stored: StoredMasks
     message_id: UUID | None
     """None for a message that is not stored yet."""
@@ -43,17 +43,17 @@ def _turn(role: Literal["user", "assistant"], said: Said) -> Turn:
 
 
 class MaskedTurns:
-    """Finds the masks of texts under the rules that hold now."""
+    """Finds the masks of texts under the rules in force."""
 
     def __init__(self, masking: Masking, repository: RunRepository) -> None:
         self._masking = masking
         self._repository = repository
 
     async def context(self, rules: Rules, turns: Sequence[Turn]) -> tuple[Values, list[list[Mask]]]:
-        """Return the masks of what was said before, in its order, and the values that it has named.
+        """Return the masks of the earlier texts, in order, and the values in them.
 
-        A text that was never looked through, or by other rules, is looked through now, and its masks are stored. What
-        is blocked by now is hidden in it: it has been said already.
+        A text that was never masked, or under other rules, is masked now, and its masks are stored. A kind that is
+        blocked by now is hidden: the text has been sent already.
 
         Raises:
             MaskingUnavailable: The detector failed.
@@ -66,7 +66,7 @@ class MaskedTurns:
         found: list[list[Mask]] = []
         for turn, masks in zip(turns, known, strict=True):
             if masks is None or turn.stored.by != rules.key:
-                masks = await self._mask_again(rules, turn, values)  # noqa: PLW2901 - what holds now
+                masks = await self._mask_again(rules, turn, values)  # noqa: PLW2901 - the masks under the rules in force
                 if turn.message_id is not None:
                     made[turn.message_id] = as_json(masks)
             found.append(masks)
@@ -101,7 +101,7 @@ class MaskedTurns:
 
 
 def _known(turn: Turn) -> list[Mask] | None:
-    """Return the masks that are stored; None where they are not those of the text, which is then looked through."""
+    """Return the masks that are stored; None where they do not fit the text, which is then masked again."""
     try:
         return read(turn.stored, turn.text)
     except MasksDoNotFit:

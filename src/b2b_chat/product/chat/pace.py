@@ -1,6 +1,6 @@
 """How fast an upstream writes, and so how many hidden tokens it has probably written when an answer is ended early.
 
-A model that reasons writes tokens that nobody sees before its first text, and they are paid for. The upstream counts
+A model that reasons writes hidden tokens before its first text, and they are charged for. The upstream counts
 them at the end of an answer. Where an answer is stopped there is no such count, but there is the wait for its first
 text, and what other answers had written in theirs.
 """
@@ -9,7 +9,7 @@ import time
 from typing import Final
 
 _KEPT: Final = 0.98
-"""How much of what is known is kept at each new answer: the last fifty or so count."""
+"""The weight that the earlier answers keep at each new one: about the last fifty count."""
 _FASTEST_TOKENS_PER_SECOND: Final = 2000
 """Faster than any model writes: then the wait is not the time that its tokens took."""
 _ORDINARY_WAIT_SECONDS: Final = 2.0

@@ -20,7 +20,7 @@ class Run:
         self.is_started = False
         self.is_stopped = False
         self.restarts = 0
-        """How many attempts were begun in place of ones that failed in mid-answer."""
+        """How many attempts have replaced ones that failed in mid-answer."""
         self.failure: AnswerFailed | None = None
         """Why it is given up."""
         self._talking: asyncio.Task[Any] | None = None
@@ -33,7 +33,7 @@ class Run:
         return self.failure is not None
 
     def stop(self) -> None:
-        """End it at its user's wish: the gateway call is closed, the text so far is kept."""
+        """End it for its user: the gateway call is closed, the text so far is kept."""
         if self.is_started and self._interrupt():
             self.is_stopped = True
 
@@ -43,14 +43,14 @@ class Run:
             self.failure = self.failure or failure
 
     def restart(self, failure: AnswerFailed) -> None:
-        """Go on with another attempt, of whose number the database knows, in place of the one that failed."""
+        """Go on with the next attempt, whose number is in the database, in place of the failed one."""
         log, self.log = self.log, self.log.next_attempt()
         self.log.on_unread = log.on_unread
         self.restarts += 1
         log.restart_as(self.log, failure)
 
     def close(self) -> None:
-        """Take no wish to end it any more: how it ends is decided."""
+        """Accept no more requests to end it: how it ends is decided."""
         self._is_over = True
 
     async def talk(self, talk: Coroutine[Any, Any, ChatResult]) -> ChatResult | None:

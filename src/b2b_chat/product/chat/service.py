@@ -291,6 +291,6 @@ class Chat:
 
 
 def _fingerprint(company_id: UUID, message: ChatSend) -> bytes:
-    """What makes two sends the same: who pays, where it goes and what it says, not how the answer is fetched."""
+    """Return what two sends of one message share: company, conversation and text, not how the answer is fetched."""
     asked = (str(company_id), str(message.conversation_id or ""), message.text)
     return hashlib.sha256("\0".join(asked).encode()).digest()

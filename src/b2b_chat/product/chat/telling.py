@@ -1,31 +1,31 @@
-"""What readers are told of an attempt: its text as it comes, with values in the place of their tokens."""
+"""The text of an attempt as its readers get it: with values in place of their tokens."""
 
 from b2b_chat.product.chat.answer_log import AnswerLog
 from b2b_chat.product.masking.requests import MaskedRequest
 
 
 class Telling:
-    """Puts the text of one attempt into its log. Each attempt has its own: what one held back is none of the next's."""
+    """Writes the text of one attempt into its log. Each attempt has its own, because it may hold text back."""
 
     def __init__(self, log: AnswerLog, request: MaskedRequest) -> None:
         self._log = log
         self._restoration = request.restoration()
 
     def take(self, text: str) -> None:
-        """Take the next piece as it came over the border."""
+        """Take the next piece as it arrived over the border."""
         if self._restoration is not None:
             text = self._restoration.feed(text)
         if text:
             self._log.publish(text)
 
     def complete(self, text: str) -> None:
-        """Take what is missing of the whole text: the result is the whole answer, whatever part of it came before."""
+        """Take the rest of the whole text: the result has the whole answer, of which a part has been taken."""
         sent = self._log.text if self._restoration is None else self._restoration.sent
         if text != sent and text.startswith(sent):
             self.take(text[len(sent) :])
 
     def end(self) -> None:
-        """Tell what was held back, however the attempt ended, and note where values stand."""
+        """Publish the text that was held back, however the attempt ended, and record where values stand."""
         if self._restoration is None:
             return
         held = self._restoration.end()

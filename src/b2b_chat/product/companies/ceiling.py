@@ -84,7 +84,7 @@ def require_person_to_raise(viewer: Viewer, role: str, *, to: Role) -> None:
 
 
 def require_person_to_let_in(viewer: Viewer, role: Role) -> None:
-    """Refuse to let a key bring in a person who may do more than members do, or than the key itself.
+    """Refuse an API key that would let in a person with more rights than a member or than the key itself.
 
     Raises:
         RoleTooHighForKey: The role is above member, and the viewer has an API key.

@@ -133,8 +133,8 @@ class Members:
 
         Raises:
             MemberNotFound, RoleTooLow: As for a change of role.
-            RoleTooHighForKey, ScopeMissing: The viewer has an API key, which lets in members at most, and no one who
-                may do more than itself.
+            RoleTooHighForKey, ScopeMissing: The viewer has an API key. A key unblocks members at most, and only people
+                with no more rights than its own.
         """
         async with self._changing(viewer, user_id, Action.MEMBER_UNBLOCK) as change:
             record = change.record

@@ -131,7 +131,7 @@ class CompanyRepository:
         return [MemberRecord(*row) for row in rows]
 
     async def list_addresses(self, company_id: UUID, user_ids: Collection[UUID]) -> dict[UUID, str]:
-        """The addresses of those of some users who are members of a company."""
+        """The addresses of the given users, without those who are not members of the company."""
         query = _members(company_id).where(MembershipRow.user_id.in_(user_ids))
         return {membership.user_id: email for membership, email in await self._session.execute(query)}
 
@@ -146,7 +146,7 @@ class CompanyRepository:
         return [(row, name) for row, name in await self._session.execute(query)]
 
     async def count_acting_owners(self, company_id: UUID) -> int:
-        """How many owners a company has who are not blocked, in it or altogether."""
+        """How many owners of a company are blocked neither in it nor altogether."""
         query = (
             select(func.count())
             .select_from(MembershipRow)

@@ -7,7 +7,7 @@ from b2b_chat.kit.database import Database
 _BATCH: Final = 25
 """Their rows are locked together, for about as many milliseconds times five."""
 
-# Nobody waits for a row here, and so nobody can be in a circle with it. An answer that is being written has no text.
+# The job never waits for a row, so it cannot be part of a deadlock. An answer that is being written has no text.
 _INDEX: Final = """
     UPDATE messages SET is_searchable = true
     WHERE id IN (

@@ -95,7 +95,7 @@ class MessageRow(Row):
     tokens: Mapped[int | None] = mapped_column(Integer)
     """How many the text has; None for messages of releases before this column, and while an answer is written."""
     masks: Mapped[list[Any] | None] = mapped_column(JSONB)
-    """Where values stand in the text that do not cross the border; None where nobody has looked for any."""
+    """Where values that do not cross the border stand in the text; None where the text was not examined."""
     masked_by: Mapped[str | None] = mapped_column(String(32))
     """The rules that the masks were made by."""
     lease_expires_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))

@@ -62,7 +62,7 @@ class ConversationRepository:
         return await self._session.scalar(query)
 
     async def find_locked(self, company_id: UUID, user_id: UUID, conversation_id: UUID) -> ConversationRow | None:
-        """As `find`; until the transaction ends nobody changes it or adds a message to it."""
+        """As `find`; until the transaction ends it is locked against changes and new messages."""
         query = select(ConversationRow).where(*_owned(company_id, user_id), ConversationRow.id == conversation_id)
         return await self._session.scalar(query.with_for_update())
 

@@ -100,8 +100,8 @@ class Movement(Struct, frozen=True):
 
     def is_told_by(self, entry: LedgerEntryRow, company_id: UUID) -> bool:
         """Return whether an entry of the ledger is this movement, made before."""
-        told = (entry.company_id, entry.kind, entry.amount_credits, entry.corrects_position)
-        return told == (company_id, self.kind, self.amount_credits, self.corrects_position)
+        known = (entry.company_id, entry.kind, entry.amount_credits, entry.corrects_position)
+        return known == (company_id, self.kind, self.amount_credits, self.corrects_position)
 
 
 async def open_account(tx: Transaction, company_id: UUID) -> None:

@@ -73,7 +73,7 @@ class Gatekeeper:
         return await self._sessions.authenticate(token)
 
     def require_fresh_proof(self, viewer: Viewer) -> None:
-        """Refuse a caller who has not proved a second factor of late, where one is asked.
+        """Refuse a caller who must prove a second factor and has not done so recently.
 
         Raises:
             StepUpRequired: The caller has not.
@@ -101,7 +101,7 @@ class Gatekeeper:
         """Count a request of a person who signs in, or is about to.
 
         Raises:
-            RateLimited: Too many come from there.
+            RateLimited: Too many come from this origin.
             LimitsUnavailable: They cannot be counted now.
         """
         await self._limits.admit_stranger(self._client_ip.of(connection))

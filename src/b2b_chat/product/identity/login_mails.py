@@ -99,7 +99,7 @@ class LoginMails:
         await self._outbox.post(tx, letter, useful_until=challenge.expires_at)
 
     async def _may_be_mailed(self, tx: Transaction, challenge: LoginChallengeRow, account: LoginAccount) -> bool:
-        """Return whether to mail the user: one who was only invited gets few mails, while an invite is open."""
+        """Return whether to mail the user. Someone in no company gets few mails, and only while an invite is open."""
         if account.has_joined:
             return True
         if not account.is_invited:

@@ -165,7 +165,7 @@ class Logins:
                 login_request = proof.login_request if isinstance(proof.login_request, str) else browser.login_request
                 code = str(proof.code).replace(" ", "")
                 signed_in = await self._redeem_code(tx, email or "", code, login_request, browser)
-            # Known or not, the same is done: the log alone tells them apart.
+            # Known and unknown addresses get the same answer: only the log distinguishes them.
             meant = None if signed_in or email is None else await tx[UserRepository].find_id_by_email(email)
         # Refused only now: wrong codes stay counted when the transaction is committed.
         if signed_in is None:

@@ -92,15 +92,15 @@ class LoginChallengeRow(Row):
     token_hash: Mapped[bytes | None] = mapped_column(LargeBinary(32), unique=True)
     code_hash: Mapped[bytes | None] = mapped_column(LargeBinary(32))
     request_hash: Mapped[bytes | None] = mapped_column(LargeBinary(32))
-    """Of what the one who asked was given, and sends along with the code."""
+    """The hash of the `login_request` that the client got, and sends along with the code."""
     known_browser_hash: Mapped[bytes | None] = mapped_column(LargeBinary(32))
     """The browser that asked, if it has signed in with this address before."""
     wrong_codes: Mapped[int] = mapped_column(SmallInteger, server_default="0")
-    """Typed by the one who asked."""
+    """Wrong codes with the right `login_request`."""
     strangers_wrong_codes: Mapped[int] = mapped_column(SmallInteger, server_default="0")
-    """Typed by others. Each is counted at the newest open challenge alone."""
+    """Wrong codes without it. Each is counted at the newest open challenge alone."""
     invited_mailbox: Mapped[str | None] = mapped_column(String(254))
-    """Where its mail went, if to a person who is in no company yet; such mails are limited by mailbox …"""
+    """The mailbox that was mailed, if its person is in no company yet; such mails are limited by mailbox …"""
     invited_domain: Mapped[str | None] = mapped_column(String(254))
     """… and by domain, unless it is a public provider's."""
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))

@@ -112,8 +112,8 @@ class LoginRoutes(Controller):
     ) -> Response[None]:
         """Sign in with the link's token, or with the mail address and the code. The answer sets the session cookie.
 
-        Wrong codes end the codes of the one who asked for them, not the links. Send `login_request`, or the cookie that
-        came with it, so that others' wrong codes do not count against yours.
+        Wrong codes invalidate codes, never links. Send `login_request`, or the cookie that came with it, so that wrong
+        codes of others do not count against yours.
         """
         signed_in = await logins.redeem(data, _browser(request, client_ip, login_cookies, session_cookie))
         cookies = [

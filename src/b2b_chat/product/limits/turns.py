@@ -9,11 +9,11 @@ from uuid import UUID
 from b2b_chat.product.limits.service import RateLimited
 
 _MAX_WAITING: Final = 3
-"""Waiting turns of one user, who while typing a search sends the next one before the last is done."""
+"""Waiting turns of one user: someone who types a search sends the next one before the last is done."""
 
 
 class Turns:
-    """The users who run a costly operation in this process, and those who wait to.
+    """Lets each user run one costly operation at a time in this process, and wait for a few more.
 
     Args:
         max_waiting: How often one person may be waiting.

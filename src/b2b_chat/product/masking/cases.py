@@ -17,7 +17,7 @@ class Case(StrEnum):
 
 
 Inflect = Callable[[str, Case], str]
-"""Puts a value into a case; whoever has no better answer returns the value as it is."""
+"""Puts a value into a case, or returns it as it is."""
 
 _HINTS: Final = (
     ("им", Case.NOMINATIVE),

@@ -44,7 +44,7 @@ _AO: Final = re.compile(r"\bАО\b")
 
 
 def companies(text: Text) -> Iterator[Span]:
-    """Yield the companies of a text: they are requisites, and what they are called is nobody's name."""
+    """Yield the companies of a text: they are requisites, and their names are not people's names."""
     raw = text.raw
     if not any(mark in raw for mark in '«"“„'):
         return

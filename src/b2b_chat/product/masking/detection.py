@@ -61,7 +61,7 @@ class Detector:
         """Return the spans of a text, in order and without overlap.
 
         Args:
-            text: What somebody wrote.
+            text: The text of a message.
             named: The people whom the conversation has named so far, as they were written.
             terms: The company's own words.
         """
@@ -120,7 +120,7 @@ def _persons(text: Text, named: Iterable[str]) -> Iterator[Span | None]:
 
 
 def _literals(text: Text) -> Iterator[Span]:
-    """Yield what reads like one of our own tokens: restored, it would be somebody's value."""
+    """Yield texts that look like our own tokens: they would be restored to a value."""
     if not text.digits:
         return
     if "[" in text.raw or "]" in text.raw:

@@ -97,4 +97,4 @@ DEFAULTS: Final = {
     Group.REQUISITES: MaskingAction.OFF,
     Group.TERMS: MaskingAction.MASK,
 }
-"""What is done with a group for which nobody has set anything."""
+"""What is done with a group that is not set."""

@@ -1,4 +1,4 @@
-"""Once named, always known: surnames of people who have been named in full, in any case, wherever they stand later."""
+"""Finds the surnames of people who were named in full earlier, in any case, wherever they stand later."""
 
 import re
 from collections.abc import Iterable, Iterator

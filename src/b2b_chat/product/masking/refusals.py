@@ -27,6 +27,6 @@ class PersonalDataBlocked(Refusal):
 
     def __init__(self, counts: Mapping[str, int] = _NONE) -> None:
         self.counts = dict(counts)
-        """How many there are of each kind; a value is never told."""
+        """How many there are of each kind; values are never reported."""
         found = ", ".join(f"{kind} ({count})" for kind, count in sorted(counts.items()))
         super().__init__(f"{self.message.removesuffix('.')}. Found: {found}." if found else None)

@@ -1,4 +1,4 @@
-"""Restoring one attempt at an answer: what came, what is told of it, and the masks that are stored with it."""
+"""Restores one attempt at an answer: the text that arrives, the text for readers, and the masks to store."""
 
 from b2b_chat.product.masking.masks import StoredMasks, Values, stored
 from b2b_chat.product.masking.restoring import Restorer
@@ -17,11 +17,11 @@ class Restoration:
 
     @property
     def sent(self) -> str:
-        """What came over the border so far, tokens and all: only this can be compared with a final text."""
+        """The text over the border so far, with its tokens: only this can be compared with a final text."""
         return "".join(self._sent)
 
     def feed(self, text: str) -> str:
-        """Take the next piece; return what can be told of it now."""
+        """Take the next piece; return the text that readers can have now."""
         self._sent.append(text)
         return text if self._passes else self._restorer.feed(text)
 
@@ -31,7 +31,7 @@ class Restoration:
 
     def masks(self, text: str) -> StoredMasks:
         """Return the masks of the restored text, once it has ended."""
-        if self._passes:  # what looks like a token now must not be taken for one of a later message
+        if self._passes:  # a text that looks like a token must not pass for one of a later message
             self._restorer.feed(text)
             self._restorer.end()
         return stored(self._values.of_answer(text, self._restorer.masks, self._restorer.literals), self._key)

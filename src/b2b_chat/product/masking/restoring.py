@@ -54,13 +54,13 @@ class Restorer:
         """Where values stand in the restored text, to be stored beside it."""
         self.literals: list[Span] = []
         """Where tokens stand in the restored text that no value has. `Values.of_answer` makes masks of them, so that
-        they mean nobody when the text is sent again.
+        they stand for no value when the text is sent again.
         """
         self.unknown = 0
         """How many tokens were left as they came: no value has their number, or they were in a foreign URL."""
 
     def feed(self, text: str) -> str:
-        """Take the next piece; return what can be told of the restored text."""
+        """Take the next piece; return the restored text that readers can have now."""
         if not self._held and POSSIBLE.search(text) is None:
             if text:
                 self._links.see(text)

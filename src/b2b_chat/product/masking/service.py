@@ -31,7 +31,7 @@ class Finder(Protocol):
 
 
 class Masking:
-    """Masks texts. It fails closed: a text that could not be looked through is refused, never passed on."""
+    """Masks texts. It fails closed: a text that cannot be examined is refused, never passed on."""
 
     def __init__(self, finder: Finder | None = None) -> None:
         self._finder = finder or Detector()
@@ -49,7 +49,7 @@ class Masking:
         """Return the masks of a new text, and take its values into the conversation's.
 
         Args:
-            text: What somebody wrote.
+            text: The text of a message.
             values: Those of the conversation so far, from its stored texts.
             policy: The policy in force.
             terms: The company's own words.

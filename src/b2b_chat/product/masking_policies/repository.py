@@ -39,7 +39,7 @@ class MaskingPolicyRepository:
         return await self._session.get(MaskingPolicyRow, company_id)
 
     async def get_locked(self, company_id: UUID) -> MaskingPolicyRow:
-        """What a company has set, to be changed; until the transaction ends nobody else changes it."""
+        """What a company has set, to be changed; it is locked until the transaction ends."""
         await self._session.execute(
             insert(MaskingPolicyRow).values(company_id=company_id).on_conflict_do_nothing(index_elements=["company_id"])
         )
@@ -66,7 +66,7 @@ class MaskingPolicyRepository:
         return await self._session.get(MaskingFloorRow, True)
 
     async def get_locked_floor(self) -> MaskingFloorRow:
-        """The installation's floor, to be changed; until the transaction ends nobody else changes it."""
+        """The installation's floor, to be changed; it is locked until the transaction ends."""
         await self._session.execute(
             insert(MaskingFloorRow)
             .values(is_only=True, version=0, policy={})

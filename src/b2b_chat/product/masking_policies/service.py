@@ -30,7 +30,7 @@ from b2b_chat.product.viewer import Viewer
 
 
 class MaskingChanged(Refusal):
-    """Somebody else has changed it since it was read."""
+    """Another person has changed it since it was read."""
 
     code, status = "masking_changed", 409
     param = "version"
@@ -164,7 +164,7 @@ async def _set_terms(
     row.terms_version += 1
     await tx[MaskingPolicyRepository].save(row)
     after = _terms(row)
-    # Numbers alone: the words are what nobody else should read.
+    # Only their numbers: the words themselves are confidential.
     await record_action(
         tx, actor, Action.MASKING_TERMS, targets={"company_id": company_id}, before=_sizes(before), after=_sizes(after)
     )

@@ -1,4 +1,4 @@
-"""Actions against another operator: they take a second operator who wants the same, or the shell."""
+"""Actions against another operator: they need a second operator who does the same, or the shell."""
 
 from datetime import datetime, timedelta
 from typing import Final
@@ -18,13 +18,13 @@ class SecondOperatorRequired(Refusal):
 
     code, status = "second_operator_required", 403
     message = (
-        "This concerns another operator and takes two. Your wish is noted for an hour: a second operator does the "
-        "same, or it is done in a shell on the server."
+        "This concerns another operator and needs two. Your request is kept for an hour: a second operator must send "
+        "the same request, or someone must run the command on the server."
     )
 
 
 async def is_approved(tx: Transaction, actor: Actor, action: Action, target_id: UUID, now: datetime) -> bool:
-    """Record that this operator wants an action, and return whether two want it, of whom neither is the target.
+    """Record an operator's request for an action; return whether two operators, not the target, have requested it.
 
     A shell on the server needs no one else. The caller commits in either case, and refuses after that.
     """

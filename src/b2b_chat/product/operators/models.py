@@ -26,5 +26,5 @@ class OperatorApprovalRow(DefaultBase):
     target_id: Mapped[UUID] = mapped_column(primary_key=True)
     """The target."""
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), primary_key=True)
-    """The operator who wants it."""
+    """The operator who requested it."""
     approved_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))

@@ -63,7 +63,7 @@ class OperatorRepository:
         await self._session.execute(again)
 
     async def list_approving(self, action: str, target_id: UUID, *, since: datetime) -> set[UUID]:
-        """Return the operators who recently wanted something, and who still are operators and not blocked."""
+        """Return the operators who recently requested an action, without blocked and former ones."""
         query = (
             select(OperatorApprovalRow.user_id)
             .join(OperatorRow, OperatorRow.user_id == OperatorApprovalRow.user_id)

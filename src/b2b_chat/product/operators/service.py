@@ -48,7 +48,7 @@ class Operators:
     async def create(self, actor: Actor, email: str, *, expires_in_days: int) -> NewOperator:
         """Make the person with this address an operator, known before or not, and make a key for `/admin`.
 
-        For one who is an operator already it makes one more key. The key was made in a shell, and may do everything.
+        An operator gets one more key. The key counts as made in a shell, and may do everything.
         """
         expires_at = self._clock() + timedelta(days=expires_in_days)
         async with self._transaction() as tx:

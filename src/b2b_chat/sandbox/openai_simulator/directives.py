@@ -4,7 +4,7 @@ A directive is `key=value`, several stand with `;` between them, and a bare `key
 header `X-Simulate: status=503; retry_after=2` or in the last user message as `[[simulate: cut_after=3]]`, since a
 gateway forwards no headers. Where both name a key, the header wins.
 
-What comes "after N deltas" happens in the middle of the body where the answer is not streamed.
+In an answer that is not streamed, an event "after N deltas" happens in the middle of the body.
 """
 
 import re
@@ -132,7 +132,7 @@ def understand(asked: Mapping[str, str]) -> Directives:
     """Make directives of what was asked.
 
     Raises:
-        Refused: A key does not exist or its value is not one of its kind: a mistake in a test, told as a 400.
+        Refused: A key does not exist or its value is not one of its kind: a mistake in a test, reported as a 400.
     """
     try:
         wish = msgspec.convert(asked, Directives, strict=False)

@@ -1,7 +1,7 @@
 """Messages between processes by Valkey's pub/sub: an inbox for each process and a channel for all.
 
-A message reaches those who listen at that moment, and is stored nowhere. A connection that breaks loses messages; the
-users of the bus are notified, and must ask again.
+A message reaches the processes that listen at that moment, and is stored nowhere. A broken connection loses messages;
+the users of the bus are notified, and must ask again.
 """
 
 import asyncio
@@ -33,7 +33,10 @@ class BusDown(Exception):
 
 
 class Bus:
-    """Publishes, and hands what comes to its listeners. `silence_seconds` without a word of its own means broken."""
+    """Publishes messages, and hands incoming ones to its listeners.
+
+    After `silence_seconds` without a message of its own, it takes its connection for broken.
+    """
 
     def __init__(self, valkey: Valkey, *, silence_seconds: float) -> None:
         self.inbox = f"{EVERYBODY}:{secrets.token_hex(12)}"

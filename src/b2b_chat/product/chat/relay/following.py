@@ -1,4 +1,4 @@
-"""Runs of other processes, followed from here: one mirror for all who read an attempt here."""
+"""Runs of other processes, followed from here: one mirror for all local readers of an attempt."""
 
 import asyncio
 from collections import defaultdict
@@ -188,7 +188,7 @@ class Following:
             mirror.finish(replace(outcome, text=mirror.log.text))
 
     def _go_on(self, mirror: Mirror, attempt: int, failure: AnswerFailed) -> None:
-        """End a mirror of an attempt in whose place a later one was begun, and mirror that for readers who go on."""
+        """End the mirror of an attempt that a later one has replaced, and mirror that one for readers who go on."""
         if self._is_finished or attempt <= mirror.log.attempt or mirror.log.would_be_unread:
             mirror.finish(failure)
             return
@@ -204,10 +204,10 @@ class Following:
             if mirror.number in numbers:
                 mirror.heard_at = now
             elif mirror.owner == inbox:
-                mirror.ask_again.set()  # it has let go of us
+                mirror.ask_again.set()  # it does not serve us any more
 
     async def _keep(self, mirror: Mirror) -> None:
-        """See a mirror to its end: ask who writes it, wait until something is amiss, and ask again."""
+        """Keep a mirror until its end: ask for its writer, wait until something is wrong, and ask again."""
         pause_seconds = self._settings.relay_ask_timeout_seconds / 2
         try:
             while mirror.log.outcome is None:
@@ -226,7 +226,7 @@ class Following:
         self._forget(mirror)
 
     async def _ask(self, mirror: Mirror) -> bool:
-        """Ask all processes for what is missing; whether one answered."""
+        """Ask all processes for the missing text; return whether one answered."""
         mirror.taken.clear()
         mirror.owner = None
         log = mirror.log
@@ -243,16 +243,16 @@ class Following:
         return True
 
     async def _ask_database(self, mirror: Mirror) -> bool:
-        """Ask the database where no process reports; return whether the run has ended there."""
+        """Ask the database when no process answers; return whether the run has ended there."""
         try:
-            told = await mirror.read_stored()
+            stored = await mirror.read_stored()
         except Exception as error:
             if not is_outage(error):
                 raise
             return False
-        if told.attempt != mirror.log.attempt:
-            self._go_on(mirror, told.attempt, Interrupted())  # of this attempt nothing is known any more
-        elif told.outcome is not None:
-            mirror.add(0, told.text)
-            mirror.finish(told.outcome)
+        if stored.attempt != mirror.log.attempt:
+            self._go_on(mirror, stored.attempt, Interrupted())  # nothing more is known of this attempt
+        elif stored.outcome is not None:
+            mirror.add(0, stored.text)
+            mirror.finish(stored.outcome)
         return mirror.log.outcome is not None

@@ -66,7 +66,7 @@ class Heard(Struct, frozen=True, array_like=True, tag="heard"):
 
 
 class Left(Struct, frozen=True, array_like=True, tag="left"):
-    """To a run's process: nobody here reads it any more."""
+    """To a run's process: it has no readers here any more."""
 
     inbox: str
     follow: int

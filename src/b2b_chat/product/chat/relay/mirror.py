@@ -10,11 +10,11 @@ from b2b_chat.product.chat.failures import AnswerFailed
 from b2b_chat.product.chat.schemas import ChatAnswer
 
 ReadStored: TypeAlias = Callable[[], Awaitable[AnswerLog]]
-"""Reads the answer from the database: which attempt is the last, and how that ended."""
+"""Reads the answer from the database: the last attempt, and how it ended."""
 
 
 class Mirror:
-    """An attempt of another process: its log here, who writes it, and what is awaited of it."""
+    """An attempt of another process: its log here, its writer, and the events that are awaited from it."""
 
     def __init__(self, number: int, log: AnswerLog, read_stored: ReadStored, now: float) -> None:
         self.number = number
@@ -39,7 +39,7 @@ class Mirror:
 
     @property
     def is_unneeded(self) -> bool:
-        """Whether nobody here reads it, nor is about to."""
+        """Whether it has no readers here, and none is about to join."""
         return self.log.is_unread and not self.joining
 
     def add(self, position: int, text: str) -> bool:

@@ -120,7 +120,7 @@ class Sharing:
             logger.error("relay_defect", assistant_message_id=follower.log.assistant_message_id, exc_info=error)
 
     def _excuse_silence(self) -> None:
-        # While Valkey is away nobody can be heard; who is gone shows after it is back.
+        # While Valkey is away no follower can be heard; those that are gone show after it is back.
         now = asyncio.get_running_loop().time()
         for follower in self._followers.values():
             follower.heard_at = now
