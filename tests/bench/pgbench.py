@@ -21,7 +21,7 @@ from bench.rounds import Bench, Subject
 from bench.stack import Services
 
 _COMPANIES: Final = 16
-_CHATS: Final = 3
+_CHATS: Final = 8
 _PAIR: Final = 2
 _ENTRY: Final = re.compile(
     r"^\S+ \S+ \S+ \[\d+\] (?:\S+ )?(LOG|DETAIL):  (.*?)(?=^\S+ \S+ \S+ \[\d+\] |\Z)", re.MULTILINE | re.DOTALL
