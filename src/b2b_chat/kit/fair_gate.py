@@ -2,8 +2,7 @@
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Hashable
-from contextlib import asynccontextmanager
+from collections.abc import Hashable
 from typing import Self
 
 
@@ -30,18 +29,17 @@ class FairGate:
         """A gate most of whose places one party may have."""
         return cls(places, max(1, places * 3 // 4))
 
-    @asynccontextmanager
-    async def passing(self, party: Hashable) -> AsyncIterator[None]:
-        """Be inside for a block."""
+    def passing(self, party: Hashable) -> "_Passage":
+        """Be inside for a block: `async with gate.passing(party)`."""
+        return _Passage(self, party)
+
+    async def enter(self, party: Hashable) -> None:
+        """Wait for the party's turn; who has entered must `leave`."""
         if self._free and self._inside[party] < self._places_of_party:
             self._free -= 1
             self._inside[party] += 1
         else:
             await self._wait(party)
-        try:
-            yield
-        finally:
-            self._leave(party)
 
     async def _wait(self, party: Hashable) -> None:
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -50,10 +48,11 @@ class FairGate:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():  # it came in the same moment
-                self._leave(party)
+                self.leave(party)
             raise
 
-    def _leave(self, party: Hashable) -> None:
+    def leave(self, party: Hashable) -> None:
+        """Make room for the next one."""
         self._free += 1
         self._inside[party] -= 1
         if not self._inside[party]:
@@ -75,3 +74,19 @@ class FairGate:
                 waiting[0].set_result(None)
                 return party
         return None
+
+
+class _Passage:
+    """A block inside of a gate. Each chat has two; made of a generator they would cost several times as much."""
+
+    __slots__ = ("_gate", "_party")
+
+    def __init__(self, gate: FairGate, party: Hashable) -> None:
+        self._gate = gate
+        self._party = party
+
+    async def __aenter__(self) -> None:
+        await self._gate.enter(self._party)
+
+    async def __aexit__(self, *_error: object) -> None:
+        self._gate.leave(self._party)

@@ -1,5 +1,6 @@
 """The pools of connections of a serving process, by what they are for."""
 
+from functools import partial
 from typing import NamedTuple
 
 from b2b_chat.kit.database import Database
@@ -18,36 +19,28 @@ class Databases(NamedTuple):
 
 def databases_of(settings: ProductSettings) -> Databases:
     """Return the pools of these settings, not open yet."""
-    url, pgbouncer = settings.database_url.reveal(), settings.database_pgbouncer
-    acquire_seconds, statement_seconds = (
-        settings.database_acquire_timeout_seconds,
-        settings.database_statement_timeout_seconds,
+    pool = partial(
+        Database,
+        settings.database_url.reveal(),
+        acquire_seconds=settings.database_acquire_timeout_seconds,
+        pgbouncer=settings.database_pgbouncer,
     )
     return Databases(
-        main=Database(
-            url,
+        main=pool(
             pool_size=settings.database_pool_size,
             session_pool_size=settings.database_session_pool_size,
-            acquire_seconds=acquire_seconds,
-            statement_seconds=statement_seconds,
-            pgbouncer=pgbouncer,
+            statement_seconds=settings.database_statement_timeout_seconds,
         ),
-        login=Database(
-            url,
+        login=pool(
             pool_size=settings.database_login_pool_size,
             session_pool_size=settings.database_login_pool_size,
-            acquire_seconds=acquire_seconds,
-            statement_seconds=statement_seconds,
-            pgbouncer=pgbouncer,
+            statement_seconds=settings.database_statement_timeout_seconds,
             name="login",
         ),
-        reading=Database(
-            url,
+        reading=pool(
             pool_size=1,
             session_pool_size=settings.database_reading_pool_size,
-            acquire_seconds=acquire_seconds,
             statement_seconds=settings.database_reading_timeout_seconds,
-            pgbouncer=pgbouncer,
             name="reading",
             plans_afresh=True,
         ),

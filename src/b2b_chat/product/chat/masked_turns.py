@@ -10,8 +10,8 @@ from prometheus_client import Counter
 from b2b_chat.product.chat.repository import Exchange, RunRepository, Said
 from b2b_chat.product.masking.masks import Mask, MasksDoNotFit, StoredMasks, Values, as_json, read
 from b2b_chat.product.masking.requests import counted
+from b2b_chat.product.masking.rules import Rules
 from b2b_chat.product.masking.service import Masking
-from b2b_chat.product.masking_policies.rulebook import Rules
 
 _MASKED = Counter("product_masked_values", "Values that were hidden in new messages, by their kind.", ["kind"])
 _masked: Final = cache(_MASKED.labels)
@@ -84,9 +84,7 @@ class MaskedTurns:
         known = _known(turn)
         if known is not None and turn.stored.by == rules.key:
             return known
-        masks = await self._masking.mask(
-            turn.text, values, rules.policy, terms=rules.terms, allowed=rules.allowed, floor=rules.floor
-        )
+        masks = await self._masking.mask(turn.text, values, rules)
         for kind, count in counted(masks).items():
             _masked(kind).inc(count)
         if turn.message_id is not None:
@@ -94,10 +92,7 @@ class MaskedTurns:
         return masks
 
     async def _mask_again(self, rules: Rules, turn: Turn, values: Values) -> list[Mask]:
-        spans = await self._masking.examine(
-            turn.text, values, rules.policy, terms=rules.terms, allowed=rules.allowed, floor=rules.floor
-        )
-        return values.mask(turn.text, spans)
+        return values.mask(turn.text, await self._masking.examine(turn.text, values, rules))
 
 
 def _known(turn: Turn) -> list[Mask] | None:

@@ -12,8 +12,9 @@ from b2b_chat.product.conversations.service import ConversationNotFound
 from b2b_chat.product.masking.kinds import Kind, MaskingAction
 from b2b_chat.product.masking.masks import Values, masked_text
 from b2b_chat.product.masking.requests import counted
+from b2b_chat.product.masking.rules import Rules
 from b2b_chat.product.masking.service import Masking
-from b2b_chat.product.masking_policies.rulebook import Rulebook, Rules
+from b2b_chat.product.masking_policies.rulebook import Rulebook
 from b2b_chat.product.settings import ProductSettings
 from b2b_chat.product.viewer import Viewer
 
@@ -78,10 +79,7 @@ class Previews:
             raise TextTooLong(f"The text is longer than {self._max_message_chars} characters.")
         rules = await self._rulebook.rules_of(viewer)
         values = await self._values(viewer, rules, wanted.conversation_id)
-        spans = await self._masking.examine(
-            text, values, rules.policy, terms=rules.terms, allowed=rules.allowed, floor=rules.floor
-        )
-        masks = values.mask(text, spans)
+        masks = values.mask(text, await self._masking.examine(text, values, rules))
         parts: list[PreviewPart] = []
         position = 0
         for mask in masks:

@@ -21,7 +21,8 @@ from b2b_chat.product.masking.requests import (
     masked_messages,
     unmasked_messages,
 )
-from b2b_chat.product.masking_policies.rulebook import Rulebook, Rules
+from b2b_chat.product.masking.rules import Rules
+from b2b_chat.product.masking_policies.rulebook import Rulebook
 from b2b_chat.product.refusals import Refusal
 from b2b_chat.product.settings import ProductSettings
 from b2b_chat.product.viewer import Viewer

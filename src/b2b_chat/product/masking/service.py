@@ -8,18 +8,16 @@ import structlog
 
 from b2b_chat.product.masking.canaries import CANARIES, CanaryMissed
 from b2b_chat.product.masking.detection import Detector
-from b2b_chat.product.masking.kinds import Kind, MaskingAction
+from b2b_chat.product.masking.kinds import MaskingAction
 from b2b_chat.product.masking.masks import Mask, Values
-from b2b_chat.product.masking.policy import Policy
 from b2b_chat.product.masking.refusals import MaskingUnavailable, PersonalDataBlocked
+from b2b_chat.product.masking.rules import Rules
 from b2b_chat.product.masking.spans import Span
-from b2b_chat.product.masking.terms import AllowList, Terms
+from b2b_chat.product.masking.terms import Terms
 
 log = structlog.get_logger(__name__)
 
 _NO_TERMS: Final = Terms(())
-_NOTHING_ALLOWED: Final = AllowList()
-_NO_KINDS: Final[frozenset[Kind]] = frozenset()
 
 
 class Finder(Protocol):
@@ -36,58 +34,37 @@ class Masking:
     def __init__(self, finder: Finder | None = None) -> None:
         self._finder = finder or Detector()
 
-    async def mask(
-        self,
-        text: str,
-        values: Values,
-        policy: Policy,
-        *,
-        terms: Terms = _NO_TERMS,
-        allowed: AllowList = _NOTHING_ALLOWED,
-        floor: frozenset[Kind] = _NO_KINDS,
-    ) -> list[Mask]:
+    async def mask(self, text: str, values: Values, rules: Rules) -> list[Mask]:
         """Return the masks of a new text, and take its values into the conversation's.
 
         Args:
             text: The text of a message.
             values: Those of the conversation so far, from its stored texts.
-            policy: The policy in force.
-            terms: The company's own words.
-            allowed: What the company lets through.
-            floor: The kinds that it cannot let through.
+            rules: Those in force.
 
         Raises:
             PersonalDataBlocked: The policy blocks kinds that the text has. No value was taken in.
             MaskingUnavailable: The detector failed.
         """
-        hidden = await self.examine(text, values, policy, terms=terms, allowed=allowed, floor=floor)
-        blocked = Counter(str(span.kind) for span in hidden if policy.action(span.kind) is MaskingAction.BLOCK)
+        hidden = await self.examine(text, values, rules)
+        blocked = Counter(str(span.kind) for span in hidden if rules.policy.action(span.kind) is MaskingAction.BLOCK)
         if blocked:
             raise PersonalDataBlocked(blocked)
         return values.mask(text, hidden)
 
-    async def examine(
-        self,
-        text: str,
-        values: Values,
-        policy: Policy,
-        *,
-        terms: Terms = _NO_TERMS,
-        allowed: AllowList = _NOTHING_ALLOWED,
-        floor: frozenset[Kind] = _NO_KINDS,
-    ) -> list[Span]:
+    async def examine(self, text: str, values: Values, rules: Rules) -> list[Span]:
         """Return the spans of a text that are masked or blocked; the arguments are those of `mask`.
 
         Raises:
             MaskingUnavailable: The detector failed.
         """
-        if policy.is_off:
+        if rules.is_off:
             return []
         return [
             span
-            for span in await self._find(text, values, terms)
-            if policy.action(span.kind) is not MaskingAction.OFF
-            and (span.kind in floor or not allowed.allows(span.kind, text[span.start : span.end]))
+            for span in await self._find(text, values, rules.terms)
+            if rules.policy.action(span.kind) is not MaskingAction.OFF
+            and (span.kind in rules.floor or not rules.allowed.allows(span.kind, text[span.start : span.end]))
         ]
 
     async def _find(self, text: str, values: Values, terms: Terms) -> Sequence[Span]:

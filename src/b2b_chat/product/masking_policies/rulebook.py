@@ -4,8 +4,8 @@ from typing import NamedTuple
 from uuid import UUID
 
 from b2b_chat.kit.database import Database
-from b2b_chat.product.masking.kinds import Kind
-from b2b_chat.product.masking.policy import Policy, in_force
+from b2b_chat.product.masking.policy import in_force
+from b2b_chat.product.masking.rules import Rules
 from b2b_chat.product.masking.terms import AllowList, Terms
 from b2b_chat.product.masking_policies.repository import find_terms
 from b2b_chat.product.settings import ProductSettings
@@ -21,19 +21,6 @@ class Lists(NamedTuple):
 
 
 _NO_LISTS = Lists(0, Terms(()), AllowList())
-
-
-class Rules(NamedTuple):
-    """What is done with the values of a message."""
-
-    policy: Policy
-    is_off: bool
-    key: str
-    """Under which texts are masked by these rules; see `masking.policy.InForce`."""
-    terms: Terms
-    allowed: AllowList
-    floor: frozenset[Kind]
-    """The kinds that the allow-list cannot let through."""
 
 
 class Rulebook:

@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -11,6 +12,7 @@ from b2b_chat.product.masking.masks import Mask, Values, masked_text
 from b2b_chat.product.masking.policy import OFF, Policy
 from b2b_chat.product.masking.refusals import MaskingUnavailable, PersonalDataBlocked
 from b2b_chat.product.masking.restoring import restored
+from b2b_chat.product.masking.rules import Rules
 from b2b_chat.product.masking.service import Masking
 from b2b_chat.product.masking.spans import Span
 from b2b_chat.product.masking.terms import AllowList, Terms
@@ -18,6 +20,10 @@ from support.masking.hostile_texts import PIECES, hostile
 
 NO_TERMS = Terms(())
 TEXT = "Иванов Пётр Ильич, i@example.com, пароль: Zima725@O8W3"
+
+
+def under(policy: Policy, **lists: Any) -> Rules:
+    return Rules(policy, policy.is_off, "a key", **lists)
 
 
 class Broken(Detector):
@@ -34,21 +40,21 @@ class Blind(Detector):
 
 async def test_a_text_is_masked_by_the_policy_in_force() -> None:
     values = Values()
-    masks = await Masking().mask(TEXT, values, Policy())
+    masks = await Masking().mask(TEXT, values, under(Policy()))
     assert masked_text(TEXT, masks) == "[PERSON_1], [EMAIL_1], пароль: [SECRET_1]"
     assert restored(masked_text(TEXT, masks), values) == TEXT
     people_off = Policy(groups={Group.PEOPLE: MaskingAction.OFF})
-    assert masked_text(TEXT, await Masking().mask(TEXT, Values(), people_off)).startswith(
+    assert masked_text(TEXT, await Masking().mask(TEXT, Values(), under(people_off))).startswith(
         "Иванов Пётр Ильич, [EMAIL_1]"
     )
-    assert await Masking().mask(TEXT, Values(), OFF) == []
+    assert await Masking().mask(TEXT, Values(), under(OFF)) == []
 
 
 async def test_blocked_kinds_are_reported_with_counts_and_without_values() -> None:
     policy = Policy(kinds={Kind.SECRET: MaskingAction.BLOCK, Kind.EMAIL: MaskingAction.BLOCK})
     values = Values()
     with pytest.raises(PersonalDataBlocked) as caught:
-        await Masking().mask(TEXT + " j@example.com", values, policy)
+        await Masking().mask(TEXT + " j@example.com", values, under(policy))
     assert caught.value.counts == {"SECRET": 1, "EMAIL": 2}
     assert (caught.value.status, caught.value.code) == (422, "personal_data_blocked")
     assert "EMAIL (2), SECRET (1)" in caught.value.message
@@ -59,29 +65,29 @@ async def test_blocked_kinds_are_reported_with_counts_and_without_values() -> No
 async def test_terms_and_the_allow_list_of_a_company() -> None:
     text = "Про проект Феникс пишите на info@example.com, пароль: Zima725@O8W3"
     allowed = AllowList(["INFO@example.com", "Zima725@O8W3"])
-    masks = await Masking().mask(text, Values(), Policy(), terms=Terms(["Проект Феникс"]), allowed=allowed)
+    masks = await Masking().mask(text, Values(), under(Policy(), terms=Terms(["Проект Феникс"]), allowed=allowed))
     assert masked_text(text, masks) == "Про [TERM_1] пишите на info@example.com, пароль: [SECRET_1]"
 
 
 async def test_people_named_before_are_known() -> None:
     values = Values()
     first = "Договор ведёт Бондарь Илья Петрович."
-    await Masking().mask(first, values, Policy())
+    await Masking().mask(first, values, under(Policy()))
     later = "А что ответил склад и Бондарю тоже?"
-    assert "Бондарю" not in masked_text(later, await Masking().mask(later, values, Policy()))
+    assert "Бондарю" not in masked_text(later, await Masking().mask(later, values, under(Policy())))
 
 
 async def test_a_users_own_tokens_are_text_and_come_back_as_they_were() -> None:
     text = "Что значит [PERSON_1], [person 2|дат] и PERSON_3? Пишет Иванов Пётр Ильич"
     values = Values()
-    masked = masked_text(text, await Masking().mask(text, values, Policy()))
+    masked = masked_text(text, await Masking().mask(text, values, under(Policy())))
     assert masked == "Что значит [TEXT_1], [TEXT_2] и [TEXT_3]? Пишет [PERSON_1]"
     assert restored(masked, values) == text
 
 
 async def test_a_detector_that_fails_lets_nothing_through_and_tells_nothing() -> None:
     with capture_logs() as logs, pytest.raises(MaskingUnavailable) as caught:
-        await Masking(Broken()).mask(TEXT, Values(), Policy())
+        await Masking(Broken()).mask(TEXT, Values(), under(Policy()))
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__
     assert (caught.value.status, caught.value.code) == (503, "masking_unavailable")
@@ -124,7 +130,7 @@ async def test_masks_of_a_long_conversation_are_numbered_apart() -> None:
     seen: set[tuple[Kind, int]] = set()
     for number in range(30):
         text = f"Почта user{number}@example.com"
-        (mask,) = await Masking().mask(text, values, Policy())
+        (mask,) = await Masking().mask(text, values, under(Policy()))
         assert mask == Mask(6, len(text), Kind.EMAIL, number + 1)
         seen.add((mask.kind, mask.number))
     assert len(seen) == 30
