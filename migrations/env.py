@@ -53,9 +53,9 @@ def _from_environment(read: Callable[[], ResultT]) -> ResultT:
 async def _has_lock(connection: AsyncConnection) -> bool:
     """Whether this release is the one to migrate; if not, another is at it.
 
-    Neither who has the lock nor who waits for it may keep a snapshot meanwhile: CREATE INDEX CONCURRENTLY waits for all
-    that are older than itself. A statement that waits for a lock has one, and so has the last SELECT of a transaction
-    until another statement takes its place.
+    Neither the release that has the lock nor one that waits for it may keep a snapshot meanwhile: CREATE INDEX
+    CONCURRENTLY waits for all older ones. A statement that waits for a lock has one, and so has the last SELECT of a
+    transaction until another statement follows.
     """
     found = await connection.exec_driver_sql(f"SELECT pg_try_advisory_xact_lock({_MIGRATION_LOCK})")
     has_lock = bool(found.scalar_one())

@@ -1,12 +1,11 @@
 """Fixtures that every kind of test may use: a real PostgreSQL, and a fresh migrated database for each test."""
 
 import os
-import secrets
 import subprocess
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
@@ -14,9 +13,9 @@ from hypothesis import HealthCheck, settings
 
 from b2b_chat.kit.settings import Secret
 from b2b_chat.kit.valkey import Valkey
-from b2b_chat.sandbox.postgres import EmbeddedPostgres, run_sql
+from b2b_chat.sandbox.postgres import EmbeddedPostgres
 from b2b_chat.sandbox.valkey import EmbeddedValkey
-from support.database.roles import AppUser, created_app_user, on_database
+from support.database.roles import AppUser, created_app_user, created_database
 
 # A test asserts no timing: on a busy machine any example may take long.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -31,16 +30,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if _FOLDERS_WITH_ONE_LOOP.intersection(item.path.parents) and pytest_asyncio.is_async_test(item):
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
-
-
-@contextmanager
-def _created_database(postgres_url: str, *, prefix: str, template: str = "template1") -> Iterator[str]:
-    name = f"{prefix}_{secrets.token_hex(6)}"
-    run_sql(postgres_url, f"CREATE DATABASE {name} TEMPLATE {template}")
-    try:
-        yield name
-    finally:
-        run_sql(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(scope="session")
@@ -73,16 +62,16 @@ def template_database(postgres_url: str, app_user: AppUser) -> Iterator[str]:
     from b2b_chat.product.database_roles import DatabaseOwner  # noqa: PLC0415
     from b2b_chat.product.schema import upgrade_to_head  # noqa: PLC0415
 
-    with _created_database(postgres_url, prefix="b2b_chat_template") as name:
-        upgrade_to_head(DatabaseOwner(on_database(postgres_url, name), app_user.name))
-        yield name
+    with created_database(postgres_url, prefix="b2b_chat_template") as url:
+        upgrade_to_head(DatabaseOwner(url, app_user.name))
+        yield urlsplit(url).path.removeprefix("/")
 
 
 @pytest.fixture
 def owner_url(postgres_url: str, template_database: str) -> Iterator[str]:
     """The address of an empty, migrated database of this test's own, as the owner of its tables."""
-    with _created_database(postgres_url, prefix="b2b_chat_test", template=template_database) as name:
-        yield on_database(postgres_url, name)
+    with created_database(postgres_url, prefix="b2b_chat_test", template=template_database) as url:
+        yield url
 
 
 @pytest.fixture
@@ -123,8 +112,8 @@ def own_valkey(tmp_path: Path) -> Iterator[EmbeddedValkey]:
 @pytest.fixture
 def empty_database_url(postgres_url: str) -> Iterator[str]:
     """The address of a database of this test's own, without any table."""
-    with _created_database(postgres_url, prefix="b2b_chat_empty") as name:
-        yield on_database(postgres_url, name)
+    with created_database(postgres_url, prefix="b2b_chat_empty") as url:
+        yield url
 
 
 @pytest.fixture

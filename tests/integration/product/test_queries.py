@@ -65,7 +65,7 @@ async def test_no_operation_takes_one_value_twice(client: Client, method: str, p
 
 
 def ask_raw(client: Client, target: bytes, authorization: str) -> bytes:
-    """What comes for a request line as it stands, which no HTTP client would send."""
+    """The response to a request line as it stands, which no HTTP client would send."""
     host, port = urlsplit(str(client.http.base_url)).netloc.split(":")
     with socket.create_connection((host, int(port)), timeout=30) as connection:
         head = b"GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: %s\r\n\r\n"

@@ -1,4 +1,4 @@
-"""The two users of a test's database: its owner, and the user that product_api works as, with few rights."""
+"""A test's database and its two users: its owner, and the user that product_api works as, with few rights."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -33,6 +33,17 @@ def created_app_user(server_url: str) -> Iterator[AppUser]:
     finally:
         with suppress(SandboxError):  # a test left a database behind, on a server that ends with the tests
             run_sql(server_url, f"DROP ROLE {user.name}")
+
+
+@contextmanager
+def created_database(server_url: str, *, prefix: str, template: str = "template1") -> Iterator[str]:
+    """Create a database on a server for a block: its address, as its owner."""
+    name = f"{prefix}_{token_hex(6)}"
+    run_sql(server_url, f"CREATE DATABASE {name} TEMPLATE {template}")
+    try:
+        yield on_database(server_url, name)
+    finally:
+        run_sql(server_url, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def on_database(url: str, name: str) -> str:

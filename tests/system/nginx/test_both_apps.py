@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -12,9 +11,8 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from b2b_chat.sandbox.postgres import run_sql
 from b2b_chat.sandbox.processes import Child, our_command, spawn
-from support.database.roles import AppUser, on_database
+from support.database.roles import AppUser, created_database
 from support.database.world import World, open_world
 from support.gateway.app import API_KEY, Signed
 from support.http.serving import free_port
@@ -65,13 +63,11 @@ async def servers(
 ) -> AsyncIterator[Servers]:
     """Everything, started."""
     home = tmp_path_factory.mktemp("servers")
-    database = f"behind_nginx_{secrets.token_hex(6)}"
-    run_sql(postgres_url, f"CREATE DATABASE {database} TEMPLATE {template_database}")
-    owner_url = on_database(postgres_url, database)
-    database_url = app_user.url(owner_url)
     gateway_port, product_port = free_port(), free_port()
     nginx = Nginx(home / "nginx", {"product_api": product_port, "gateway_api": gateway_port}, allowed=[ALLOWED])
     async with AsyncExitStack() as stack:
+        owner_url = stack.enter_context(created_database(postgres_url, prefix="servers", template=template_database))
+        database_url = app_user.url(owner_url)
         simulator = await stack.enter_async_context(simulated_openai())
         gateway_settings = {
             "APP_ENV": "test",
@@ -124,7 +120,7 @@ async def test_a_raw_utf8_query_finds_through_nginx_what_an_encoded_one_finds(se
 
 
 async def ask_raw(nginx: Nginx, target: bytes, authorization: str) -> bytes:
-    """What comes for a request line as it stands, which no HTTP client would send."""
+    """The response to a request line as it stands, which no HTTP client would send."""
     reader, writer = await nginx.connect("product_api")
     head = b"GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: %s\r\n\r\n"
     writer.write(head % (target, authorization.encode()))

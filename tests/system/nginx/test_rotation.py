@@ -14,8 +14,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from b2b_chat.sandbox.postgres import run_sql
-from support.database.roles import AppUser, on_database
+from support.database.roles import AppUser, created_database
 from support.database.world import Person, World, open_world
 from support.faults.processes import Part
 from support.gateway.app import API_KEY
@@ -82,13 +81,11 @@ async def servers(
 ) -> AsyncIterator[Servers]:
     """Everything, started."""
     home = tmp_path_factory.mktemp("rotation")
-    database = f"rotation_{secrets.token_hex(6)}"
-    run_sql(postgres_url, f"CREATE DATABASE {database} TEMPLATE {template_database}")
-    owner_url = on_database(postgres_url, database)
-    database_url = app_user.url(owner_url)
     ports = {"gateway": free_port(), "product": free_port()}
     nginx = Nginx(home / "nginx", {"product_api": ports["product"], "gateway_api": ports["gateway"]})
     async with AsyncExitStack() as stack:
+        owner_url = stack.enter_context(created_database(postgres_url, prefix="rotation", template=template_database))
+        database_url = app_user.url(owner_url)
         box = await stack.enter_async_context(mailbox())
         simulator = await stack.enter_async_context(simulated_openai())
         stack.enter_context(nginx.running())

@@ -181,7 +181,7 @@ class Sessions:
             await record_action(tx, actor_of(viewer), Action.SESSION_END, targets={"session_id": session_id})
 
     async def _require_fresh(self, tx: Transaction, viewer: Viewer) -> None:
-        """Refuse a session that nobody has proved to be theirs of late: whoever found it open ends no others."""
+        """Refuse a session without a recent proof of its owner: a stranger who finds it open ends no others."""
         since = self._clock() - self._fresh
         viewer.require_fresh_proof(since)
         if not viewer.needs_second_factor and not await tx[SessionRepository].began_since(viewer.credential_id, since):

@@ -59,7 +59,7 @@ BY_CODE = {
 """What the product makes of a failure of the gateway; for all others it counts whether they may pass."""
 
 IMPATIENT = {"gateway_in_flight_wait_seconds": 0.1, "gateway_restart_wait_seconds": 0.1, "chat_max_restarts": 0}
-"""What comes of a failure when all patience is at its end."""
+"""What a failure ends in when nothing more is tried."""
 
 PROXY_PAGE = b"<html>502 Bad Gateway</html>"
 LONG_EVENT = b"event: delta\ndata: " + b"x" * 9_000_000

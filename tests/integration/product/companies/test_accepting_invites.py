@@ -2,11 +2,9 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
 
 import httpx
 import pytest
-import pytest_asyncio
 
 from b2b_chat.kit.settings import Secret
 from support.database.world import Person, World
@@ -14,18 +12,6 @@ from support.gateway.fake import FakeGateway
 from support.product.app import client_of, error_of, served_product
 from support.product.invites import accept, an_address, invite, listed
 from support.product.sessions import add_session, add_user, http_client, invite_token, letters_to
-
-
-@pytest_asyncio.fixture
-async def owner(world: World) -> Person:
-    return await world.person(role="owner")
-
-
-@pytest_asyncio.fixture
-async def http(world: World, product_url: str, owner: Person) -> AsyncIterator[httpx.AsyncClient]:
-    session = await add_session(world, owner.user_id, owner.company_id)
-    async with http_client(product_url, session=session) as http:
-        yield http
 
 
 async def test_an_invited_person_joins_and_acts_there(

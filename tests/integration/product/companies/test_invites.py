@@ -2,30 +2,16 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
-import pytest_asyncio
 
 from support.database.world import Person, World
 from support.gateway.fake import FakeGateway
 from support.product.app import client_of, error_of, served_product
 from support.product.invites import accept, an_address, invite, listed, pass_time
 from support.product.sessions import add_session, add_user, http_client, invite_token, letters_to
-
-
-@pytest_asyncio.fixture
-async def owner(world: World) -> Person:
-    return await world.person(role="owner")
-
-
-@pytest_asyncio.fixture
-async def http(world: World, product_url: str, owner: Person) -> AsyncIterator[httpx.AsyncClient]:
-    session = await add_session(world, owner.user_id, owner.company_id)
-    async with http_client(product_url, session=session) as http:
-        yield http
 
 
 async def test_resending_rotates_the_token(world: World, product_url: str, http: httpx.AsyncClient) -> None:

@@ -14,16 +14,6 @@ from support.product.app import client_of, error_of
 from support.product.login_services import MovableClock, make_people
 
 
-@pytest.fixture
-def clock() -> MovableClock:
-    return MovableClock()
-
-
-@pytest.fixture
-def people(world: World, clock: MovableClock) -> Services:
-    return make_people(world, clock)
-
-
 @pytest.mark.parametrize(
     ("role", "scopes"),
     [("member", {"chat", "read"}), ("admin", {"chat", "read", "admin"}), ("owner", {"chat", "read", "admin"})],

@@ -177,7 +177,7 @@ async def test_callers_who_know_nothing_of_it_sign_in_as_before(world: World, pe
 async def test_ten_wrong_codes_a_day_are_all_that_an_address_gets(
     world: World, people: Services, clock: MovableClock, is_known: bool, asks: bool
 ) -> None:
-    """From those who ask for mails again and again, and from those who do not; whoever's the address is."""
+    """From callers that ask for mails again and again, and from others; for any address."""
     email = (await add_member(world))[1] if is_known else f"{uuid4()}@example.test"
     asker = STRANGER
     for tried in range(GUESSES):

@@ -14,16 +14,6 @@ from support.product.sessions import add_member, add_user, letters_to
 A_DAY = timedelta(days=1)
 
 
-@pytest.fixture
-def clock() -> MovableClock:
-    return MovableClock()
-
-
-@pytest.fixture
-def people(world: World, clock: MovableClock) -> Services:
-    return make_people(world, clock)
-
-
 async def add_invited(world: World, until: datetime, email: str, state: str = "pending") -> UUID:
     """A user who was invited into a company and belongs to none; returns the invite's id."""
     inviter = await world.person(role="owner")

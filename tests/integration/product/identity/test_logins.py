@@ -19,16 +19,6 @@ from support.product.login_services import BROWSER, MovableClock, make_people
 from support.product.sessions import add_member, letters_to
 
 
-@pytest.fixture
-def clock() -> MovableClock:
-    return MovableClock()
-
-
-@pytest.fixture
-def people(world: World, clock: MovableClock) -> Services:
-    return make_people(world, clock)
-
-
 async def ask(people: Services, email: str, times: int = 1) -> None:
     """Ask for links, and have it decided."""
     for _ in range(times):

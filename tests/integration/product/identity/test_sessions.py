@@ -22,16 +22,6 @@ IDLE_DAYS = 7
 ABSOLUTE_DAYS = 30
 
 
-@pytest.fixture
-def clock() -> MovableClock:
-    return MovableClock()
-
-
-@pytest.fixture
-def people(world: World, clock: MovableClock) -> Services:
-    return make_people(world, clock)
-
-
 async def sign_in(world: World, people: Services, user_id: UUID, browser: Browser = BROWSER) -> str:
     async with transaction_factory(world.database)() as tx:
         return await people.sessions.start(tx, user_id, browser)

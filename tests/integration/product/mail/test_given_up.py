@@ -1,37 +1,17 @@
 """Mails that are given up, and those that are not, though sending them failed."""
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from uuid import uuid4
 
 import pytest
-import pytest_asyncio
 
 from b2b_chat.kit.settings import Secret
 from b2b_chat.product.mail.sender import MAX_FAILURES, UNSENDABLE, UNWRITABLE
 from b2b_chat.product.mail.service import Seal
-from support.database.world import World, open_world
+from support.database.world import World
 from support.product.login_services import MovableClock
 from support.product.mailbox import Mailbox
 from support.product.outbox import SECRET, make_sender, post, state
-
-
-@pytest.fixture
-def clock() -> MovableClock:
-    return MovableClock()
-
-
-@pytest_asyncio.fixture
-async def world(database_url: str) -> AsyncIterator[World]:
-    """A world without mails: a sender takes whatever is there."""
-    async with open_world(database_url) as world:
-        await world.rows("DELETE FROM mails")
-        yield world
-
-
-@pytest.fixture
-def box() -> Mailbox:
-    return Mailbox()
 
 
 @pytest.mark.parametrize(("command", "code"), [("RCPT", "recipient_refused"), ("DATA", "message_refused")])

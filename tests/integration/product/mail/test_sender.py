@@ -1,11 +1,9 @@
 """Emptying the outbox: each mail once, through outages of the mail server and deaths of senders."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextlib import suppress
 
 import pytest
-import pytest_asyncio
 
 from b2b_chat.kit.database import Database
 from b2b_chat.product.mail.letters import Letter
@@ -13,28 +11,10 @@ from b2b_chat.product.mail.sender import Sender
 from b2b_chat.product.mail.service import Outbox, Seal
 from b2b_chat.product.mail.smtp import Smtp, SmtpOptions
 from b2b_chat.product.transactions import transaction_factory
-from support.database.world import World, open_world
+from support.database.world import World
 from support.product.login_services import MovableClock
 from support.product.mailbox import Mailbox
 from support.product.outbox import SECRET, make_sender, post, state
-
-
-@pytest.fixture
-def clock() -> MovableClock:
-    return MovableClock()
-
-
-@pytest_asyncio.fixture
-async def world(database_url: str) -> AsyncIterator[World]:
-    """A world without mails: a sender takes whatever is there."""
-    async with open_world(database_url) as world:
-        await world.rows("DELETE FROM mails")
-        yield world
-
-
-@pytest.fixture
-def box() -> Mailbox:
-    return Mailbox()
 
 
 async def test_a_letter_is_sent_and_its_content_forgotten(world: World, clock: MovableClock, box: Mailbox) -> None:
