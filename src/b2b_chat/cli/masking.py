@@ -12,40 +12,49 @@ if TYPE_CHECKING:
     from b2b_chat.product.masking_policies.schemas import MaskingRules
 
 _rules = click.argument("rules", nargs=-1, metavar="[WHAT=off|mask|block]...")
+_images = click.option(
+    "--allow-images", is_flag=True, help="Let images be sent although people or secrets are masked in texts."
+)
 _clear = click.option("--clear", is_flag=True, help="Set no rule at all.")
 
 
 @click.command("masking-floor")
 @_rules
+@_images
 @_clear
-def masking_floor(rules: tuple[str, ...], *, clear: bool) -> None:
+def masking_floor(rules: tuple[str, ...], *, allow_images: bool, clear: bool) -> None:
     """Set the least that masking does, or show it.
 
     WHAT is a group (people, contacts, money, secrets, requisites, terms) or a kind (PERSON, CARD, ...). The rules
     replace those before; without any they are shown.
     """
     with open_shell() as shell:
-        if not rules and not clear:
+        if not rules and not allow_images and not clear:
             _show(shell.run(shell.services.masking_policies.floor()))
             return
-        version = shell.run(shell.services.masking_policies.set_floor(shell.actor, _parsed(rules)))
+        version = shell.run(
+            shell.services.masking_policies.set_floor(shell.actor, _parsed(rules, allow_images=allow_images))
+        )
         click.echo(f"The floor has version {version}.")
 
 
 @click.command("masking-policy")
 @click.argument("company", type=click.UUID)
 @_rules
+@_images
 @_clear
-def masking_policy(company: UUID, rules: tuple[str, ...], *, clear: bool) -> None:
+def masking_policy(company: UUID, rules: tuple[str, ...], *, allow_images: bool, clear: bool) -> None:
     """Set what masking does for a company, or show it.
 
     WHAT is a group or a kind, as for masking-floor. The rules replace those before; without any they are shown.
     """
     with open_shell() as shell:
-        if not rules and not clear:
+        if not rules and not allow_images and not clear:
             _show(shell.run(shell.services.masking_policies.rules(company)))
             return
-        version = shell.run(shell.services.masking_policies.set_company(shell.actor, company, _parsed(rules)))
+        version = shell.run(
+            shell.services.masking_policies.set_company(shell.actor, company, _parsed(rules, allow_images=allow_images))
+        )
         click.echo(f"The company's rules have version {version}.")
 
 
@@ -72,7 +81,7 @@ def _entries(lines: Iterable[str] | None) -> list[str] | None:
     return None if lines is None else [entry for line in lines if (entry := line.removeprefix("\ufeff").strip())]
 
 
-def _parsed(rules: Iterable[str]) -> "MaskingRules":
+def _parsed(rules: Iterable[str], *, allow_images: bool) -> "MaskingRules":
     from b2b_chat.product.masking_policies.schemas import MaskingRules
 
     groups: dict[str, str] = {}
@@ -80,7 +89,7 @@ def _parsed(rules: Iterable[str]) -> "MaskingRules":
     for rule in rules:
         what, _, action = rule.partition("=")
         (groups if what.islower() else kinds)[what] = action
-    converted: MaskingRules = convert({"groups": groups, "kinds": kinds}, MaskingRules)
+    converted: MaskingRules = convert({"groups": groups, "kinds": kinds, "allow_images": allow_images}, MaskingRules)
     return converted
 
 
@@ -89,6 +98,8 @@ def _show(rules: "MaskingRules") -> None:
     named: dict[Any, Any] = {**policy.groups, **policy.kinds}
     for what, action in named.items():
         click.echo(f"{what}={action}")
+    if policy.allow_images:
+        click.echo("--allow-images")
 
 
 COMMANDS: Final = (masking_floor, masking_policy, masking_terms)

@@ -1,15 +1,21 @@
 """The bodies that cross the border, and the one model that is asked for."""
 
+from collections.abc import Iterable
 from typing import Annotated, Final, Literal, TypeAlias
 from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from b2b_chat.contract.content import MAX_TOOL_CALLS, Content, ImagePart, ToolCall, ToolCallId
+from b2b_chat.contract.options import ChatOptions, options_of
+
 MODEL_GPT_5_2: Final = "gpt-5.2"
 """The only model of this installation; both sides name it by this constant."""
 
-CONTRACT_VERSION: Final = 2
-"""The form of these bodies. 1 had no `finish_reason`; a gateway that reports no version has form 1."""
+CONTRACT_VERSION: Final = 3
+"""The form of these bodies. 1 had no `finish_reason`, 2 no options, parts and tools; a gateway that reports no version
+has form 1.
+"""
 
 MODEL_CONTEXT_TOKENS: Final = 400_000
 """What the model reads and writes at once.
@@ -22,10 +28,50 @@ PING_PATH: Final = "/internal/ping"
 
 
 class ChatMessage(Struct, frozen=True, forbid_unknown_fields=True):
-    """One turn of a conversation, as OpenAI understands it."""
+    """One turn of a conversation, as OpenAI understands it. OpenAI's `name` is missing: it would name people."""
 
-    role: Literal["system", "user", "assistant"]
-    content: str
+    role: Literal["system", "developer", "user", "assistant", "tool"]
+    content: Content
+    tool_calls: Annotated[list[ToolCall], Meta(min_length=1, max_length=MAX_TOOL_CALLS)] | UnsetType = UNSET
+    tool_call_id: ToolCallId | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        """Check what goes with which role.
+
+        Raises:
+            ValueError: A field is missing, or belongs to another role; decoders report it as invalid.
+        """
+        if self.content.__class__ is str and self.tool_calls is UNSET and self.tool_call_id is UNSET:
+            if self.role == "tool":
+                raise ValueError("A message of the role `tool` needs `tool_call_id`")
+            return
+        if (self.role == "tool") != (self.tool_call_id is not UNSET):
+            raise ValueError("`tool_call_id` belongs to messages of the role `tool`, and to these alone")
+        if self.tool_calls is not UNSET and self.role != "assistant":
+            raise ValueError("`tool_calls` belong to messages of the role `assistant`")
+        if self.content is None and self.tool_calls is UNSET:
+            raise ValueError("`content` may be null only beside `tool_calls`")
+        if self.role != "user" and self.images:
+            raise ValueError("Images belong to messages of the role `user`")
+
+    @property
+    def texts(self) -> list[str]:
+        """The texts of the content, in order."""
+        if isinstance(self.content, str):
+            return [self.content]
+        return [part.text for part in self.content or () if not isinstance(part, ImagePart)]
+
+    @property
+    def text(self) -> str:
+        """The whole text of the content."""
+        return "".join(self.texts)
+
+    @property
+    def images(self) -> list[ImagePart]:
+        """The images of the content, in order."""
+        if self.content is None or isinstance(self.content, str):
+            return []
+        return [part for part in self.content if isinstance(part, ImagePart)]
 
 
 class ChatMetadata(Struct, frozen=True, forbid_unknown_fields=True):
@@ -37,7 +83,7 @@ class ChatMetadata(Struct, frozen=True, forbid_unknown_fields=True):
     message_id: UUID
 
 
-class ChatRequest(Struct, frozen=True, forbid_unknown_fields=True):
+class ChatRequest(ChatOptions, frozen=True, forbid_unknown_fields=True, omit_defaults=False):
     """The body of `POST /v1/chat` on the gateway.
 
     `messages` holds the last completed messages and, at its end, the new one. `avoid_upstream` names the upstream that
@@ -50,6 +96,19 @@ class ChatRequest(Struct, frozen=True, forbid_unknown_fields=True):
     max_completion_tokens: Annotated[int, Meta(ge=1, le=1_000_000)]
     metadata: ChatMetadata
     avoid_upstream: Annotated[str, Meta(max_length=64)] | UnsetType = UNSET
+
+
+_PLAIN_CONTRACT: Final = 2
+_PLAIN_ROLES: Final = frozenset(("system", "user", "assistant"))
+
+
+def contract_of(messages: Iterable[ChatMessage], options: ChatOptions) -> int:
+    """Return the oldest form of these bodies that can carry these messages and options."""
+    is_plain = not options_of(options) and all(
+        isinstance(message.content, str) and message.tool_calls is UNSET and message.role in _PLAIN_ROLES
+        for message in messages
+    )
+    return _PLAIN_CONTRACT if is_plain else CONTRACT_VERSION
 
 
 FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter"]
@@ -69,9 +128,10 @@ class Usage(Struct, frozen=True, omit_defaults=True):
 
 
 class ChatDelta(Struct, frozen=True):
-    """The data of `event: delta`."""
+    """The data of `event: delta`. `refusal` is true where the text is the model's refusal."""
 
     text: str
+    refusal: bool | UnsetType = UNSET
 
 
 class ChatResult(Struct, frozen=True):
@@ -79,13 +139,16 @@ class ChatResult(Struct, frozen=True):
 
     `usage` is None when the upstream finished without counting, which is not the same as counting zero. `upstream`
     names the upstream that answered: `primary` or `fallback`. An answer that was stored without a `finish_reason`, by
-    an earlier release, counts as `stop`.
+    an earlier release, counts as `stop`. `tool_calls` are the tools that the model calls, beside or instead of a text;
+    `refusal` is true where the text is the model's refusal.
     """
 
     text: str
     usage: Usage | None
     finish_reason: FinishReason = "stop"
     upstream: str = "primary"
+    tool_calls: list[ToolCall] | UnsetType = UNSET
+    refusal: bool | UnsetType = UNSET
 
 
 class Ping(Struct, frozen=True):

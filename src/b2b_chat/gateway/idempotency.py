@@ -18,6 +18,7 @@ import msgspec
 import structlog
 from msgspec import Struct
 
+from b2b_chat.contract.options import options_of
 from b2b_chat.contract.schemas import ChatRequest, ChatResult
 from b2b_chat.gateway.log_ids import logged
 from b2b_chat.kit.valkey import Script, Valkey, ValkeyUnavailable
@@ -83,7 +84,11 @@ def key_of(request: ChatRequest) -> Key:
 
 def fingerprint_of(request: ChatRequest) -> bytes:
     """Return a hash of what was asked. Streaming or not, and the answer's limit, do not make it another question."""
-    return hashlib.sha256(msgspec.json.encode((request.model, request.messages))).digest()
+    asked: tuple[object, ...] = (request.model, request.messages)
+    options = options_of(request)
+    if options:  # a chat without any has the fingerprint that earlier releases gave it
+        asked = (*asked, options)
+    return hashlib.sha256(msgspec.json.encode(asked)).digest()
 
 
 class MemoryRecords:

@@ -8,6 +8,7 @@ from typing import Final, get_args
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
+from b2b_chat.contract.options import ChatOptions, options_of
 from b2b_chat.contract.schemas import ChatMessage, ChatRequest, ChatResult, FinishReason
 from b2b_chat.contract.sse import BOM, Decoder, Event, EventTooLarge
 from b2b_chat.gateway.errors import UpstreamFailure
@@ -30,7 +31,7 @@ class _StreamOptions(Struct, frozen=True):
     include_usage: bool
 
 
-class _CompletionRequest(Struct, frozen=True, kw_only=True):
+class _CompletionRequest(ChatOptions, frozen=True, kw_only=True, omit_defaults=False):
     """What is asked of OpenAI: nothing that shows whom it is for, and nothing to keep."""
 
     model: str
@@ -54,6 +55,7 @@ def encode_request(request: ChatRequest, *, stream: bool) -> bytes:
             store=False,
             stream=stream,
             stream_options=_StreamOptions(include_usage=True) if stream else UNSET,
+            **options_of(request),
         )
     )
 

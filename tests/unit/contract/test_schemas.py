@@ -4,10 +4,46 @@ from typing import Any
 import msgspec
 import pytest
 
-from b2b_chat.contract.schemas import MODEL_GPT_5_2, ChatRequest, ChatResult, Ping, Usage
+from b2b_chat.contract.content import FunctionCall, ToolCall, ToolCallPiece, joined_calls
+from b2b_chat.contract.options import OPTION_NAMES, ChatOptions, options_of
+from b2b_chat.contract.schemas import (
+    CONTRACT_VERSION,
+    MODEL_GPT_5_2,
+    ChatRequest,
+    ChatResult,
+    Ping,
+    Usage,
+    contract_of,
+)
 from support.gateway.chat_bodies import chat_request
 
 decoder = msgspec.json.Decoder(ChatRequest)
+
+IMAGE: dict[str, Any] = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
+CALL: dict[str, Any] = {"id": "call_1", "type": "function", "function": {"name": "find", "arguments": "{}"}}
+OPTIONS: dict[str, Any] = {
+    "temperature": 0.5,
+    "top_p": 0.9,
+    "frequency_penalty": -1.0,
+    "presence_penalty": 2.0,
+    "stop": ["END", "КОНЕЦ"],
+    "seed": -7,
+    "reasoning_effort": "low",
+    "verbosity": "high",
+    "response_format": {
+        "type": "json_schema",
+        "json_schema": {"name": "a", "schema": {"type": "object"}},
+    },
+    "tools": [{"type": "function", "function": {"name": "find", "parameters": {"type": "object", "properties": {}}}}],
+    "tool_choice": {"type": "function", "function": {"name": "find"}},
+    "parallel_tool_calls": False,
+}
+TURNS: list[dict[str, Any]] = [
+    {"role": "developer", "content": "Be brief."},
+    {"role": "user", "content": [{"type": "text", "text": "What is it?"}, IMAGE]},
+    {"role": "assistant", "content": None, "tool_calls": [CALL]},
+    {"role": "tool", "content": "42", "tool_call_id": "call_1"},
+]
 
 
 def test_a_request_is_read() -> None:
@@ -22,7 +58,18 @@ def test_a_request_is_read() -> None:
         {"model": "gpt-4"},
         {"messages": []},
         {"messages": [{"role": "tool", "content": "a"}]},
+        {"messages": [{"role": "tool", "content": None, "tool_call_id": "call_1"}]},
+        {"messages": [{"role": "critic", "content": "a"}]},
         {"messages": [{"role": "user", "content": None}]},
+        {"messages": [{"role": "user", "content": []}]},
+        {"messages": [{"role": "user", "content": "a", "tool_call_id": "call_1"}]},
+        {"messages": [{"role": "user", "content": "a", "tool_calls": [CALL]}]},
+        {"messages": [{"role": "assistant", "content": None, "tool_calls": []}]},
+        {"messages": [{"role": "assistant", "content": [IMAGE]}]},
+        {"messages": [{"role": "user", "content": [{"type": "input_audio", "input_audio": {}}]}]},
+        {"messages": [{"role": "user", "content": [IMAGE | {"image_url": {"url": "https://example.test/a.png"}}]}]},
+        {"messages": [{"role": "user", "content": [IMAGE | {"image_url": {"url": "data:text/html;base64,aa=="}}]}]},
+        {"messages": [{"role": "user", "content": [IMAGE | {"image_url": IMAGE["image_url"] | {"detail": "best"}}]}]},
         {"messages": [{"role": "user", "content": "a", "name": "Ann"}]},
         {"messages": [{"role": "user", "content": "a"}] * 1025},
         {"stream": "true"},
@@ -33,12 +80,78 @@ def test_a_request_is_read() -> None:
         {"max_completion_tokens": True},
         {"metadata": {}},
         {"metadata": {"email": "ann@example.test"}},
-        {"temperature": 1},
+        {"temperature": 2.1},
+        {"temperature": None},
+        {"top_p": -0.1},
+        {"frequency_penalty": 3},
+        {"presence_penalty": "0"},
+        {"stop": []},
+        {"stop": ["a", "b", "c", "d", "e"]},
+        {"stop": ""},
+        {"seed": 1.5},
+        {"reasoning_effort": "endless"},
+        {"verbosity": "shouting"},
+        {"response_format": {"type": "xml"}},
+        {"response_format": {"type": "json_schema"}},
+        {"tools": []},
+        {"tools": [{"type": "function", "function": {"name": "two words"}}]},
+        {"tools": [{"type": "web_search"}]},
+        {"tool_choice": "maybe"},
+        {"tool_choice": {"type": "function"}},
+        {"parallel_tool_calls": 1},
+        {"n": 1},
+        {"user": "ann@example.test"},
     ],
 )
 def test_what_is_not_in_the_contract_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(msgspec.ValidationError):
         decoder.decode(json.dumps(chat_request() | changes))
+
+
+def test_a_plain_chat_is_written_byte_for_byte_as_before_there_were_options() -> None:
+    body = chat_request("Привет")
+    assert (
+        msgspec.json.encode(decoder.decode(json.dumps(body)))
+        == json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+    )
+
+
+@pytest.mark.parametrize("name", list(OPTIONS))
+def test_each_option_is_read_and_written_as_it_came(name: str) -> None:
+    request = decoder.decode(json.dumps(chat_request() | {name: OPTIONS[name]}))
+    assert list(options_of(request)) == [name]
+    assert msgspec.json.decode(msgspec.json.encode(request))[name] == OPTIONS[name]
+    assert contract_of(request.messages, request) == CONTRACT_VERSION == 3
+
+
+def test_every_option_has_a_row() -> None:
+    assert set(OPTIONS) == set(OPTION_NAMES)
+
+
+def test_parts_and_tools_are_read_and_written_as_they_came() -> None:
+    request = decoder.decode(json.dumps(chat_request() | {"messages": TURNS}))
+    assert msgspec.json.decode(msgspec.json.encode(request))["messages"] == TURNS
+    for message in request.messages:
+        assert contract_of([message], ChatOptions()) == 3
+
+
+def test_a_plain_chat_needs_no_new_gateway() -> None:
+    request = decoder.decode(json.dumps(chat_request()))
+    assert contract_of(request.messages, request) == 2
+
+
+def test_pieces_make_up_calls() -> None:
+    pieces = [
+        ToolCallPiece(1, "b", "two", "{"),
+        ToolCallPiece(0, "a", "one"),
+        ToolCallPiece(1, arguments="}"),
+        ToolCallPiece(0, arguments="[]"),
+        ToolCallPiece(2, arguments="nameless"),
+    ]
+    assert joined_calls(pieces) == [
+        ToolCall("a", FunctionCall("one", "[]")),
+        ToolCall("b", FunctionCall("two", "{}")),
+    ]
 
 
 def test_no_usage_is_not_zero_usage() -> None:

@@ -20,6 +20,7 @@ PASSING = {
     "conversation_busy",
     "credits_held",
     "database_unavailable",
+    "gateway_outdated",
     "gateway_timeout",
     "gateway_unavailable",
     "interrupted",

@@ -58,7 +58,7 @@ class AnswerBounds:
         completion_tokens = self._request.max_completion_tokens + _SPARE_TOKENS
         prompt_tokens = _SPARE_TOKENS
         if usage.prompt_tokens > prompt_tokens:  # else there is no need to know more exactly
-            prompt_tokens += max_prompt_tokens(self._request.messages)
+            prompt_tokens += max_prompt_tokens(self._request)
         return (
             usage.prompt_tokens <= prompt_tokens
             and usage.completion_tokens <= completion_tokens

@@ -4,11 +4,14 @@ A slow reader costs only its position in the log: it gets everything that has co
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Literal, NamedTuple
 from uuid import UUID
 
+from msgspec import UNSET
+
+from b2b_chat.contract.content import ToolCall, ToolCallPiece, joined_calls
 from b2b_chat.contract.schemas import FinishReason
 from b2b_chat.product.chat.failures import AnswerFailed
 from b2b_chat.product.chat.pace import Pace
@@ -59,6 +62,10 @@ class AnswerLog:
         self.assistant_message_id = assistant_message_id
         self.attempt = attempt
         self.pieces: list[str] = []
+        self.call_pieces: list[ToolCallPiece] = []
+        """The pieces of the tools that the model calls, with values in place of tokens."""
+        self.is_refusal = False
+        """Whether the text is the model's refusal; known before its first piece."""
         self.pace = Pace()
         self.masks = NOT_MASKED
         """Where values stand in the text of an attempt that has ended, if they were masked."""
@@ -82,6 +89,16 @@ class AnswerLog:
         return "".join(self.pieces)
 
     @property
+    def has_begun(self) -> bool:
+        """Whether there is anything of the answer."""
+        return bool(self.pieces or self.call_pieces)
+
+    @property
+    def tool_calls(self) -> list[ToolCall]:
+        """The calls of tools so far."""
+        return joined_calls(self.call_pieces) if self.call_pieces else []
+
+    @property
     def crossed(self) -> str:
         """The answer so far as it crossed the border, which is what counts as tokens."""
         return self.text if self.masked_text is None else self.masked_text
@@ -94,7 +111,7 @@ class AnswerLog:
     @property
     def would_be_unread(self) -> bool:
         """Whether no reader would go on to a successor."""
-        return not self._readers and (bool(self.pieces) or not self._plain_readers)
+        return not self._readers and (self.has_begun or not self._plain_readers)
 
     def next_attempt(self, attempt: int | None = None) -> "AnswerLog":
         """Return an empty log for a later attempt at the same answer; without a number, for the next."""
@@ -119,12 +136,20 @@ class AnswerLog:
             balance_credits=balance,
             finish_reason=ended.finish_reason,
             cut_by=ended.cut_by,
+            tool_calls=self.tool_calls or UNSET,
+            refusal=self.is_refusal or UNSET,
         )
 
     def publish(self, piece: str) -> None:
         """Add a piece of the answer."""
         self.pace.note_text()
         self.pieces.append(piece.translate(_UNSTORABLE) if "\0" in piece else piece)
+        self._wake()
+
+    def publish_calls(self, pieces: Sequence[ToolCallPiece]) -> None:
+        """Add pieces of calls of tools."""
+        self.pace.note_text()
+        self.call_pieces += pieces
         self._wake()
 
     def finish(self, outcome: ChatAnswer | AnswerFailed) -> None:
@@ -135,7 +160,7 @@ class AnswerLog:
     def restart_as(self, successor: "AnswerLog", failure: AnswerFailed) -> None:
         """Record that the attempt failed and another was begun, and hand the readers over that go on to it."""
         # A reader that has read nothing has nothing to drop.
-        plain_readers = 0 if self.pieces else self._plain_readers
+        plain_readers = 0 if self.has_begun else self._plain_readers
         successor.take_over(self._readers, plain_readers)
         self._readers, self._plain_readers = 0, self._plain_readers - plain_readers
         self.successor = successor
@@ -151,9 +176,13 @@ class AnswerLog:
         self.is_closed_here = True
         self._wake()
 
-    async def changed(self, seen: int) -> None:
-        """Return when there are more than `seen` pieces, or the log has ended or is closed here."""
-        if self.outcome is None and not self.is_closed_here and len(self.pieces) <= seen:
+    async def changed(self, seen: int, calls_seen: int | None = None) -> None:
+        """Return when there are more pieces than were seen, or the log has ended or is closed here.
+
+        A reader of texts alone passes no `calls_seen`; it may be woken by a call all the same.
+        """
+        has_news = len(self.pieces) > seen or (calls_seen is not None and len(self.call_pieces) > calls_seen)
+        if self.outcome is None and not self.is_closed_here and not has_news:
             waiting = asyncio.get_running_loop().create_future()
             self._waiting.append(waiting)
             await waiting
@@ -191,7 +220,7 @@ class AnswerLog:
 
     def detach(self, *, goes_on: bool = True) -> None:
         """Count a reader out; `on_unread` is called when the last one leaves a live log."""
-        if self.successor is not None and (goes_on or not self.pieces):
+        if self.successor is not None and (goes_on or not self.has_begun):
             self.successor.detach(goes_on=goes_on)
             return
         if goes_on:

@@ -43,7 +43,7 @@ def chat_parts(
     relay = None if valkey is None else Relay(valkey, runs, settings)
     masking, rulebook = Masking(), Rulebook(database, settings)
     masked_turns = MaskedTurns(masking, repository)
-    prompts = Prompts(repository, prices, settings, rulebook, masked_turns)
+    prompts = Prompts(repository, prices, settings, rulebook, masked_turns, masking, gateway)
     return ChatParts(
         chat=Chat(repository, runs, prompts, settings, None if relay is None else relay.following),
         previews=Previews(masking, rulebook, masked_turns, repository, settings),

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from b2b_chat.contract.schemas import ChatRequest, Usage
 from b2b_chat.product.chat.answer_log import AnswerLog
+from b2b_chat.product.chat.calls import message_tokens, options_tokens
 from b2b_chat.product.chat.pace import HiddenTokens, hidden_tokens
 from b2b_chat.product.credits.pricing import prompt_tokens
 from b2b_chat.product.credits.tokens import count_tokens
@@ -43,6 +44,7 @@ class Counting:
         return await self._estimate(request, text_tokens, hidden=self._hidden.estimate(answer.pace, text_tokens))
 
     async def _estimate(self, request: ChatRequest, text_tokens: int, *, hidden: int) -> Count:
-        prompt = prompt_tokens([await count_tokens(message.content) for message in request.messages])
+        tokens = [await message_tokens(message) for message in request.messages]
+        prompt = prompt_tokens(tokens) + await options_tokens(request)
         completion = min(text_tokens + hidden, request.max_completion_tokens)
         return Count(Usage(prompt, completion, prompt + completion), text_tokens, is_estimated=True)

@@ -28,6 +28,7 @@ from b2b_chat.product.chat.answer_bounds import AnswerBounds
 from b2b_chat.product.chat.failures import (
     AnswerCut,
     AnswerLost,
+    GatewayRefused,
     GatewayTimeout,
     GatewayUnavailable,
 )
@@ -39,6 +40,8 @@ _SILENT: Final = "gateway_silent"
 _LATE: Final = "gateway_timeout"
 _SHORTEST_PAUSE_SECONDS: Final = 0.2
 _LONGEST_PAUSE_SECONDS: Final = 1.0
+_EVERY_GATEWAYS: Final = 2
+"""The form of bodies that needs no asking: a gateway that does not even take it makes us not ready."""
 _PROXY_FAILURES: Final = (HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE)
 """What a proxy answers whose gateway does not listen."""
 
@@ -67,6 +70,8 @@ class GatewayClient:
         self._errors = msgspec.json.Decoder(ErrorBody)
         self._pings = msgspec.json.Decoder(Ping)
         self._opened: HttpClient | None = None
+        self._contract = 0
+        """The form of bodies that the gateway is known to take."""
 
     async def open(self) -> None:
         """Make the connection pool."""
@@ -97,7 +102,22 @@ class GatewayClient:
                 raise PingRefused(self._errors.decode(body).error.code, response.headers.get("date"))
             if response.status != HTTPStatus.OK:
                 raise failure_of(response, body)
-            return self._pings.decode(body)
+            ping = self._pings.decode(body)
+            self._contract = ping.contract
+            return ping
+
+    async def takes(self, contract: int) -> bool:
+        """Return whether the gateway takes bodies of this form. It is asked once; an old one, until it is renewed.
+
+        Raises:
+            AnswerFailed: It cannot be asked.
+        """
+        if contract <= _EVERY_GATEWAYS or contract <= self._contract:
+            return True
+        try:
+            return contract <= (await self.ping()).contract
+        except PingRefused:
+            raise GatewayRefused from None
 
     async def complete(self, request: MaskedRequest, *, deadline_at: float) -> ChatResult:
         """Ask for a whole answer.
@@ -209,6 +229,8 @@ class GatewayClient:
 
     def _patience_seconds(self, status: int, body: bytes) -> float:
         """Return for how long a call that was refused like this is worth sending again."""
+        if status == HTTPStatus.BAD_REQUEST:
+            self._contract = 0  # it may have been put back to an earlier release
         if status == HTTPStatus.CONFLICT:
             return self._settings.gateway_in_flight_wait_seconds
         error = error_in(body)

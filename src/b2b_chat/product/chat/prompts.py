@@ -6,13 +6,17 @@ from uuid import UUID
 
 import msgspec
 
-from b2b_chat.contract.schemas import MODEL_GPT_5_2, ChatMessage, ChatMetadata, Usage
+from b2b_chat.contract.schemas import MODEL_GPT_5_2, ChatMessage, ChatMetadata, Usage, contract_of
 from b2b_chat.product.chat.answer_log import AnswerLog
+from b2b_chat.product.chat.calls import OptionsUnsupported, message_tokens, options_tokens, size_bytes
+from b2b_chat.product.chat.gateway_client import GatewayClient
 from b2b_chat.product.chat.masked_turns import MaskedTurns, Turn, turns_of
 from b2b_chat.product.chat.repository import Bounds, Exchange, RunRepository, Sent
 from b2b_chat.product.conversations.service import ConversationNotFound
 from b2b_chat.product.credits.pricing import FORMAT_TOKENS_PER_MESSAGE, Prices, prompt_tokens, with_margin
 from b2b_chat.product.credits.tokens import count_tokens
+from b2b_chat.product.masking.call_texts import Call
+from b2b_chat.product.masking.calls import mask_call
 from b2b_chat.product.masking.masks import NOT_MASKED, StoredMasks, masked_text, stored
 from b2b_chat.product.masking.requests import (
     INSTRUCTION,
@@ -22,6 +26,7 @@ from b2b_chat.product.masking.requests import (
     unmasked_messages,
 )
 from b2b_chat.product.masking.rules import Rules
+from b2b_chat.product.masking.service import Masking
 from b2b_chat.product.masking_policies.rulebook import Rulebook
 from b2b_chat.product.refusals import Refusal
 from b2b_chat.product.settings import ProductSettings
@@ -50,6 +55,8 @@ class Prompt(NamedTuple):
     text_tokens: list[int]
     masks: StoredMasks
     """Of the message itself."""
+    max_completion_tokens: int | None = None
+    """The longest answer that the client wants."""
 
     @property
     def question_tokens(self) -> int:
@@ -67,12 +74,16 @@ class Prompts:
         settings: ProductSettings,
         rulebook: Rulebook,
         masked_turns: MaskedTurns,
+        masking: Masking,
+        gateway: GatewayClient,
     ) -> None:
         self._repository = repository
         self._prices = prices
         self._settings = settings
         self._rulebook = rulebook
         self._masked_turns = masked_turns
+        self._masking = masking
+        self._gateway = gateway
 
     async def prompt(
         self, viewer: Viewer, conversation_id: UUID | None, text: str, *, sent_before: Sent | None = None
@@ -108,30 +119,51 @@ class Prompts:
         turns = [*turns_of(context), Turn("user", text, None, masks, before)]
         return await self._unmasked(turns) if rules.is_off else await self._masked(rules, turns)
 
+    async def prompt_of_call(self, viewer: Viewer, call: Call) -> Prompt:
+        """Return what the model is asked by a call that brings its own context, options and tools.
+
+        Raises:
+            TextTooLong: It is more than a request may hold.
+            UnmaskableContent: It has images, and the rules hide what they may show; or JSON that is nested too deeply.
+            PersonalDataBlocked: It has values of a kind that is blocked.
+            MaskingUnavailable: The texts cannot be looked through.
+            OptionsUnsupported: The gateway is too old for it.
+            GatewayUnavailable, GatewayTimeout: Whether it is cannot be found out.
+        """
+        left_bytes = self._settings.chat_request_max_bytes - REQUEST_OVERHEAD_BYTES - len(INSTRUCTION)
+        if size_bytes(call) > left_bytes:
+            raise TextTooLong("The messages and tools are too long to be sent to the model.", param="messages")
+        rules = await self._rulebook.rules_of(viewer)
+        border = await mask_call(self._masking, rules, call)
+        if not await self._gateway.takes(contract_of(border.messages, border.options)):
+            raise OptionsUnsupported
+        tokens = [await message_tokens(message) for message in border.messages]
+        if beside := await options_tokens(border.options):
+            tokens.insert(0, beside)
+        return Prompt(border, tokens, NOT_MASKED, call.max_completion_tokens)
+
     async def _unmasked(self, turns: list[Turn]) -> Prompt:
-        messages, text_tokens = [], []
-        for turn in turns:
-            messages.append(ChatMessage(turn.role, turn.text))
-            text_tokens.append(await _tokens(turn, turn.text, None))
-        first = self._first_within_limits(messages, text_tokens)
-        return Prompt(unmasked_messages(messages[first:]), text_tokens[first:], NOT_MASKED)
+        text_tokens = [await _tokens(turn, turn.text, None) for turn in turns]
+        first = self._first_within_limits([turn.text for turn in turns], text_tokens)
+        messages = [ChatMessage(turn.role, turn.text) for turn in turns[first:]]
+        return Prompt(unmasked_messages(messages), text_tokens[first:], NOT_MASKED)
 
     async def _masked(self, rules: Rules, turns: list[Turn]) -> Prompt:
         values, masks = await self._masked_turns.context(rules, turns[:-1])
         masks.append(await self._masked_turns.message(rules, turns[-1], values))
-        messages, text_tokens = [], []
+        texts, text_tokens = [], []
         for turn, own in zip(turns, masks, strict=True):
-            messages.append(ChatMessage(turn.role, masked_text(turn.text, own)))
-            text_tokens.append(await _tokens(turn, messages[-1].content, rules.key))
-        first = self._first_within_limits(messages, text_tokens, spare_bytes=len(INSTRUCTION) + _MESSAGE_OVERHEAD_BYTES)
+            texts.append(masked_text(turn.text, own))
+            text_tokens.append(await _tokens(turn, texts[-1], rules.key))
+        first = self._first_within_limits(texts, text_tokens, spare_bytes=len(INSTRUCTION) + _MESSAGE_OVERHEAD_BYTES)
         said = [ChatMessage(turn.role, turn.text) for turn in turns[first:]]
         border = masked_messages(said, masks[first:], rules.key)
-        instruction = [await count_tokens(message.content) for message in border.messages[: -len(said)]]
+        instruction = [await message_tokens(message) for message in border.messages[: -len(said)]]
         return Prompt(border, [*instruction, *text_tokens[first:]], stored(masks[-1], rules.key))
 
     def bounds(self, prompt: Prompt) -> Bounds:
         """Return how much is held for an answer to a prompt."""
-        longest = self._settings.chat_max_completion_tokens
+        longest = self._longest(prompt)
         shortest = min(self._settings.chat_min_completion_tokens, longest)
         likely = prompt_tokens(prompt.text_tokens)
         most = with_margin(likely)
@@ -149,21 +181,25 @@ class Prompts:
         return prompt.border.request(
             model=MODEL_GPT_5_2,
             stream=stream,
-            max_completion_tokens=min(affordable, self._settings.chat_max_completion_tokens),
+            max_completion_tokens=min(affordable, self._longest(prompt)),
             metadata=ChatMetadata(viewer.company_id, viewer.user_id, log.conversation_id, log.user_message_id),
         )
 
-    def _first_within_limits(self, messages: list[ChatMessage], text_tokens: list[int], *, spare_bytes: int = 0) -> int:
+    def _longest(self, prompt: Prompt) -> int:
+        longest = self._settings.chat_max_completion_tokens
+        return longest if prompt.max_completion_tokens is None else min(longest, prompt.max_completion_tokens)
+
+    def _first_within_limits(self, texts: list[str], text_tokens: list[int], *, spare_bytes: int = 0) -> int:
         """Return where the messages begin that fit, once the oldest exchanges are left out."""
         left_bytes = self._settings.chat_request_max_bytes - REQUEST_OVERHEAD_BYTES - spare_bytes
-        sizes = [len(message.content.encode()) for message in messages]
+        sizes = [len(text.encode()) for text in texts]
         if sum(sizes) * _MAX_ESCAPED_BYTES > left_bytes:  # else there is no need to know more exactly
-            sizes = [len(msgspec.json.encode(message.content)) for message in messages]
+            sizes = [len(msgspec.json.encode(text)) for text in texts]
         left_bytes -= sizes[-1]
         left_tokens = self._settings.chat_context_max_tokens - text_tokens[-1]
         if left_bytes < 0:
             raise TextTooLong("The text is too long to be sent to the model.")
-        first = len(messages) - 1
+        first = len(texts) - 1
         while first:
             left_bytes -= sizes[first - 2] + sizes[first - 1] + 2 * _MESSAGE_OVERHEAD_BYTES
             left_tokens -= text_tokens[first - 2] + text_tokens[first - 1] + 2 * FORMAT_TOKENS_PER_MESSAGE

@@ -184,7 +184,7 @@ class Runs:
     async def _restart(self, run: Run, failure: AnswerFailed, deadline_at: float) -> bool:
         """Begin another attempt in place of one that failed in mid-answer; False where that is not to be."""
         log = run.log
-        is_midway = bool(log.pieces) or isinstance(failure, AnswerLost)
+        is_midway = log.has_begun or isinstance(failure, AnswerLost)
         if (
             not (is_midway and isinstance(failure, RESTARTABLE))
             or run.restarts >= self._max_restarts
@@ -216,7 +216,7 @@ class Runs:
 
         with span("POST /v1/chat", "client", attributes):
             result = await self._talk(log, request, deadline_at)
-        if is_blank(log.text):
+        if is_blank(log.text) and not log.call_pieces:
             raise AnswerEmpty
         return result
 
@@ -226,7 +226,7 @@ class Runs:
         started_at = loop.time()
 
         def on_text(text: str) -> None:
-            if not log.pieces:
+            if not log.has_begun:
                 _FIRST_DELTA_SECONDS.observe(loop.time() - started_at)
             telling.take(text)
 

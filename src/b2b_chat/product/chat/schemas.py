@@ -6,6 +6,7 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from b2b_chat.contract.content import ToolCall
 from b2b_chat.contract.schemas import FinishReason
 from b2b_chat.kit.text import PRINTABLE_ASCII, form
 from b2b_chat.kit.visible import VISIBLE
@@ -53,6 +54,10 @@ class ChatAnswer(Struct, frozen=True):
     """Why the model ended the answer: `length` means that it was cut at a limit. Null for a stopped answer."""
     cut_by: CutBy | None = None
     """For `length`: whose limit it was, the model's, CHAT_MAX_COMPLETION_TOKENS (`limit`), or the balance's."""
+    tool_calls: list[ToolCall] | UnsetType = UNSET
+    """The tools that the model calls, where tools were offered."""
+    refusal: bool | UnsetType = UNSET
+    """True where the text is the model's refusal."""
 
 
 class ChatStart(Struct, frozen=True):

@@ -1,12 +1,14 @@
 """What tokens cost, and what a message can cost at most. Credits are decimals with six places, never floats."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Final
 
-from msgspec import Struct
+import msgspec
+from msgspec import UNSET, Struct
 
-from b2b_chat.contract.schemas import ChatMessage, Usage
+from b2b_chat.contract.content import ImagePart
+from b2b_chat.contract.schemas import ChatMessage, ChatRequest, Usage
 
 _UNIT: Final = Decimal("0.000001")
 _PER: Final = 1000
@@ -16,6 +18,8 @@ FORMAT_TOKENS_PER_MESSAGE: Final = 4
 """The role, and three that mark the message's bounds."""
 FORMAT_TOKENS: Final = 3
 """The start of the answer."""
+_MAX_TOKENS_PER_IMAGE: Final = 70 + 8 * 140
+_TOKENS_PER_SMALL_IMAGE: Final = 70
 _MARGIN_PERCENT: Final = 5
 _MARGIN_TOKENS: Final = 16
 
@@ -40,9 +44,33 @@ class Prices(Struct, frozen=True):
         return int((left * _PER / self.completion_credits_per_1k_tokens).to_integral_value(ROUND_FLOOR))
 
 
-def max_prompt_tokens(messages: Iterable[ChatMessage]) -> int:
-    """An upper bound of the tokens that any tokenizer counts these messages as."""
-    return sum(len(message.content.encode()) + _MAX_FORMAT_TOKENS_PER_MESSAGE for message in messages)
+def image_tokens(image: ImagePart) -> int:
+    """Return the most tokens that an image has at its level of detail.
+
+    At `low` it has a base of 70. Else it is scaled to fit 2048 x 2048 with a shorter side of 768 at most, and each
+    tile of 512 x 512 adds 140; there are 8 of them at most.
+
+    Source: https://platform.openai.com/docs/guides/images-vision#calculating-costs
+    """
+    return _TOKENS_PER_SMALL_IMAGE if image.image_url.detail == "low" else _MAX_TOKENS_PER_IMAGE
+
+
+def max_prompt_tokens(request: ChatRequest) -> int:
+    """An upper bound of the tokens that any tokenizer counts the messages, tools and schema of a request as."""
+    definitions = [each for each in (request.tools, request.response_format) if each is not UNSET]
+    return sum(map(_max_message_tokens, request.messages)) + sum(
+        len(msgspec.json.encode(each)) + _MAX_FORMAT_TOKENS_PER_MESSAGE for each in definitions
+    )
+
+
+def _max_message_tokens(message: ChatMessage) -> int:
+    if isinstance(message.content, str) and message.tool_calls is UNSET:
+        return len(message.content.encode()) + _MAX_FORMAT_TOKENS_PER_MESSAGE
+    texts, calls = message.texts, () if message.tool_calls is UNSET else message.tool_calls
+    texts += [text for call in calls for text in (call.function.name, call.function.arguments)]
+    pieces = 1 + len(texts) + len(message.images)
+    images = sum(map(image_tokens, message.images))
+    return sum(len(text.encode()) for text in texts) + images + pieces * _MAX_FORMAT_TOKENS_PER_MESSAGE
 
 
 def prompt_tokens(text_tokens: Collection[int]) -> int:

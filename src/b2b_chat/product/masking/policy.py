@@ -23,6 +23,8 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True):
 
     groups: dict[Group, MaskingAction] = field(default_factory=dict)
     kinds: dict[Kind, MaskingAction] = field(default_factory=dict)
+    allow_images: bool = False
+    """Whether images may be sent, in which nothing can be masked, although people or secrets are masked in texts."""
 
     def action(self, kind: Kind) -> MaskingAction:
         """Return what is done with a kind."""
@@ -63,7 +65,7 @@ def combined(company: Policy, *, floor: Policy, wish: Policy) -> Policy:
 
 
 def _named_only(policy: Policy) -> Policy:
-    return Policy(groups=OFF.groups | policy.groups, kinds=policy.kinds)
+    return Policy(groups=OFF.groups | policy.groups, kinds=policy.kinds, allow_images=policy.allow_images)
 
 
 class StoredPolicies(NamedTuple):
@@ -79,6 +81,14 @@ class StoredPolicies(NamedTuple):
 NO_POLICIES: Final = StoredPolicies(None, None, None, 0)
 
 
+_IN_IMAGES: Final = (*GROUPS[Group.PEOPLE], *GROUPS[Group.SECRETS])
+"""What an image may show, though nobody sees it in the text."""
+
+
+def _hides_in_images(policy: Policy) -> bool:
+    return any(policy.action(kind) is not MaskingAction.OFF for kind in _IN_IMAGES)
+
+
 class InForce(NamedTuple):
     """What is done with a caller's messages."""
 
@@ -89,6 +99,8 @@ class InForce(NamedTuple):
     """Differs for different policies: a text that was masked under another key is looked through again."""
     floor: frozenset[Kind]
     """The kinds that the installation's floor or the caller's own wish names: no allow-list lets them through."""
+    allows_images: bool
+    """Whether images may go out: each policy that hides people or secrets allows them."""
 
 
 @lru_cache(maxsize=4096)
@@ -108,5 +120,8 @@ def in_force(stored: StoredPolicies) -> InForce:
     policy = combined(company, floor=floor, wish=wish)
     demanded = _named_only(floor).strengthened(_named_only(wish))
     kinds = frozenset(kind for kind, action in demanded.kinds.items() if action is not MaskingAction.OFF)
-    said = msgspec.json.encode([policy, sorted(kinds)], order="sorted")
-    return InForce(policy, policy.is_off, hashlib.sha256(said).hexdigest()[:_KEY_CHARACTERS], kinds)
+    said = msgspec.json.encode([{"groups": policy.groups, "kinds": policy.kinds}, sorted(kinds)], order="sorted")
+    allows_images = all(
+        each.allow_images or not _hides_in_images(each) for each in (company, _named_only(floor), _named_only(wish))
+    )
+    return InForce(policy, policy.is_off, hashlib.sha256(said).hexdigest()[:_KEY_CHARACTERS], kinds, allows_images)

@@ -19,6 +19,13 @@ class MaskingUnavailable(Refusal):
         super().__init__(headers={"Retry-After": str(_RETRY_AFTER_SECONDS)})
 
 
+class UnmaskableContent(Refusal):
+    """There are images, which cannot be masked, and the policy in force hides what they may show."""
+
+    code, status = "unmaskable_content", 422
+    message = "Images cannot be masked, and your company hides personal data. Leave them out, or ask your admin."
+
+
 class PersonalDataBlocked(Refusal):
     """The company's policy blocks kinds of data that the text has."""
 

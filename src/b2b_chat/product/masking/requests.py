@@ -6,7 +6,9 @@ from typing import Final, Literal, NamedTuple, final
 import msgspec
 from msgspec import UnsetType
 
+from b2b_chat.contract.options import ChatOptions, options_of
 from b2b_chat.contract.schemas import ChatMessage, ChatMetadata, ChatRequest
+from b2b_chat.product.masking.call_texts import Call
 from b2b_chat.product.masking.links import hosts_in
 from b2b_chat.product.masking.masks import Mask, MasksDoNotFit, Values, masked_text
 from b2b_chat.product.masking.refusals import MaskingUnavailable
@@ -38,22 +40,34 @@ class _Background(NamedTuple):
 
 
 _NOTHING: Final = _Background(Values(), frozenset(), "")
+_NO_OPTIONS: Final = ChatOptions()
+_CLIENTS_ROLES: Final = frozenset(("user", "system", "developer"))
+"""Whose messages are the client's own words; results of tools can be anybody's."""
 
 
 @final
 class MaskedMessages:
     """What the model is asked, as it crosses the border: texts that were masked by the policy in force.
 
-    Built by `masked_messages`, and where that policy masks nothing by `unmasked_messages`.
+    Built by `masked_messages` and `masked_call`, and where that policy masks nothing by `unmasked_messages` and
+    `unmasked_call`.
     """
 
-    __slots__ = ("_background", "messages")
+    __slots__ = ("_background", "messages", "options")
 
-    def __init__(self, seal: _Seal, messages: list[ChatMessage], background: "_Background | None") -> None:
+    def __init__(
+        self,
+        seal: _Seal,
+        messages: list[ChatMessage],
+        background: "_Background | None",
+        options: ChatOptions = _NO_OPTIONS,
+    ) -> None:
         if seal is not _SEAL:
             raise TypeError
         self.messages: Final = messages
         """What is priced, and crosses the border."""
+        self.options: Final = options
+        """The options that go along, whose texts are masked too."""
         self._background: Final = background
 
     def request(
@@ -66,6 +80,7 @@ class MaskedMessages:
             stream=stream,
             max_completion_tokens=max_completion_tokens,
             metadata=metadata,
+            **({} if self.options is _NO_OPTIONS else options_of(self.options)),
         )
         return MaskedRequest(_SEAL, body, self._background)
 
@@ -137,7 +152,29 @@ def unmasked_messages(messages: list[ChatMessage]) -> MaskedMessages:
     return MaskedMessages(_SEAL, messages, None)
 
 
+def masked_call(call: Call, masked: Call, values: Values, key: str) -> MaskedMessages:
+    """Return what crosses the border of a call.
+
+    Args:
+        call: In the client's own words.
+        masked: The same call with tokens.
+        values: What the tokens stand for.
+        key: That of the rules by which it was masked, which is stored with the answer's masks.
+    """
+    messages = list(masked.messages)
+    if values:
+        messages.insert(0, ChatMessage(role="system", content=INSTRUCTION))
+    return MaskedMessages(_SEAL, messages, _Background(values, _hosts(call.messages), key), masked.options)
+
+
+def unmasked_call(call: Call) -> MaskedMessages:
+    """Return a call that goes out as it is, because the policy in force says so."""
+    return MaskedMessages(_SEAL, list(call.messages), None, call.options)
+
+
 def _masked(message: ChatMessage, masks: Sequence[Mask], values: Values) -> ChatMessage:
+    if not isinstance(message.content, str):
+        raise MasksDoNotFit  # stored messages are texts
     consistent = values.learn(message.content, masks)
     if not masks:
         return message
@@ -145,7 +182,7 @@ def _masked(message: ChatMessage, masks: Sequence[Mask], values: Values) -> Chat
 
 
 def _hosts(messages: Iterable[ChatMessage]) -> frozenset[str]:
-    return hosts_in(message.content for message in messages if message.role == "user")
+    return hosts_in(text for message in messages if message.role in _CLIENTS_ROLES for text in message.texts)
 
 
 def counted(masks: Iterable[Mask]) -> Mapping[str, int]:

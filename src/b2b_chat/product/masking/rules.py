@@ -21,3 +21,5 @@ class Rules(NamedTuple):
     """What the company lets through."""
     floor: frozenset[Kind] = frozenset()
     """The kinds that the allow-list cannot let through."""
+    allows_images: bool = False
+    """Whether images may go out, although nothing in them can be masked."""

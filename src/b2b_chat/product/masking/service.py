@@ -8,7 +8,7 @@ import structlog
 
 from b2b_chat.product.masking.canaries import CANARIES, CanaryMissed
 from b2b_chat.product.masking.detection import Detector
-from b2b_chat.product.masking.kinds import MaskingAction
+from b2b_chat.product.masking.kinds import Kind, MaskingAction
 from b2b_chat.product.masking.masks import Mask, Values
 from b2b_chat.product.masking.refusals import MaskingUnavailable, PersonalDataBlocked
 from b2b_chat.product.masking.rules import Rules
@@ -34,19 +34,22 @@ class Masking:
     def __init__(self, finder: Finder | None = None) -> None:
         self._finder = finder or Detector()
 
-    async def mask(self, text: str, values: Values, rules: Rules) -> list[Mask]:
+    async def mask(self, text: str, values: Values, rules: Rules, *, has_tokens: bool = False) -> list[Mask]:
         """Return the masks of a new text, and take its values into the conversation's.
 
         Args:
             text: The text of a message.
             values: Those of the conversation so far, from its stored texts.
             rules: Those in force.
+            has_tokens: Whether parts of the text are masked already: then what looks like a token is one.
 
         Raises:
             PersonalDataBlocked: The policy blocks kinds that the text has. No value was taken in.
             MaskingUnavailable: The detector failed.
         """
         hidden = await self.examine(text, values, rules)
+        if has_tokens:
+            hidden = [span for span in hidden if span.kind is not Kind.TEXT]
         blocked = Counter(str(span.kind) for span in hidden if rules.policy.action(span.kind) is MaskingAction.BLOCK)
         if blocked:
             raise PersonalDataBlocked(blocked)

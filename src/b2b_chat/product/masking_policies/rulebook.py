@@ -45,7 +45,15 @@ class Rulebook:
         now = in_force(viewer.masking)
         version = viewer.masking.terms_version
         lists = _NO_LISTS if now.is_off or not version else await self._lists_of(viewer.company_id, version)
-        return Rules(now.policy, now.is_off, f"{now.key}-{lists.version}", lists.terms, lists.allowed, now.floor)
+        return Rules(
+            now.policy,
+            now.is_off,
+            f"{now.key}-{lists.version}",
+            lists.terms,
+            lists.allowed,
+            now.floor,
+            allows_images=now.allows_images,
+        )
 
     async def _lists_of(self, company_id: UUID, version: int) -> Lists:
         known = self._lists.pop(company_id, None)

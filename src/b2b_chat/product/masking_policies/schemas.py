@@ -68,21 +68,26 @@ class MaskingRules(Struct, frozen=True, forbid_unknown_fields=True):
 
     groups: MaskingGroups
     kinds: MaskingKinds
+    allow_images: bool | UnsetType = UNSET
+    """Whether images may be sent although people or secrets are masked: nothing can be masked in an image."""
 
     def policy(self) -> Policy:
         """Return these rules as a policy."""
         return Policy(
             groups={Group(name): action for name, action in _set(self.groups).items()},
             kinds={Kind(name): action for name, action in _set(self.kinds).items()},
+            allow_images=self.allow_images is True,
         )
 
 
 def rules_of(policy: Policy) -> MaskingRules:
     """Return a policy as rules."""
-    return msgspec.convert(msgspec.to_builtins(policy), MaskingRules)
+    plain = msgspec.to_builtins({"groups": policy.groups, "kinds": policy.kinds})
+    rules = msgspec.convert(plain, MaskingRules)
+    return msgspec.structs.replace(rules, allow_images=True) if policy.allow_images else rules
 
 
-class MaskingChange(MaskingRules, frozen=True, forbid_unknown_fields=True):
+class MaskingChange(MaskingRules, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The company's rules, and the version that they are meant to replace."""
 
     version: Version

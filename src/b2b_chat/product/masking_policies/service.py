@@ -197,6 +197,8 @@ def _policy(stored: dict[str, Any] | None) -> Policy:
 
 def _stored(policy: Policy) -> dict[str, Any]:
     plain: dict[str, Any] = msgspec.to_builtins(policy)
+    if not policy.allow_images:  # the release before knows no such field
+        del plain["allow_images"]
     return plain
 
 

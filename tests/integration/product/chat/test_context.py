@@ -16,7 +16,7 @@ NO_ANSWER = {
 
 def asked(gateway: FakeGateway) -> list[str]:
     """Return the texts that the model got with the last call."""
-    return [message.content for message in gateway.calls[-1].request.messages]
+    return [message.text for message in gateway.calls[-1].request.messages]
 
 
 @pytest.mark.parametrize("code", FAILURES)

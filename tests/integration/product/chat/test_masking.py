@@ -43,7 +43,7 @@ PERSON: Final = "Иванов Пётр Ильич"
 
 async def echo(call: Call) -> None:
     """Say again what the user said last, as a model does that is asked to; a stream goes a few characters at a time."""
-    text = call.request.messages[-1].content
+    text = call.request.messages[-1].text
     if not call.request.stream:
         await call.send(whole(200, msgspec.json.encode(ChatResult(text, USAGE))))
         return
@@ -86,7 +86,7 @@ def sent(gateway: FakeGateway, number: int = -1) -> list[ChatMessage]:
 
 def leaked(gateway: FakeGateway) -> list[str]:
     """The planted values that the gateway has got, in whatever call."""
-    got = "\n".join(message.content for call in gateway.calls for message in call.request.messages)
+    got = "\n".join(message.text for call in gateway.calls for message in call.request.messages)
     return [value for value in VALUES if value in got]
 
 
@@ -126,9 +126,9 @@ async def test_history_crosses_by_the_masks_that_are_stored(client: Client, gate
     assert again["text"] == "Напишите Иванову и Ветрову ещё раз"
     assert leaked(gateway) == []
     assert sent(gateway)[:2] == first
-    assert sent(gateway)[2].content == first[1].content  # the answer is masked as the question was
-    assert "Иванову" not in sent(gateway)[3].content
-    assert "Ветрову" not in sent(gateway)[3].content
+    assert sent(gateway)[2].text == first[1].text  # the answer is masked as the question was
+    assert "Иванову" not in sent(gateway)[3].text
+    assert "Ветрову" not in sent(gateway)[3].text
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -194,10 +194,10 @@ async def test_a_policy_that_is_switched_on_holds_for_what_was_said_before(
 
 async def test_new_words_of_the_company_hold_for_what_was_said_before(client: Client, gateway: FakeGateway) -> None:
     conversation = (await client.ask(f"Кречет и {PERSON}"))["conversation_id"]
-    assert "Кречет" in sent(gateway)[-1].content
+    assert "Кречет" in sent(gateway)[-1].text
     await set_terms(client, ["кречет"])
     await client.ask("Дальше", conversation_id=conversation)
-    assert [message.content for message in sent(gateway)[1:]] == ["[TERM_1] и [PERSON_1]"] * 2 + ["Дальше"]
+    assert [message.text for message in sent(gateway)[1:]] == ["[TERM_1] и [PERSON_1]"] * 2 + ["Дальше"]
 
 
 async def test_where_the_policy_is_off_everything_is_as_without_masking(
@@ -256,7 +256,7 @@ async def test_masks_that_are_not_those_of_their_text_are_made_anew(
     conversation = (await client.ask(PERSON))["conversation_id"]
     await world.rows("UPDATE messages SET masks = '[[0, 999, \"PERSON\", 1]]' WHERE user_id = $1", person.user_id)
     await client.ask("Дальше", conversation_id=conversation)
-    assert [message.content for message in sent(gateway)[1:]] == ["[PERSON_1]", "[PERSON_1]", "Дальше"]
+    assert [message.text for message in sent(gateway)[1:]] == ["[PERSON_1]", "[PERSON_1]", "Дальше"]
 
 
 async def test_a_question_that_is_tried_again_late_names_nobody_else(client: Client, gateway: FakeGateway) -> None:
@@ -271,14 +271,14 @@ async def test_a_question_that_is_tried_again_late_names_nobody_else(client: Cli
     both = "Ответьте: Иванову Петру Ильичу и Сидоровой Анне Олеговне"
     gateway.reply = answering("[PERSON_1], [PERSON_2]")
     answer = await client.ask(both, conversation_id=conversation)
-    names = {message.content for message in sent(gateway) if message.content.startswith("Пишет")}
+    names = {message.text for message in sent(gateway) if message.text.startswith("Пишет")}
     assert names == {"Пишет [PERSON_1]", "Пишет [PERSON_2]"}
     assert set(answer["text"].split(", ")) == {PERSON, "Сидорова Анна Олеговна"}
 
 
 async def test_a_users_own_token_is_nobodys(client: Client, gateway: FakeGateway) -> None:
     answer = await client.ask(f"{PERSON} и [PERSON_1]")
-    assert sent(gateway)[-1].content == "[PERSON_1] и [TEXT_1]"
+    assert sent(gateway)[-1].text == "[PERSON_1] и [TEXT_1]"
     assert answer["text"] == f"{PERSON} и [PERSON_1]"
 
 

@@ -52,7 +52,8 @@ async def test_a_wrong_secret_is_named(world: World, database_url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("contract", "problem"), [(None, "gateway_outdated"), (1, "gateway_outdated"), (2, None), (3, None)]
+    ("contract", "problem"),
+    [(None, "gateway_outdated"), (1, "gateway_outdated"), (2, "gateway_outdated"), (3, None)],
 )
 async def test_a_gateway_of_an_older_contract_is_named(
     world: World, database_url: str, gateway: FakeGateway, contract: int | None, problem: str | None

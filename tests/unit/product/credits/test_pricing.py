@@ -1,13 +1,13 @@
 """What answers cost: exact, rounded up, and never more than was held."""
 
 from decimal import Decimal
+from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from polyfactory.factories.msgspec_factory import MsgspecFactory
 
-from b2b_chat.contract.schemas import ChatMessage, Usage
+from b2b_chat.contract.schemas import ChatMessage, ChatMetadata, ChatRequest, Usage
 from b2b_chat.product.credits.pricing import Prices, max_prompt_tokens, prompt_tokens, with_margin
 
 MILLIONTH = Decimal("0.000001")
@@ -20,10 +20,6 @@ prices = st.builds(
 tokens = st.integers(0, 10_000_000)
 credits_left = st.decimals(MILLIONTH, 10**12, places=6)
 texts = st.text(max_size=200)
-
-
-class Messages(MsgspecFactory[ChatMessage]):
-    """Turns of a conversation."""
 
 
 def used(prompt_tokens: int, completion_tokens: int) -> Usage:
@@ -85,8 +81,11 @@ def test_what_is_held_for_the_longest_answer_allows_it() -> None:
 
 @given(st.lists(texts, max_size=5))
 def test_no_prompt_has_more_tokens_than_bytes(contents: list[str]) -> None:
-    messages = [Messages.build(content=content) for content in contents]
-    assert max_prompt_tokens(messages) == sum(len(content.encode()) + 16 for content in contents)
+    nobody = UUID(int=0)
+    messages = [ChatMessage("user", content) for content in contents]
+    metadata = ChatMetadata(nobody, nobody, nobody, nobody)
+    request = ChatRequest("gpt-5.2", messages, stream=True, max_completion_tokens=1, metadata=metadata)
+    assert max_prompt_tokens(request) == sum(len(content.encode()) + 16 for content in contents)
 
 
 @given(st.integers(0, 1_000_000))

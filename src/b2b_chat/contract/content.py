@@ -1,0 +1,83 @@
+"""What a message is made of besides plain text: parts, images, and calls of tools."""
+
+from collections.abc import Iterable
+from typing import Annotated, Final, TypeAlias
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+MAX_IMAGE_URL_CHARS: Final = 28_000_000
+"""Of one image as a data URL: 20 MiB of an image are as many characters in Base64."""
+MAX_PARTS: Final = 256
+"""Of one message."""
+MAX_TOOL_CALLS: Final = 128
+"""Of one message."""
+IMAGE_URL: Final = "^data:image/(png|jpeg|webp|gif);base64,[A-Za-z0-9+/]+={0,2}$"
+"""An image travels inside the request. No address is ever fetched."""
+
+FunctionName: TypeAlias = Annotated[str, Meta(min_length=1, max_length=64, pattern="^[A-Za-z0-9_-]+$")]
+"""The name of a tool, as OpenAI takes it."""
+ToolCallId: TypeAlias = Annotated[str, Meta(min_length=1, max_length=256)]
+
+
+class TextPart(Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="text"):
+    """A text in a message of parts."""
+
+    text: str
+
+
+class ImageUrl(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """An image as a data URL, and how closely the model shall look at it: `low`, `high` or `auto`."""
+
+    url: Annotated[str, Meta(max_length=MAX_IMAGE_URL_CHARS, pattern=IMAGE_URL)]
+    detail: Annotated[str, Meta(pattern="^(auto|low|high)$")] | UnsetType = UNSET
+
+
+class ImagePart(Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="image_url"):
+    """An image in a message of parts."""
+
+    image_url: ImageUrl
+
+
+ContentPart: TypeAlias = TextPart | ImagePart
+Content: TypeAlias = str | Annotated[list[ContentPart], Meta(min_length=1, max_length=MAX_PARTS)] | None
+"""What a message says: a text, or parts; None only beside `tool_calls`."""
+
+
+class FunctionCall(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a tool is called with: `arguments` is JSON as the model wrote it, which need not be valid."""
+
+    name: FunctionName
+    arguments: str
+
+
+class ToolCall(Struct, frozen=True, forbid_unknown_fields=True):
+    """A call of a tool, in a message of the model."""
+
+    id: ToolCallId
+    function: FunctionCall
+    type: Annotated[str, Meta(pattern="^function$")] = "function"
+
+
+class ToolCallPiece(Struct, frozen=True, omit_defaults=True):
+    """The data of `event: tool_call`: the next piece of the call at this index.
+
+    The first piece of a call has its id and its name; `arguments` of all its pieces, joined, are the call's.
+    """
+
+    index: Annotated[int, Meta(ge=0, lt=MAX_TOOL_CALLS)]
+    id: str | UnsetType = UNSET
+    name: str | UnsetType = UNSET
+    arguments: str = ""
+
+
+def joined_calls(pieces: Iterable[ToolCallPiece]) -> list[ToolCall]:
+    """Return the calls that pieces make up, in the order of their indexes; those without a name are left out."""
+    names: dict[int, tuple[str, str]] = {}
+    arguments: dict[int, list[str]] = {}
+    for piece in pieces:
+        if piece.name is not UNSET:
+            names[piece.index] = (piece.id or "", piece.name)
+        arguments.setdefault(piece.index, []).append(piece.arguments)
+    return [
+        ToolCall(id_, FunctionCall(name, "".join(arguments[index]))) for index, (id_, name) in sorted(names.items())
+    ]
