@@ -81,3 +81,26 @@ def joined_calls(pieces: Iterable[ToolCallPiece]) -> list[ToolCall]:
     return [
         ToolCall(id_, FunctionCall(name, "".join(arguments[index]))) for index, (id_, name) in sorted(names.items())
     ]
+
+
+class SentCalls:
+    """What a reader has been sent of an answer's calls, and so what it lacks of the whole."""
+
+    def __init__(self) -> None:
+        self._arguments: dict[int, int] = {}
+
+    def note(self, pieces: Iterable[ToolCallPiece]) -> None:
+        """Take note that these pieces were sent."""
+        for piece in pieces:
+            self._arguments[piece.index] = self._arguments.get(piece.index, 0) + len(piece.arguments)
+
+    def lacking(self, calls: Iterable[ToolCall]) -> list[ToolCallPiece]:
+        """Return the pieces that make what was sent into these calls."""
+        found: list[ToolCallPiece] = []
+        for index, call in enumerate(calls):
+            sent = self._arguments.get(index)
+            if sent is None:
+                found.append(ToolCallPiece(index, call.id, call.function.name, call.function.arguments))
+            elif rest := call.function.arguments[sent:]:
+                found.append(ToolCallPiece(index, arguments=rest))
+        return found

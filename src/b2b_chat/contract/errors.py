@@ -74,6 +74,8 @@ class ErrorDetail(Struct, frozen=True, omit_defaults=True):
     retryable: bool
     upstream: str | None = None
     """Which upstream failed, where it broke off an answer that had begun."""
+    param: str | None = None
+    """The field of the request that OpenAI rejected, where it says so."""
 
 
 class ErrorBody(Struct, frozen=True):

@@ -23,7 +23,7 @@ from b2b_chat.gateway.openai_wire import encode_request
 from b2b_chat.gateway.retries import NEVER_REPEATED, RetryPolicy
 from b2b_chat.gateway.settings import GatewaySettings
 from b2b_chat.gateway.telemetry import CallTelemetry
-from b2b_chat.gateway.upstream import OnText, Upstream
+from b2b_chat.gateway.upstream import OnPiece, Piece, Upstream
 from b2b_chat.kit.shares import Shares
 
 _IN_FLIGHT_RETRY_SECONDS = 1
@@ -59,13 +59,13 @@ class Answers:
         """Whether no new calls are taken."""
         return self._is_draining
 
-    async def answer(self, request: ChatRequest, request_id: str, on_text: OnText) -> ChatResult:
+    async def answer(self, request: ChatRequest, request_id: str, on_piece: OnPiece) -> ChatResult:
         """Return the model's answer to a request. Cancelling it closes the call to OpenAI.
 
         Args:
             request: What is asked.
             request_id: Sent along, for OpenAI's logs.
-            on_text: Takes the texts as they come, where a stream was asked for.
+            on_piece: Takes the pieces as they come, where a stream was asked for.
 
         Raises:
             UpstreamFailure: OpenAI gave no answer, or not to its end; or there are reasons not to ask it.
@@ -77,7 +77,7 @@ class Answers:
             return stored
         company_id = request.metadata.company_id
         self._calls.take(company_id)
-        call = CallTelemetry(request, on_text)
+        call = CallTelemetry(request, on_piece)
         try:
             result = await self._attempts(request, request_id, call)
             call.answered(result)
@@ -247,8 +247,8 @@ class _Choice:
             self._left.remove(self._current)
 
 
-async def _keep_for_the_end(_text: str) -> None:
-    """Take a text of an answer that goes out whole: it is in the result too."""
+async def _keep_for_the_end(_piece: Piece) -> None:
+    """Take a piece of an answer that goes out whole: it is in the result too."""
 
 
 def _is_fault(error: UpstreamFailure) -> bool:

@@ -6,13 +6,15 @@ from typing import Any, Final, TypeAlias
 import msgspec
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
+from msgspec import UNSET
 
+from b2b_chat.contract.content import SentCalls
 from b2b_chat.contract.errors import FAILURES
 from b2b_chat.contract.schemas import CHAT_PATH, ChatDelta, ChatRequest, ChatResult
 from b2b_chat.contract.sse import encode
 from b2b_chat.gateway.errors import error_answer, send_error, send_failure, send_json
 from b2b_chat.gateway.settings import GatewaySettings
-from b2b_chat.gateway.upstream import OnText
+from b2b_chat.gateway.upstream import OnPiece, Piece
 from b2b_chat.kit.current_request import current_request_id
 from b2b_chat.kit.disconnects import WhileClientStays
 from b2b_chat.kit.event_stream import EventSender, send_events
@@ -20,8 +22,8 @@ from b2b_chat.kit.strict_json import decode, require_json
 from b2b_chat.kit.strict_query import refuse_query
 
 _METHOD: Final = "POST"
-Answer: TypeAlias = Callable[[ChatRequest, str, OnText], Awaitable[ChatResult]]
-"""Answers a request, as `Answers.answer` does: with the request id, and what takes the texts on their way."""
+Answer: TypeAlias = Callable[[ChatRequest, str, OnPiece], Awaitable[ChatResult]]
+"""Answers a request, as `Answers.answer` does: with the request id, and what takes the pieces on their way."""
 
 _request_decoder = msgspec.json.Decoder(ChatRequest)
 _encoder = msgspec.json.Encoder()
@@ -66,17 +68,18 @@ class ChatEndpoint:
         """Answer with the texts as they come; what has not been sent when the answer ends comes with its end."""
 
         async def produce(sender: EventSender) -> None:
-            sent_chars = 0
+            sent_chars, sent_calls = 0, SentCalls()
 
-            async def send_delta(text: str) -> None:
+            async def send_piece(piece: Piece) -> None:
                 nonlocal sent_chars
-                sent_chars += len(text)
-                await sender.send(_delta(text))
+                sent_chars += len(piece.text)
+                sent_calls.note(piece.calls)
+                await sender.send(_events(piece))
 
-            result = await self._answer(request, _request_id(), send_delta)
-            rest = result.text[sent_chars:]
-            final = encode(b"final", _encoder.encode(result))
-            await sender.send(_delta(rest) + final if rest else final, more=False)
+            result = await self._answer(request, _request_id(), send_piece)
+            calls = () if result.tool_calls is UNSET else sent_calls.lacking(result.tool_calls)
+            rest = Piece(result.text[sent_chars:], calls, is_refusal=result.refusal is True)
+            await sender.send(_events(rest) + encode(b"final", _encoder.encode(result)), more=False)
 
         sender = EventSender(
             send, keep_alive_seconds=self._keep_alive_seconds, begin_within_seconds=self._begin_within_seconds
@@ -101,12 +104,18 @@ def _request_id() -> str:
     return current_request_id.get() or ""
 
 
-async def _ignore(_text: str) -> None:
-    """Take a text of a whole answer, which has none on its way."""
+async def _ignore(_piece: Piece) -> None:
+    """Take a piece of a whole answer, which has none on its way."""
 
 
-def _delta(text: str) -> bytes:
-    return encode(b"delta", _encoder.encode(ChatDelta(text)))
+def _events(piece: Piece) -> bytes:
+    """Return a piece as the events that carry it."""
+    text = b""
+    if piece.text:
+        text = encode(b"delta", _encoder.encode(ChatDelta(piece.text, piece.is_refusal or UNSET)))
+    if not piece.calls:
+        return text
+    return text + b"".join(encode(b"tool_call", _encoder.encode(call)) for call in piece.calls)
 
 
 def _failure_event(error: Exception) -> bytes:

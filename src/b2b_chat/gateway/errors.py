@@ -31,6 +31,8 @@ class UpstreamFailure(Exception):
         self.has_waited = has_waited
         self.upstream: str | None = None
         """Which upstream broke off an answer that had begun."""
+        self.param: str | None = None
+        """The field that OpenAI rejected, where it says so."""
         super().__init__(code)
 
     @property
@@ -90,7 +92,9 @@ async def send_json(send: Send, status: int, body: bytes, headers: Mapping[str, 
 
 def _body(error: UpstreamFailure) -> ErrorBody:
     body = error.failure.body
-    return body if error.upstream is None else ErrorBody(structs.replace(body.error, upstream=error.upstream))
+    if error.upstream is None and error.param is None:
+        return body
+    return ErrorBody(structs.replace(body.error, upstream=error.upstream, param=error.param))
 
 
 def _retry_after(failure: UpstreamFailure) -> dict[str, str]:

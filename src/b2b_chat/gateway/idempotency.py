@@ -16,7 +16,7 @@ from uuid import UUID
 
 import msgspec
 import structlog
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from b2b_chat.contract.options import options_of
 from b2b_chat.contract.schemas import ChatRequest, ChatResult
@@ -91,6 +91,15 @@ def fingerprint_of(request: ChatRequest) -> bytes:
     return hashlib.sha256(msgspec.json.encode(asked)).digest()
 
 
+def _size_bytes(result: ChatResult) -> int:
+    calls = () if result.tool_calls is UNSET else result.tool_calls
+    return (
+        len(result.text.encode())
+        + _RECORD_BYTES
+        + sum(len(call.function.arguments.encode()) + _RECORD_BYTES for call in calls)
+    )
+
+
 class MemoryRecords:
     """The messages of one process."""
 
@@ -123,7 +132,7 @@ class MemoryRecords:
 
     async def finish(self, key: Key, result: ChatResult) -> None:
         """Store the answer of a message that was begun."""
-        size_bytes = len(result.text.encode()) + _RECORD_BYTES
+        size_bytes = _size_bytes(result)
         self._finished[key] = _Finished(self._running.pop(key), result, size_bytes, self._clock())
         self._size_bytes += size_bytes
         self._expire()
@@ -246,7 +255,7 @@ class ValkeyRecords:
             await self._valkey.run(
                 _FINISH,
                 (_name(key), _INDEX_KEY, _SIZE_KEY),
-                (mark, answer, self._ttl_milliseconds, self._capacity_bytes, len(result.text.encode()) + _RECORD_BYTES),
+                (mark, answer, self._ttl_milliseconds, self._capacity_bytes, _size_bytes(result)),
             )
         except ValkeyUnavailable:
             log.warning(

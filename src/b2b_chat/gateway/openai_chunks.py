@@ -15,6 +15,7 @@ from msgspec import Struct
 from b2b_chat.contract.schemas import Usage
 from b2b_chat.gateway.errors import UpstreamFailure
 from b2b_chat.gateway.rejections import code_of_error, has_error
+from b2b_chat.gateway.tool_calls import FunctionChunk, ToolChunk
 
 
 class _PromptDetails(Struct, frozen=True, gc=False):
@@ -40,6 +41,7 @@ class Words(Struct, frozen=True, gc=False):
 
     content: str | None = None
     refusal: str | None = None
+    tool_calls: list[ToolChunk] | None = None
 
 
 class Choice(Struct, frozen=True, gc=False):
@@ -155,7 +157,35 @@ def _read_words(words: Any) -> Words:
         return Words()
     if not isinstance(words, dict):
         raise _malformed()
-    return Words(_read_text(words.get("content")), _read_text(words.get("refusal")))
+    return Words(
+        _read_text(words.get("content")), _read_text(words.get("refusal")), _read_calls(words.get("tool_calls"))
+    )
+
+
+def _read_calls(calls: Any) -> list[ToolChunk] | None:
+    if calls is None:
+        return None
+    if not isinstance(calls, list):
+        raise _malformed()
+    return [_read_call(call) for call in calls if call is not None]
+
+
+def _read_call(call: Any) -> ToolChunk:
+    """Return a call. Its arguments are read strictly, as a text is; an index or id of another type is none."""
+    function = call.get("function") if isinstance(call, dict) else None
+    if function is not None and not isinstance(function, dict):
+        raise _malformed()
+    name, arguments = (None, None) if function is None else (function.get("name"), function.get("arguments"))
+    if isinstance(arguments, dict):  # some servers do not write JSON within JSON
+        arguments = msgspec.json.encode(arguments).decode()
+    if not isinstance(call, dict) or not isinstance(name, str | None) or not isinstance(arguments, str | None):
+        raise _malformed()
+    index, id_ = call.get("index"), call.get("id")
+    return ToolChunk(
+        index if isinstance(index, int) and not isinstance(index, bool) else None,
+        id_ if isinstance(id_, str) else None,
+        FunctionChunk(name, None if arguments is None else join_halves(arguments)),
+    )
 
 
 def _read_text(content: Any) -> str | None:

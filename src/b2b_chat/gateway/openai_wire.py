@@ -3,17 +3,20 @@
 Source: https://platform.openai.com/docs/api-reference/chat
 """
 
+from collections.abc import Sequence
 from typing import Final, get_args
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Struct, UnsetType, structs
 
+from b2b_chat.contract.content import ToolCallPiece
 from b2b_chat.contract.options import ChatOptions, options_of
 from b2b_chat.contract.schemas import ChatMessage, ChatRequest, ChatResult, FinishReason
 from b2b_chat.contract.sse import BOM, Decoder, Event, EventTooLarge
 from b2b_chat.gateway.errors import UpstreamFailure
 from b2b_chat.gateway.openai_chunks import Completion, Tokens, decode, decode_lines, join_halves, trusted_usage
 from b2b_chat.gateway.rejections import code_of_rejection
+from b2b_chat.gateway.tool_calls import ToolCalls
 
 MAX_EVENT_BYTES: Final = 1_048_576
 """An event holds one delta; a stream that sends so much without ending one is broken."""
@@ -75,8 +78,18 @@ def read_whole(body: bytes) -> ChatResult:
     if not completion.choices:
         raise UpstreamFailure("upstream_malformed")
     choice = completion.choices[0]
-    text = (choice.message.content or "") + (choice.message.refusal or "")
-    return _result(join_halves(text) if may_hold_halves else text, choice.finish_reason, completion.usage)
+    said = choice.message
+    text = (said.content or "") + (said.refusal or "")
+    calls = ToolCalls()
+    if said.tool_calls:
+        calls.add(said.tool_calls)
+    return _result(
+        join_halves(text) if may_hold_halves else text,
+        choice.finish_reason,
+        completion.usage,
+        calls,
+        is_refusal=bool(said.refusal and not said.content),
+    )
 
 
 class StreamReader:
@@ -94,6 +107,9 @@ class StreamReader:
         self._tokens: Tokens | None = None
         self._finish_reason: str | None = None
         self._has_ended = False
+        self._calls = ToolCalls()
+        self.is_refusal = False
+        """Whether the text so far is the model's refusal."""
         self.is_done = False
         """Whether the stream has declared itself complete."""
 
@@ -109,6 +125,10 @@ class StreamReader:
         if not completions and not self.is_done:
             return None
         return self._take(completions)
+
+    def take_calls(self) -> Sequence[ToolCallPiece]:
+        """Return the pieces of calls that have come since this was last asked."""
+        return self._calls.take() if self._calls else ()
 
     def end(self) -> None:
         """Take note that the body has ended as it should. What its last line holds counts without a blank line too.
@@ -135,7 +155,7 @@ class StreamReader:
             raise UpstreamFailure("upstream_truncated")
         if self._half:
             self._texts.append(_REPLACEMENT)
-        return _result("".join(self._texts), self._finish_reason, self._tokens)
+        return _result("".join(self._texts), self._finish_reason, self._tokens, self._calls, is_refusal=self.is_refusal)
 
     def _read_plain(self, chunk: bytes) -> list[Completion] | None:
         """Read a chunk that holds nothing but whole events of a line each, as OpenAI writes them; None for another.
@@ -208,7 +228,10 @@ class StreamReader:
                 if choice.delta.content:
                     texts.append(choice.delta.content)
                 if choice.delta.refusal:
+                    self.is_refusal = self.is_refusal or not (self._texts or texts)
                     texts.append(choice.delta.refusal)
+                if choice.delta.tool_calls:
+                    self._calls.add(choice.delta.tool_calls)
         text = "".join(texts)
         if text and (self._half or self._may_hold_halves):
             text = self._join(text)
@@ -229,13 +252,18 @@ def _is_document(body: bytes) -> bool:
     return body.removeprefix(BOM).lstrip()[:1] in {b"{", b"["}
 
 
-def _result(text: str, finish_reason: str | None, tokens: Tokens | None) -> ChatResult:
+def _result(
+    text: str, finish_reason: str | None, tokens: Tokens | None, calls: ToolCalls, *, is_refusal: bool
+) -> ChatResult:
     """Judge an answer that has ended."""
     if not finish_reason:
         raise UpstreamFailure("upstream_truncated")
     reason = _REASONS.get(finish_reason)
     if reason is None:  # the server's own word for a failure, or an unknown one
         raise UpstreamFailure("upstream_failed")
-    if not text.strip():
+    if not text.strip() and not calls:
         raise UpstreamFailure("content_filtered" if reason == "content_filter" else "upstream_empty")
-    return ChatResult(text, trusted_usage(tokens), reason)
+    result = ChatResult(text, trusted_usage(tokens), reason)
+    if calls or is_refusal:
+        result = structs.replace(result, tool_calls=calls.whole() or UNSET, refusal=is_refusal or UNSET)
+    return result

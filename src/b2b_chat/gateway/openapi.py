@@ -63,17 +63,32 @@ _STREAM_EXAMPLE: Final = (
     'event: final\ndata: {"text":"Rinse it first.",'
     '"usage":{"prompt_tokens":14,"completion_tokens":4,"total_tokens":18},"finish_reason":"stop","upstream":"primary"}\n\n'
 )
-_DELTA: Final = Schema(type=OpenAPIType.OBJECT, required=["text"], properties={"text": Schema(type=OpenAPIType.STRING)})
+_DELTA: Final = Schema(
+    type=OpenAPIType.OBJECT,
+    required=["text"],
+    properties={"text": Schema(type=OpenAPIType.STRING), "refusal": Schema(type=OpenAPIType.BOOLEAN)},
+)
+_TOOL_CALL: Final = Schema(
+    type=OpenAPIType.OBJECT,
+    description="The next piece of the call at this index; its first has the id and the name.",
+    required=["index"],
+    properties={
+        "index": Schema(type=OpenAPIType.INTEGER),
+        "id": Schema(type=OpenAPIType.STRING),
+        "name": Schema(type=OpenAPIType.STRING),
+        "arguments": Schema(type=OpenAPIType.STRING),
+    },
+)
 _EVENT: Final = Schema(
     type=OpenAPIType.OBJECT,
     description=(
-        "One event: `delta` with a piece of the text as the answer comes, then one `final` with the whole of it "
-        "(ChatResult) or one `error` (ErrorBody). A stream that ends with neither has failed. Comments keep proxies "
-        "awake."
+        "One event: `delta` with a piece of the text, or `tool_call` with a piece of a call, as the answer comes; then "
+        "one `final` with the whole of it (ChatResult) or one `error` (ErrorBody). A stream that ends with neither has "
+        "failed. Comments keep proxies awake."
     ),
     required=["event", "data"],
     properties={
-        "event": Schema(type=OpenAPIType.STRING, enum=["delta", "final", "error"]),
+        "event": Schema(type=OpenAPIType.STRING, enum=["delta", "tool_call", "final", "error"]),
         "data": Schema(
             type=OpenAPIType.STRING,
             content_media_type="application/json",
@@ -82,6 +97,7 @@ _EVENT: Final = Schema(
                     Reference(ref="#/components/schemas/ChatResult"),
                     Reference(ref="#/components/schemas/ErrorBody"),
                     _DELTA,
+                    _TOOL_CALL,
                 ]
             ),
         ),

@@ -11,7 +11,11 @@ from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any, Final
 
+import msgspec
+from msgspec import Struct
+
 from b2b_chat.contract.errors import Code
+from b2b_chat.contract.options import OPTION_NAMES
 from b2b_chat.gateway.rejection_signs import (
     BY_CLASS,
     BY_NAME,
@@ -22,6 +26,10 @@ from b2b_chat.gateway.rejection_signs import (
     VAGUE_NAMES,
 )
 
+_PARAM: Final = re.compile(
+    rf"({'|'.join((*OPTION_NAMES, 'messages', 'model', 'max_completion_tokens'))})([.\[][A-Za-z0-9_.\[\]-]{{0,200}})?"
+)
+"""A field that we send, and a place in it."""
 _OF_LIMIT: Final = re.compile(r"\blimit:? ?(\d+)\b.{0,60}?\brequested:? ?(\d+)\b")
 
 _END_OF_STATUSES: Final = 600
@@ -98,6 +106,24 @@ def code_of_rejection(status: int | None, body: bytes) -> Code:
         text = body[:_LONGEST_WORDS_CHARS].decode(errors="replace").lstrip()
         document = None if text.startswith("<") else text  # a proxy's page counts by its status alone
     return code_of_error(status, document)
+
+
+def param_of_rejection(body: bytes) -> str | None:
+    """Return the field of the request that OpenAI rejected; None where it names none of ours."""
+    try:
+        error = msgspec.json.decode(body, type=_Rejection).error
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    param = error.param
+    return param if param is not None and _PARAM.fullmatch(param) else None
+
+
+class _Param(Struct, frozen=True):
+    param: str | None = None
+
+
+class _Rejection(Struct, frozen=True):
+    error: _Param
 
 
 class _Found:

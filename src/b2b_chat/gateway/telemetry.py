@@ -9,7 +9,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from b2b_chat.contract.errors import FAILURES, UPSTREAM, Code
 from b2b_chat.contract.schemas import ChatRequest, ChatResult
 from b2b_chat.gateway.log_ids import logged
-from b2b_chat.gateway.upstream import OnText, Upstream
+from b2b_chat.gateway.upstream import OnPiece, Piece, Upstream
 from b2b_chat.kit.metrics import ANSWER_BUCKETS_SECONDS
 from b2b_chat.kit.request_id import note_in_access_log
 from b2b_chat.kit.tracing import Span, span
@@ -32,22 +32,22 @@ _answers, _attempts, _tokens = cache(_ANSWERS.labels), cache(_ATTEMPTS.labels), 
 class CallTelemetry:
     """Follows one call from its admission to its end."""
 
-    def __init__(self, request: ChatRequest, on_text: OnText) -> None:
+    def __init__(self, request: ChatRequest, on_piece: OnPiece) -> None:
         self.started_at = asyncio.get_running_loop().time()
         self.attempt = 0
         self.deltas = 0
         self.upstream: str | None = None
         self._request = request
-        self._on_text = on_text
+        self._on_piece = on_piece
         self._outcome = "abandoned"
         self._code: Code | None = None
 
-    async def pass_on(self, text: str) -> None:
-        """Pass a text on to the caller, and count it."""
+    async def pass_on(self, piece: Piece) -> None:
+        """Pass a piece on to the caller, and count it."""
         if not self.deltas:
             self._time_first_text()
         self.deltas += 1
-        await self._on_text(text)
+        await self._on_piece(piece)
 
     def attempt_begins(self, upstream: Upstream) -> Span:
         """Count an attempt, and open its span."""

@@ -7,7 +7,7 @@ about as much as one.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Final, TypeAlias
@@ -16,13 +16,15 @@ from urllib.request import getproxies, proxy_bypass
 
 import httpx2
 import openai
+from msgspec import Struct
 
+from b2b_chat.contract.content import ToolCallPiece
 from b2b_chat.contract.errors import Code
 from b2b_chat.contract.schemas import ChatResult
 from b2b_chat.gateway.breaker import Breaker
 from b2b_chat.gateway.errors import UpstreamFailure
 from b2b_chat.gateway.openai_wire import StreamReader, read_whole
-from b2b_chat.gateway.rejections import code_of_rejection
+from b2b_chat.gateway.rejections import code_of_rejection, param_of_rejection
 from b2b_chat.gateway.retries import read_retry_after
 from b2b_chat.gateway.settings import GatewaySettings
 from b2b_chat.kit.deadlines import Deadline, DeadlinePassed
@@ -37,12 +39,23 @@ REQUEST_ID_HEADER: Final = "X-Client-Request-Id"
 
 _TIMEOUT: Final[Code] = "upstream_timeout"
 _STALLED: Final[Code] = "upstream_stalled"
+_ABOUT_A_FIELD: Final[frozenset[Code]] = frozenset({"upstream_rejected", "upstream_unprocessable"})
 _NO_FIRST_TEXT: Final = "no_first_text"
 _READABLE_TYPES: Final = {"", "text/event-stream", "text/plain", "application/octet-stream"}
 """Of good answers, beside all kinds of JSON. The body itself decides; a proxy's page is no answer."""
 
-OnText: TypeAlias = Callable[[str], Awaitable[None]]
-"""Takes the texts of a streamed answer in order. A text that arrives with the end is only in the result."""
+
+class Piece(Struct, frozen=True, gc=False):
+    """What has come of an answer since the piece before: text, or pieces of calls of tools, or both."""
+
+    text: str
+    calls: Sequence[ToolCallPiece] = ()
+    is_refusal: bool = False
+    """Whether the text is the model's refusal."""
+
+
+OnPiece: TypeAlias = Callable[[Piece], Awaitable[None]]
+"""Takes the pieces of a streamed answer in order. What arrives with the end is only in the result."""
 
 
 def open_upstreams(settings: GatewaySettings) -> list["Upstream"]:
@@ -95,14 +108,14 @@ class Upstream:
             raise _failure(error) from error
 
     async def stream(
-        self, body: bytes, request_id: str, on_text: OnText, *, first_token_seconds: float, total_at: float
+        self, body: bytes, request_id: str, on_piece: OnPiece, *, first_token_seconds: float, total_at: float
     ) -> ChatResult:
         """Make one attempt at an answer in pieces, and return the whole of it. Cancelling it closes the call.
 
         Args:
             body: The request, with `stream` true.
             request_id: Sent along, for OpenAI's logs.
-            on_text: Takes the texts as they arrive, ready ones joined into one; not a text that arrives with the end.
+            on_piece: Takes the pieces as they arrive, ready ones joined into one; not what arrives with the end.
             first_token_seconds: How long the first text may take.
             total_at: When the whole call has failed, by the event loop's clock.
 
@@ -115,14 +128,14 @@ class Upstream:
                 deadline.move(first_token_seconds, _NO_FIRST_TEXT)
                 with await self._send(body, request_id) as response:
                     await self._expect_answer(response)
-                    await self._pass_on(response, reader, on_text, deadline)
+                    await self._pass_on(response, reader, on_piece, deadline)
                     await _read_rest(response, reader)
         except (HttpError, DeadlinePassed) as error:
             raise _failure(error) from error
         return reader.result()
 
-    async def _pass_on(self, response: Response, reader: StreamReader, on_text: OnText, deadline: Deadline) -> None:
-        """Read the answer to its end, and pass its texts on."""
+    async def _pass_on(self, response: Response, reader: StreamReader, on_piece: OnPiece, deadline: Deadline) -> None:
+        """Read the answer to its end, and pass its pieces on."""
         chunks = _Chunks(response, self._flush_seconds)
         has_begun = False
         while not reader.is_done:
@@ -131,11 +144,12 @@ class Upstream:
                 reader.end()
                 return
             text = reader.feed(chunk)
-            if text and not reader.is_done:
+            calls = reader.take_calls()
+            if (text or calls) and not reader.is_done:
                 has_begun = True
                 chunks.passed_on()
                 deadline.is_suspended = True
-                await on_text(text)
+                await on_piece(Piece(text or "", calls, reader.is_refusal))
                 deadline.is_suspended = False
             # Comments of proxies do not count as life, nor does an event before the first text.
             if has_begun and text is not None:
@@ -225,10 +239,13 @@ async def _rejection(response: Response) -> UpstreamFailure:
         body = await response.read_all()
     except (AnswerBroken, AnswerTooLarge):
         body = b""
-    return UpstreamFailure(
+    failure = UpstreamFailure(
         code_of_rejection(response.status, body),
         retry_after_seconds=read_retry_after(response.headers, unix_seconds=time.time()),
     )
+    if failure.code in _ABOUT_A_FIELD:
+        failure.param = param_of_rejection(body)
+    return failure
 
 
 async def _read_rest(response: Response, reader: StreamReader) -> None:

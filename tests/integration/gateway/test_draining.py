@@ -13,7 +13,7 @@ from b2b_chat.contract.schemas import MODEL_GPT_5_2, ChatMessage, ChatMetadata, 
 from b2b_chat.gateway.answers import Answers
 from b2b_chat.gateway.errors import UpstreamFailure
 from b2b_chat.gateway.idempotency import MemoryRecords
-from b2b_chat.gateway.upstream import open_upstreams
+from b2b_chat.gateway.upstream import Piece, open_upstreams
 from support.gateway.app import gateway_settings
 from support.openai.simulated import Wire
 from support.processes.waiting import until
@@ -48,7 +48,7 @@ async def read(answers: Answers, asked: ChatRequest) -> ChatResult | str:
         return error.failure.code
 
 
-async def unheard(_text: str) -> None:
+async def unheard(_piece: Piece) -> None:
     """Drain for so long: these tests end servers."""
 
 

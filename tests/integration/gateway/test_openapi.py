@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
 
+import msgspec
 import pytest
 import requests
 import schemathesis
@@ -15,6 +16,7 @@ from hypothesis import HealthCheck, settings
 from schemathesis.core.parameters import ParameterLocation
 
 from b2b_chat.contract.errors import FAILURES
+from b2b_chat.contract.schemas import ChatRequest
 from b2b_chat.contract.signing import sign
 from b2b_chat.gateway.app import openapi_schema
 from support.gateway.app import SECRET, gateway, gateway_settings
@@ -65,11 +67,16 @@ schema = schemathesis.openapi.from_dict(openapi_schema())
 schema.auth()(Signing)
 
 
-@schema.hook
-def filter_body(_context: Any, body: Any) -> bool:
-    """Leave out 5.0 for 5: an integer to JSON Schema, and none to us."""
-    tokens = body.get("max_completion_tokens") if isinstance(body, dict) else None
-    return not (isinstance(tokens, float) and tokens.is_integer())
+def is_beyond_schemas(body: Any) -> bool:
+    """Whether JSON Schema cannot say what is wrong: 5.0 for 5, and fields of one role in messages of another."""
+    try:
+        msgspec.convert(body, ChatRequest)
+    except msgspec.ValidationError as error:
+        return any(words in str(error) for words in BEYOND_SCHEMAS)
+    return False
+
+
+BEYOND_SCHEMAS = ("`tool_call_id`", "`tool_calls`", "`content`", "role `user`", "Expected `int`, got `float`")
 
 
 def one_of_its_own(body: Any) -> Any:
@@ -88,7 +95,10 @@ def _is_uuid(value: Any) -> bool:
 @settings(max_examples=60, suppress_health_check=list(HealthCheck))
 def test_the_gateway_does_what_its_document_says(case: Any, url: str) -> None:
     case.body = one_of_its_own(case.body)
-    case.call_and_validate(base_url=url)
+    if is_beyond_schemas(case.body):
+        assert case.call(base_url=url).status_code in {400, 401}
+    else:
+        case.call_and_validate(base_url=url)
 
 
 @pytest.fixture(scope="module")

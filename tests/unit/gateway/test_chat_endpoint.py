@@ -10,7 +10,7 @@ from b2b_chat.contract.schemas import ChatRequest, ChatResult
 from b2b_chat.contract.sse import KEEP_ALIVE, Decoder, Event
 from b2b_chat.gateway.chat_endpoint import ChatEndpoint
 from b2b_chat.gateway.errors import UpstreamFailure
-from b2b_chat.gateway.upstream import OnText
+from b2b_chat.gateway.upstream import OnPiece, Piece
 from support.gateway.app import gateway_settings
 from support.gateway.chat_bodies import chat_request
 
@@ -26,7 +26,7 @@ class Pieces:
         self.goes_on.set()
         self._pieces = pieces
 
-    async def answer(self, _request: ChatRequest, _request_id: str, on_text: OnText) -> ChatResult:
+    async def answer(self, _request: ChatRequest, _request_id: str, on_piece: OnPiece) -> ChatResult:
         try:
             for piece in self._pieces:
                 await self.goes_on.wait()
@@ -34,7 +34,7 @@ class Pieces:
                     raise piece
                 if isinstance(piece, ChatResult):
                     return piece
-                await on_text(piece)
+                await on_piece(Piece(piece))
                 if piece == "pause":
                     self.goes_on.clear()
         finally:

@@ -2,8 +2,9 @@
 
 from typing import Final
 
-from msgspec import structs
+from msgspec import UNSET, structs
 
+from b2b_chat.contract.content import MAX_TOOL_CALLS
 from b2b_chat.contract.schemas import ChatRequest, ChatResult, Usage
 from b2b_chat.product.chat.failures import AnswerCut
 from b2b_chat.product.credits.pricing import max_prompt_tokens
@@ -32,7 +33,7 @@ class AnswerBounds:
         """Of the whole text as JSON."""
 
     def check_text(self, characters: int) -> None:
-        """Refuse a text that is longer than what was asked for.
+        """Refuse a text, arguments of calls included, that is longer than what was asked for.
 
         Raises:
             AnswerCut: It is.
@@ -44,9 +45,12 @@ class AnswerBounds:
         """Return the result, without usage where that is more than is possible: then it is estimated.
 
         Raises:
-            AnswerCut: The text is longer than what was asked for, or the usage has numbers that no model counts.
+            AnswerCut: The answer is longer than what was asked for, or the usage has numbers that no model counts.
         """
-        self.check_text(len(result.text))
+        calls = () if result.tool_calls is UNSET else result.tool_calls
+        if len(calls) > MAX_TOOL_CALLS:
+            raise AnswerCut
+        self.check_text(len(result.text) + sum(len(call.function.arguments) for call in calls))
         usage = result.usage
         if usage is None or self._allow(usage):
             return result

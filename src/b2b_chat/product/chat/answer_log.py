@@ -64,6 +64,8 @@ class AnswerLog:
         self.pieces: list[str] = []
         self.call_pieces: list[ToolCallPiece] = []
         """The pieces of the tools that the model calls, with values in place of tokens."""
+        self.crossed_arguments: list[str] = []
+        """The arguments of calls as they crossed the border, which count as tokens."""
         self.is_refusal = False
         """Whether the text is the model's refusal; known before its first piece."""
         self.pace = Pace()
@@ -101,7 +103,11 @@ class AnswerLog:
     @property
     def crossed(self) -> str:
         """The answer so far as it crossed the border, which is what counts as tokens."""
-        return self.text if self.masked_text is None else self.masked_text
+        text = self.text if self.masked_text is None else self.masked_text
+        if not self.call_pieces:
+            return text
+        names = [piece.name for piece in self.call_pieces if piece.name is not UNSET]
+        return "".join((text, *names, *self.crossed_arguments))
 
     @property
     def is_unread(self) -> bool:

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Final
@@ -13,6 +13,7 @@ import msgspec
 from msgspec import UNSET
 from msgspec.structs import replace
 
+from b2b_chat.contract.content import ToolCallPiece
 from b2b_chat.contract.errors import ErrorBody
 from b2b_chat.contract.schemas import CHAT_PATH, PING_PATH, ChatDelta, ChatRequest, ChatResult, Ping
 from b2b_chat.contract.signing import sign
@@ -33,6 +34,7 @@ from b2b_chat.product.chat.failures import (
     GatewayUnavailable,
 )
 from b2b_chat.product.chat.gateway_errors import error_in, failure_of
+from b2b_chat.product.chat.pieces import OnPiece, Piece
 from b2b_chat.product.masking.requests import MaskedRequest
 from b2b_chat.product.settings import ProductSettings
 
@@ -67,6 +69,7 @@ class GatewayClient:
         self._encoder = msgspec.json.Encoder()
         self._results = msgspec.json.Decoder(ChatResult)
         self._deltas = msgspec.json.Decoder(ChatDelta)
+        self._calls = msgspec.json.Decoder(ToolCallPiece)
         self._errors = msgspec.json.Decoder(ErrorBody)
         self._pings = msgspec.json.Decoder(Ping)
         self._opened: HttpClient | None = None
@@ -138,14 +141,14 @@ class GatewayClient:
             body = await response.read_all(max_bytes=bounds.body_bytes)
             return bounds.believable(self._results.decode(body))
 
-    async def stream(self, request: MaskedRequest, on_text: Callable[[str], None], *, deadline_at: float) -> ChatResult:
+    async def stream(self, request: MaskedRequest, on_piece: OnPiece, *, deadline_at: float) -> ChatResult:
         """Ask for an answer in pieces, and return the whole of it.
 
         A stream that ends without its result has failed.
 
         Args:
             request: What is asked.
-            on_text: Takes the texts as they come. Those that are ready together come as one.
+            on_piece: Takes the pieces as they come. Texts that are ready together come as one.
             deadline_at: When it is given up, by the loop's clock.
 
         Raises:
@@ -154,11 +157,11 @@ class GatewayClient:
         bounds, characters = AnswerBounds(request.body), 0
         decoder = Decoder(max_event_bytes=bounds.body_bytes)
 
-        def take(text: str) -> None:
+        def take(piece: Piece) -> None:
             nonlocal characters
-            characters += len(text)
+            characters += piece.characters
             bounds.check_text(characters)
-            on_text(text)
+            on_piece(piece)
 
         with (
             _translated(),
@@ -173,21 +176,27 @@ class GatewayClient:
                     return bounds.believable(result)
         raise AnswerLost
 
-    def _read(self, response: Response, events: list[Event], on_text: Callable[[str], None]) -> ChatResult | None:
-        """Hand on the text that these events carry, joined, and return the result if they end the stream."""
-        pieces: list[str] = []
+    def _read(self, response: Response, events: list[Event], on_piece: OnPiece) -> ChatResult | None:
+        """Hand on what these events carry, joined, and return the result if they end the stream."""
+        texts: list[str] = []
+        calls: list[ToolCallPiece] = []
+        is_refusal = False
         try:
             for event in events:
                 match event.name:
                     case "delta":
-                        pieces.append(self._deltas.decode(event.data).text)
+                        delta = self._deltas.decode(event.data)
+                        texts.append(delta.text)
+                        is_refusal = is_refusal or delta.refusal is True
+                    case "tool_call":
+                        calls.append(self._calls.decode(event.data))
                     case "final":
                         return self._results.decode(event.data)
                     case "error":
                         raise failure_of(response, event.data)
         finally:  # whether an answer had begun decides how its failure is handled
-            if pieces:
-                on_text("".join(pieces))
+            if texts or calls:
+                on_piece(Piece("".join(texts), calls, is_refusal=is_refusal))
         return None
 
     async def _post_surely(self, request: ChatRequest, deadline: Deadline) -> Response:

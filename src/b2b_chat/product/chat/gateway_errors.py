@@ -61,6 +61,8 @@ def failure_of(response: Response, body: bytes) -> AnswerFailed:
         return ContextLengthExceeded() if too_large else GatewayUnavailable()
     failure = _named(response, detail)
     failure.upstream = detail.upstream
+    if detail.param is not None:
+        failure.param = detail.param
     return failure
 
 

@@ -1,6 +1,6 @@
 """The statements of a message's life as methods; their SQL is in `chat.statements`."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from typing import Final, Literal, NamedTuple
@@ -9,6 +9,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
+from b2b_chat.contract.content import ToolCall
 from b2b_chat.contract.schemas import FinishReason
 from b2b_chat.kit.connections import Connection
 from b2b_chat.kit.database import Database, new_id
@@ -111,6 +112,8 @@ class Ending(NamedTuple):
     cut_by: CutBy | None = None
     error_code: str | None = None
     masks: StoredMasks = NOT_MASKED
+    tool_calls: Sequence[ToolCall] = ()
+    is_refusal: bool = False
     completion_tokens: int | None = None
     """For an answer that came to its own end: what it adds to how long its company's answers are."""
 

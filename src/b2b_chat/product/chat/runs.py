@@ -26,6 +26,7 @@ from b2b_chat.product.chat.failures import (
     Interrupted,
 )
 from b2b_chat.product.chat.gateway_client import GatewayClient
+from b2b_chat.product.chat.pieces import Piece
 from b2b_chat.product.chat.repository import RunRepository
 from b2b_chat.product.chat.run import Run
 from b2b_chat.product.chat.schemas import ChatAnswer
@@ -225,17 +226,17 @@ class Runs:
         loop = asyncio.get_running_loop()
         started_at = loop.time()
 
-        def on_text(text: str) -> None:
+        def on_piece(piece: Piece) -> None:
             if not log.has_begun:
                 _FIRST_DELTA_SECONDS.observe(loop.time() - started_at)
-            telling.take(text)
+            telling.take(piece)
 
         try:
             if request.body.stream:
-                result = await self._gateway.stream(request, on_text, deadline_at=deadline_at)
+                result = await self._gateway.stream(request, on_piece, deadline_at=deadline_at)
             else:
                 result = await self._gateway.complete(request, deadline_at=deadline_at)
-            telling.complete(result.text)
+            telling.complete(result)
         finally:
             telling.end()
         return result

@@ -66,7 +66,7 @@ class Settlement:
 
     async def abandon(self, answer: AnswerLog, request: ChatRequest, failure: AnswerFailed) -> AnswerFailed:
         """Store an answer that lost its last reader: it has failed, and what was delivered is kept and charged for."""
-        if not answer.text:
+        if not answer.has_begun:
             return await self.fail(answer, failure)
         _note(answer, failure)
         ending = self._ending(answer, "error", await self._counting.of_part(answer, request))
@@ -103,7 +103,16 @@ class Settlement:
     def _ending(self, answer: AnswerLog, status: Literal["completed", "stopped", "error"], count: Count) -> Ending:
         used = count.usage
         usage = AnswerUsage(used.prompt_tokens, used.completion_tokens, used.total_tokens, estimated=count.is_estimated)
-        return Ending(status, answer.text, count.text_tokens, usage, self._prices.cost(used), masks=answer.masks)
+        return Ending(
+            status,
+            answer.text,
+            count.text_tokens,
+            usage,
+            self._prices.cost(used),
+            masks=answer.masks,
+            tool_calls=answer.tool_calls,
+            is_refusal=answer.is_refusal,
+        )
 
     async def _settle(self, answer: AnswerLog, ending: Ending) -> tuple[Decimal, Decimal] | None:
         settled = await self._persist(answer, lambda: self._repository.settle(_attempt(answer), ending))

@@ -33,7 +33,7 @@ NOTHING_SAID = {
     "odd_ids": data({"id": 7, "created": "now", "model": None, "choices": [{"index": "0", "delta": {}}]}),
     "no_error": data({"choices": [], "error": {}}),
     "role": data({"choices": [{"delta": {"role": "assistant", "content": None, "tool_calls": None}}]}),
-    "a_call_of_a_tool": data({"choices": [{"delta": {"tool_calls": [{"index": 0, "function": {"name": "f"}}]}}]}),
+    "no_call_of_a_tool": data({"choices": [{"delta": {"tool_calls": []}}]}),
     "blank_reason": data({"choices": [{"delta": {}, "finish_reason": ""}]}),
     "reasoning": data({"choices": [{"delta": {"reasoning_content": "Hm.", "content": ""}}]}),
     "surplus": b'data: {"choices":[],"x":NaN,"y":"\\ud83d"}\n\n',

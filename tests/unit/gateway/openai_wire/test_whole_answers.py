@@ -95,7 +95,7 @@ class TestWhole:
             (whole(choices=[{"message": {"content": "a"}, "finish_reason": {"type": "stop"}}]), "upstream_failed"),
             (whole(choices=choice(None)), "upstream_empty"),
             (whole(choices=choice(None, "length")), "upstream_empty"),
-            (whole(choices=choice("", "tool_calls", tool_calls=[{"id": "x"}])), "upstream_empty"),
+            (whole(choices=choice("", "tool_calls", tool_calls=[])), "upstream_empty"),
             (whole(choices=choice(" \n", "stop")), "upstream_empty"),
             (whole(choices=choice([])), "upstream_empty"),
             (whole(choices=[{"message": None, "finish_reason": "stop"}]), "upstream_empty"),
