@@ -3,11 +3,14 @@
 Counting is simple and deterministic:
 * a prompt has one token for each four bytes of a message's text, rounded up, four more for the message, and three for
   the answer's start;
-* an answer has one token for each delta: up to eight characters with the white space before them.
+* an answer has one token for each delta: up to eight characters with the white space before them, or a piece of a
+  call;
+* an image has 70 tokens at low detail, else 630. Definitions of tools and schemas are free.
 """
 
 # ruff: noqa: RUF001 - the Russian letters are meant
 
+import json
 import re
 import zlib
 from collections.abc import Iterator
@@ -16,12 +19,17 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
-from b2b_chat.sandbox.openai_simulator.chat_request import ChatRequest
+from b2b_chat.sandbox.openai_simulator.calls import Call, calls_for
+from b2b_chat.sandbox.openai_simulator.chat_request import ChatRequest, NamedToolChoice
 from b2b_chat.sandbox.openai_simulator.directives import Directives
+from b2b_chat.sandbox.openai_simulator.examples import example
 
 BYTES_PER_TOKEN: Final = 4
 TOKENS_PER_MESSAGE: Final = 4
 TOKENS_OF_START: Final = 3
+TOKENS_OF_SMALL_IMAGE: Final = 70
+TOKENS_OF_IMAGE: Final = 630
+"""Of one with four tiles."""
 _QUOTED_CHARACTERS: Final = 200
 _TOKEN: Final = re.compile(r"\s*\S{1,8}|\s+")
 _CYRILLIC: Final = re.compile("[а-яё]", re.IGNORECASE)
@@ -104,8 +112,33 @@ class Answer(Struct, frozen=True):
     """A whole answer, not yet on any wire."""
 
     tokens: list[str]
-    finish_reason: Literal["stop", "length", "content_filter"] | None
+    finish_reason: Literal["stop", "length", "tool_calls", "content_filter"] | None
     usage: BareUsage
+    calls: list[Call] = []
+    is_refusal: bool = False
+
+
+def _count_images(request: ChatRequest) -> int:
+    images = [image for message in request.messages for image in message.images]
+    return sum(TOKENS_OF_SMALL_IMAGE if image.detail == "low" else TOKENS_OF_IMAGE for image in images)
+
+
+def _structured(request: ChatRequest) -> str | None:
+    """A text of the form that is asked for; None where that is plain text."""
+    form = request.response_format
+    if form is None or form.type == "text":
+        return None
+    named = form.json_schema
+    value = {"answer": "simulated"} if named is None else example(named.schema or {})
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _until_stop(tokens: list[str], stop: str | list[str] | None) -> list[str]:
+    """The answer up to the first of the texts that end it."""
+    stops = [stop] if isinstance(stop, str) else stop or []
+    text = "".join(tokens)
+    ends = [position for each in stops if (position := text.find(each)) >= 0]
+    return tokenise(text[: min(ends)]) if ends else tokens
 
 
 def count_prompt(texts: list[str]) -> int:
@@ -125,15 +158,20 @@ def compose(request: ChatRequest, prompt: str, wish: Directives, *, seed: int, a
         answer_tokens: The answer is at least so long, where the directives say nothing of it.
     """
     texts = [message.text for message in request.messages]
+    calls, structured = calls_for(request, wish), _structured(request)
     if wish.text is not None:
         tokens = tokenise(wish.text)
+    elif calls:
+        tokens = []
+    elif structured is not None:
+        tokens = tokenise(structured)
     else:
         choice = zlib.crc32("\0".join(texts).encode(errors="surrogatepass"), seed & 0xFFFFFFFF)
         words = _speak(prompt, choice)
         tokens = _whole_sentences(words, answer_tokens) if wish.tokens is None else _exactly(words, wish.tokens)
-    tokens, finish_reason = _limit(tokens, request, wish)
-    completion = len(tokens) + wish.reasoning_tokens
-    prompt_tokens = count_prompt(texts)
+    tokens, finish_reason = _limit(_until_stop(tokens, request.stop), request, wish)
+    completion = len(tokens) + wish.reasoning_tokens + sum(len(call.arguments) + 1 for call in calls)
+    prompt_tokens = count_prompt(texts) + _count_images(request)
     usage: BareUsage
     if wish.usage == "zero":
         usage = Usage(0, 0, 0, PromptDetails(0), CompletionDetails(0))
@@ -147,7 +185,8 @@ def compose(request: ChatRequest, prompt: str, wish: Directives, *, seed: int, a
             PromptDetails(min(wish.cached_tokens, prompt_tokens)),
             CompletionDetails(wish.reasoning_tokens),
         )
-    return Answer(tokens, None if wish.no_finish else finish_reason, usage)
+    ended = "tool_calls" if calls and not isinstance(request.tool_choice, NamedToolChoice) else finish_reason
+    return Answer(tokens, None if wish.no_finish else ended, usage, calls, wish.refusal)
 
 
 def _speak(prompt: str, choice: int) -> Iterator[list[str]]:

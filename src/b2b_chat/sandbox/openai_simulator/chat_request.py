@@ -18,11 +18,19 @@ SNAPSHOTS: Final = {
 _Role = Literal["system", "assistant", "user", "function", "tool", "developer"]
 
 
+class ImageUrl(Struct):
+    """Where an image is; here only inside the request."""
+
+    url: str
+    detail: Literal["auto", "low", "high"] = "auto"
+
+
 class ContentPart(Struct):
-    """A part of a message; only text parts count here."""
+    """A part of a message: a text, or an image."""
 
     type: str
     text: str = ""
+    image_url: ImageUrl | None = None
 
 
 class Message(Struct):
@@ -30,6 +38,8 @@ class Message(Struct):
 
     role: _Role
     content: str | list[ContentPart] | None = None
+    tool_calls: list[Any] | None = None
+    tool_call_id: str | None = None
 
     @property
     def text(self) -> str:
@@ -37,6 +47,57 @@ class Message(Struct):
         if isinstance(self.content, str):
             return self.content
         return "".join(part.text for part in self.content or ())
+
+    @property
+    def images(self) -> list[ImageUrl]:
+        """Its images."""
+        parts = [] if self.content is None or isinstance(self.content, str) else self.content
+        return [part.image_url for part in parts if part.type == "image_url" and part.image_url is not None]
+
+
+class Function(Struct):
+    """The function of a tool."""
+
+    name: Annotated[str, Meta(pattern="^[a-zA-Z0-9_-]{1,64}$")]
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+    strict: bool | None = None
+
+
+class Tool(Struct):
+    """A tool that is offered."""
+
+    type: Literal["function"]
+    function: Function
+
+
+class FunctionName(Struct):
+    """A function's name."""
+
+    name: str
+
+
+class NamedToolChoice(Struct):
+    """The tool that must be called."""
+
+    type: Literal["function"]
+    function: FunctionName
+
+
+class NamedSchema(Struct):
+    """A schema that the answer keeps to."""
+
+    name: Annotated[str, Meta(pattern="^[a-zA-Z0-9_-]{1,64}$")]
+    description: str | None = None
+    schema: dict[str, Any] | None = None
+    strict: bool | None = None
+
+
+class ResponseFormat(Struct):
+    """The form of the answer."""
+
+    type: Literal["text", "json_object", "json_schema"]
+    json_schema: NamedSchema | None = None
 
 
 class StreamOptions(Struct, forbid_unknown_fields=True):
@@ -68,21 +129,21 @@ class ChatRequest(Struct, forbid_unknown_fields=True):
     logprobs: Raw = Raw()
     modalities: Raw = Raw()
     moderation: Raw = Raw()
-    parallel_tool_calls: Raw = Raw()
+    parallel_tool_calls: bool | None = None
     prediction: Raw = Raw()
     presence_penalty: Raw = Raw()
     prompt_cache_key: Raw = Raw()
     prompt_cache_options: Raw = Raw()
     prompt_cache_retention: Raw = Raw()
-    reasoning_effort: Raw = Raw()
-    response_format: Raw = Raw()
+    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh"] | None = None
+    response_format: ResponseFormat | None = None
     safety_identifier: Raw = Raw()
     seed: Raw = Raw()
     service_tier: Raw = Raw()
-    stop: Raw = Raw()
+    stop: str | list[str] | None = None
     store: Raw = Raw()
-    tool_choice: Raw = Raw()
-    tools: Raw = Raw()
+    tool_choice: Literal["none", "auto", "required"] | NamedToolChoice | None = None
+    tools: Annotated[list[Tool], Meta(max_length=128)] | None = None
     top_logprobs: Raw = Raw()
     verbosity: Raw = Raw()
     web_search_options: Raw = Raw()
@@ -93,6 +154,7 @@ class ChatRequest(Struct, forbid_unknown_fields=True):
         return next((message.text for message in reversed(self.messages) if message.role == "user"), "")
 
 
+_IMAGE: Final = re.compile(r"data:image/(png|jpeg|webp|gif);base64,[A-Za-z0-9+/]+={0,2}")
 _decoder: Final = msgspec.json.Decoder(ChatRequest)
 
 _JSON_WORDS: Final = {
@@ -131,6 +193,11 @@ _COMPLAINTS: Final = (
             "Invalid value: '{value}'. Supported values are: 'system', 'assistant', 'user', 'function', 'tool', and "
             "'developer'."
         ),
+    ),
+    (
+        r"Expected `str` matching regex '(?P<pattern>[^']*)'",
+        "invalid_value",
+        "Invalid '{param}': string does not match pattern. Expected a string that matches the pattern '{pattern}'.",
     ),
     (
         r"Expected `(?P<expected>\w+)[^`]*`, got `(?P<got>\w+)`",
@@ -172,11 +239,48 @@ def _check(request: ChatRequest) -> None:
     if request.stream_options is not None and not request.stream:
         message = "The 'stream_options' parameter is only allowed when 'stream' is enabled."
         raise Refused(ApiError(400, message, param="stream_options"))
+    _check_reasoning(request)
+    _check_messages(request)
     if request.max_tokens is not None and request.model.startswith("gpt-5"):
         message = (
             "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
         )
         raise Refused(ApiError(400, message, code="unsupported_parameter", param="max_tokens"))
+
+
+def _check_reasoning(request: ChatRequest) -> None:
+    """Refuse sampling beside reasoning, as GPT-5.2 does."""
+    if request.reasoning_effort in {None, "none"}:
+        return
+    for param in ("temperature", "top_p"):
+        value = getattr(request, param)
+        if value not in {None, 1}:
+            message = (
+                f"Unsupported value: '{param}' does not support {value} with this model. Only the default (1) value "
+                "is supported."
+            )
+            raise Refused(ApiError(400, message, code="unsupported_value", param=param))
+
+
+def _check_messages(request: ChatRequest) -> None:
+    """Refuse images that are none, and results of tools that nobody called."""
+    called: set[str] = set()
+    for number, message in enumerate(request.messages):
+        called |= {str(call.get("id")) for call in message.tool_calls or () if isinstance(call, dict)}
+        if message.role == "tool" and message.tool_call_id not in called:
+            told = (
+                "Invalid parameter: messages with role 'tool' must be a response to a preceding message with "
+                "'tool_calls'."
+            )
+            raise Refused(ApiError(400, told, param=f"messages.[{number}].role"))
+        for image in message.images:
+            if not _IMAGE.fullmatch(image.url):
+                told = "You uploaded an unsupported image. Please make sure your image is valid."
+                raise Refused(ApiError(400, told, code="invalid_image_format", param=f"messages.[{number}].content"))
+    form = request.response_format
+    if form is not None and form.type == "json_schema" and form.json_schema is None:
+        told = "Missing required parameter: 'response_format.json_schema'."
+        raise Refused(ApiError(400, told, code="missing_required_parameter", param="response_format.json_schema"))
 
 
 def _complaint(text: str) -> ApiError:

@@ -30,6 +30,14 @@ class Directives(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     # How to answer.
     text: str | None = None
     """Answer exactly this; percent-encoded, so that `a%00b%ED%A0%80` holds a NUL and a lone surrogate."""
+    tool: str | None = None
+    """Call this tool, where it is offered and the last message is no tool's result; bare, the first one offered."""
+    calls: Annotated[int, Meta(ge=1, le=128)] = 1
+    """How many calls of the tool there are."""
+    arguments: str | None = None
+    """What the tool is called with; percent-encoded. Without it, the simplest value of the tool's schema."""
+    refusal: bool = False
+    """Send the text as a refusal."""
     tokens: Annotated[int, Meta(ge=0, le=1_000_000)] | None = None
     """Answer with exactly so many tokens; 0 is an empty answer."""
     tps: Annotated[float, Meta(ge=0)] | None = None
@@ -102,6 +110,10 @@ class Directives(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """The same wish for an answer, without the fault."""
         return Directives(
             text=self.text,
+            tool=self.tool,
+            calls=self.calls,
+            arguments=self.arguments,
+            refusal=self.refusal,
             tokens=self.tokens,
             tps=self.tps,
             reasoning_tokens=self.reasoning_tokens,
@@ -142,12 +154,14 @@ def understand(asked: Mapping[str, str]) -> Directives:
         raise _misunderstood(f"there is no error {wish.error!r}; there are {', '.join(ERRORS)}")
     if wish.fail_times is not None and wish.key is None:
         raise _misunderstood("fail_times needs a key")
-    if wish.text is None:
+    encoded = {name: text for name in ("text", "arguments") if (text := getattr(wish, name)) is not None}
+    if not encoded:
         return wish
     try:
-        return msgspec.structs.replace(wish, text=unquote(wish.text, errors="surrogatepass"))
+        plain = {name: unquote(text, errors="surrogatepass") for name, text in encoded.items()}
     except UnicodeDecodeError:
-        raise _misunderstood("text is not percent-encoded UTF-8") from None
+        raise _misunderstood("text or arguments are not percent-encoded UTF-8") from None
+    return msgspec.structs.replace(wish, **plain)
 
 
 def _misunderstood(problem: str) -> Refused:

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from b2b_chat.sandbox.openai_simulator.answers import Answer
+from b2b_chat.sandbox.openai_simulator.calls import Call
 from b2b_chat.sandbox.openai_simulator.chat_request import SNAPSHOTS, ChatRequest
 
 DONE: Final = b"data: [DONE]\n\n"
@@ -65,14 +66,29 @@ class Chunks(Struct, frozen=True):
         choice = b'{"index":0,"delta":%b,"logprobs":null,"finish_reason":null}]' % delta
         return b"".join((self.prefix, choice, self.no_usage, self.paddings[0]))
 
-    def contents(self, tokens: list[str]) -> list[bytes]:
-        """An event for each token."""
-        before = self.prefix + b'{"index":0,"delta":{"content":'
+    def contents(self, tokens: list[str], field: bytes = b"content") -> list[bytes]:
+        """An event for each token, of the content or of the refusal."""
+        before = self.prefix + b'{"index":0,"delta":{"%b":' % field
         after = [
             b'},"logprobs":null,"finish_reason":null}]' + self.no_usage + self.paddings[size % len(self.paddings)]
             for size in range(16)
         ]
         return [b"".join((before, json_text(token), after[len(token) & 15])) for token in tokens]
+
+    def calls(self, calls: list[Call]) -> list[bytes]:
+        """The events of calls: of each its id and name, then a piece of its arguments an event."""
+        written: list[bytes] = []
+        for index, call in enumerate(calls):
+            head = b'"id":%b,"type":"function","function":{"name":%b,"arguments":""}'
+            written.append(self._call(index, head % (json_text(call.id), json_text(call.name))))
+            written += [
+                self._call(index, b'"function":{"arguments":%b}' % json_text(piece)) for piece in call.arguments
+            ]
+        return written
+
+    def _call(self, index: int, said: bytes) -> bytes:
+        choice = b'{"index":0,"delta":{"tool_calls":[{"index":%d,%b}]},"logprobs":null,"finish_reason":null}]'
+        return b"".join((self.prefix, choice % (index, said), self.no_usage, self.paddings[0]))
 
     def finish(self, reason: bytes, usage: bytes | None = None) -> bytes:
         """The end of the text; `reason` and `usage` are JSON."""
@@ -98,15 +114,27 @@ def chunks_for(request: ChatRequest, *, include_usage: bool) -> Chunks:
 
 def document(request: ChatRequest, answer: Answer, *, with_usage: bool) -> bytes:
     """The whole reply as one JSON document."""
+    text = "".join(answer.tokens)
     return (
         b'{%b,"choices":[{"index":0,"message":{"role":"assistant","content":%b,'
-        b'"refusal":null,"annotations":[]},"logprobs":null,"finish_reason":%b}]%b}'
+        b'"refusal":%b,"annotations":[]%b},"logprobs":null,"finish_reason":%b}]%b}'
     ) % (
         _identity(request, b"chat.completion"),
-        json_text("".join(answer.tokens)),
+        b"null" if answer.is_refusal or (answer.calls and not text) else json_text(text),
+        json_text(text) if answer.is_refusal else b"null",
+        _calls(answer.calls),
         msgspec.json.encode(answer.finish_reason),
         b',"usage":' + msgspec.json.encode(answer.usage) if with_usage else b"",
     )
+
+
+def _calls(calls: list[Call]) -> bytes:
+    written = [
+        b'{"id":%b,"type":"function","function":{"name":%b,"arguments":%b}}'
+        % (json_text(call.id), json_text(call.name), json_text("".join(call.arguments)))
+        for call in calls
+    ]
+    return b',"tool_calls":[%b]' % b",".join(written) if written else b""
 
 
 def json_text(text: str) -> bytes:

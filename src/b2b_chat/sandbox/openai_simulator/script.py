@@ -147,7 +147,8 @@ def _stream(request: ChatRequest, answer: Answer, wish: Directives, thinking_sec
     steps: list[Step] = [Write(chunks.role())]
     if thinking_seconds:
         steps.append(Pause(thinking_seconds))
-    steps += [Write(event, 1) for event in chunks.contents(answer.tokens)]
+    field = b"refusal" if answer.is_refusal else b"content"
+    steps += [Write(event, 1) for event in (*chunks.contents(answer.tokens, field), *chunks.calls(answer.calls))]
     steps += [Write(event) for event in _ending(chunks, answer, wish, include_usage=include_usage)]
     for directive, interruption in INTERRUPTIONS.items():
         after = getattr(wish, directive)
