@@ -11,6 +11,7 @@ from b2b_chat.product.chat.answer_log import AnswerLog
 from b2b_chat.product.chat.calls import OptionsUnsupported, message_tokens, options_tokens, size_bytes
 from b2b_chat.product.chat.gateway_client import GatewayClient
 from b2b_chat.product.chat.masked_turns import MaskedTurns, Turn, turns_of
+from b2b_chat.product.chat.orders import Order
 from b2b_chat.product.chat.repository import Bounds, Exchange, RunRepository, Sent
 from b2b_chat.product.conversations.service import ConversationNotFound
 from b2b_chat.product.credits.pricing import FORMAT_TOKENS_PER_MESSAGE, Prices, prompt_tokens, with_margin
@@ -84,6 +85,13 @@ class Prompts:
         self._masked_turns = masked_turns
         self._masking = masking
         self._gateway = gateway
+
+    async def prompt_of(self, viewer: Viewer, order: Order, *, sent_before: Sent | None = None) -> Prompt:
+        """Return what the model is asked by an order; the arguments and failures are those of its two kinds."""
+        if order.call is not None:
+            return await self.prompt_of_call(viewer, order.call)
+        conversation_id = order.conversation_id if sent_before is None else sent_before.conversation_id
+        return await self.prompt(viewer, conversation_id, order.text, sent_before=sent_before)
 
     async def prompt(
         self, viewer: Viewer, conversation_id: UUID | None, text: str, *, sent_before: Sent | None = None

@@ -1,18 +1,18 @@
 """Sending a message, following its answer, and stopping it."""
 
 import asyncio
-import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Final, NamedTuple
 from uuid import UUID
 
 from b2b_chat.kit.database import new_id
-from b2b_chat.kit.visible import from_first_visible, is_blank
+from b2b_chat.kit.visible import is_blank
 from b2b_chat.product.chat.admission import Admit, Headers, admitted
 from b2b_chat.product.chat.answer_log import AnswerLog, MessageInProgress
 from b2b_chat.product.chat.failures import AnswerFailed
 from b2b_chat.product.chat.locate import Elsewhere, Failed, Here, Locator, Stored, empty_log
+from b2b_chat.product.chat.orders import Order, order_of_message
 from b2b_chat.product.chat.prompts import Prompts, TextTooLong
 from b2b_chat.product.chat.relay.following import Following
 from b2b_chat.product.chat.repository import (
@@ -32,7 +32,6 @@ from b2b_chat.product.refusals import Refusal
 from b2b_chat.product.settings import ProductSettings
 from b2b_chat.product.viewer import Viewer
 
-TITLE_CHARACTERS: Final = 80
 _MAX_LOOKS: Final = 3
 """How often a message is looked for that moves while it is being found."""
 
@@ -129,24 +128,37 @@ class Chat:
             CompanyBusy: As many of the company's are, while others want some.
             GatewayUnavailable: As many are as the connections to the gateway allow.
         """
+        return await self._send(viewer, order_of_message(viewer.company_id, message), stream=stream, admit=admit)
+
+    async def send_call(self, viewer: Viewer, order: Order, *, stream: bool, admit: Admit) -> Accepted:
+        """Have a call answered that brings its own context, options and tools (`orders.order_of_call`), as `send` does.
+
+        Raises:
+            UnmaskableContent: It has images, and the rules hide what they may show; or JSON that is nested too deeply.
+            OptionsUnsupported: The gateway is too old for it. Nothing is stored or held.
+            Refusal: As `send`.
+        """
+        return await self._send(viewer, order, stream=stream, admit=admit)
+
+    async def _send(self, viewer: Viewer, order: Order, *, stream: bool, admit: Admit) -> Accepted:
         if self._is_draining:
             raise ShuttingDown
-        fingerprint = _fingerprint(viewer.company_id, message)
-        sent = await self._repository.find_sent(viewer.user_id, message.client_message_id)
+        sent = await self._repository.find_sent(viewer.user_id, order.client_message_id)
         if sent is None:
             headers = await admit()
             admit = admitted(headers)
-            self._check_text(message.text)
+            if order.call is None:
+                self._check_text(order.text)
             try:
-                return Accepted(await self._send_new(viewer, message, fingerprint, stream=stream), headers)
+                return Accepted(await self._send_new(viewer, order, stream=stream), headers)
             except (AlreadySent, ConversationBusy):
                 # What keeps the conversation busy may be this message, sent twice at once.
-                sent = await self._repository.find_sent(viewer.user_id, message.client_message_id)
+                sent = await self._repository.find_sent(viewer.user_id, order.client_message_id)
                 if sent is None:
                     raise
-        if sent.fingerprint != fingerprint:
+        if sent.fingerprint != order.fingerprint:
             raise IdempotencyConflict
-        return await self._send_again(viewer, message, sent, stream=stream, admit=admit)
+        return await self._send_again(viewer, order, sent, stream=stream, admit=admit)
 
     async def follow(self, viewer: Viewer, assistant_message_id: UUID) -> AnswerLog:
         """Return the log of one of the viewer's answers, whether it is being written or was stored long ago.
@@ -199,11 +211,11 @@ class Chat:
             draining.append(self._elsewhere.drain(grace_seconds))
         await asyncio.gather(*draining)
 
-    async def _send_new(self, viewer: Viewer, message: ChatSend, fingerprint: bytes, *, stream: bool) -> AnswerLog:
-        prompt = await self._prompts.prompt(viewer, message.conversation_id, message.text)
+    async def _send_new(self, viewer: Viewer, order: Order, *, stream: bool) -> AnswerLog:
+        prompt = await self._prompts.prompt_of(viewer, order)
         log = AnswerLog(
             company_id=viewer.company_id,
-            conversation_id=message.conversation_id or new_id(),
+            conversation_id=order.conversation_id or new_id(),
             user_message_id=new_id(),
             assistant_message_id=new_id(),
         )
@@ -211,13 +223,13 @@ class Chat:
             company_id=viewer.company_id,
             user_id=viewer.user_id,
             conversation_id=log.conversation_id,
-            title=" ".join(from_first_visible(message.text).split())[:TITLE_CHARACTERS],
+            title=order.title,
             user_message_id=log.user_message_id,
             assistant_message_id=log.assistant_message_id,
-            text=message.text,
+            text=order.text,
             tokens=prompt.question_tokens,
-            client_message_id=message.client_message_id,
-            fingerprint=fingerprint,
+            client_message_id=order.client_message_id,
+            fingerprint=order.fingerprint,
             masks=prompt.masks,
         )
         with self._reserved(log) as run:
@@ -225,13 +237,11 @@ class Chat:
         self._runs.start(run, self._prompts.request(viewer, log, prompt, held, stream=stream))
         return log
 
-    async def _send_again(
-        self, viewer: Viewer, message: ChatSend, sent: Sent, *, stream: bool, admit: Admit
-    ) -> Accepted:
+    async def _send_again(self, viewer: Viewer, order: Order, sent: Sent, *, stream: bool, admit: Admit) -> Accepted:
         """Return the log of a message that was sent before, wherever it is; a failed one is tried anew."""
 
         async def read() -> Sent:
-            return await self._repository.find_sent(viewer.user_id, message.client_message_id) or sent
+            return await self._repository.find_sent(viewer.user_id, order.client_message_id) or sent
 
         for _ in range(_MAX_LOOKS):
             match await self._locator.locate(sent, read):
@@ -247,12 +257,12 @@ class Chat:
                         return Accepted(log, {})
                 case Failed(sent):
                     with suppress(AlreadyRunning, AttemptTaken):
-                        return await self._retry(viewer, message, sent, stream=stream, admit=admit)
+                        return await self._retry(viewer, order, sent, stream=stream, admit=admit)
             # It has just ended, or was tried anew by another request: now the database or the runs know.
             sent = await read()
         raise MessageInProgress
 
-    async def _retry(self, viewer: Viewer, message: ChatSend, sent: Sent, *, stream: bool, admit: Admit) -> Accepted:
+    async def _retry(self, viewer: Viewer, order: Order, sent: Sent, *, stream: bool, admit: Admit) -> Accepted:
         """Try a failed answer anew, under the ids that it had.
 
         Raises:
@@ -262,7 +272,7 @@ class Chat:
         log = empty_log(sent, attempt=sent.attempt + 1)
         with self._reserved(log) as run:
             headers = await admit()
-            prompt = await self._prompts.prompt(viewer, sent.conversation_id, message.text, sent_before=sent)
+            prompt = await self._prompts.prompt_of(viewer, order, sent_before=sent)
             log.attempt, held = await self._repository.readmit(sent, viewer.user_id, self._prompts.bounds(prompt))
         self._runs.start(run, self._prompts.request(viewer, log, prompt, held, stream=stream))
         return Accepted(log, headers)
@@ -288,9 +298,3 @@ class Chat:
             raise EmptyText
         if len(text) > self._max_message_chars:
             raise TextTooLong(f"The text is longer than {self._max_message_chars} characters.")
-
-
-def _fingerprint(company_id: UUID, message: ChatSend) -> bytes:
-    """Return what two sends of one message share: company, conversation and text, not how the answer is fetched."""
-    asked = (str(company_id), str(message.conversation_id or ""), message.text)
-    return hashlib.sha256("\0".join(asked).encode()).digest()

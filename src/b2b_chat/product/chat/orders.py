@@ -1,0 +1,50 @@
+"""What is sent to be answered: how it is named and stored, and what the model is asked."""
+
+import hashlib
+from typing import Final, NamedTuple
+from uuid import UUID
+
+from b2b_chat.kit.visible import from_first_visible
+from b2b_chat.product.chat.calls import fingerprint_of
+from b2b_chat.product.chat.schemas import ChatSend
+from b2b_chat.product.masking.call_texts import Call
+
+TITLE_CHARACTERS: Final = 80
+
+
+class Order(NamedTuple):
+    """A message of a conversation, or a call that brings its own context."""
+
+    client_message_id: str
+    conversation_id: UUID | None
+    """None for a new one."""
+    text: str
+    """As it is stored."""
+    fingerprint: bytes
+    """What two sends of one order share: all that is asked, not how the answer is fetched."""
+    call: Call | None = None
+    """What the model is asked, where that is not the conversation with the text at its end."""
+
+    @property
+    def title(self) -> str:
+        """The title of a conversation that begins with it."""
+        return " ".join(from_first_visible(self.text).split())[:TITLE_CHARACTERS]
+
+
+def order_of_message(company_id: UUID, message: ChatSend) -> Order:
+    """Return the order that a message is."""
+    asked = (str(company_id), str(message.conversation_id or ""), message.text)
+    fingerprint = hashlib.sha256("\0".join(asked).encode()).digest()
+    return Order(message.client_message_id, message.conversation_id, message.text, fingerprint)
+
+
+def order_of_call(company_id: UUID, client_message_id: str, call: Call, *, stored_text: str = "") -> Order:
+    """Return the order that a call is.
+
+    Args:
+        company_id: Whose call it is.
+        client_message_id: Its name; the same one never costs twice.
+        call: What is asked.
+        stored_text: What is kept of it as the question's text.
+    """
+    return Order(client_message_id, None, stored_text, fingerprint_of(company_id, call), call)
