@@ -16,7 +16,7 @@ IMAGE_URL: Final = "^data:image/(png|jpeg|webp|gif);base64,[A-Za-z0-9+/]+={0,2}$
 
 FunctionName: TypeAlias = Annotated[str, Meta(min_length=1, max_length=64, pattern="^[A-Za-z0-9_-]+$")]
 """The name of a tool, as OpenAI takes it."""
-ToolCallId: TypeAlias = Annotated[str, Meta(min_length=1, max_length=256)]
+ToolCallId: TypeAlias = Annotated[str, Meta(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f]+$")]
 
 
 class TextPart(Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="text"):
@@ -65,8 +65,8 @@ class ToolCallPiece(Struct, frozen=True, omit_defaults=True):
     """
 
     index: Annotated[int, Meta(ge=0, lt=MAX_TOOL_CALLS)]
-    id: str | UnsetType = UNSET
-    name: str | UnsetType = UNSET
+    id: ToolCallId | UnsetType = UNSET
+    name: FunctionName | UnsetType = UNSET
     arguments: str = ""
 
 

@@ -9,9 +9,10 @@ from decimal import Decimal
 from typing import Literal, NamedTuple
 from uuid import UUID
 
-from msgspec import UNSET
+import msgspec
+from msgspec import UNSET, Struct, structs
 
-from b2b_chat.contract.content import ToolCall, ToolCallPiece, joined_calls
+from b2b_chat.contract.content import SentCalls, ToolCall, ToolCallPiece, joined_calls
 from b2b_chat.contract.schemas import FinishReason
 from b2b_chat.product.chat.failures import AnswerFailed
 from b2b_chat.product.chat.pace import Pace
@@ -42,6 +43,13 @@ class Ended(NamedTuple):
     status: Literal["completed", "stopped"]
     finish_reason: FinishReason | None = None
     cut_by: CutBy | None = None
+
+
+class BesideText(Struct, frozen=True, omit_defaults=True):
+    """What an answer has beside its text, as it is stored."""
+
+    tool_calls: list[ToolCall] = []
+    refusal: bool = False
 
 
 class AnswerLog:
@@ -101,6 +109,22 @@ class AnswerLog:
         return joined_calls(self.call_pieces) if self.call_pieces else []
 
     @property
+    def beside_text(self) -> str | None:
+        """What is stored beside the text."""
+        if not self.call_pieces and not self.is_refusal:
+            return None
+        return msgspec.json.encode(BesideText(self.tool_calls, refusal=self.is_refusal)).decode()
+
+    def publish_stored(self, text: str, beside_text: str | None) -> None:
+        """Add the whole of a stored answer."""
+        beside = msgspec.json.decode(beside_text or b"{}", type=BesideText)
+        self.is_refusal = beside.refusal
+        if text:
+            self.publish(text)
+        if beside.tool_calls:
+            self.publish_calls(SentCalls().lacking(beside.tool_calls))
+
+    @property
     def crossed(self) -> str:
         """The answer so far as it crossed the border, which is what counts as tokens."""
         text = self.text if self.masked_text is None else self.masked_text
@@ -155,7 +179,12 @@ class AnswerLog:
     def publish_calls(self, pieces: Sequence[ToolCallPiece]) -> None:
         """Add pieces of calls of tools."""
         self.pace.note_text()
-        self.call_pieces += pieces
+        self.call_pieces += [
+            structs.replace(piece, arguments=piece.arguments.translate(_UNSTORABLE))
+            if "\0" in piece.arguments
+            else piece
+            for piece in pieces
+        ]
         self._wake()
 
     def finish(self, outcome: ChatAnswer | AnswerFailed) -> None:

@@ -108,8 +108,8 @@ def log_of(sent: Sent) -> AnswerLog:
     if sent.status in {MessageStatus.PENDING, MessageStatus.STREAMING}:
         return log
     # What a failed attempt leaves is its own only where it was paid for; else it may be an earlier attempt's.
-    if sent.text and (sent.status != MessageStatus.ERROR or sent.error_code == ClientDisconnected.code):
-        log.publish(sent.text)
+    if sent.status != MessageStatus.ERROR or sent.error_code == ClientDisconnected.code:
+        log.publish_stored(sent.text, sent.beside_text)
     if sent.status == MessageStatus.ERROR:
         log.finish(stored_failure(sent.error_code))
     else:

@@ -1,6 +1,6 @@
 """The statements of a message's life as methods; their SQL is in `chat.statements`."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
 from typing import Final, Literal, NamedTuple
@@ -9,7 +9,6 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from b2b_chat.contract.content import ToolCall
 from b2b_chat.contract.schemas import FinishReason
 from b2b_chat.kit.connections import Connection
 from b2b_chat.kit.database import Database, new_id
@@ -56,6 +55,7 @@ class Sent(NamedTuple):
     charge_credits: Decimal | None
     question_masks: str | None
     question_masked_by: str | None
+    beside_text: str | None
 
 
 class Said(NamedTuple):
@@ -112,8 +112,7 @@ class Ending(NamedTuple):
     cut_by: CutBy | None = None
     error_code: str | None = None
     masks: StoredMasks = NOT_MASKED
-    tool_calls: Sequence[ToolCall] = ()
-    is_refusal: bool = False
+    beside_text: str | None = None
     completion_tokens: int | None = None
     """For an answer that came to its own end: what it adds to how long its company's answers are."""
 
@@ -242,6 +241,7 @@ class RunRepository:
             ending.text_tokens,
             ending.completion_tokens,
             *ending.masks,
+            ending.beside_text,
         )
         row = await self._database.run(lambda db: db.fetchrow(statements.SETTLE, *arguments))
         if row is None:  # an earlier try may have been committed though its connection broke

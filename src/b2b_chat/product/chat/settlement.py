@@ -110,8 +110,7 @@ class Settlement:
             usage,
             self._prices.cost(used),
             masks=answer.masks,
-            tool_calls=answer.tool_calls,
-            is_refusal=answer.is_refusal,
+            beside_text=answer.beside_text,
         )
 
     async def _settle(self, answer: AnswerLog, ending: Ending) -> tuple[Decimal, Decimal] | None:

@@ -12,7 +12,8 @@ _SENT: Final = """
            answer.id AS assistant_message_id, answer.status, answer.text, answer.usage_json, answer.error_code,
            answer.finish_reason, answer.cut_by, answer.attempt, accounts.balance_credits,
            COALESCE(answer.charged_credits, -ledger.amount_credits) AS charge_credits,
-           asked.masks AS question_masks, asked.masked_by AS question_masked_by
+           asked.masks AS question_masks, asked.masked_by AS question_masked_by,
+           answer.beside_text
     FROM messages AS asked
     JOIN messages AS answer ON answer.reply_to = asked.id
     JOIN accounts ON accounts.company_id = asked.company_id
@@ -160,7 +161,8 @@ SETTLE: Final = """
         UPDATE messages
         SET status = $7, text = $4, usage_json = $5::jsonb, finish_reason = $8, cut_by = $9, error_code = $10,
             tokens = $11, charged_credits = GREATEST(messages.charged_credits, LEAST($6::numeric, live.amount_credits)),
-            completed_at = now(), lease_expires_at = NULL, masks = $13::jsonb, masked_by = $14
+            completed_at = now(), lease_expires_at = NULL, masks = $13::jsonb, masked_by = $14,
+            beside_text = $15::jsonb
         FROM account, messages AS before JOIN holds AS live ON live.message_id = before.reply_to AND live.state = 'live'
         WHERE messages.id = $2 AND before.id = $2 AND messages.company_id = account.company_id
               AND messages.attempt = $3 AND messages.status IN ('pending', 'streaming')

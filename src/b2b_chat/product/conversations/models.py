@@ -98,6 +98,8 @@ class MessageRow(Row):
     """Where values that do not cross the border stand in the text; None where the text was not examined."""
     masked_by: Mapped[str | None] = mapped_column(String(32))
     """The rules that the masks were made by."""
+    beside_text: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    """What an answer has beside its text: calls of tools, and whether it is a refusal."""
     lease_expires_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     completed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))

@@ -80,7 +80,9 @@ class ConversationRepository:
         conversation.deleted_at = utc_now()
         erased = update(MessageRow).where(MessageRow.conversation_id == conversation.id)
         # No body has this fingerprint, so that sending an erased message again is refused as a used id.
-        await self._session.execute(erased.values(text="", fingerprint=b"", masks=null(), masked_by=None))
+        await self._session.execute(
+            erased.values(text="", fingerprint=b"", masks=null(), masked_by=None, beside_text=null())
+        )
 
     async def list_messages(
         self, company_id: UUID, conversation_id: UUID, *, after: UUID | None, limit: int

@@ -239,6 +239,36 @@ async def test_an_old_gateway_gets_the_old_form_or_nothing(
     await world.check_books()
 
 
+async def test_a_stored_call_is_replayed_as_it_was_answered(
+    caller: Caller, gateway: FakeGateway, world: World, person: Person, database_url: str
+) -> None:
+    gateway.reply = of_contract(3, events(*map(piece, in_pieces(ARGUMENTS)), called()))
+    first = (await caller.ask(tools=[FIND]))[1]
+    elsewhere = services_of(product_settings(database_url, gateway.url))
+    async with opened(elsewhere):
+        log, again = await Caller(elsewhere, person).ask(tools=[FIND])
+    assert again == first
+    assert joined_calls(log.call_pieces) == first.tool_calls
+    assert len([call for call in gateway.calls if call.body]) == 1
+    await check_one_charge(world, person)
+
+
+async def test_what_no_database_can_store_is_replaced(caller: Caller, gateway: FakeGateway) -> None:
+    gateway.reply = of_contract(3, events(*map(piece, in_pieces('{"a":"\0"}')), called('{"a":"\0"}')))
+    answer = (await caller.ask(tools=[FIND]))[1]
+    assert arguments_of(answer.tool_calls) == ['{"a":"\N{REPLACEMENT CHARACTER}"}']
+    assert (await caller.ask(tools=[FIND]))[1] == answer
+
+
+async def test_a_refusal_is_named_and_stays_one(caller: Caller, gateway: FakeGateway) -> None:
+    refusal = encode(b"delta", b'{"text":"No.","refusal":true}')
+    end = encode(b"final", msgspec.json.encode(ChatResult("No.", USAGE, refusal=True)))
+    gateway.reply = of_contract(3, events(refusal, end))
+    log, answer = await caller.ask()
+    assert (log.is_refusal, answer.text, answer.refusal) == (True, "No.", True)
+    assert (await caller.ask())[1] == answer
+
+
 async def test_another_option_under_the_same_id_is_another_call(caller: Caller, gateway: FakeGateway) -> None:
     gateway.reply = of_contract(3, answering("Да."))
     first = (await caller.ask(temperature=0.5))[1]

@@ -5,6 +5,9 @@ from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 from uuid import UUID
 
+from msgspec import UNSET
+
+from b2b_chat.contract.content import SentCalls
 from b2b_chat.product.chat.answer_log import AnswerLog
 from b2b_chat.product.chat.failures import AnswerFailed
 from b2b_chat.product.chat.schemas import ChatAnswer
@@ -52,7 +55,9 @@ class Mirror:
         return True
 
     def finish(self, outcome: ChatAnswer | AnswerFailed) -> None:
-        """Record how the attempt ended."""
+        """Record how the attempt ended. Calls of tools come with the end here."""
+        if isinstance(outcome, ChatAnswer) and outcome.tool_calls is not UNSET:
+            self.log.publish_calls(SentCalls().lacking(outcome.tool_calls))
         self.log.finish(outcome)
         self._wake()
 
