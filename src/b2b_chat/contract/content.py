@@ -1,7 +1,7 @@
 """What a message is made of besides plain text: parts, images, and calls of tools."""
 
 from collections.abc import Iterable
-from typing import Annotated, Final, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
@@ -11,12 +11,15 @@ MAX_PARTS: Final = 256
 """Of one message."""
 MAX_TOOL_CALLS: Final = 128
 """Of one message."""
-IMAGE_URL: Final = "^data:image/(png|jpeg|webp|gif);base64,[A-Za-z0-9+/]+={0,2}$"
+IMAGE_URL: Final = r"^data:image/(png|jpeg|webp|gif);base64,[A-Za-z0-9+/]+={0,2}\Z"
 """An image travels inside the request. No address is ever fetched."""
 
-FunctionName: TypeAlias = Annotated[str, Meta(min_length=1, max_length=64, pattern="^[A-Za-z0-9_-]+$")]
+FUNCTION_NAME: Final = r"^[A-Za-z0-9_-]+\Z"
+TOOL_CALL_ID: Final = r"^[^\x00-\x1f]+\Z"
+
+FunctionName: TypeAlias = Annotated[str, Meta(min_length=1, max_length=64, pattern=FUNCTION_NAME)]
 """The name of a tool, as OpenAI takes it."""
-ToolCallId: TypeAlias = Annotated[str, Meta(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f]+$")]
+ToolCallId: TypeAlias = Annotated[str, Meta(min_length=1, max_length=256, pattern=TOOL_CALL_ID)]
 
 
 class TextPart(Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="text"):
@@ -29,7 +32,7 @@ class ImageUrl(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     """An image as a data URL, and how closely the model shall look at it: `low`, `high` or `auto`."""
 
     url: Annotated[str, Meta(max_length=MAX_IMAGE_URL_CHARS, pattern=IMAGE_URL)]
-    detail: Annotated[str, Meta(pattern="^(auto|low|high)$")] | UnsetType = UNSET
+    detail: Literal["auto", "low", "high"] | UnsetType = UNSET
 
 
 class ImagePart(Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="image_url"):
@@ -55,7 +58,7 @@ class ToolCall(Struct, frozen=True, forbid_unknown_fields=True):
 
     id: ToolCallId
     function: FunctionCall
-    type: Annotated[str, Meta(pattern="^function$")] = "function"
+    type: Literal["function"] = "function"
 
 
 class ToolCallPiece(Struct, frozen=True, omit_defaults=True):

@@ -1,5 +1,6 @@
 """The composition root of gateway_api."""
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -86,7 +87,8 @@ def openapi_schema() -> dict[str, Any]:
     # Litestar documents neither that unknown fields are refused, nor the limits of what is inside a union.
     _, exact = msgspec.json.schema_components([ChatRequest], ref_template="#/components/schemas/{name}")
     document["components"]["schemas"].update(exact)
-    return document
+    portable: dict[str, Any] = json.loads(json.dumps(document).replace(r"\\Z", "$"))  # only Python ends texts so
+    return portable
 
 
 def _litestar(

@@ -95,6 +95,7 @@ def test_a_request_is_read() -> None:
         {"response_format": {"type": "json_schema"}},
         {"tools": []},
         {"tools": [{"type": "function", "function": {"name": "two words"}}]},
+        {"tools": [{"type": "function", "function": {"name": "line\n"}}]},
         {"tools": [{"type": "web_search"}]},
         {"tool_choice": "maybe"},
         {"tool_choice": {"type": "function"}},

@@ -6,13 +6,15 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from b2b_chat.contract.content import ToolCall
+from b2b_chat.contract.content import FUNCTION_NAME, TOOL_CALL_ID, ToolCall
 from b2b_chat.contract.schemas import FinishReason
 from b2b_chat.kit.text import PRINTABLE_ASCII, form
 from b2b_chat.kit.visible import VISIBLE
 from b2b_chat.product.conversations.schemas import AnswerUsage
 from b2b_chat.product.conversations.status import CutBy, Status
 
+form(FUNCTION_NAME, "letters, digits, _ and -")
+form(TOOL_CALL_ID, "a text without control characters")
 _TEXT: Final = form(rf"^[^\u0000]*{VISIBLE}[^\u0000]*$", "a text with a visible character and without NUL")
 
 
