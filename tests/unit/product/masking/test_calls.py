@@ -10,10 +10,11 @@ from b2b_chat.contract.options import ChatOptions
 from b2b_chat.contract.schemas import ChatMessage
 from b2b_chat.product.masking.call_texts import Call
 from b2b_chat.product.masking.calls import mask_call
-from b2b_chat.product.masking.kinds import Kind, MaskingAction
+from b2b_chat.product.masking.canaries import CANARIES
+from b2b_chat.product.masking.kinds import DEFAULTS, Kind, MaskingAction
 from b2b_chat.product.masking.policy import OFF, Policy
 from b2b_chat.product.masking.refusals import PersonalDataBlocked, UnmaskableContent
-from b2b_chat.product.masking.requests import INSTRUCTION, MaskedMessages
+from b2b_chat.product.masking.requests import INSTRUCTION, MaskedMessages, unmasked_call
 from b2b_chat.product.masking.rules import Rules
 from b2b_chat.product.masking.service import Masking
 
@@ -87,6 +88,65 @@ async def test_one_value_has_one_token_in_every_text() -> None:
         "required": ["description"],
     }
     assert border.options.stop == ["[PERSON_1]"]
+
+
+POSITIONS: dict[str, Any] = {
+    "a message": lambda text: {"messages": [{"role": "user", "content": text}]},
+    "a developer's message": lambda text: {"messages": [{"role": "developer", "content": text}]},
+    "an answer": lambda text: {"messages": [{"role": "assistant", "content": text}]},
+    "a part": lambda text: {"messages": [{"role": "user", "content": [{"type": "text", "text": text}]}]},
+    "a tool's result": lambda text: {"messages": [{"role": "tool", "tool_call_id": "1", "content": text}]},
+    "a tool's result as JSON": lambda text: {
+        "messages": [{"role": "tool", "tool_call_id": "1", "content": json.dumps([{"a": [text]}])}]
+    },
+    "arguments": lambda text: {
+        "messages": [
+            {
+                "role": "assistant",
+                "content": None,
+                "tool_calls": [{"id": "1", "function": {"name": "f", "arguments": json.dumps({"a": f"{text}\n1"})}}],
+            }
+        ]
+    },
+    "a tool's description": lambda text: {
+        "tools": [{"type": "function", "function": {"name": "f", "description": text}}]
+    },
+    "a tool's schema": lambda text: {
+        "tools": [
+            {
+                "type": "function",
+                "function": {"name": "f", "parameters": {"properties": {"a": {"examples": [{"b": text}]}}}},
+            }
+        ]
+    },
+    "a schema": lambda text: {
+        "response_format": {
+            "type": "json_schema",
+            "json_schema": {"name": "f", "schema": {"$defs": {"a": {"const": text}}}},
+        }
+    },
+    "a schema's description": lambda text: {
+        "response_format": {"type": "json_schema", "json_schema": {"name": "f", "description": text}}
+    },
+    "a text that ends the answer": lambda text: {"stop": text},
+}
+ALL = Rules(Policy(groups=dict.fromkeys(DEFAULTS, MaskingAction.MASK)), is_off=False, key="k")
+
+
+@pytest.mark.parametrize("position", POSITIONS)
+async def test_no_value_of_any_kind_crosses_from_any_place(position: str) -> None:
+    for canary in CANARIES:
+        value = canary.text[canary.start : canary.end]
+        fields = {"messages": [{"role": "user", "content": "Hi"}], **POSITIONS[position](canary.text)}
+        rules = ALL._replace(terms=canary.terms)
+        told = crossing(await masked(*fields.pop("messages"), rules=rules, **fields)).replace(INSTRUCTION, "")
+        assert value not in told, canary.kind
+        assert json.dumps(value)[1:-1] not in told, canary.kind
+
+
+def test_a_place_that_is_not_masked_is_found() -> None:
+    planted = crossing(unmasked_call(call({"role": "user", "content": CANARIES[0].text})))
+    assert CANARIES[0].text[CANARIES[0].start : CANARIES[0].end] in planted
 
 
 async def test_ids_of_calls_are_our_own() -> None:

@@ -103,6 +103,17 @@ def test_in_json_values_are_escaped_and_the_whole_stays_json() -> None:
     }
 
 
+def test_in_json_every_cut_gives_the_same_document() -> None:
+    text = '{"who": "[PERSON_1]", "key": "\\\\[SECRET_1]\\"", "url": "https://evil.example/[PERSON_1]", "a": ["[EMAIL_1]"]}'
+    whole = restored(text, IVAN, json=True)
+    assert json.loads(whole)["key"].endswith('\ns"')
+    for first in range(len(text) + 1):
+        for second in range(first, len(text) + 1, 3):
+            restorer = Restorer(IVAN, json=True)
+            pieces = (text[:first], text[first:second], text[second:])
+            assert "".join(map(restorer.feed, pieces)) + restorer.end() == whole
+
+
 def test_a_case_is_passed_on_to_what_declines() -> None:
     def inflect(value: str, case: Case) -> str:
         return f"{value}<{case}>"
