@@ -36,6 +36,9 @@ def test_the_floor_is_set_shown_and_cleared(database_url: str) -> None:
 def test_a_companys_rules_are_set_and_shown(database_url: str, company: str) -> None:
     assert result_of(database_url, "masking-policy", company, "terms=off") == "The company's rules have version 1."
     assert result_of(database_url, "masking-policy", company) == "terms=off"
+    allowed = ("terms=off", "--allow-images")
+    assert result_of(database_url, "masking-policy", company, *allowed) == "The company's rules have version 2."
+    assert result_of(database_url, "masking-policy", company) == "terms=off\n--allow-images"
     assert run(database_url, "masking-policy", str(uuid4()), "terms=off").exit_code == 1
     assert run(database_url, "masking-policy", str(uuid4())).exit_code == 1
 

@@ -169,3 +169,14 @@ async def test_a_member_who_leaves_takes_the_wish_along(world: World, product_ur
     async with client_of(product_url, admin) as client:
         assert (await client.http.delete(f"/v1/company/members/{member.user_id}")).status_code == 204
     assert await world.rows("SELECT * FROM masking_wishes WHERE user_id = $1", member.user_id) == []
+
+
+async def test_an_admin_allows_images_and_the_audit_log_says_so(world: World, product_url: str, admin: Person) -> None:
+    async with client_of(product_url, admin) as client:
+        changed = await put(client, PATH, {"version": 0, **NOTHING, "allow_images": True})
+        assert changed["company"] == {**NOTHING, "allow_images": True}
+        assert (await client.http.get(PATH)).json() == changed
+        assert "allow_images" not in (await put(client, PATH, {"version": 1, **NOTHING}))["company"]
+    first, second = await world.rows("SELECT * FROM audit_log WHERE company_id = $1 ORDER BY id", admin.company_id)
+    assert json.loads(first["after"]) == {"version": 1, **NOTHING, "allow_images": True}
+    assert json.loads(second["after"]) == {"version": 2, **NOTHING}

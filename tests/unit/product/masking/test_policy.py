@@ -76,3 +76,33 @@ def test_floor_and_wish_do_only_what_they_name() -> None:
 def test_a_policy_that_cannot_be_read_is_no_permission(whose: str, text: str) -> None:
     with pytest.raises(MaskingUnavailable):
         in_force(stored(**{whose: text}))
+
+
+HIDES_PEOPLE = '{"groups":{"people":"mask"}}'
+HIDES_AND_ALLOWS = '{"groups":{"people":"mask"},"allow_images":true}'
+HIDES_MONEY = '{"groups":{"people":"off","secrets":"off","money":"block"}}'
+
+
+@pytest.mark.parametrize(
+    ("policies", "allowed"),
+    [
+        ({}, False),
+        ({"company": '{"allow_images":true}'}, True),
+        ({"company": HIDES_MONEY}, True),
+        ({"company": '{"groups":{"people":"off"}}'}, False),  # secrets are hidden by default
+        ({"company": HIDES_AND_ALLOWS, "floor": HIDES_PEOPLE}, False),
+        ({"company": HIDES_AND_ALLOWS, "floor": HIDES_AND_ALLOWS}, True),
+        ({"company": HIDES_AND_ALLOWS, "floor": HIDES_MONEY}, True),
+        ({"company": HIDES_AND_ALLOWS, "wish": HIDES_PEOPLE}, False),
+        ({"company": HIDES_PEOPLE, "floor": HIDES_AND_ALLOWS, "wish": HIDES_AND_ALLOWS}, False),
+        ({"company": HIDES_MONEY, "floor": '{"kinds":{"SECRET":"block"}}'}, False),
+    ],
+)
+def test_images_go_out_where_every_policy_that_hides_what_they_may_show_allows_them(
+    policies: dict[str, str], allowed: bool
+) -> None:
+    assert in_force(stored(**policies)).allows_images is allowed
+
+
+def test_allowing_images_changes_no_mask() -> None:
+    assert in_force(stored(company='{"allow_images":true}')).key == in_force(stored(company="{}")).key
