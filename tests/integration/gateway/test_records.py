@@ -7,7 +7,9 @@ from uuid import UUID
 
 import pytest
 import structlog
+from msgspec import structs
 
+from b2b_chat.contract.content import FunctionCall, ToolCall
 from b2b_chat.contract.schemas import ChatResult, Usage
 from b2b_chat.gateway.idempotency import (
     MemoryRecords,
@@ -53,6 +55,19 @@ async def test_an_answer_is_given_again(make: Make) -> None:
     await kept.finish(KEY, RESULT)
     assert await kept.begin(KEY, A) == RESULT
     assert await kept.begin(OTHER_KEY, A) is None
+
+
+async def test_calls_of_tools_are_given_again_and_take_room(make: Make) -> None:
+    call = ToolCall("call_a", FunctionCall("find", "é" * 3000))
+    result = structs.replace(RESULT, text="", finish_reason="tool_calls", tool_calls=[call], refusal=True)
+    kept = make(capacity_bytes=10_000)
+    await kept.begin(KEY, A)
+    await kept.finish(KEY, result)
+    assert await kept.begin(KEY, A) == result
+    await kept.begin(OTHER_KEY, A)
+    await kept.finish(OTHER_KEY, result)  # two are too many
+    assert await kept.begin(KEY, A) is None
+    assert await kept.begin(OTHER_KEY, A) == result
 
 
 async def test_a_message_is_answered_by_one_at_a_time(make: Make) -> None:
