@@ -133,6 +133,8 @@ def _last_event(log: AnswerLog, offset: int) -> bytes:
             outcome.balance_credits,
             outcome.finish_reason,
             outcome.cut_by,
+            outcome.tool_calls,
+            outcome.refusal,
         )
         return encode(b"final", _encoder.encode(final), event_id=event_id)
     if outcome is None:

@@ -88,3 +88,7 @@ class ChatFinal(Struct, frozen=True):
     """Why the model ended the answer: `length` means that it was cut at a limit. Null for a stopped answer."""
     cut_by: CutBy | None = None
     """For `length`: whose limit it was, the model's, CHAT_MAX_COMPLETION_TOKENS (`limit`), or the balance's."""
+    tool_calls: list[ToolCall] | UnsetType = UNSET
+    """The tools that the model calls, where tools were offered."""
+    refusal: bool | UnsetType = UNSET
+    """True where the text is the model's refusal."""

@@ -17,6 +17,7 @@ from b2b_chat.contract.sse import encode
 from b2b_chat.product.chat.admission import admitted
 from b2b_chat.product.chat.answer_log import AnswerLog
 from b2b_chat.product.chat.calls import OptionsUnsupported
+from b2b_chat.product.chat.events import events_of
 from b2b_chat.product.chat.failures import AnswerCut, MessageRejected
 from b2b_chat.product.chat.orders import order_of_call
 from b2b_chat.product.chat.schemas import ChatAnswer
@@ -249,6 +250,8 @@ async def test_a_stored_call_is_replayed_as_it_was_answered(
         log, again = await Caller(elsewhere, person).ask(tools=[FIND])
     assert again == first
     assert joined_calls(log.call_pieces) == first.tool_calls
+    *_, final = [event async for event in events_of(log)]
+    assert json.loads(final.split(b"data: ")[1])["tool_calls"] == msgspec.to_builtins(first.tool_calls)
     assert len([call for call in gateway.calls if call.body]) == 1
     await check_one_charge(world, person)
 
