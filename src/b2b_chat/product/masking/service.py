@@ -75,7 +75,7 @@ class Masking:
             return await self._finder.detect_in_turns(text, named=values.people(), terms=terms)
         except Exception as error:  # noqa: BLE001 - whatever failed, the text does not go out
             # The type alone: messages and tracebacks of a detector carry the text.
-            log.error("masking_failed", error=type(error).__name__)  # noqa: TRY400
+            log.error("masking_failed", problem=type(error).__name__)  # noqa: TRY400
             raise MaskingUnavailable from None
 
     async def check(self) -> None:

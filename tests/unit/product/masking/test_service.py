@@ -92,7 +92,7 @@ async def test_a_detector_that_fails_lets_nothing_through_and_tells_nothing() ->
     assert caught.value.__suppress_context__
     assert (caught.value.status, caught.value.code) == (503, "masking_unavailable")
     assert "Retry-After" in caught.value.headers
-    assert logs == [{"event": "masking_failed", "error": "ValueError", "log_level": "error"}]
+    assert logs == [{"event": "masking_failed", "problem": "ValueError", "log_level": "error"}]
 
 
 async def test_canaries_of_every_kind_are_found_and_a_blind_detector_is_noticed() -> None:
