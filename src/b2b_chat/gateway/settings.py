@@ -155,6 +155,9 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     upstream_connect_timeout_seconds: Annotated[
         float, Meta(gt=0, le=60, description="Seconds to reach OpenAI, TLS included, an attempt.")
     ] = 5.0
+    upstream_lost_after_seconds: Annotated[
+        int, Meta(ge=5, le=600, description="Seconds without an answer of OpenAI's machine after which a call ends.")
+    ] = 50
     upstream_first_token_timeout_seconds: Annotated[
         float, Meta(gt=0, le=3600, description="Seconds to a stream's first text, an attempt; the model thinks in it.")
     ] = 120.0

@@ -175,6 +175,7 @@ class Upstream:
             headers={name: value for name, value in headers.items() if isinstance(value, str)},
             max_connections=settings.upstream_max_connections,
             connect_seconds=settings.upstream_connect_timeout_seconds,
+            lost_after_seconds=settings.upstream_lost_after_seconds,
             tls=httpx2.create_ssl_context(),
             proxy=None if is_direct else getproxies().get(self._url.scheme),
         )

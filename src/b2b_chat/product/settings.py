@@ -141,6 +141,10 @@ class ProductSettings(SignInSettings, frozen=True):
     gateway_connect_timeout_seconds: Annotated[
         float, Meta(ge=0.1, le=60, description="Longest wait for a connection to the gateway, seconds")
     ] = 5.0
+    gateway_lost_after_seconds: Annotated[
+        int,
+        Meta(ge=5, le=600, description="Silence of the gateway's machine that ends a call, seconds"),
+    ] = 50
     gateway_silence_timeout_seconds: Annotated[
         float,
         Meta(ge=1, le=600, description="Longest silence on a stream; the gateway sends a comment every 15 s, seconds"),

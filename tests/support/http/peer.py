@@ -132,7 +132,7 @@ async def raw_place(
 
 
 def client_of(url: str, **options: Any) -> HttpClient:
-    defaults = {"headers": {}, "max_connections": 4, "connect_seconds": WAIT_SECONDS}
+    defaults = {"headers": {}, "max_connections": 4, "connect_seconds": WAIT_SECONDS, "lost_after_seconds": 50}
     return HttpClient(url, **{**defaults, **options})
 
 

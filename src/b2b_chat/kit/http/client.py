@@ -17,16 +17,8 @@ from b2b_chat.kit.http.response import Response
 
 MAX_IDLE_SECONDS: Final = 15
 """Most servers close idle connections after more than this. A call that meets that moment would fail."""
-_KEEP_ALIVE: Final = {
-    getattr(socket, name): value
-    for name, value in {
-        "TCP_KEEPIDLE": 20,
-        "TCP_KEEPINTVL": 10,
-        "TCP_KEEPCNT": 3,
-        "TCP_USER_TIMEOUT": 50_000,  # milliseconds, of sent bytes that the peer does not acknowledge
-    }.items()
-    if hasattr(socket, name)
-}
+_PROBES: Final = 3
+"""How many unanswered questions whether the peer is there end a connection."""
 _NEXT_ADDRESS_SECONDS: Final = 0.25
 """RFC 8305, section 8: how long the first address is tried alone."""
 _MAX_PROXY_HEAD_BYTES: Final = 16_384
@@ -41,6 +33,7 @@ class HttpClient:
         headers: Sent with every call.
         max_connections: How many there may be at once; more calls wait.
         connect_seconds: Longest wait for a new one, TLS included.
+        lost_after_seconds: A connection ends when its peer's machine was not heard of for about so long.
         max_idle_seconds: An unused connection is closed after this long.
         tls: For `https`; None makes one of the system's certificates.
         proxy: The URL of an HTTP proxy on the way.
@@ -56,6 +49,7 @@ class HttpClient:
         headers: Mapping[str, str],
         max_connections: int,
         connect_seconds: float,
+        lost_after_seconds: int,
         max_idle_seconds: float = MAX_IDLE_SECONDS,
         tls: ssl.SSLContext | None = None,
         proxy: str | None = None,
@@ -73,6 +67,7 @@ class HttpClient:
             every.update(_credentials(self._proxy))
         self._headers = _lines(every)
         self._connect_seconds = connect_seconds
+        self._socket_options = _noticing_loss(lost_after_seconds)
         self._max_idle_seconds = max_idle_seconds
         self._slots = asyncio.Semaphore(max_connections)
         self._idle: list[Connection] = []
@@ -153,7 +148,7 @@ class HttpClient:
         try:
             async with asyncio.timeout(self._connect_seconds):
                 via = self._proxy or self._upstream
-                opened = await _connect(via.hostname or "", via.port or _PORTS[via.scheme])
+                opened = await _connect(via.hostname or "", via.port or _PORTS[via.scheme], self._socket_options)
                 if self._proxy is not None and self._tls is not None:
                     await _tunnel(opened, _authority(self._host, self._port), self._proxy)
                 return await _connection_on(opened, self._tls, self._host)
@@ -163,7 +158,22 @@ class HttpClient:
             raise CannotConnect from error
 
 
-async def _connect(host: str, port: int) -> socket.socket:
+def _noticing_loss(seconds: int) -> Mapping[int, int]:
+    """Return the options of a TCP socket that notices within so long a network that loses everything without a word.
+
+    It asks when nothing was said for two fifths of that time, and then three times more; bytes that it sent itself are
+    acknowledged within that time, or it is lost.
+    """
+    options = {
+        "TCP_KEEPIDLE": max(1, seconds * 2 // 5),
+        "TCP_KEEPINTVL": max(1, seconds // 5),
+        "TCP_KEEPCNT": _PROBES,
+        "TCP_USER_TIMEOUT": seconds * 1000,  # milliseconds
+    }
+    return {getattr(socket, name): value for name, value in options.items() if hasattr(socket, name)}
+
+
+async def _connect(host: str, port: int, options: Mapping[int, int]) -> socket.socket:
     """Return a socket to the first address of a host that answers."""
     loop = asyncio.get_running_loop()
     found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -171,9 +181,8 @@ async def _connect(host: str, port: int) -> socket.socket:
         found, happy_eyeballs_delay=_NEXT_ADDRESS_SECONDS, interleave=1, loop=loop
     )
     opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    # A network that loses everything without a word is noticed within a minute, also where nothing is being said.
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for option, value in _KEEP_ALIVE.items():
+    for option, value in options.items():
         opened.setsockopt(socket.IPPROTO_TCP, option, value)
     return opened
 

@@ -84,6 +84,7 @@ class GatewayClient:
             headers={"Content-Type": "application/json"},
             max_connections=settings.gateway_max_connections,
             connect_seconds=settings.gateway_connect_timeout_seconds,
+            lost_after_seconds=settings.gateway_lost_after_seconds,
         )
 
     async def close(self) -> None:

@@ -101,7 +101,11 @@ async def _twice(served: Server, call: Call) -> Seen:
 async def seen_by_ours(script: Script) -> Seen:
     async with server(script) as served:
         http = HttpClient(
-            f"http://127.0.0.1:{served.port}", headers={}, max_connections=4, connect_seconds=WAIT_SECONDS
+            f"http://127.0.0.1:{served.port}",
+            headers={},
+            max_connections=4,
+            connect_seconds=WAIT_SECONDS,
+            lost_after_seconds=50,
         )
 
         async def call() -> tuple[int, bytes]:
