@@ -7,7 +7,9 @@ import asyncio
 import random
 import socket
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
+from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
@@ -16,6 +18,7 @@ from support.database.world import open_world
 from support.faults.processes import Part
 from support.faults.stack import FaultStack, fault_stack
 from support.faults.witness import Reply, Witness, documented_errors
+from support.network.nginx import Nginx
 from support.processes.waiting import until
 from support.product.relay import running_valkey
 
@@ -33,15 +36,33 @@ GATEWAY: Final = {
 }
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="session", params=[1, 2], ids=lambda workers: f"workers={workers}")
+@pytest_asyncio.fixture(
+    scope="module", loop_scope="session", params=["workers=1", "workers=2", "workers=2, behind nginx"], ids=str
+)
 async def stack(request: pytest.FixtureRequest) -> AsyncIterator[FaultStack]:
-    """One of its own, whose gateway has a Valkey."""
-    async with fault_stack(random.Random(), **PRODUCT) as stack:
-        with running_valkey(stack.folder / "valkey") as valkey:
-            stack.gateway.environ |= {**GATEWAY, "VALKEY_URL": valkey.url, "WORKERS": str(request.param)}
-            stack.gateway.environ["GATEWAY_METRICS_PORT"] = str(stack.new_port())
-            await stack.gateway.start()
-            yield stack
+    """One of its own, whose gateway has a Valkey, and perhaps an nginx before it."""
+    workers, _, nginx = str(request.param).removeprefix("workers=").partition(", ")
+    async with fault_stack(random.Random(), **PRODUCT) as stack, AsyncExitStack() as exits:
+        valkey = exits.enter_context(running_valkey(stack.folder / "valkey"))
+        stack.gateway.environ |= {**GATEWAY, "VALKEY_URL": valkey.url, "WORKERS": workers}
+        stack.gateway.environ["GATEWAY_METRICS_PORT"] = str(stack.new_port())
+        await stack.gateway.start()
+        if nginx:
+            await exits.enter_async_context(behind_nginx(stack))
+        yield stack
+
+
+@asynccontextmanager
+async def behind_nginx(stack: FaultStack) -> AsyncIterator[None]:
+    """Let product_api reach the gateway by the deployed nginx."""
+    port = urlsplit(stack.gateway_url).port
+    assert port is not None
+    nginx = Nginx(stack.folder / "nginx", {"gateway_api": port})
+    with nginx.running():
+        stack.product.environ |= {"GATEWAY_URL": nginx.url("gateway_api"), "SSL_CERT_FILE": str(nginx.authority_file)}
+        await stack.product.start()
+        yield
+        assert "/v1/chat" in nginx.logs("*access*")
 
 
 def beside(stack: FaultStack, old: Part, manager: socket.socket) -> Part:
