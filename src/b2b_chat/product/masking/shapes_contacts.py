@@ -145,7 +145,7 @@ CONTACTS: Final = (
     ),
     Shape(
         Kind.HANDLE,
-        re.compile(r"\A@([a-z][a-z0-9_]{3,31})(?=[, ]{1,2}[а-я])"),
+        re.compile(r"@(?<![^\n]@)([a-z][a-z0-9_]{3,31})(?=[, ]{1,2}[а-я])"),
         "@⟦olga_design88⟧ посмотри",
         gate=("@",),
         check=_marked_handle,

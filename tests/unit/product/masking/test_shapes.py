@@ -11,13 +11,13 @@ from b2b_chat.product.masking.tokens import LONGEST
 DETECTOR = Detector()
 
 
+@pytest.mark.parametrize("before", ["", "Добрый день!\n"], ids=["first line", "later line"])
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: f"{shape.kind}-{shape.example[:30]}")
-def test_every_row_of_the_table_finds_its_own_example(shape: Shape) -> None:
+def test_every_row_of_the_table_finds_its_own_example(shape: Shape, before: str) -> None:
     example = canary(shape.kind, shape.example)
-    found = DETECTOR.detect(example.text)
-    assert any(span.kind is shape.kind and span.start <= example.start and example.end <= span.end for span in found), (
-        found
-    )
+    start, end = len(before) + example.start, len(before) + example.end
+    found = DETECTOR.detect(before + example.text)
+    assert any(span.kind is shape.kind and span.start <= start and end <= span.end for span in found), found
 
 
 def test_every_kind_has_a_group_a_default_and_a_canary() -> None:
