@@ -8,7 +8,7 @@ from typing import Final
 import asyncpg
 
 from b2b_chat.contract.schemas import CONTRACT_VERSION
-from b2b_chat.kit.database import Database
+from b2b_chat.kit.database import Database, is_outage, is_statement_timeout
 from b2b_chat.kit.health import Check, Readiness, draining_check
 from b2b_chat.kit.valkey import Valkey
 from b2b_chat.product.chat.gateway_client import GatewayClient, PingRefused
@@ -64,7 +64,13 @@ def disk_check(database: Database, *, every_seconds: float, now: Callable[[], fl
         nonlocal good_until
         if now() < good_until:
             return None
-        if not await _has_room(database):
+        try:
+            has_room = await _has_room(database)
+        except Exception as error:
+            if not is_outage(error) or is_statement_timeout(error):  # a disk that hangs is as good as a full one
+                raise
+            return None  # a database that is away is told by its own check
+        if not has_room:
             return "database_disk"
         good_until = now() + every_seconds
         return None

@@ -58,3 +58,20 @@ async def test_a_full_disk_is_told_until_there_is_room_again(small_database_url:
         assert await check() is None
     finally:
         await database.close()
+
+
+async def test_a_database_that_is_away_is_not_told_as_a_full_disk(tmp_path: Path) -> None:
+    database = Database(
+        f"postgresql://app@/chat?host={tmp_path}",
+        pool_size=1,
+        session_pool_size=1,
+        acquire_seconds=10,
+        statement_seconds=10,
+    )
+    await database.open()
+    try:
+        with pytest.raises(OSError, match="No such file"):
+            await database.revision()
+        assert await disk_check(database, every_seconds=15)() is None
+    finally:
+        await database.close()
