@@ -110,8 +110,9 @@ async def test_answers_that_end_at_once_leave_connections_to_the_database(
     async with client_of(product_url, many) as client, client_of(product_url, other) as neighbour:
         before = len(gateway.calls)
         gateway.reply = gate = Gate()
-        sending = [asyncio.create_task(client.send()) for _ in range(8)]
-        await gateway.call(before + 8)
+        # With the neighbour's three they are as many as there are connections to the gateway.
+        sending = [asyncio.create_task(client.send()) for _ in range(7)]
+        await gateway.call(before + 7)
         async with world.database.connection() as holder, holder.transaction():
             await holder.execute("SELECT FROM accounts WHERE company_id = $1 FOR UPDATE", many.company_id)
             gate.open()  # and each end waits for the company's account
