@@ -1,6 +1,6 @@
 """What a message is made of besides plain text: parts, images, and calls of tools."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Final, Literal, TypeAlias
 
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -71,6 +71,22 @@ class ToolCallPiece(Struct, frozen=True, omit_defaults=True):
     id: ToolCallId | UnsetType = UNSET
     name: FunctionName | UnsetType = UNSET
     arguments: str = ""
+
+
+class Piece(Struct, frozen=True, gc=False):
+    """What has come of an answer since the piece before: text, or pieces of calls of tools, or both."""
+
+    text: str
+    calls: Sequence[ToolCallPiece] = ()
+    is_refusal: bool = False
+    """Whether the text is the model's refusal."""
+
+    @property
+    def characters(self) -> int:
+        """How long it is, with the names and arguments of calls."""
+        return len(self.text) + sum(
+            len(call.arguments) + len(call.name or "") + len(call.id or "") for call in self.calls
+        )
 
 
 def joined_calls(pieces: Iterable[ToolCallPiece]) -> list[ToolCall]:

@@ -90,6 +90,11 @@ class ChatOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
     tool_choice: ToolChoice | UnsetType = UNSET
     parallel_tool_calls: bool | UnsetType = UNSET
 
+    @property
+    def definitions(self) -> list[Any]:
+        """What has tokens beside the messages: the tools, and the form of the answer."""
+        return [each for each in (self.tools, self.response_format) if each is not UNSET]
+
 
 OPTION_NAMES: Final = ChatOptions.__struct_fields__
 """The fields of a request that are options."""

@@ -1,6 +1,6 @@
 """The bodies that cross the border, and the one model that is asked for."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Final, Literal, TypeAlias
 from uuid import UUID
 
@@ -55,6 +55,11 @@ class ChatMessage(Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("Images belong to messages of the role `user`")
 
     @property
+    def calls(self) -> Sequence[ToolCall]:
+        """The calls of tools, if there are any."""
+        return () if self.tool_calls is UNSET else self.tool_calls
+
+    @property
     def texts(self) -> list[str]:
         """The texts of the content, in order."""
         if isinstance(self.content, str):
@@ -98,7 +103,8 @@ class ChatRequest(ChatOptions, frozen=True, forbid_unknown_fields=True, omit_def
     avoid_upstream: Annotated[str, Meta(max_length=64)] | UnsetType = UNSET
 
 
-_PLAIN_CONTRACT: Final = 2
+PLAIN_CONTRACT: Final = 2
+"""The oldest form that any gateway takes, and the one of chats without options, parts and tools."""
 _PLAIN_ROLES: Final = frozenset(("system", "user", "assistant"))
 
 
@@ -108,7 +114,7 @@ def contract_of(messages: Iterable[ChatMessage], options: ChatOptions) -> int:
         isinstance(message.content, str) and message.tool_calls is UNSET and message.role in _PLAIN_ROLES
         for message in messages
     )
-    return _PLAIN_CONTRACT if is_plain else CONTRACT_VERSION
+    return PLAIN_CONTRACT if is_plain else CONTRACT_VERSION
 
 
 FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter"]
@@ -149,6 +155,11 @@ class ChatResult(Struct, frozen=True):
     upstream: str = "primary"
     tool_calls: list[ToolCall] | UnsetType = UNSET
     refusal: bool | UnsetType = UNSET
+
+    @property
+    def calls(self) -> Sequence[ToolCall]:
+        """The calls of tools, if there are any."""
+        return () if self.tool_calls is UNSET else self.tool_calls
 
 
 class Ping(Struct, frozen=True):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import structlog
 from msgspec import UnsetType, structs
 
+from b2b_chat.contract.content import Piece
 from b2b_chat.contract.errors import ACCOUNT_FAULTS, UPSTREAM
 from b2b_chat.contract.schemas import ChatRequest, ChatResult
 from b2b_chat.gateway import telemetry
@@ -23,7 +24,7 @@ from b2b_chat.gateway.openai_wire import encode_request
 from b2b_chat.gateway.retries import NEVER_REPEATED, RetryPolicy
 from b2b_chat.gateway.settings import GatewaySettings
 from b2b_chat.gateway.telemetry import CallTelemetry
-from b2b_chat.gateway.upstream import OnPiece, Piece, Upstream
+from b2b_chat.gateway.upstream import OnPiece, Upstream
 from b2b_chat.kit.shares import Shares
 
 _IN_FLIGHT_RETRY_SECONDS = 1

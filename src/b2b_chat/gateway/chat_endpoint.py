@@ -8,13 +8,13 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 from msgspec import UNSET
 
-from b2b_chat.contract.content import SentCalls
+from b2b_chat.contract.content import Piece, SentCalls
 from b2b_chat.contract.errors import FAILURES
 from b2b_chat.contract.schemas import CHAT_PATH, ChatDelta, ChatRequest, ChatResult
 from b2b_chat.contract.sse import encode
 from b2b_chat.gateway.errors import error_answer, send_error, send_failure, send_json
 from b2b_chat.gateway.settings import GatewaySettings
-from b2b_chat.gateway.upstream import OnPiece, Piece
+from b2b_chat.gateway.upstream import OnPiece
 from b2b_chat.kit.current_request import current_request_id
 from b2b_chat.kit.disconnects import WhileClientStays
 from b2b_chat.kit.event_stream import EventSender, send_events
@@ -77,8 +77,7 @@ class ChatEndpoint:
                 await sender.send(_events(piece))
 
             result = await self._answer(request, _request_id(), send_piece)
-            calls = () if result.tool_calls is UNSET else sent_calls.lacking(result.tool_calls)
-            rest = Piece(result.text[sent_chars:], calls, is_refusal=result.refusal is True)
+            rest = Piece(result.text[sent_chars:], sent_calls.lacking(result.calls), is_refusal=result.refusal is True)
             await sender.send(_events(rest) + encode(b"final", _encoder.encode(result)), more=False)
 
         sender = EventSender(

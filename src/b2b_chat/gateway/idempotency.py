@@ -16,7 +16,7 @@ from uuid import UUID
 
 import msgspec
 import structlog
-from msgspec import UNSET, Struct
+from msgspec import Struct
 
 from b2b_chat.contract.options import options_of
 from b2b_chat.contract.schemas import ChatRequest, ChatResult
@@ -92,11 +92,10 @@ def fingerprint_of(request: ChatRequest) -> bytes:
 
 
 def _size_bytes(result: ChatResult) -> int:
-    calls = () if result.tool_calls is UNSET else result.tool_calls
     return (
         len(result.text.encode())
         + _RECORD_BYTES
-        + sum(len(call.function.arguments.encode()) + _RECORD_BYTES for call in calls)
+        + sum(len(call.function.arguments.encode()) + _RECORD_BYTES for call in result.calls)
     )
 
 

@@ -6,10 +6,11 @@ from functools import cache, partial
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from b2b_chat.contract.content import Piece
 from b2b_chat.contract.errors import FAILURES, UPSTREAM, Code
 from b2b_chat.contract.schemas import ChatRequest, ChatResult
 from b2b_chat.gateway.log_ids import logged
-from b2b_chat.gateway.upstream import OnPiece, Piece, Upstream
+from b2b_chat.gateway.upstream import OnPiece, Upstream
 from b2b_chat.kit.metrics import ANSWER_BUCKETS_SECONDS
 from b2b_chat.kit.request_id import note_in_access_log
 from b2b_chat.kit.tracing import Span, span

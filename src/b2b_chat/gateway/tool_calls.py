@@ -28,11 +28,17 @@ class ToolChunk(Struct, frozen=True, gc=False):
 
 
 class _Call:
-    def __init__(self, id_: str | None) -> None:
+    def __init__(self, index: int, id_: str | None) -> None:
+        self.index = index
         self.id = id_
         self.name: str | None = None
         self.arguments: list[str] = []
         self.is_told = False
+
+    @property
+    def shown_id(self) -> str:
+        """Its id, made up where the server gave none."""
+        return self.id or f"call_{self.index + 1}"
 
 
 class ToolCalls:
@@ -76,10 +82,7 @@ class ToolCalls:
         """
         if any(call.name is None or not _NAME.fullmatch(call.name) for call in self._calls):
             raise UpstreamFailure("upstream_malformed")
-        return [
-            ToolCall(call.id or _made_up(index), FunctionCall(call.name or "", "".join(call.arguments)))
-            for index, call in enumerate(self._calls)
-        ]
+        return [ToolCall(call.shown_id, FunctionCall(call.name or "", "".join(call.arguments))) for call in self._calls]
 
     def _call_of(self, chunk: ToolChunk) -> _Call:
         """Return the call that a piece belongs to; one without an index goes on with the last, unless its id is new."""
@@ -91,21 +94,16 @@ class ToolCalls:
             return known
         if len(self._calls) >= MAX_TOOL_CALLS:
             raise UpstreamFailure("upstream_malformed")
-        call = _Call(chunk.id if chunk.id and _ID.fullmatch(chunk.id) else None)
+        call = _Call(len(self._calls), chunk.id if chunk.id and _ID.fullmatch(chunk.id) else None)
         self._calls.append(call)
         if chunk.index is not None:
             self._by_index[chunk.index] = call
         return call
 
     def _tell(self, call: _Call, arguments: str) -> None:
-        index = self._calls.index(call)
         if not call.is_told:
             call.is_told = True
             whole = "".join(call.arguments)
-            self._waiting.append(ToolCallPiece(index, call.id or _made_up(index), call.name or UNSET, whole))
+            self._waiting.append(ToolCallPiece(call.index, call.shown_id, call.name or UNSET, whole))
         elif arguments:
-            self._waiting.append(ToolCallPiece(index, arguments=arguments))
-
-
-def _made_up(index: int) -> str:
-    return f"call_{index + 1}"
+            self._waiting.append(ToolCallPiece(call.index, arguments=arguments))

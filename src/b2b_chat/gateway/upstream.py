@@ -7,7 +7,7 @@ about as much as one.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Final, TypeAlias
@@ -16,9 +16,8 @@ from urllib.request import getproxies, proxy_bypass
 
 import httpx2
 import openai
-from msgspec import Struct
 
-from b2b_chat.contract.content import ToolCallPiece
+from b2b_chat.contract.content import Piece
 from b2b_chat.contract.errors import Code
 from b2b_chat.contract.schemas import ChatResult
 from b2b_chat.gateway.breaker import Breaker
@@ -43,16 +42,6 @@ _ABOUT_A_FIELD: Final[frozenset[Code]] = frozenset({"upstream_rejected", "upstre
 _NO_FIRST_TEXT: Final = "no_first_text"
 _READABLE_TYPES: Final = {"", "text/event-stream", "text/plain", "application/octet-stream"}
 """Of good answers, beside all kinds of JSON. The body itself decides; a proxy's page is no answer."""
-
-
-class Piece(Struct, frozen=True, gc=False):
-    """What has come of an answer since the piece before: text, or pieces of calls of tools, or both."""
-
-    text: str
-    calls: Sequence[ToolCallPiece] = ()
-    is_refusal: bool = False
-    """Whether the text is the model's refusal."""
-
 
 OnPiece: TypeAlias = Callable[[Piece], Awaitable[None]]
 """Takes the pieces of a streamed answer in order. What arrives with the end is only in the result."""

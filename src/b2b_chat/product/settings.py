@@ -142,8 +142,7 @@ class ProductSettings(SignInSettings, frozen=True):
         float, Meta(ge=0.1, le=60, description="Longest wait for a connection to the gateway, seconds")
     ] = 5.0
     gateway_lost_after_seconds: Annotated[
-        int,
-        Meta(ge=5, le=600, description="Silence of the gateway's machine that ends a call, seconds"),
+        int, Meta(ge=5, le=600, description="Silence of the gateway's machine that ends a call, seconds")
     ] = 50
     gateway_silence_timeout_seconds: Annotated[
         float,
@@ -228,11 +227,7 @@ class ProductSettings(SignInSettings, frozen=True):
     ] = 20
     chat_user_hold_percent: Annotated[
         int,
-        Meta(
-            ge=1,
-            le=100,
-            description="Share of a company's balance that a member's open answers may hold, percent",
-        ),
+        Meta(ge=1, le=100, description="Share of a company's balance that a member's open answers may hold, percent"),
     ] = 50
     chat_open_answers_per_user: Annotated[
         int, Meta(ge=1, le=10_000, description="Answers of a user that are being written at once")

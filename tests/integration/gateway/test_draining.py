@@ -9,11 +9,12 @@ from uuid import UUID, uuid4
 import pytest
 from prometheus_client import REGISTRY
 
+from b2b_chat.contract.content import Piece
 from b2b_chat.contract.schemas import MODEL_GPT_5_2, ChatMessage, ChatMetadata, ChatRequest, ChatResult
 from b2b_chat.gateway.answers import Answers
 from b2b_chat.gateway.errors import UpstreamFailure
 from b2b_chat.gateway.idempotency import MemoryRecords
-from b2b_chat.gateway.upstream import Piece, open_upstreams
+from b2b_chat.gateway.upstream import open_upstreams
 from support.gateway.app import gateway_settings
 from support.openai.simulated import Wire
 from support.processes.waiting import until

@@ -8,9 +8,10 @@ import msgspec
 import pytest
 
 from b2b_chat.contract.content import ToolCall, ToolCallPiece, joined_calls
+from b2b_chat.gateway.settings import GatewaySettings
 from support.gateway.app import Gateway, events_of, failure_of, gateway, gateway_settings
 from support.gateway.chat_bodies import chat_request
-from support.openai.raw import DONE, FINISH, USAGE, data, delta, raw_upstream, streaming, whole
+from support.openai.raw import DONE, FINISH, USAGE, RawUpstream, data, delta, raw_upstream, streaming, whole
 from support.openai.simulated import Wire
 
 both_modes = pytest.mark.parametrize("stream", [False, True], ids=["json", "sse"])
@@ -53,6 +54,16 @@ ANSWER: Final = streaming(delta("Hello") + FINISH + USAGE + DONE)
 def piece(**call: Any) -> bytes:
     """A chunk with a piece of a call."""
     return data({"choices": [{"index": 0, "delta": {"tool_calls": [{"index": 0, **call}]}}]})
+
+
+def of_two(openai: RawUpstream, other: RawUpstream) -> GatewaySettings:
+    """Settings with one upstream, and another to fall back to."""
+    return gateway_settings(
+        openai_base_url=openai.url,
+        openai_fallback_base_url=other.url,
+        openai_fallback_api_key=gateway_settings().openai_api_key,
+        upstream_max_attempts=3,
+    )
 
 
 FINISHED: Final = data({"choices": [{"delta": {}, "finish_reason": "tool_calls"}]}) + USAGE + DONE
@@ -154,14 +165,7 @@ async def test_a_call_that_breaks_off_is_not_begun_again_by_the_gateway() -> Non
     async with (
         raw_upstream(streaming(BEGUN, end=False)) as openai,
         raw_upstream(streaming(BEGUN, piece(function={"arguments": '"Ann"}'}), FINISHED)) as other,
-        gateway(
-            gateway_settings(
-                openai_base_url=openai.url,
-                openai_fallback_base_url=other.url,
-                openai_fallback_api_key=gateway_settings().openai_api_key,
-                upstream_max_attempts=3,
-            )
-        ) as client,
+        gateway(of_two(openai, other)) as client,
     ):
         body = chat_request(stream=True, tools=[FIND])
         first = await client.http.post("/v1/chat", json=body)
@@ -180,14 +184,7 @@ async def test_a_fallback_answers_with_calls_before_any_has_begun() -> None:
     async with (
         raw_upstream(failing) as openai,
         raw_upstream(streaming(BEGUN, piece(function={"arguments": '"Ann"}'}), FINISHED)) as other,
-        gateway(
-            gateway_settings(
-                openai_base_url=openai.url,
-                openai_fallback_base_url=other.url,
-                openai_fallback_api_key=gateway_settings().openai_api_key,
-                upstream_max_attempts=3,
-            )
-        ) as client,
+        gateway(of_two(openai, other)) as client,
     ):
         response = await client.post(stream=False, tools=[FIND])
         assert response.json()["tool_calls"][0]["function"]["arguments"] == '{"who":"Ann"}'

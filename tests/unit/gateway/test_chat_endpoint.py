@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
+from b2b_chat.contract.content import Piece
 from b2b_chat.contract.schemas import ChatRequest, ChatResult
 from b2b_chat.contract.sse import KEEP_ALIVE, Decoder, Event
 from b2b_chat.gateway.chat_endpoint import ChatEndpoint
 from b2b_chat.gateway.errors import UpstreamFailure
-from b2b_chat.gateway.upstream import OnPiece, Piece
+from b2b_chat.gateway.upstream import OnPiece
 from support.gateway.app import gateway_settings
 from support.gateway.chat_bodies import chat_request
 

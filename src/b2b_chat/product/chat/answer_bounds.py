@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from msgspec import UNSET, structs
+from msgspec import structs
 
 from b2b_chat.contract.content import MAX_TOOL_CALLS
 from b2b_chat.contract.schemas import ChatRequest, ChatResult, Usage
@@ -47,10 +47,9 @@ class AnswerBounds:
         Raises:
             AnswerCut: The answer is longer than what was asked for, or the usage has numbers that no model counts.
         """
-        calls = () if result.tool_calls is UNSET else result.tool_calls
-        if len(calls) > MAX_TOOL_CALLS:
+        if len(result.calls) > MAX_TOOL_CALLS:
             raise AnswerCut
-        self.check_text(len(result.text) + sum(len(call.function.arguments) for call in calls))
+        self.check_text(len(result.text) + sum(len(call.function.arguments) for call in result.calls))
         usage = result.usage
         if usage is None or self._allow(usage):
             return result

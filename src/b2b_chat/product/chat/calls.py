@@ -41,7 +41,7 @@ async def message_tokens(message: ChatMessage) -> int:
         return await count_tokens(message.content)
     tokens = sum([await count_tokens(text) for text in message.texts])
     tokens += sum(image_tokens(image) for image in message.images)
-    for call in () if message.tool_calls is UNSET else message.tool_calls:
+    for call in message.calls:
         tokens += await count_tokens(call.function.name) + await count_tokens(call.function.arguments)
         tokens += _TOKENS_PER_CALL
     return tokens
@@ -49,8 +49,7 @@ async def message_tokens(message: ChatMessage) -> int:
 
 async def options_tokens(options: ChatOptions) -> int:
     """Return how many tokens definitions of tools and of a schema have; OpenAI writes them shorter than JSON is."""
-    definitions = [each for each in (options.tools, options.response_format) if each is not UNSET]
-    return sum([await count_tokens(_encode(each).decode()) + FORMAT_TOKENS_PER_MESSAGE for each in definitions])
+    return sum([await count_tokens(_encode(each).decode()) + FORMAT_TOKENS_PER_MESSAGE for each in options.definitions])
 
 
 def size_bytes(call: Call) -> int:

@@ -3,19 +3,19 @@
 import asyncio
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
-from typing import Final
+from typing import Final, TypeAlias
 from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from b2b_chat.contract.content import ToolCallPiece
+from b2b_chat.contract.content import Piece, ToolCallPiece
 from b2b_chat.contract.errors import ErrorBody
-from b2b_chat.contract.schemas import CHAT_PATH, PING_PATH, ChatDelta, ChatRequest, ChatResult, Ping
+from b2b_chat.contract.schemas import CHAT_PATH, PING_PATH, PLAIN_CONTRACT, ChatDelta, ChatRequest, ChatResult, Ping
 from b2b_chat.contract.signing import sign
 from b2b_chat.contract.sse import Decoder, Event, EventTooLarge
 from b2b_chat.kit.current_request import current_request_id
@@ -34,7 +34,6 @@ from b2b_chat.product.chat.failures import (
     GatewayUnavailable,
 )
 from b2b_chat.product.chat.gateway_errors import error_in, failure_of
-from b2b_chat.product.chat.pieces import OnPiece, Piece
 from b2b_chat.product.masking.requests import MaskedRequest
 from b2b_chat.product.settings import ProductSettings
 
@@ -42,8 +41,7 @@ _SILENT: Final = "gateway_silent"
 _LATE: Final = "gateway_timeout"
 _SHORTEST_PAUSE_SECONDS: Final = 0.2
 _LONGEST_PAUSE_SECONDS: Final = 1.0
-_EVERY_GATEWAYS: Final = 2
-"""The form of bodies that needs no asking: a gateway that does not even take it makes us not ready."""
+OnPiece: TypeAlias = Callable[[Piece], None]
 _PROXY_FAILURES: Final = (HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE)
 """What a proxy answers whose gateway does not listen."""
 
@@ -116,7 +114,8 @@ class GatewayClient:
         Raises:
             AnswerFailed: It cannot be asked.
         """
-        if contract <= _EVERY_GATEWAYS or contract <= self._contract:
+        # A gateway that does not even take plain chats makes us not ready.
+        if contract <= PLAIN_CONTRACT or contract <= self._contract:
             return True
         try:
             return contract <= (await self.ping()).contract

@@ -8,6 +8,7 @@ import structlog
 from msgspec import UNSET
 from prometheus_client import Counter, Gauge, Histogram
 
+from b2b_chat.contract.content import Piece
 from b2b_chat.contract.schemas import ChatResult
 from b2b_chat.kit.metrics import ANSWER_BUCKETS_SECONDS
 from b2b_chat.kit.shares import Shares
@@ -26,7 +27,6 @@ from b2b_chat.product.chat.failures import (
     Interrupted,
 )
 from b2b_chat.product.chat.gateway_client import GatewayClient
-from b2b_chat.product.chat.pieces import Piece
 from b2b_chat.product.chat.repository import RunRepository
 from b2b_chat.product.chat.run import Run
 from b2b_chat.product.chat.schemas import ChatAnswer

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 
 from msgspec import UNSET, structs
 
-from b2b_chat.contract.content import SentCalls, ToolCallPiece
+from b2b_chat.contract.content import Piece, SentCalls, ToolCallPiece
 from b2b_chat.contract.schemas import ChatResult
 from b2b_chat.product.chat.answer_log import AnswerLog
 from b2b_chat.product.chat.failures import AnswerCut
-from b2b_chat.product.chat.pieces import Piece
 from b2b_chat.product.masking.requests import MaskedRequest
 from b2b_chat.product.masking.restoring import Restorer
 
@@ -42,8 +41,7 @@ class Telling:
         sent = self._log.text if self._restoration is None else self._restoration.sent
         if result.text != sent and result.text.startswith(sent):
             self.take(Piece(result.text[len(sent) :], is_refusal=result.refusal is True))
-        if result.tool_calls is not UNSET:
-            self._take_calls(self._sent_calls.lacking(result.tool_calls))
+        self._take_calls(self._sent_calls.lacking(result.calls))
 
     def end(self) -> None:
         """Publish what was held back, however the attempt ended, and record where values stand."""

@@ -57,17 +57,16 @@ def image_tokens(image: ImagePart) -> int:
 
 def max_prompt_tokens(request: ChatRequest) -> int:
     """An upper bound of the tokens that any tokenizer counts the messages, tools and schema of a request as."""
-    definitions = [each for each in (request.tools, request.response_format) if each is not UNSET]
     return sum(map(_max_message_tokens, request.messages)) + sum(
-        len(msgspec.json.encode(each)) + _MAX_FORMAT_TOKENS_PER_MESSAGE for each in definitions
+        len(msgspec.json.encode(each)) + _MAX_FORMAT_TOKENS_PER_MESSAGE for each in request.definitions
     )
 
 
 def _max_message_tokens(message: ChatMessage) -> int:
     if isinstance(message.content, str) and message.tool_calls is UNSET:
         return len(message.content.encode()) + _MAX_FORMAT_TOKENS_PER_MESSAGE
-    texts, calls = message.texts, () if message.tool_calls is UNSET else message.tool_calls
-    texts += [text for call in calls for text in (call.function.name, call.function.arguments)]
+    texts = message.texts
+    texts += [text for call in message.calls for text in (call.function.name, call.function.arguments)]
     pieces = 1 + len(texts) + len(message.images)
     images = sum(map(image_tokens, message.images))
     return sum(len(text.encode()) for text in texts) + images + pieces * _MAX_FORMAT_TOKENS_PER_MESSAGE

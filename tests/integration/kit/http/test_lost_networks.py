@@ -61,7 +61,6 @@ def network() -> Iterator[Network]:
         ip("link", "set", name, "up")
         ip("-n", name, "addr", "add", f"{block}.2/24", "dev", "there")
         ip("-n", name, "link", "set", "there", "up")
-        # The neighbour's address stays known, so that nobody hears of an unreachable host.
         yield Network(f"{block}.2", name)
     finally:
         ip("netns", "del", name)

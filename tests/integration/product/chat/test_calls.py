@@ -1,4 +1,4 @@
-"""Calls that bring their own context, options and tools: what crosses, what comes back, and what it costs."""
+"""Calls that bring their own context, options and tools: what crosses, what is answered, and what it costs."""
 
 import asyncio
 import json
