@@ -2,7 +2,7 @@
 
 Starts the whole software as `b2b-chat up` does, and prints the time of each probe alone and under each attack:
 
-* `bodies`: a stranger sends 1 MiB of nested lists to `/auth/verify`, 4 at a time;
+* `bodies`: a stranger sends 1 MiB of empty objects to `/auth/verify`, 4 at a time;
 * `searches`: a member searches 400 long messages for what is in none of them, 8 at a time;
 * `senders`: 200 clients of one company send messages, one after the other.
 
@@ -33,11 +33,30 @@ SETTINGS = {
     "INVITE_TOKEN_SECRET": "d1975be80c3a4f62a7e4f0b3952c6d81",
     **dict.fromkeys(("CHAT_RPM_PER_COMPANY", "CHAT_RPM_PER_USER", "CHAT_RPM_PER_IP", "LOGIN_RPM_PER_IP"), "10000000"),
 }
-NESTED = b"[" * 524_288 + b"]" * 524_288
 SEED = """
 import json, os
 from b2b_chat.sandbox.world import seed
 print(json.dumps([seed(os.environ, None) for _ in range(2)]))
+"""
+BODIES = """
+import asyncio, sys
+from urllib.parse import urlsplit
+url = urlsplit(sys.argv[1])
+body = b"[" + b",".join([b"{}"] * 349_000) + b"]"
+head = "POST /auth/verify HTTP/1.1\\r\\nHost: x\\r\\nConnection: close\\r\\nContent-Type: application/json\\r\\n"
+async def attack():
+    while True:
+        reader, writer = await asyncio.open_connection(url.hostname, url.port)
+        try:
+            writer.write(f"{head}Content-Length: {len(body)}\\r\\n\\r\\n".encode() + body)
+            await reader.read()
+        except OSError:
+            pass
+        finally:
+            writer.close()
+async def main():
+    await asyncio.gather(*[attack() for _ in range(4)])
+asyncio.run(main())
 """
 SENDERS = """
 import asyncio, json, sys
@@ -101,6 +120,17 @@ async def attacked(probe: Probe, attack: Probe | None, *, at_once: int, seconds:
     return f"p50 {1000 * p50:8.1f} ms   p99 {1000 * p99:8.1f} ms   {failed} of {len(times)} failed"
 
 
+async def attacked_from_outside(probe: Probe, program: Sequence[str], seconds: float) -> str:
+    """The figures of a probe while another process attacks: in this one it would slow the probe itself."""
+    attacking = await asyncio.create_subprocess_exec(sys.executable, "-c", *program, stderr=subprocess.DEVNULL)
+    try:
+        await asyncio.sleep(3)
+        return await attacked(probe, None, at_once=0, seconds=seconds)
+    finally:
+        attacking.kill()
+        await attacking.wait()
+
+
 async def measure(where: dict[str, Any], keys: Sequence[str], seconds: float) -> None:
     """Print the figures."""
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
@@ -124,17 +154,12 @@ async def measure(where: dict[str, Any], keys: Sequence[str], seconds: float) ->
         async def send() -> int:
             return await chat(other, "Hello")
 
-        async def bodies() -> int:
-            headers = {"Content-Type": "application/json"}
-            return (await http.post("/auth/verify", content=NESTED, headers=headers)).status_code
-
         async def searches() -> int:
             search = {"search": "a" * 199 + "b"}
             return (await http.get("/v1/conversations", params=search, headers=attacker)).status_code
 
         plans: list[tuple[str, Probe, Probe | None, int]] = [
             ("health, alone", health, None, 0),
-            ("health under bodies", health, bodies, 4),
             ("sign-in, alone", sign_in, None, 0),
             ("sign-in under searches", sign_in, searches, 8),
             ("send, alone", send, None, 0),
@@ -143,16 +168,11 @@ async def measure(where: dict[str, Any], keys: Sequence[str], seconds: float) ->
             figures = await attacked(probe, attack, at_once=at_once, seconds=seconds)
             sys.stdout.write(f"{title:24} {figures}\n")
             sys.stdout.flush()
-        # Apart, or what is measured would be this process.
-        command = [sys.executable, "-c", SENDERS, where["product_url"], keys[0]]
-        sending = await asyncio.create_subprocess_exec(*command, stderr=subprocess.DEVNULL)
-        try:
-            await asyncio.sleep(3)
-            figures = await attacked(send, None, at_once=0, seconds=seconds)
-        finally:
-            sending.kill()
-            await sending.wait()
-        sys.stdout.write(f"{'send under 200 senders':24} {figures}\n")
+        apart = [("health under bodies", health, BODIES), ("send under 200 senders", send, SENDERS)]
+        for title, probe, program in apart:
+            figures = await attacked_from_outside(probe, [program, where["product_url"], keys[0]], seconds)
+            sys.stdout.write(f"{title:24} {figures}\n")
+            sys.stdout.flush()
 
 
 def main(seconds: float, python: str) -> None:

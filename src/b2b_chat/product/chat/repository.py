@@ -199,7 +199,9 @@ class RunRepository:
         )
         with _collisions_named():
             row = await self._database.run(lambda db: db.fetchrow(statements.ADMIT, *arguments))
-        if row is not None and row["is_erased"]:
+        if row is None:  # every company has an account
+            raise AlreadySent
+        if row["is_erased"]:
             raise ConversationErased
         return _held(row)
 

@@ -15,7 +15,6 @@ from msgspec import UNSET, Struct
 from b2b_chat.kit.disconnects import ClientLeft, WhileClientStays
 from b2b_chat.kit.event_stream import EventStream
 from b2b_chat.kit.fair_gate import FairGate
-from b2b_chat.product.chat.admission import Headers
 from b2b_chat.product.chat.answer_log import AnswerLog, MessageInProgress
 from b2b_chat.product.chat.events import (
     EVENT_ID,
@@ -102,10 +101,7 @@ class ChatRoutes(Controller):
             stream = "text/event-stream" in request.headers.get("accept", "")
         last_event_id = request.headers.get("last-event-id")
         after = read_event_id(last_event_id) if last_event_id else None
-        client_ip = entrance.client_ip.of(request)
-
-        async def admit() -> Headers:
-            return await entrance.limits.admit_chat(request.user, client_ip)
+        admit = partial(entrance.limits.admit_chat, request.user, entrance.client_ip.of(request))
 
         async with entrance.gate.passing(request.user.company_id):
             log, headers = await entrance.chat.send(request.user, data, stream=stream, admit=admit)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from b2b_chat.kit.database import new_id
 from b2b_chat.kit.visible import is_blank
-from b2b_chat.product.chat.admission import Admit, Headers, admitted
+from b2b_chat.product.chat.admission import Admit, Headers, Tally
 from b2b_chat.product.chat.answer_log import AnswerLog, MessageInProgress
 from b2b_chat.product.chat.failures import AnswerFailed
 from b2b_chat.product.chat.locate import Elsewhere, Failed, Here, Locator, Stored, empty_log
@@ -143,22 +143,24 @@ class Chat:
     async def _send(self, viewer: Viewer, order: Order, *, stream: bool, admit: Admit) -> Accepted:
         if self._is_draining:
             raise ShuttingDown
-        sent = await self._repository.find_sent(viewer.user_id, order.client_message_id)
-        if sent is None:
-            headers = await admit()
-            admit = admitted(headers)
+        tally = Tally(admit)
+        # Nearly all messages are new, and the statement that stores them notices those that are not. So nothing is
+        # looked up beforehand; but whatever a message is refused for, it may have been sent before.
+        try:
+            headers = await tally.count()
             if order.call is None:
                 self._check_text(order.text)
-            try:
-                return Accepted(await self._send_new(viewer, order, stream=stream), headers)
-            except (AlreadySent, ConversationBusy):
-                # What keeps the conversation busy may be this message, sent twice at once.
-                sent = await self._repository.find_sent(viewer.user_id, order.client_message_id)
-                if sent is None:
-                    raise
-        if sent.fingerprint != order.fingerprint:
-            raise IdempotencyConflict
-        return await self._send_again(viewer, order, sent, stream=stream, admit=admit)
+            return Accepted(await self._send_new(viewer, order, stream=stream), headers)
+        except (AlreadySent, Refusal):
+            sent = await self._repository.find_sent(viewer.user_id, order.client_message_id)
+            if sent is None:
+                raise
+        try:
+            if sent.fingerprint != order.fingerprint:
+                raise IdempotencyConflict
+            return await self._send_again(viewer, order, sent, stream=stream, tally=tally)
+        finally:
+            await tally.take_back()
 
     async def follow(self, viewer: Viewer, assistant_message_id: UUID) -> AnswerLog:
         """Return the log of one of the viewer's answers, whether it is being written or was stored long ago.
@@ -237,7 +239,7 @@ class Chat:
         self._runs.start(run, self._prompts.request(viewer, log, prompt, held, stream=stream))
         return log
 
-    async def _send_again(self, viewer: Viewer, order: Order, sent: Sent, *, stream: bool, admit: Admit) -> Accepted:
+    async def _send_again(self, viewer: Viewer, order: Order, sent: Sent, *, stream: bool, tally: Tally) -> Accepted:
         """Return the log of a message that was sent before, wherever it is; a failed one is tried anew."""
 
         async def read() -> Sent:
@@ -257,12 +259,12 @@ class Chat:
                         return Accepted(log, {})
                 case Failed(sent):
                     with suppress(AlreadyRunning, AttemptTaken):
-                        return await self._retry(viewer, order, sent, stream=stream, admit=admit)
+                        return await self._retry(viewer, order, sent, stream=stream, tally=tally)
             # It has just ended, or was tried anew by another request: now the database or the runs know.
             sent = await read()
         raise MessageInProgress
 
-    async def _retry(self, viewer: Viewer, order: Order, sent: Sent, *, stream: bool, admit: Admit) -> Accepted:
+    async def _retry(self, viewer: Viewer, order: Order, sent: Sent, *, stream: bool, tally: Tally) -> Accepted:
         """Try a failed answer anew, under the ids that it had.
 
         Raises:
@@ -271,7 +273,7 @@ class Chat:
         """
         log = empty_log(sent, attempt=sent.attempt + 1)
         with self._reserved(log) as run:
-            headers = await admit()
+            headers = await tally.spend()
             prompt = await self._prompts.prompt_of(viewer, order, sent_before=sent)
             log.attempt, held = await self._repository.readmit(sent, viewer.user_id, self._prompts.bounds(prompt))
         self._runs.start(run, self._prompts.request(viewer, log, prompt, held, stream=stream))

@@ -59,7 +59,7 @@ _HOLDABLE: Final = """
         SELECT company_id, balance_credits, held_credits, balance_credits - held_credits AS free_credits,
                recent_completion_tokens
         FROM accounts
-        WHERE company_id = $1
+        WHERE company_id = $1{condition}
         FOR UPDATE
     ), holdable AS (
         SELECT account.*, open.answers AS open_answers,
@@ -85,10 +85,14 @@ _HOLDABLE: Final = """
 # The lock on the conversation is the one that the messages' foreign keys take anyway. Taken here it waits for an
 # erasure that is under way, and sees what came of it.
 #
+# A message that was sent before is not admitted, nor is the account locked for it: there is no row then.
+#
 # Both of the account's columns are set from the locked row: PostgreSQL checks a table's constraints on the row that the
 # statement's snapshot shows, before it notices that another transaction has changed that row.
 ADMIT: Final = f"""
-    WITH {_HOLDABLE}, known AS (
+    WITH sent AS MATERIALIZED (
+        SELECT FROM messages WHERE user_id = $2 AND client_message_id = $15
+    ), {_HOLDABLE.format(condition=" AND NOT EXISTS (SELECT FROM sent)")}, known AS (
         SELECT deleted_at FROM conversations WHERE id = $11 FOR KEY SHARE
     ), held AS (
         UPDATE accounts
@@ -139,7 +143,7 @@ REOPEN: Final = """
 """
 
 HOLD: Final = f"""
-    WITH {_HOLDABLE}, held AS (
+    WITH {_HOLDABLE.format(condition="")}, held AS (
         UPDATE accounts SET held_credits = holdable.held_credits + holdable.amount
         FROM holdable
         WHERE accounts.company_id = holdable.company_id AND holdable.amount >= $4 AND holdable.open_answers < $9

@@ -2,11 +2,13 @@
 
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 from b2b_chat.product.limits.windows import Fill, Window
 
 _FIRST_SWEEP_KEYS: Final = 1024
+_NONE: Final[deque[float]] = deque()
 
 
 class WindowsInMemory:
@@ -25,6 +27,12 @@ class WindowsInMemory:
             for window in windows:
                 self._hit(window, now)
         return fills
+
+    async def take_back(self, windows: Sequence[Window], hit_at: float) -> None:
+        """Uncount a hit that was counted in each window at that time."""
+        for window in windows:
+            with suppress(ValueError):  # it has left the window
+                self._hits.get(window.name, _NONE).remove(hit_at)
 
     def _fill(self, window: Window, now: float) -> Fill:
         """Return how full a window is, after forgetting expired hits. A hit as old as the window still counts."""

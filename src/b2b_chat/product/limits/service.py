@@ -2,7 +2,10 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import NamedTuple
 
 from limits import RateLimitItem, RateLimitItemPerHour, RateLimitItemPerMinute
 from msgspec import structs
@@ -43,6 +46,15 @@ class LimitsUnavailable(Refusal):
         super().__init__(headers={"Retry-After": "2"})
 
 
+class Counted(NamedTuple):
+    """A request that was counted."""
+
+    headers: Headers
+    """Of its answer; they state the limits."""
+    take_back: Callable[[], Awaitable[None]]
+    """Uncounts it, for one that came to nothing."""
+
+
 class _Quota(Window, frozen=True):
     label: str
     """Its name in the response's headers."""
@@ -81,8 +93,8 @@ class Limits:
         self._invite_mailbox = RateLimitItemPerHour(settings.invite_mails_per_mailbox_hour, namespace="invite-mailbox")
         self._invite_domain = RateLimitItemPerHour(settings.invite_mails_per_domain_hour, namespace="invite-domain")
 
-    async def admit_chat(self, viewer: Viewer, client_ip: str) -> Headers:
-        """Count a chat, and return the `RateLimit` headers for its answer.
+    async def admit_chat(self, viewer: Viewer, client_ip: str) -> Counted:
+        """Count a chat.
 
         While the shared count is unreachable, this process admits a small share of the limits by its own count.
 
@@ -139,17 +151,23 @@ class Limits:
             quotas.append(_Quota(self._invite_domain, domain, "domain"))
         return await self._admit(*quotas)
 
-    async def _admit_always(self, *quotas: _Quota) -> Headers:
+    async def _admit_always(self, *quotas: _Quota) -> Counted:
         """Count by this process's own small share where the shared count is away."""
-        try:
-            return await self._admit(*quotas)
-        except LimitsUnavailable:
-            return await self._admit(*map(self._local, quotas), windows=self._own_windows)
-
-    async def _admit(self, *quotas: _Quota, windows: Windows | None = None) -> Headers:
         now = self._now()
         try:
-            fills = await (windows or self._windows).hit_all(quotas, now)
+            headers = await self._count(self._windows, quotas, now)
+        except LimitsUnavailable:
+            quotas = tuple(map(self._local, quotas))
+            headers = await self._count(self._own_windows, quotas, now)
+            return Counted(headers, partial(_take_back, self._own_windows, quotas, now))
+        return Counted(headers, partial(_take_back, self._windows, quotas, now))
+
+    async def _admit(self, *quotas: _Quota, windows: Windows | None = None) -> Headers:
+        return await self._count(windows or self._windows, quotas, self._now())
+
+    async def _count(self, windows: Windows, quotas: Sequence[_Quota], now: float) -> Headers:
+        try:
+            fills = await windows.hit_all(quotas, now)
         except WindowsUnavailable:
             raise LimitsUnavailable from None
         over_at = [fill.oldest_at + quota.item.get_expiry() for quota, fill in zip(quotas, fills, strict=True)]
@@ -171,6 +189,11 @@ class Limits:
     def _wait(self, reset_at: float) -> int:
         """Return whole seconds after which a moment has passed for sure."""
         return max(0, math.floor(reset_at - self._now())) + 1
+
+
+async def _take_back(windows: Windows, quotas: Sequence[_Quota], hit_at: float) -> None:
+    with suppress(WindowsUnavailable):  # then the request stays counted
+        await windows.take_back(quotas, hit_at)
 
 
 def _by_ip(client_ip: str, by_address: RateLimitItem, by_site: RateLimitItem) -> list[_Quota]:

@@ -34,6 +34,13 @@ return fills
 """)
 
 
+_TAKE_BACK: Final = Script("""
+for _, key in ipairs(KEYS) do
+  redis.call('LREM', key, 1, ARGV[1])
+end
+""")
+
+
 class WindowsInValkey:
     """The times of the latest hits of each window, read and counted atomically, in one round trip."""
 
@@ -53,6 +60,17 @@ class WindowsInValkey:
         except ValkeyUnavailable:
             raise WindowsUnavailable from None
         return [Fill(hits, float(oldest_at)) for hits, oldest_at in zip(fills[::2], fills[1::2], strict=True)]
+
+    async def take_back(self, windows: Sequence[Window], hit_at: float) -> None:
+        """Uncount a hit that was counted in each window at that time.
+
+        Raises:
+            WindowsUnavailable: Valkey does not answer.
+        """
+        try:
+            await self._valkey.run(_TAKE_BACK, [_key(window) for window in windows], [hit_at])
+        except ValkeyUnavailable:
+            raise WindowsUnavailable from None
 
 
 def _key(window: Window) -> bytes:

@@ -42,3 +42,11 @@ class Windows(Protocol):
             WindowsUnavailable: The store cannot be reached.
         """
         ...
+
+    async def take_back(self, windows: Sequence[Window], hit_at: float) -> None:
+        """Uncount a hit that was counted in each window at that time. One that has left its window is no error.
+
+        Raises:
+            WindowsUnavailable: The store cannot be reached.
+        """
+        ...

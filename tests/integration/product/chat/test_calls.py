@@ -14,7 +14,6 @@ from b2b_chat.contract.content import ToolCall, ToolCallPiece, joined_calls
 from b2b_chat.contract.options import ChatOptions
 from b2b_chat.contract.schemas import ChatMessage, ChatResult, FinishReason
 from b2b_chat.contract.sse import encode
-from b2b_chat.product.chat.admission import admitted
 from b2b_chat.product.chat.answer_log import AnswerLog
 from b2b_chat.product.chat.calls import OptionsUnsupported
 from b2b_chat.product.chat.events import events_of
@@ -22,6 +21,7 @@ from b2b_chat.product.chat.failures import AnswerCut, MessageRejected
 from b2b_chat.product.chat.orders import order_of_call
 from b2b_chat.product.chat.schemas import ChatAnswer
 from b2b_chat.product.chat.service import IdempotencyConflict
+from b2b_chat.product.limits.service import Counted
 from b2b_chat.product.masking.call_texts import Call
 from b2b_chat.product.masking.policy import StoredPolicies
 from b2b_chat.product.masking.refusals import UnmaskableContent
@@ -81,6 +81,15 @@ async def services(database_url: str, gateway: FakeGateway) -> AsyncIterator[Ser
         yield services
 
 
+async def uncounted() -> Counted:
+    """Admit a call that no limit counts."""
+
+    async def take_back() -> None:
+        pass
+
+    return Counted({}, take_back)
+
+
 class Caller:
     """Sends calls as one person."""
 
@@ -102,7 +111,7 @@ class Caller:
         """Send a call, and return the log of its answer."""
         call = Call(msgspec.convert(list(messages or [USER]), list[ChatMessage]), msgspec.convert(options, ChatOptions))
         order = order_of_call(self.viewer.company_id, id_, call)
-        return (await self.services.chat.send_call(self.viewer, order, stream=stream, admit=admitted({}))).log
+        return (await self.services.chat.send_call(self.viewer, order, stream=stream, admit=uncounted)).log
 
     async def ask(self, *messages: Any, **options: Any) -> tuple[AnswerLog, ChatAnswer]:
         """Send a call that must be answered."""

@@ -61,6 +61,17 @@ async def test_a_repetition_of_what_is_answered_is_never_limited(
             assert "ratelimit" not in again.headers
 
 
+async def test_a_repetition_uses_nothing_up(database_url: str, gateway: FakeGateway, person: Person) -> None:
+    async with limited(database_url, gateway, person, chat_rpm_per_user=2) as client:
+        message = client.message()
+        for _ in range(5):
+            assert (await client.http.post("/v1/chat", json=message)).status_code == 200
+        other = {**message, "text": "Something else"}
+        assert (await client.http.post("/v1/chat", json=other)).status_code == 409
+        assert (await client.send()).status_code == 200
+        assert error_of(await client.send()) == LIMITED
+
+
 @pytest.mark.parametrize("stream", [False, True])
 async def test_a_failed_message_sent_again_counts_each_time(
     database_url: str, gateway: FakeGateway, person: Person, world: World, stream: bool

@@ -91,3 +91,19 @@ async def test_a_valkey_that_is_away_is_no_window() -> None:
     with pytest.raises(WindowsUnavailable):
         await WindowsInValkey(away).hit_all([window(5)], NOW)
     await away.close()
+
+
+async def test_a_hit_that_is_taken_back_was_never_counted(windows: Windows) -> None:
+    first, second = window(2, "first"), window(2, "second")
+    await windows.hit_all([first], NOW)
+    await windows.hit_all([first, second], NOW + 1)
+    await windows.take_back([first, second], NOW + 1)
+    assert await windows.hit_all([first, second], NOW + 2) == [Fill(1, NOW), Fill(0, NOW + 2)]
+
+
+async def test_a_hit_that_has_left_its_window_is_taken_back_without_an_error(windows: Windows) -> None:
+    await windows.take_back([window(2)], NOW)
+    await windows.hit_all([window(2)], NOW)
+    await windows.hit_all([window(2)], NOW + 61)
+    await windows.take_back([window(2)], NOW)
+    assert await windows.hit_all([window(2)], NOW + 62) == [Fill(1, NOW + 61)]

@@ -60,7 +60,7 @@ async def test_a_user_may_send_so_many_a_minute() -> None:
     time, viewer = Time(), a_viewer()
     limits = make(time)
     for left in (2, 1, 0):
-        headers = await limits.admit_chat(viewer, "192.0.2.1")
+        headers = (await limits.admit_chat(viewer, "192.0.2.1")).headers
         assert headers["RateLimit-Policy"] == '"user";q=3;w=60, "ip";q=4;w=60, "company";q=5;w=60'
         assert STATE.findall(headers["RateLimit"]) == [
             ("user", str(left), "61"), ("ip", str(left + 1), "61"), ("company", str(left + 2), "61")
@@ -188,7 +188,7 @@ async def test_while_the_shared_count_is_away_each_process_admits_a_share_of_its
     viewer = a_viewer()
     await limits.admit_chat(viewer, "192.0.2.1")
     windows.is_away = True
-    headers = await limits.admit_chat(viewer, "192.0.2.1")
+    headers = (await limits.admit_chat(viewer, "192.0.2.1")).headers
     assert headers["RateLimit-Policy"] == '"user";q=1;w=60, "ip";q=1;w=60, "company";q=1;w=60'
     assert await wait_of(limits.admit_chat(viewer, "192.0.2.1")) == 61
     assert await wait_of(limits.admit_chat(a_viewer(viewer.acting_in), "192.0.2.2")) == 61
