@@ -88,9 +88,16 @@ format:
     uv run ruff check --fix
     uv run ruff format
 
-# Check the types
+# Check the types; the client's for the oldest Python that it supports, too
 types:
     uv run mypy
+    uv run mypy --python-version 3.10 src/b2b_chat_client
+
+# Generate the types and operations of both clients from product_api's OpenAPI description
+client-types:
+    uv run b2b-chat openapi product | PYTHONPATH=src uv run python -m b2b_chat_client_codegen
+    uv run ruff check --quiet --fix-only src/b2b_chat_client
+    uv run ruff format --quiet src/b2b_chat_client
 
 # Check the import contracts
 arch:

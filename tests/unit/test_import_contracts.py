@@ -15,7 +15,7 @@ CONTRACTS: Final = [
     for contract in tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
 ]
 
-CONTRACT, KIT, APART, SANDBOX, CIRCLES, LAYERS, WORDS, DOMAINS, SQL, OPENAI = CONTRACTS
+CONTRACT, KIT, APART, SANDBOX, CIRCLES, LAYERS, WORDS, DOMAINS, SQL, OPENAI, CLIENT = CONTRACTS
 
 
 class Breach(NamedTuple):
@@ -46,6 +46,8 @@ BREACHES: Final = [
     Breach(SQL, "product/companies/invites.py", "sqlalchemy.orm"),
     Breach(OPENAI, "gateway/planted.py", "openai"),
     Breach(OPENAI, "gateway/answers.py", "openai.types"),
+    Breach(CLIENT, "../b2b_chat_client/planted.py", "b2b_chat.contract.sse"),
+    Breach(CLIENT, "sandbox/planted.py", "b2b_chat_client.sse"),
 ]
 
 
@@ -54,7 +56,8 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The package and its contracts, apart from the checkout."""
     folder = tmp_path_factory.mktemp("copy")
     ignored = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(ROOT / "src" / "b2b_chat", folder / "b2b_chat", ignore=ignored)
+    for package in ("b2b_chat", "b2b_chat_client"):
+        shutil.copytree(ROOT / "src" / package, folder / package, ignore=ignored)
     shutil.copy(ROOT / "pyproject.toml", folder)
     return folder
 

@@ -21,6 +21,7 @@ Watch = Callable[[bytes], Awaitable[None]]
 """Is shown what a client sends before it is passed on, which waits until it returns; it may raise `Cut`."""
 
 _CHUNK_BYTES: Final = 65_536
+_HALF: Final = 0.5
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 
 
@@ -44,6 +45,8 @@ class Toxics:
     """The connection is closed after so many bytes since its start."""
     limit_resets: bool = False
     """Whether that is a reset instead of an orderly end."""
+    random_limit_bytes: int = 0
+    """Each connection ends, one way or the other, after a number of bytes of its own up to this; 0 is without limit."""
 
     def parts(self, data: bytes) -> Iterator[bytes]:
         """A piece as it is to be written."""
@@ -194,6 +197,7 @@ class Proxy:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way: Way, link: Link, watch: Watch
     ) -> None:
         passed = 0
+        drawn = self._rng.random()
         try:
             while data := await reader.read(_CHUNK_BYTES):
                 await way.wait_while_frozen()
@@ -202,14 +206,16 @@ class Proxy:
                     if (seconds := way.toxics.delay_seconds(part, self._rng)) > 0:
                         await asyncio.sleep(seconds)
                     await way.wait_while_frozen()
-                    limit = way.toxics.limit_bytes
+                    limit, resets = way.toxics.limit_bytes, way.toxics.limit_resets
+                    if way.toxics.random_limit_bytes:
+                        limit, resets = round(drawn * way.toxics.random_limit_bytes), self._rng.random() < _HALF
                     within = part if limit is None else part[: max(0, limit - passed)]
                     writer.write(within)
                     await writer.drain()
                     passed += len(within)
                     way.passed_bytes += len(within)
                     if limit is not None and passed >= limit:
-                        link.close(reset=way.toxics.limit_resets)
+                        link.close(reset=resets)
                         return
             await way.wait_while_frozen()
         except Cut:
