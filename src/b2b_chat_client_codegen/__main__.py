@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
-from b2b_chat_client_codegen import python
+from b2b_chat_client_codegen import python, typescript
 from b2b_chat_client_codegen.document import Document
 
 _SOURCES: Final = Path(__file__).parents[1]
@@ -14,11 +14,13 @@ _SOURCES: Final = Path(__file__).parents[1]
 def generated(document: dict[str, Any]) -> dict[Path, str]:
     """Return the text of each generated file, by its path in `src`."""
     read = Document(document)
-    here = Path("b2b_chat_client")
+    here, there = Path("b2b_chat_client"), Path("b2b_chat_client_ts/src")
     return {
         here / "types.py": python.types_module(read),
         here / "resources.py": python.resources_module(read, is_async=False),
         here / "async_resources.py": python.resources_module(read, is_async=True),
+        there / "types.ts": typescript.types_module(read),
+        there / "resources.ts": typescript.resources_module(read),
     }
 
 

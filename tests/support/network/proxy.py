@@ -136,6 +136,10 @@ class Proxy:
         """How many are open now."""
         return len(self._links)
 
+    def seed(self, seed: int) -> None:
+        """Begin its randomness anew."""
+        self._rng.seed(seed)
+
     def heal(self) -> None:
         """Be harmless again."""
         self.is_down = False

@@ -41,4 +41,4 @@ def test_what_a_cut_leaves_of_an_event_is_none() -> None:
 
 def test_an_event_without_an_end_is_not_held_for_ever() -> None:
     with pytest.raises(UnexpectedResponse):
-        decoded(*[b"data: " + b"x" * 65_536] * 300)
+        decoded(*[b"data: " + b"x" * 1024 * 1024] * 17)
