@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from b2b_chat.kit.errors import Refusal
 
-_PATHS: Final = re.compile(r"/+v1/+(chat/+completions|responses|models)(/.*)?")
+_PATHS: Final = re.compile(r"/+v1/+(chat/+completions|responses|models)(/.*)?", re.DOTALL)
 
 _NAMES: Final[Mapping[str, str]] = {
     "unauthenticated": "invalid_api_key",

@@ -86,7 +86,7 @@ class Question(NamedTuple):
     user_message_id: UUID
     assistant_message_id: UUID
     text: str
-    tokens: int
+    tokens: int | None
     client_message_id: str
     fingerprint: bytes
     masks: StoredMasks

@@ -227,7 +227,7 @@ class Chat:
             user_message_id=log.user_message_id,
             assistant_message_id=log.assistant_message_id,
             text=order.text,
-            tokens=prompt.question_tokens,
+            tokens=prompt.question_tokens if order.call is None else None,  # what is stored of a call is not its text
             client_message_id=order.client_message_id,
             fingerprint=order.fingerprint,
             masks=prompt.masks,

@@ -6,10 +6,11 @@ from typing import Final
 
 from b2b_chat.kit.database import new_id
 from b2b_chat.kit.errors import InvalidRequest
+from b2b_chat.kit.text import form
 from b2b_chat.product.viewer import Viewer
 
 HEADER: Final = "Idempotency-Key"
-KEY: Final = r"^[ -~]{1,255}$"
+KEY: Final = form(r"^[ -~]{1,255}\Z", "printable ASCII of at most 255 characters")
 """The form of such a key."""
 
 

@@ -75,7 +75,7 @@ def as_border(value: Any, kind: type[T], param: str = "") -> T:
     except msgspec.ValidationError as error:
         words = str(error)
         place, field = _PLACE.search(words), _FIELD.search(words)
-        inner = (place[1] if place else "").replace("[...]", "")
+        inner = place[1] if place else ""
         at = f"{param}{inner}{'.' + field[1] if field else ''}".removeprefix(".")
         said = in_words(words.removesuffix(place[0]) if place else words)
         raise InvalidRequest(f"{at}: {said}." if at else f"{said}.", param=at or None) from None
