@@ -121,8 +121,7 @@ images-build *options:
 images-pin:
     #!/usr/bin/env bash
     set -euo pipefail
-    grep -ohE '[A-Z]+_IMAGE:-[^}]+' compose.yaml | sort -u | while IFS=: read -r name image; do
-        image=${image#-} image=${image%@*}
+    sed -nE 's/.*\$\{([A-Z]+_IMAGE):-([^@]+)@[^}]+\} # (.+)/\1 \2:\3/p' compose.yaml | sort -u | while read -r name image; do
         docker pull --quiet "$image" > /dev/null
         echo "$name=$(docker image inspect --format '{{{{ index .RepoDigests 0 }}' "$image")"
     done

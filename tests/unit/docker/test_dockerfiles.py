@@ -41,7 +41,7 @@ def test_hadolint_has_nothing_to_say(dockerfile: Path) -> None:
 
 def test_the_base_is_named_by_its_digest_the_same_everywhere(dockerfile: Path) -> None:
     (argument,) = [line for line in lines_of(dockerfile) if line.startswith("ARG PYTHON_IMAGE")]
-    assert re.fullmatch(r"ARG PYTHON_IMAGE=docker\.io/library/python:3\.13-slim-trixie@sha256:[0-9a-f]{64}", argument)
+    assert re.fullmatch(r"ARG PYTHON_IMAGE=docker\.io/library/python@sha256:[0-9a-f]{64}", argument)
     assert argument.partition("=")[2] in (ROOT / "compose.yaml").read_text()
     sources = [line.split()[1] for line in lines_of(dockerfile) if line.startswith("FROM ")]
     assert set(sources) == {"${PYTHON_IMAGE}"}
