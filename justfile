@@ -117,12 +117,11 @@ images-build *options:
     VERSION="$(uv version --short)" REVISION="$(git rev-parse HEAD)" CREATED="$(git show -s --format=%cI HEAD)" \
         docker compose build "$@" product_api gateway_api
 
-# Pull every image that compose.yaml starts from, and print its digest as a line for `.env`, so that no tag can move under it
+# Pull what the tags of compose.yaml's images name now, and print each digest as a line for `.env`: an update of them
 images-pin:
     #!/usr/bin/env bash
     set -euo pipefail
-    grep -ohE '[A-Z]+_IMAGE:-[^}]+' compose.yaml | sort -u | while IFS=: read -r name image; do
-        image=${image#-}
+    sed -nE 's/.*\$\{([A-Z]+_IMAGE):-([^@]+)@[^}]+\} # (.+)/\1 \2:\3/p' compose.yaml | sort -u | while read -r name image; do
         docker pull --quiet "$image" > /dev/null
         echo "$name=$(docker image inspect --format '{{{{ index .RepoDigests 0 }}' "$image")"
     done
