@@ -13,7 +13,9 @@ ASK = "from b2b_chat.product.masking.edition import edition; print(edition())"
 
 
 def edition_of(source: Path) -> str:
-    asked = subprocess.run([sys.executable, "-c", ASK], check=False, env={"PYTHONPATH": str(source)}, capture_output=True, text=True)
+    asked = subprocess.run(
+        [sys.executable, "-c", ASK], check=False, env={"PYTHONPATH": str(source)}, capture_output=True, text=True
+    )
     assert asked.returncode == 0, asked.stderr
     return asked.stdout.strip()
 
