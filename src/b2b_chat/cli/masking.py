@@ -80,7 +80,7 @@ def masking_terms(company: UUID, terms: TextIO | None, allowed: TextIO | None) -
 @click.command("masking-outline")
 @click.argument("text", type=click.File(encoding="utf-8"), default="-", metavar="[FILE]")
 def masking_outline(text: TextIO) -> None:
-    """Print what a text looks like, to report a miss without sending the text.
+    """Print a text without what it says, to report a miss.
 
     Letters become one letter of their script and case, digits become zeros; words that the rules look for stay. Read it
     before you send it. Without FILE the text is read from the standard input.
