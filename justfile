@@ -65,6 +65,10 @@ bench-web *options:
 masking-eval file *options:
     @PYTHONPATH=tests uv run python tests/bench/masking_eval.py "$@"
 
+# Ask the real model (OPENAI_API_KEY_FILE or OPENAI_API_KEY) to use tokens, and show how many come back; it says the cost first
+masking-survival *options:
+    @PYTHONPATH=tests uv run python tests/bench/masking_survival.py "$@"
+
 # Measure masking's CPU; or, with --fuzz STREAMS, restore so many streams cut in every way and try the mutants
 bench-masking *options:
     PYTHONPATH=tests uv run python tests/bench/masking_cpu.py "$@"
