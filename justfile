@@ -65,6 +65,10 @@ bench-web *options:
 masking-eval file *options:
     @PYTHONPATH=tests uv run python tests/bench/masking_eval.py "$@"
 
+# Ask the real model (OPENAI_API_KEY_FILE or OPENAI_API_KEY) to use tokens, and show how many come back; it says the cost first
+masking-survival *options:
+    @PYTHONPATH=tests uv run python tests/bench/masking_survival.py "$@"
+
 # Measure masking's CPU; or, with --fuzz STREAMS, restore so many streams cut in every way and try the mutants
 bench-masking *options:
     PYTHONPATH=tests uv run python tests/bench/masking_cpu.py "$@"
@@ -117,12 +121,11 @@ images-build *options:
     VERSION="$(uv version --short)" REVISION="$(git rev-parse HEAD)" CREATED="$(git show -s --format=%cI HEAD)" \
         docker compose build "$@" product_api gateway_api
 
-# Pull every image that compose.yaml starts from, and print its digest as a line for `.env`, so that no tag can move under it
+# Pull what the tags of compose.yaml's images name now, and print each digest as a line for `.env`: an update of them
 images-pin:
     #!/usr/bin/env bash
     set -euo pipefail
-    grep -ohE '[A-Z]+_IMAGE:-[^}]+' compose.yaml | sort -u | while IFS=: read -r name image; do
-        image=${image#-}
+    sed -nE 's/.*\$\{([A-Z]+_IMAGE):-([^@]+)@[^}]+\} # (.+)/\1 \2:\3/p' compose.yaml | sort -u | while read -r name image; do
         docker pull --quiet "$image" > /dev/null
         echo "$name=$(docker image inspect --format '{{{{ index .RepoDigests 0 }}' "$image")"
     done
@@ -191,6 +194,11 @@ release: check audit-dependencies package
 package: sbom
     uv build --wheel --quiet
     cd dist && sha256sum *.whl *.cdx.json | tee SHA256SUMS
+
+# Write both clients into dist/clients: the Python wheel, and the npm package
+package-clients:
+    uv build --quiet --wheel --package b2b-chat-client --out-dir dist/clients
+    cd src/b2b_chat_client_ts && npm ci --silent && npm run --silent build && npm pack --silent --pack-destination ../../dist/clients
 
 # Audit the dependencies of both apps for known vulnerabilities; needs pypi.org, or an index with its advisories
 audit-dependencies:

@@ -1,7 +1,7 @@
 # gateway_api: The signed door to OpenAI; keeps nothing
 # Built from the root of the project: docker build -f docker/gateway_api.Dockerfile .
-# For a base that cannot change under its name, pass a digest: --build-arg PYTHON_IMAGE=docker.io/library/python@sha256:…
-ARG PYTHON_IMAGE=docker.io/library/python:3.13-slim-trixie
+# This is python:3.13-slim-trixie; a digest names the bytes, and a tag may move. `just images-pin` prints the digest that the tag has now.
+ARG PYTHON_IMAGE=docker.io/library/python@sha256:9d2e5553305c7c7b0097999bb17187c69b921ccd6bc9d40e4bb5ebe652c00285
 
 FROM ${PYTHON_IMAGE} AS build
 ENV PIP_ROOT_USER_ACTION=ignore UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_PROJECT_ENVIRONMENT=/app/.venv \

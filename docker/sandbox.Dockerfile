@@ -1,7 +1,7 @@
 # sandbox: a laptop's OpenAI and mail server (compose.yaml, profile dev)
 # Built from the root of the project: docker build -f docker/sandbox.Dockerfile .
-# For a base that cannot change under its name, pass a digest: --build-arg PYTHON_IMAGE=docker.io/library/python@sha256:…
-ARG PYTHON_IMAGE=docker.io/library/python:3.13-slim-trixie
+# This is python:3.13-slim-trixie; a digest names the bytes, and a tag may move. `just images-pin` prints the digest that the tag has now.
+ARG PYTHON_IMAGE=docker.io/library/python@sha256:9d2e5553305c7c7b0097999bb17187c69b921ccd6bc9d40e4bb5ebe652c00285
 
 FROM ${PYTHON_IMAGE} AS build
 ENV PIP_ROOT_USER_ACTION=ignore UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_PROJECT_ENVIRONMENT=/app/.venv \
@@ -11,6 +11,7 @@ RUN pip install --no-cache-dir --require-hashes --requirement /uv.txt
 WORKDIR /source
 # The dependencies come first: a change of our own code keeps their layer.
 COPY pyproject.toml uv.lock ./
+COPY src/b2b_chat_client/pyproject.toml src/b2b_chat_client/
 RUN --mount=type=cache,target=/root/.cache/uv \
     uv sync --locked --no-dev --no-install-project --extra sandbox
 COPY README.md LICENSE ./

@@ -4,7 +4,6 @@ What an answer's text is kept for only until no replay may need it, is in no ind
 true nor false.
 """
 
-import sqlalchemy as sa
 from alembic import op
 
 revision = "0016"

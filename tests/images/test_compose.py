@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from support.images.containers import ROOT, Builder
+from support.images.containers import BASE, ROOT, Builder
 from support.images.docker_engine import Engine, engine
 
 PRODUCT = "http://localhost:8000"
@@ -28,7 +28,7 @@ class Composed:
 
     def __init__(self, running: Engine) -> None:
         self.engine = running
-        self._images = {
+        self._images = {"PYTHON_IMAGE": BASE} | {
             f"{folder.name.upper()}_IMAGE": running.build_stand_in(folder) for folder in sorted(STAND_INS.iterdir())
         }
 

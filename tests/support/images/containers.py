@@ -70,7 +70,7 @@ class Builder:
     def build(self, name: str, **arguments: str) -> Image:
         """Build `docker/NAME.Dockerfile`."""
         tag = f"localhost/b2b-chat/{name}:test"
-        self._build(tag, ROOT / "docker" / f"{name}.Dockerfile", context=ROOT, **arguments)
+        self._build(tag, ROOT / "docker" / f"{name}.Dockerfile", context=ROOT, PYTHON_IMAGE=BASE, **arguments)
         described = json.loads(self._buildah("inspect", "--type", "image", tag))
         container = self._buildah("from", "--pull=never", tag).strip()
         return Image(Path(self._buildah("mount", container).strip()), described["Docker"]["config"], container)

@@ -198,7 +198,7 @@ async def client_of(url: str, person: Person | None) -> AsyncIterator[Client]:
 
 
 def error_of(response: httpx.Response) -> tuple[int, str]:
-    """Status and code of a refusal, once its body is seen to be of the one form, or of OpenAI's where its clients call."""
+    """Status and code of a refusal, once its body is seen to be of the form that is read where it was sent."""
     if is_openai_path(response.url.path):
         return openai_error_of(response)[:2]
     body = response.json()

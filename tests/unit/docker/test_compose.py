@@ -146,7 +146,11 @@ def test_one_app_does_not_bring_the_other_along() -> None:
 
 
 def test_every_container_runs_with_least_privilege() -> None:
-    writable = {"postgres": ["/tmp", "/run/postgresql"], "valkey": ["/data"], "grafana": ["/tmp", "/var/lib/grafana"]}  # noqa: S108 - mounts of theirs
+    writable = {  # mounts of theirs
+        "postgres": ["/tmp", "/run/postgresql:mode=1777"],  # noqa: S108
+        "valkey": ["/data"],
+        "grafana": ["/tmp", "/var/lib/grafana"],  # noqa: S108
+    }
     for name, described in compose()["services"].items():
         assert described["read_only"] is True, name
         assert described["tmpfs"] == writable.get(name, ["/tmp"]), name  # noqa: S108 - a mount of the container's own
@@ -155,14 +159,16 @@ def test_every_container_runs_with_least_privilege() -> None:
         assert described["ulimits"] == {"core": 0}, name
 
 
-def test_every_image_of_others_can_be_pinned_by_its_digest() -> None:
-    """By the variables that `just images-pin` prints."""
+def test_every_image_of_others_is_named_by_its_digest() -> None:
+    """A release never runs what a tag happens to name; `just images-pin` prints variables that renew the digests."""
     text = (ROOT / "compose.yaml").read_text()
     of_others = {
         line.split("image: ")[1] for line in text.splitlines() if "image: " in line and "b2b-chat/" not in line
     }
     assert len(of_others) == 4
-    assert all(re.fullmatch(r"\$\{[A-Z]+_IMAGE:-docker\.io/[^}]+\}", image) for image in of_others)
+    named = re.compile(r"\$\{[A-Z]+_IMAGE:-docker\.io/[a-z]+/[a-z]+@sha256:[0-9a-f]{64}\} # [\w.-]+")
+    assert all(named.fullmatch(image) for image in of_others)
+    assert named.search(text.split("PYTHON_IMAGE: ")[1].splitlines()[0])
     names = {
         f"{name}_IMAGE": f"pinned/{name.lower()}@sha256:0" for name in ("POSTGRES", "VALKEY", "PROMETHEUS", "GRAFANA")
     }

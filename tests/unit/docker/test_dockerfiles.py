@@ -1,7 +1,9 @@
 """What the Dockerfiles say, as far as it shows without building them; `just images-test` builds and runs them."""
 
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -38,9 +40,10 @@ def test_hadolint_has_nothing_to_say(dockerfile: Path) -> None:
     assert (linted.returncode, linted.stdout) == (0, "")
 
 
-def test_the_base_has_one_tag_and_can_be_pinned_by_digest(dockerfile: Path) -> None:
+def test_the_base_is_named_by_its_digest_the_same_everywhere(dockerfile: Path) -> None:
     (argument,) = [line for line in lines_of(dockerfile) if line.startswith("ARG PYTHON_IMAGE")]
-    assert argument == "ARG PYTHON_IMAGE=docker.io/library/python:3.13-slim-trixie"
+    assert re.fullmatch(r"ARG PYTHON_IMAGE=docker\.io/library/python@sha256:[0-9a-f]{64}", argument)
+    assert argument.partition("=")[2] in (ROOT / "compose.yaml").read_text()
     sources = [line.split()[1] for line in lines_of(dockerfile) if line.startswith("FROM ")]
     assert set(sources) == {"${PYTHON_IMAGE}"}
     assert len(sources) == 2
@@ -52,6 +55,15 @@ def test_the_installer_is_known_by_its_hash(dockerfile: Path) -> None:
     pinned = (ROOT / "docker/uv.txt").read_text()
     assert pinned.count("uv==") >= 1
     assert "--hash=sha256:" in pinned
+
+
+def test_it_has_every_member_of_the_workspace_before_it_reads_the_lock(dockerfile: Path) -> None:
+    """Without one of them uv takes the lock for stale."""
+    members = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["uv"]["workspace"]["members"]
+    lines = lines_of(dockerfile)
+    first_sync = next(number for number, line in enumerate(lines) if "uv sync" in line)
+    for member in members:
+        assert f"COPY {member}/pyproject.toml {member}/" in lines[:first_sync]
 
 
 def test_it_installs_by_the_lock_what_its_app_needs_and_no_more(dockerfile: Path) -> None:

@@ -1,0 +1,15 @@
+// How a program of this folder says which of its features work: one line of JSON each.
+
+export const QUESTION = "What is a border?";
+
+export async function run(features) {
+  for (const [feature, act] of Object.entries(features)) {
+    let problem = null;
+    try {
+      await act();
+    } catch (error) {
+      problem = error.stack ?? String(error);
+    }
+    console.log(JSON.stringify({ feature, problem }));
+  }
+}
