@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import pytest
 
+from b2b_chat.product.vocabulary import Scope
 from support.database.world import Person, World
 from support.gateway.fake import FakeGateway
 from support.product.app import Client, client_of, served_product
@@ -228,7 +229,7 @@ async def test_without_a_key_of_the_api(product_url: str, gateway: FakeGateway, 
 async def test_with_a_key_of_another_scope(
     product_url: str, gateway: FakeGateway, world: World, person: Person
 ) -> None:
-    reader = await world.person(company_id=person.company_id, scopes=["read"])
+    reader = await world.person(company_id=person.company_id, scopes=[Scope.READ])
     async with client_of(product_url, reader) as client:
         for response in (await complete(client.http), await client.http.get("/v1/models")):
             assert openai_error_of(response)[:2] == (403, "scope_missing")

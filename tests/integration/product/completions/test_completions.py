@@ -170,7 +170,7 @@ async def test_an_answer_that_is_cut_says_so(client: Client, gateway: FakeGatewa
 async def test_all_that_is_asked_crosses_the_border(client: Client, gateway: FakeGateway) -> None:
     gateway.reply = of_today(answering())
     schema = {"name": "a", "schema": {"type": "object"}, "strict": True}
-    options = {
+    options: dict[str, Any] = {
         "temperature": 1, "top_p": 0.5, "frequency_penalty": -1, "presence_penalty": 2, "stop": ["a"], "seed": -5,
         "reasoning_effort": "low", "verbosity": "high", "parallel_tool_calls": False,
         "response_format": {"type": "json_schema", "json_schema": schema},
@@ -180,7 +180,7 @@ async def test_all_that_is_asked_crosses_the_border(client: Client, gateway: Fak
         "tool_choice": {"type": "function", "function": {"name": "find"}},
     }  # fmt: skip
     call = {"id": "call_9", "type": "function", "function": {"name": "find", "arguments": "{}"}}
-    messages = [
+    messages: list[Any] = [
         {"role": "developer", "content": [{"type": "text", "text": "Be short."}]},
         {"role": "user", "content": [{"type": "text", "text": "Find."}]},
         {"role": "assistant", "content": "", "tool_calls": [call], "refusal": None},
