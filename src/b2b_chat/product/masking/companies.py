@@ -9,6 +9,11 @@ from b2b_chat.product.masking.spans import Span
 from b2b_chat.product.masking.text import Text
 
 RANK: Final = 40
+_LATIN_FORMS: Final = ("llc", "ltd", "inc", "gmbh", "corp", "plc", "s.a.", "b.v.")
+_LATIN: Final = re.compile(
+    r"(?<![\w&-])[A-Z][\w&'-]{1,24}(?:[ ][A-Z][\w&'-]{0,24}){0,3},?[ ]"
+    r"(?:LLC|Ltd|Inc|GmbH|Corp|PLC|S\.A\.|B\.V\.)(?!\w)\.?"
+)
 FORMS: Final = frozenset(
     (
         *(
@@ -33,6 +38,7 @@ FORMS: Final = frozenset(
             "нпо",
             "чоп",
         ),
+        *_LATIN_FORMS,
         *("общество с ограниченной ответственностью", "акционерное общество"),
     )
 )
@@ -46,6 +52,8 @@ _AO: Final = re.compile(r"\bАО\b")
 def companies(text: Text) -> Iterator[Span]:
     """Yield the companies of a text: they are requisites, and their names are not people's names."""
     raw = text.raw
+    if any(form in text.found for form in _LATIN_FORMS):
+        yield from (Span(*match.span(), Kind.COMPANY, RANK - 15) for match in _LATIN.finditer(raw))
     if not any(mark in raw for mark in '«"“„'):
         return
     found = {form: text.found[form] for form in FORMS.intersection(text.found)}
