@@ -42,8 +42,9 @@ class B2BChat(resources.Root):
         http_client: httpx.Client | None = None,
     ) -> None:
         settings = configured(api_key, base_url, timeout_seconds=timeout_seconds, max_retries=max_retries)
-        self._own_http = httpx.Client() if http_client is None else None
-        connection = Connection(settings, http_client or self._own_http or httpx.Client())
+        http = httpx.Client() if http_client is None else http_client
+        self._own_http = http if http_client is None else None
+        connection = Connection(settings, http)
         super().__init__(connection)
         self.chat = Chat(connection)
 
@@ -87,8 +88,9 @@ class AsyncB2BChat(async_resources.Root):
         http_client: httpx.AsyncClient | None = None,
     ) -> None:
         settings = configured(api_key, base_url, timeout_seconds=timeout_seconds, max_retries=max_retries)
-        self._own_http = httpx.AsyncClient() if http_client is None else None
-        connection = AsyncConnection(settings, http_client or self._own_http or httpx.AsyncClient())
+        http = httpx.AsyncClient() if http_client is None else http_client
+        self._own_http = http if http_client is None else None
+        connection = AsyncConnection(settings, http)
         super().__init__(connection)
         self.chat = AsyncChat(connection)
 

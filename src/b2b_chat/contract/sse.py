@@ -36,7 +36,8 @@ def encode(name: bytes, data: bytes, *, event_id: bytes | None = None) -> bytes:
         data = data.replace(b"\xc2\x85", b"\\u0085")
     if event_id is None:
         return b"event: %b\ndata: %b\n\n" % (name, data)
-    return b"id: %b\nevent: %b\ndata: %b\n\n" % (event_id, name, data)
+    # The id comes last: some clients take it for read at once, and would never have the event that was cut after it.
+    return b"event: %b\ndata: %b\nid: %b\n\n" % (name, data, event_id)
 
 
 class Decoder:

@@ -1,9 +1,11 @@
 """Messages and answers through both faces of the client: whole, streamed, stopped, failed, begun anew."""
 
 import asyncio
+from contextlib import suppress
 from decimal import Decimal
 from uuid import uuid4
 
+import httpx
 import pytest
 
 from b2b_chat.contract.errors import Code
@@ -206,3 +208,34 @@ async def test_many_streams_share_one_client(product_url: str, world: World, per
         answers = await asyncio.gather(*[client.chat.send(f"Question {number}") for number in range(8)])
     assert len({answer.assistant_message_id for answer in answers}) == 8
     await world.check_books()
+
+
+async def test_readers_that_are_cancelled_leave_no_connection_behind(
+    product_url: str, gateway: FakeGateway, person: Person
+) -> None:
+    gate = Gate("Once")
+    gateway.reply = gate
+    limits = httpx.Limits(max_connections=4)
+    async with (
+        httpx.AsyncClient(limits=limits) as http,
+        AsyncB2BChat(person.api_key, base_url=product_url, http_client=http) as client,
+    ):
+
+        async def leave(number: int) -> None:
+            begun = asyncio.Event()
+
+            async def read() -> None:
+                async with client.chat.stream(f"Question {number}") as stream:
+                    async for _ in stream:
+                        begun.set()
+
+            reading = asyncio.create_task(read())
+            await begun.wait()
+            reading.cancel()
+            with suppress(asyncio.CancelledError):
+                await reading
+
+        for number in range(12):
+            await leave(number)
+        gate.open()
+        assert (await client.chat.send("Hello")).text == ANSWER

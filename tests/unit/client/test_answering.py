@@ -194,6 +194,11 @@ def test_cuts_without_anything_new_are_bounded() -> None:
     assert played.waits == sorted(played.waits)
 
 
+def test_streams_that_end_before_their_answer_are_bounded() -> None:
+    with pytest.raises(ConnectionFailed):
+        Played(Answered(chunks=[START]), *[Answered()] * 9, max_retries=3).read()
+
+
 def test_a_failed_answer_is_asked_for_again_and_its_text_is_void() -> None:
     played = Played(
         Answered(chunks=[START + delta(TEXT[:7], 7) + error("answer_cut", "1-7-end")]),
