@@ -116,21 +116,23 @@ def _persons(text: Text, named: Iterable[str]) -> Iterator[Span | None]:
     yield from quotes.read()
     known = KnownPeople()
     known.learn(named)
+    found: list[Span] = []
     for span in people(words, quotes):
         if span is None:
             yield None
             continue
+        found.append(span)
         known.learn((text.raw[span.start : span.end],))
         yield span
         if span.kind is Kind.PERSON and (date := AFTER_NAME.match(text.raw, span.end)) is not None:
             yield Span(*date.span(1), Kind.BIRTHDATE, _DATE_RANK)
     for finder in (called(text, words), labelled(text), listed(text), tables(text)):
-        for found in finder:
-            if found is not None and found.kind in (Kind.PERSON, Kind.NAME):
-                known.learn((text.raw[found.start : found.end],))
-            yield found
+        for each in finder:
+            if each is not None and each.kind in (Kind.PERSON, Kind.NAME):
+                known.learn((text.raw[each.start : each.end],))
+            yield each
         yield None
-    yield from known.mentions(words)
+    yield from known.mentions(words, found)
 
 
 def _literals(text: Text) -> Iterator[Span]:
