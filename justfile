@@ -195,6 +195,11 @@ package: sbom
     uv build --wheel --quiet
     cd dist && sha256sum *.whl *.cdx.json | tee SHA256SUMS
 
+# Write both clients into dist/clients: the Python wheel, and the npm package
+package-clients:
+    uv build --quiet --wheel --package b2b-chat-client --out-dir dist/clients
+    cd src/b2b_chat_client_ts && npm ci --silent && npm run --silent build && npm pack --silent --pack-destination ../../dist/clients
+
 # Audit the dependencies of both apps for known vulnerabilities; needs pypi.org, or an index with its advisories
 audit-dependencies:
     #!/usr/bin/env bash
