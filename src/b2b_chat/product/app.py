@@ -37,6 +37,7 @@ from b2b_chat.product.companies.routes import (
     MemberRoutes,
 )
 from b2b_chat.product.configuration import load_settings
+from b2b_chat.product.conversations.mask_count_routes import MaskCountRoutes
 from b2b_chat.product.conversations.routes import ConversationRoutes
 from b2b_chat.product.credits.routes import CompanyUsageRoutes, CreditRoutes, MyUsageRoutes
 from b2b_chat.product.errors import documents, refuse
@@ -66,6 +67,7 @@ ROUTES: Final[tuple[Any, ...]] = (
     ConversationRoutes,
     CreditRoutes,
     CompanyUsageRoutes,
+    MaskCountRoutes,
     MyUsageRoutes,
     CompanyRoutes,
     MemberRoutes,
