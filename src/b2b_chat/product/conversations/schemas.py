@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Annotated, Literal
 from uuid import UUID
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from b2b_chat.contract.schemas import FinishReason
 from b2b_chat.kit.visible import VISIBLE_LINE, require_visible
@@ -38,6 +38,14 @@ class ConversationRename(Struct, frozen=True, forbid_unknown_fields=True):
         require_visible("title", self.title)
 
 
+class HiddenValue(Struct, frozen=True):
+    """A value of a text that was replaced by a token when the text crossed the border."""
+
+    text: str
+    kind: str
+    """What it is, such as `PERSON`: the kinds of `GET /v1/company/masking`."""
+
+
 class Message(Struct, frozen=True):
     """One message of a conversation."""
 
@@ -57,3 +65,5 @@ class Message(Struct, frozen=True):
     error_code: str | None
     """Why there is no answer, for an assistant's message in `error`."""
     created_at: datetime
+    hidden: list[HiddenValue] | UnsetType = UNSET
+    """The values of the text that did not cross the border, each once; left out where there are none."""
