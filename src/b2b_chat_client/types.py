@@ -126,6 +126,8 @@ class AnswerUsage(Struct, frozen=True, kw_only=True, omit_defaults=True):
     completion_tokens: int
     total_tokens: int
     estimated: bool | None = None
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
 
 
 class ApiKey(Struct, frozen=True, kw_only=True, omit_defaults=True):

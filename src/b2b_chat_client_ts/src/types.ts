@@ -8,6 +8,8 @@ export interface AnswerUsage {
   completion_tokens: number;
   total_tokens: number;
   estimated?: boolean;
+  cached_tokens?: number;
+  reasoning_tokens?: number;
 }
 
 export interface ApiKey {

@@ -19,6 +19,10 @@ class AnswerUsage(Struct, frozen=True):
     completion_tokens: int
     total_tokens: int
     estimated: bool = False
+    cached_tokens: int | UnsetType = UNSET
+    """Those of the prompt that the model had in its cache, where it reports them."""
+    reasoning_tokens: int | UnsetType = UNSET
+    """Those of the completion that went into hidden reasoning, where it reports them."""
 
 
 class Conversation(Struct, frozen=True):
