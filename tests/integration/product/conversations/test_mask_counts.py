@@ -41,7 +41,7 @@ async def test_each_day_has_its_own(admin: Client, world: World) -> None:
     told = (await admin.http.get(PATH, params={"days": 2})).json()
     assert [day["counts"].get("EMAIL") for day in told["days"]] == [2, 1]
     assert (await admin.http.get(PATH)).json()["counts"]["EMAIL"] == 3
-    earlier = {"days": 1, "last_day": f"{datetime.now(UTC) - timedelta(days=40):%Y-%m-%d}"}
+    earlier: dict[str, str | int] = {"days": 1, "last_day": f"{datetime.now(UTC) - timedelta(days=40):%Y-%m-%d}"}
     assert (await admin.http.get(PATH, params=earlier)).json()["counts"] == {"PERSON": 3, "EMAIL": 1}
 
 

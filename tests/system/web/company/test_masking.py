@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from playwright.async_api import Page, expect
 
@@ -9,9 +10,10 @@ from support.browser.console import status_says
 from support.database.world import Person, World
 
 
-async def policy(world: World, person: Person) -> dict[str, object]:
-    rows = await world.rows("SELECT policy FROM masking_policies WHERE company_id = $1", person.company_id)
-    return json.loads(rows[0]["policy"]) if isinstance(rows[0]["policy"], str) else rows[0]["policy"]
+async def policy(world: World, person: Person) -> dict[str, Any]:
+    row = await world.row("SELECT policy FROM masking_policies WHERE company_id = $1", person.company_id)
+    stored: dict[str, Any] = json.loads(row["policy"])
+    return stored
 
 
 async def test_rules_are_set_by_group_and_kind_and_keep_what_else_was_set(
