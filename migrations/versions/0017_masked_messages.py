@@ -6,8 +6,8 @@ A message without such a value has no entry, so that most chats pay nothing for 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0016"
-down_revision = "0015"
+revision = "0017"
+down_revision = "0016"
 branch_labels = None
 depends_on = None
 
