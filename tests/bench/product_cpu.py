@@ -44,6 +44,7 @@ class Place(NamedTuple):
     people: list[Person]
     process: subprocess.Popen[bytes]
     database: int
+    database_url: str
     by_openai: bool = False
     """Whether it is asked as OpenAI's clients ask."""
 
@@ -148,7 +149,7 @@ def product(variables: dict[str, str], companies: int) -> Iterator[Place]:
                 started.append(subprocess.Popen(command, env={**os.environ, **settings}, stdout=log))
             people = uvloop.run(peopled(url, companies))
             uvloop.run(until_healthy(f"http://127.0.0.1:{port}"))
-            yield Place(f"http://127.0.0.1:{port}", people, started[-1], postgres.child.pid)
+            yield Place(f"http://127.0.0.1:{port}", people, started[-1], postgres.child.pid, url)
         finally:
             for each in started:
                 each.terminate()
@@ -189,15 +190,17 @@ def checked(answer: bytes, deltas: int) -> None:
         assert b"".join(_TEXT.findall(answer)) == text, "the deltas are not the text"
 
 
-async def each_answered(place: Place, *, deltas: int, stream: bool, chats: int, at_once: int) -> dict[str, float]:
-    """CPU for each of many short chats."""
+async def each_answered(
+    place: Place, *, deltas: int, stream: bool, chats: int, at_once: int, text: str = ""
+) -> dict[str, float]:
+    """CPU for each of many short chats, whose questions begin with a text."""
     left = iter(range(chats))
     async with connected(place, at_once) as connections:
 
         async def work(number: int, connection: Answer) -> None:
             for _ in left:
                 person = place.people[number % len(place.people)]
-                asked = f"deltas={deltas} gap=0 wait=0"
+                asked = f"{text}deltas={deltas} gap=0 wait=0"
                 checked(await connection.ask(person, asked, stream=stream, by_openai=place.by_openai), deltas)
 
         before, database_before = place.cpu_seconds(), place.database_cpu_seconds()
