@@ -108,8 +108,9 @@ async def test_keys_of_two_people_of_two_companies_are_their_own(
         theirs = await completed(other.http, "same")
         path = f"/v1/chat/{mine['b2b']['assistant_message_id']}/events"
         assert (await other.http.get(path)).status_code == 404
-    assert theirs["id"] != mine["id"]
-    assert await charges(world, person) == await charges(world, stranger) == 1
+    another = await completed(client.http, "another")
+    assert len({mine["id"], theirs["id"], another["id"]}) == 3
+    assert (await charges(world, person), await charges(world, stranger)) == (2, 1)
 
 
 async def test_a_failed_call_may_be_sent_again(
