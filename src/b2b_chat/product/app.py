@@ -39,6 +39,7 @@ from b2b_chat.product.companies.routes import (
 )
 from b2b_chat.product.completions.routes import CompletionRoutes, ModelRoutes
 from b2b_chat.product.configuration import load_settings
+from b2b_chat.product.conversations.mask_count_routes import MaskCountRoutes
 from b2b_chat.product.conversations.routes import ConversationRoutes
 from b2b_chat.product.credits.routes import CompanyUsageRoutes, CreditRoutes, MyUsageRoutes
 from b2b_chat.product.errors import documents, refuse
@@ -72,6 +73,7 @@ ROUTES: Final[tuple[Any, ...]] = (
     ConversationRoutes,
     CreditRoutes,
     CompanyUsageRoutes,
+    MaskCountRoutes,
     MyUsageRoutes,
     CompanyRoutes,
     MemberRoutes,
