@@ -102,7 +102,7 @@ async def test_a_message_of_the_release_before_is_found_by_each_of_the_persons_k
     product_url: str, client: Client, gateway: FakeGateway, world: World, person: Person, *, has_failed: bool
 ) -> None:
     if has_failed:
-        ok, gateway.reply = gateway.reply, refusing(503, "upstream_unavailable")
+        ok, gateway.reply = gateway.reply, refusing("upstream_unavailable")
         assert (await client.send(**SAME)).status_code == 503
         gateway.reply = ok
     else:
