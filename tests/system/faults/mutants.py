@@ -36,7 +36,7 @@ class Mutant(NamedTuple):
 MUTANTS: Final = (
     Mutant(
         "UNIQUE (client_message_id) of a sender",
-        "migrations/versions/0017_senders.py",
+        "migrations/versions/0018_senders.py",
         "",
         "unique=True,",
         "",
