@@ -105,7 +105,7 @@ _CITY_ONLY: Final = re.compile(
     r"[,]?[ ]{0,2}(?:[0-9]{6}[,]?[ ]{0,2})?(?:(?:г|гор|город)\.?[ ]{0,2}[а-я][а-я-]{2,30}(?:[ ][а-я][а-я-]{2,20})?)"
 )
 _NAMED: Final = re.compile(
-    r"(?:(?<=[\s,.;:(])|\A)[А-ЯЁ][а-яё-]{3,30}(?:[ -][А-ЯЁ][а-яё-]{3,30})?,?[ ](?:д(?:ом)?\.?[ ]?)?[0-9]{1,3}[а-"
+    r"[А-ЯЁ](?<![^\s,.;:(].)[а-яё-]{3,30}(?:[ -][А-ЯЁ][а-яё-]{3,30})?,?[ ](?:д(?:ом)?\.?[ ]?)?[0-9]{1,3}[а-"
     r"яё]?(?:[/-][0-9]{1,3})?,?[ ]{0,2}(?:(?:корпус|корп|к|стр)\.?[ ]?[0-9]{1,2},?[ ]{0,2})?(?:кв|квартира|оф|о"
     r"фис)\.?[ ]{0,2}[0-9]{1,4}(?![0-9])"
 )
@@ -115,13 +115,13 @@ _NAMED_LOW: Final = re.compile(
     r"[ ](?:кв|квартира|оф|офис|корп|корпус|подъезд)\.?[ ]?[0-9]{1,4})(?![0-9])"
 )
 _LIVES: Final = re.compile(
-    r"(?:[Жж]ив[уёе]\w{0,2}|[Пп]рожива\w{2,5}|[Дд]оставьте|[Пп]риезжай\w{0,2}|[Зз]аберите|[Пп]рописан\w?)"
-    r"[ ](?:на|по|в)[ ]([А-ЯЁ][а-яё-]{3,30}(?:[ ][А-ЯЁ][а-яё]{2,20})?,?[ ]"
+    r"\w{0,8}[ ](?:на|по|в)[ ]([А-ЯЁ][а-яё-]{3,30}(?:[ ][А-ЯЁ][а-яё]{2,20})?,?[ ]"
     r"[0-9]{1,3}[а-я]?(?:[-/][0-9]{1,4})?)(?![\w.:%])"
 )
-_DWELLING: Final = ("жив", "доставьте", "приезжай", "заберите", "прописан")
+DWELLING: Final = frozenset(("живу", "живе", "прожива", "доставьте", "приезжай", "заберите", "прописан"))
+"""Beginnings of words after which a name and a number are an address: «живём на Лесной 12-45»."""
 _HOUSE_ONLY: Final = re.compile(
-    r"(?:(?<=[\s,;:(])|\A)(?:д|дом)\.?[ ]?[0-9]{1,3}[а-я]?(?:[/-][0-9]{1,3})?,[ ]?(?:(?:корп|к"
+    r"д(?<![^\s,;:(].)(?:ом)?\.?[ ]?[0-9]{1,3}[а-я]?(?:[/-][0-9]{1,3})?,[ ]?(?:(?:корп|к"
     r"|стр)\.?[ ]?[0-9]{1,2},[ ]?)?(?:кв|квартира|оф)\.?[ ]?[0-9]{1,4}(?![0-9])"
 )
 _INDEXED: Final = re.compile(
@@ -250,8 +250,10 @@ def _loose(text: Text) -> Iterator[Span | None]:
         for match in _NAMED_LOW.finditer(low):
             yield Span(*match.span(1), Kind.ADDRESS, RANK - 1)
         yield from _spans(_HOUSE_ONLY, low, RANK - 2)
-    if any(piece in low for piece in _DWELLING):
-        yield from (Span(*match.span(1), Kind.ADDRESS, RANK - 2) for match in _LIVES.finditer(text.raw))
+    for word in DWELLING.intersection(text.found):
+        for start in text.found[word]:
+            match = _LIVES.match(text.raw, start + len(word))
+            yield None if match is None else Span(*match.span(1), Kind.ADDRESS, RANK - 2)
     if text.digits >= _INDEX_AND_HOUSE:
         yield from _spans(_INDEXED, text.raw, RANK - 2)
     if ENGLISH_GATE.opens(text):

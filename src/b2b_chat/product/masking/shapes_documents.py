@@ -205,7 +205,7 @@ DOCUMENTS: Final = (
     ),
     Shape(
         Kind.PASSPORT,
-        re.compile(r"(?<!\w)[A-Z]{1,2} ?([0-9]{6,8})(?!\w)"),
+        re.compile(r"[A-Z](?<!\w.)[A-Z]? ?([0-9]{6,8})(?!\w)"),
         "паспорт FA ⟦1234567⟧",
         gate=("паспорт", "passport"),
         digits=6,
