@@ -250,6 +250,13 @@ class GatewayHealth(Struct, frozen=True, kw_only=True, omit_defaults=True):
     answered_in_seconds: float | None = None
 
 
+class HiddenValue(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`HiddenValue` of the API."""
+
+    text: str
+    kind: str
+
+
 class InstallationHealth(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`InstallationHealth` of the API."""
 
@@ -284,6 +291,23 @@ class LedgerEntry(Struct, frozen=True, kw_only=True, omit_defaults=True):
     corrects_position: int | None = None
     created_at: datetime
     supplements_position: int | None = None
+
+
+class MaskCounts(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`MaskCounts` of the API."""
+
+    first_day: date
+    last_day: date
+    values: int
+    counts: dict[str, int]
+    days: list[MaskDay]
+
+
+class MaskDay(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`MaskDay` of the API."""
+
+    day: date
+    counts: dict[str, int]
 
 
 class MaskingGroups(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -411,6 +435,7 @@ class Message(Struct, frozen=True, kw_only=True, omit_defaults=True):
     cut_by: MessageCutBy | None = None
     error_code: str | None = None
     created_at: datetime
+    hidden: list[HiddenValue] | None = None
 
 
 class MyCompany(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -533,12 +558,15 @@ __all__ = [
     "FunctionCall",
     "GatewayHealth",
     "GatewayHealthStatus",
+    "HiddenValue",
     "InstallationHealth",
     "Invite",
     "InviteState",
     "Kind",
     "LedgerEntry",
     "LedgerEntryKind",
+    "MaskCounts",
+    "MaskDay",
     "MaskingAction",
     "MaskingGroups",
     "MaskingKinds",

@@ -116,6 +116,11 @@ export interface GatewayHealth {
   answered_in_seconds: number | null;
 }
 
+export interface HiddenValue {
+  text: string;
+  kind: string;
+}
+
 export interface InstallationHealth {
   at: string;
   product: ProductHealth;
@@ -147,6 +152,19 @@ export interface LedgerEntry {
   corrects_position: number | null;
   created_at: string;
   supplements_position: number | null;
+}
+
+export interface MaskCounts {
+  first_day: string;
+  last_day: string;
+  values: number;
+  counts: Record<string, number>;
+  days: Array<MaskDay>;
+}
+
+export interface MaskDay {
+  day: string;
+  counts: Record<string, number>;
 }
 
 /** What is done with the values of a kind, from the weakest to the strongest. */
@@ -257,6 +275,7 @@ export interface Message {
   cut_by: "model" | "limit" | "balance" | (string & {}) | null;
   error_code: string | null;
   created_at: string;
+  hidden?: Array<HiddenValue>;
 }
 
 export interface MyCompany {
