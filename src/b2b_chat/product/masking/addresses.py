@@ -252,8 +252,8 @@ def _loose(text: Text) -> Iterator[Span | None]:
         yield from _spans(_HOUSE_ONLY, low, RANK - 2)
     for word in DWELLING.intersection(text.found):
         for start in text.found[word]:
-            match = _LIVES.match(text.raw, start + len(word))
-            yield None if match is None else Span(*match.span(1), Kind.ADDRESS, RANK - 2)
+            lived = _LIVES.match(text.raw, start + len(word))
+            yield None if lived is None else Span(*lived.span(1), Kind.ADDRESS, RANK - 2)
     if text.digits >= _INDEX_AND_HOUSE:
         yield from _spans(_INDEXED, text.raw, RANK - 2)
     if ENGLISH_GATE.opens(text):
