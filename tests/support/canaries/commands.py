@@ -20,8 +20,8 @@ from support.processes.commands import COMMAND
 
 LONG_RUNNING: Final = {"demo", "gateway", "mail-catcher", "openai-simulator", "product", "up"}
 """They serve until they are stopped; product and gateway do so in the story, the others are toys of a laptop."""
-CANNOT_FAIL: Final = {"error-codes", "migrate-check"}
-"""They take nothing: one prints a table of the code, the other works on a database of its own."""
+CANNOT_FAIL: Final = {"masking-outline", "error-codes", "migrate-check"}
+"""They need nothing: one prints a table of the code, one works on a database of its own, one reads any text."""
 SHOWS: Final = {"operator-create": "the new key, once"}
 """What a command prints because this is what it is for."""
 _WRONG_CHOICE: Final = "neither"
@@ -70,6 +70,7 @@ class Commands:
         words = self._stack.folder / "words.txt"
         words.write_text(f"{MESSAGE}\n", encoding="utf-8")
         self._run("masking-terms", self._company, "--terms", str(words))
+        self._run("masking-outline", str(words))
         former = self._run("operator-create", "former@example.test")
         self._run("operator-keys", "former@example.test")
         self._run("operator-key-revoke", former[:12])

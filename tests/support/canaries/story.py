@@ -173,6 +173,7 @@ class Story(Caller):
         await self._do("PUT", f"{path}/terms", owner, words)
         shown = await self._do("POST", "/v1/masking/preview", owner, {"text": MESSAGE})
         assert shown["masked_text"] == "[TERM_1]"
+        await self._do("GET", f"{path}/counts", owner)
 
     async def _run_the_company(self, owner: dict[str, str]) -> None:
         await self._do("GET", "/v1/company", owner)

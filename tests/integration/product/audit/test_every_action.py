@@ -77,6 +77,7 @@ COMMANDS: Final[Mapping[str, list[str]]] = {
 NO_ADMINS_COMMANDS: Final = {
     "demo", "up", "product", "gateway", "openai-simulator", "migrate", "openapi", "ledger", "mail-test",
     "operator-keys", "mail-catcher", "env-example", "error-codes", "backup", "restore", "migrate-check", "doctor",
+    "masking-outline",
 }  # fmt: skip
 """The commands that do nothing of that kind. A new command is added here or above."""
 
