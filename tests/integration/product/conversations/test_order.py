@@ -21,7 +21,8 @@ async def stranger(product_url: str, world: World) -> AsyncIterator[Client]:
 
 async def listed(client: Client, **parameters: str | int) -> list[str]:
     """The titles of all pages, one conversation after the other."""
-    titles, cursor = [], {}
+    titles: list[str] = []
+    cursor: dict[str, str] = {}
     while True:
         page = (await client.http.get(PATH, params={**parameters, **cursor})).json()
         titles += [item["title"] for item in page["items"]]
@@ -75,10 +76,11 @@ async def test_messages_come_newest_first_where_that_is_asked(client: Client) ->
     await client.ask("Two", conversation_id=conversation)
     path = f"{PATH}/{conversation}/messages"
     oldest_first = (await client.http.get(path)).json()["items"]
-    got, cursor = [], {}
+    got, cursor = [], None
     for _ in oldest_first:
-        page = (await client.http.get(path, params={"order": "desc", "limit": 1, **cursor})).json()
+        query = {"order": "desc", "limit": 1} | ({"cursor": cursor} if cursor else {})
+        page = (await client.http.get(path, params=query)).json()
         got += page["items"]
-        cursor = {"cursor": page["next_cursor"]}
-    assert page["next_cursor"] is None
+        cursor = page["next_cursor"]
+    assert cursor is None
     assert got == oldest_first[::-1]
