@@ -78,7 +78,7 @@ async def test_messages_come_newest_first_where_that_is_asked(client: Client) ->
     oldest_first = (await client.http.get(path)).json()["items"]
     got, cursor = [], None
     for _ in oldest_first:
-        query = {"order": "desc", "limit": 1} | ({"cursor": cursor} if cursor else {})
+        query: dict[str, str | int] = {"order": "desc", "limit": 1, **({"cursor": cursor} if cursor else {})}
         page = (await client.http.get(path, params=query)).json()
         got += page["items"]
         cursor = page["next_cursor"]
