@@ -100,7 +100,7 @@ def create_app(settings: ProductSettings | None = None) -> ASGIApp:
 
 def create_litestar(settings: ProductSettings) -> Litestar:
     """The Litestar app inside, which also knows the OpenAPI description."""
-    services = services_of(settings)
+    services, structs = services_of(settings), ExactStructs()
 
     @asynccontextmanager
     async def lifespan(_app: Litestar) -> AsyncIterator[None]:
@@ -123,8 +123,10 @@ def create_litestar(settings: ProductSettings) -> Litestar:
         middleware=[StrictQueries],
         request_class=JsonRequest,
         request_max_body_size=settings.max_small_body_bytes,
-        plugins=[AllMethods(), ExactStructs()],
-        openapi_config=openapi_config(services.session_cookie.name, is_production=settings.app_env == "prod"),
+        plugins=[AllMethods(), structs],
+        openapi_config=openapi_config(
+            services.session_cookie.name, settings.public_url, structs, is_production=settings.app_env == "prod"
+        ),
         logging_config=None,
         debug=False,
     )
