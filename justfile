@@ -65,6 +65,10 @@ bench-web *options:
 masking-eval file *options:
     @PYTHONPATH=tests uv run python tests/bench/masking_eval.py "$@"
 
+# Ask the real model (OPENAI_API_KEY_FILE or OPENAI_API_KEY) to use tokens, and show how many come back; it says the cost first
+masking-survival *options:
+    @PYTHONPATH=tests uv run python tests/bench/masking_survival.py "$@"
+
 # Measure masking's CPU; or, with --fuzz STREAMS, restore so many streams cut in every way and try the mutants
 bench-masking *options:
     PYTHONPATH=tests uv run python tests/bench/masking_cpu.py "$@"
@@ -190,6 +194,11 @@ release: check audit-dependencies package
 package: sbom
     uv build --wheel --quiet
     cd dist && sha256sum *.whl *.cdx.json | tee SHA256SUMS
+
+# Write both clients into dist/clients: the Python wheel, and the npm package
+package-clients:
+    uv build --quiet --wheel --package b2b-chat-client --out-dir dist/clients
+    cd src/b2b_chat_client_ts && npm ci --silent && npm run --silent build && npm pack --silent --pack-destination ../../dist/clients
 
 # Audit the dependencies of both apps for known vulnerabilities; needs pypi.org, or an index with its advisories
 audit-dependencies:

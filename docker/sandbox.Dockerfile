@@ -11,6 +11,7 @@ RUN pip install --no-cache-dir --require-hashes --requirement /uv.txt
 WORKDIR /source
 # The dependencies come first: a change of our own code keeps their layer.
 COPY pyproject.toml uv.lock ./
+COPY src/b2b_chat_client/pyproject.toml src/b2b_chat_client/
 RUN --mount=type=cache,target=/root/.cache/uv \
     uv sync --locked --no-dev --no-install-project --extra sandbox
 COPY README.md LICENSE ./

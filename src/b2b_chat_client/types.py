@@ -126,6 +126,10 @@ class AnswerUsage(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """All tokens."""
     estimated: bool | None = None
     """Whether the tokens were estimated, because the model did not count them. `false` unless given."""
+    cached_tokens: int | None = None
+    """Those of the prompt that the model had in its cache, where it reports them."""
+    reasoning_tokens: int | None = None
+    """Those of the completion that went into hidden reasoning, where it reports them."""
 
 
 class ApiKey(Struct, frozen=True, kw_only=True, omit_defaults=True):

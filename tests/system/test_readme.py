@@ -24,7 +24,7 @@ def test_the_examples_work_when_pasted(tmp_path: Path) -> None:
     assert up == "uv run b2b-chat up\n"
     assert export_key == "export API_KEY=b2b_...\n"
     assert export_conversation == "export CONVERSATION=...\n"
-    (python,) = blocks_of(README, "Use it", "python")
+    python, openai = blocks_of(README, "Use it", "python")
     with started("up", "--json", "--data-dir", tmp_path / "data", environ=clean_environ(tmp_path)) as process:
         stack = addresses_of(process)
         terminal = Terminal(tmp_path, clean_environ(tmp_path, API_KEY=stack["api_key"]), stack)
@@ -44,6 +44,8 @@ def test_the_examples_work_when_pasted(tmp_path: Path) -> None:
         whole_text, streamed_text = terminal.paste_python(python).split("\n", 1)
         assert "What is a gateway?" in whole_text
         assert "And a border?" in streamed_text
+
+        assert terminal.paste_python(f"import os\n{openai}print(client.models.list().data[0].id)") == "gpt-5.2\n"
 
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=60)

@@ -77,6 +77,19 @@ def masking_terms(company: UUID, terms: TextIO | None, allowed: TextIO | None) -
         click.echo(f"{len(lists.terms)} terms and {len(lists.allowed)} allowed values, version {lists.version}.")
 
 
+@click.command("masking-outline")
+@click.argument("text", type=click.File(encoding="utf-8"), default="-", metavar="[FILE]")
+def masking_outline(text: TextIO) -> None:
+    """Print a text without what it says, to report a miss.
+
+    Letters become one letter of their script and case, digits become zeros; words that the rules look for stay. Read it
+    before you send it. Without FILE the text is read from the standard input.
+    """
+    from b2b_chat.product.masking.outline import outline
+
+    click.echo(outline(text.read()), nl=False)
+
+
 def _entries(lines: Iterable[str] | None) -> list[str] | None:
     return None if lines is None else [entry for line in lines if (entry := line.removeprefix("\ufeff").strip())]
 
@@ -102,4 +115,4 @@ def _show(rules: "MaskingRules") -> None:
         click.echo("--allow-images")
 
 
-COMMANDS: Final = (masking_floor, masking_policy, masking_terms)
+COMMANDS: Final = (masking_floor, masking_policy, masking_terms, masking_outline)

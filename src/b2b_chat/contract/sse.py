@@ -24,19 +24,25 @@ class EventTooLarge(Exception):
     """A stream sent more bytes without ending an event than the reader is willing to hold."""
 
 
-def encode(name: bytes, data: bytes, *, event_id: bytes | None = None) -> bytes:
-    """Return one event as bytes.
+def escaped(data: bytes) -> bytes:
+    """Return JSON without the characters at which line readers of clients break although the standard does not.
 
-    `data` is JSON as msgspec makes it, which holds no newline. The other characters at which line readers of clients
-    break although the standard does not, U+0085, U+2028 and U+2029, become escapes.
+    U+0085, U+2028 and U+2029 become escapes.
     """
     if b"\xe2\x80" in data:
         data = data.replace(b"\xe2\x80\xa8", b"\\u2028").replace(b"\xe2\x80\xa9", b"\\u2029")
     if b"\xc2\x85" in data:
         data = data.replace(b"\xc2\x85", b"\\u0085")
+    return data
+
+
+def encode(name: bytes, data: bytes, *, event_id: bytes | None = None) -> bytes:
+    """Return one event as bytes; `data` is JSON as msgspec makes it, which holds no newline."""
+    data = escaped(data)
     if event_id is None:
         return b"event: %b\ndata: %b\n\n" % (name, data)
-    return b"id: %b\nevent: %b\ndata: %b\n\n" % (event_id, name, data)
+    # The id comes last: some clients take it for read at once, and would never have the event that was cut after it.
+    return b"event: %b\ndata: %b\nid: %b\n\n" % (name, data, event_id)
 
 
 class Decoder:

@@ -102,6 +102,54 @@ _FIELDS: Final = {
     "via": "How this request was authorised.",
 }
 
+_OPENAI_FIELDS: Final = {
+    **dict.fromkeys(
+        (
+            "frequency_penalty",
+            "parallel_tool_calls",
+            "presence_penalty",
+            "reasoning_effort",
+            "seed",
+            "stop",
+            "temperature",
+            "tool_choice",
+            "top_p",
+            "verbosity",
+        ),
+        "As OpenAI's reference has it; passed on.",
+    ),
+    **dict.fromkeys(
+        (
+            "audio",
+            "function_call",
+            "functions",
+            "logit_bias",
+            "logprobs",
+            "modalities",
+            "prediction",
+            "top_logprobs",
+            "web_search_options",
+        ),
+        "As OpenAI's reference has it; not supported, so null or left out.",
+    ),
+    "cached_tokens": "How many of the prompt's tokens were read from a cache.",
+    "choices": "The answers: always one.",
+    "content": "The text; null where the model only calls tools.",
+    "created": "When it was made, in Unix seconds.",
+    "data": "The items.",
+    "index": "Its place, counted from zero.",
+    "messages": "The conversation so far, the question last.",
+    "object": "OpenAI's name for this kind of object.",
+    "output": "What the model says.",
+    "owned_by": "Who offers the model.",
+    "reasoning_tokens": "How many of the written tokens are hidden reasoning.",
+    "service_tier": "Always null.",
+    "stream_options": "How a stream is sent.",
+    "system_fingerprint": "Always null.",
+    "tool_call_id": "The id of the call that this message answers.",
+    "tool_calls": "The calls of tools.",
+}
+
 _TAGS: Final = {
     "audit": "The record of what admins did in the company.",
     "auth": "Signing in by mail, sessions, and the second factor.",
@@ -129,6 +177,7 @@ _EXAMPLES: Final = {
     "email": "ann@example.test",
     "external_id": "invoice-2026-117",
     "login_request": "WmFub3RoZXItYnJvd3Nlci1zZWNyZXQ",
+    "messages": [{"role": "user", "content": "How do I cook rice?"}],
     "model": "gpt-5.2",
     "name": "Reports",
     "owner_email": "ann@example.test",
@@ -149,7 +198,7 @@ _HEADERS: Final = {
 def words() -> Words:
     """Return what product_api says about its own document."""
     return Words(
-        fields=_FIELDS,
+        fields=_FIELDS | _OPENAI_FIELDS,
         tags=_TAGS,
         examples=_EXAMPLES,
         enumerations={

@@ -27,8 +27,9 @@ from b2b_chat.kit.security_headers import SecurityHeaders
 from b2b_chat.kit.strict_query import StrictQueries
 from b2b_chat.product.audit.refusals import refusal_recorder
 from b2b_chat.product.audit.routes import CompanyAuditRoutes, OperatorAuditRoutes
+from b2b_chat.product.chat.entrance import Entrance
 from b2b_chat.product.chat.preview_routes import PreviewRoutes
-from b2b_chat.product.chat.routes import ChatRoutes, Entrance
+from b2b_chat.product.chat.routes import ChatRoutes
 from b2b_chat.product.companies.key_routes import ApiKeyRoutes
 from b2b_chat.product.companies.routes import (
     AcceptanceRoutes,
@@ -36,6 +37,7 @@ from b2b_chat.product.companies.routes import (
     InviteRoutes,
     MemberRoutes,
 )
+from b2b_chat.product.completions.routes import CompletionRoutes, ModelRoutes
 from b2b_chat.product.configuration import load_settings
 from b2b_chat.product.conversations.routes import ConversationRoutes
 from b2b_chat.product.credits.routes import CompanyUsageRoutes, CreditRoutes, MyUsageRoutes
@@ -63,6 +65,8 @@ ROUTES: Final[tuple[Any, ...]] = (
     SecondFactorRoutes,
     MeRoutes,
     ChatRoutes,
+    ModelRoutes,
+    CompletionRoutes,
     ConversationRoutes,
     CreditRoutes,
     CompanyUsageRoutes,
@@ -137,7 +141,7 @@ def create_litestar(settings: ProductSettings) -> Litestar:
 def _bounded(settings: ProductSettings) -> list[Any]:
     """The routes, each with the largest body that it reads; all that are not named here have the app's small one."""
     sizes_bytes = {
-        **dict.fromkeys((ChatRoutes, PreviewRoutes, MaskingPolicyRoutes), settings.max_body_bytes),
+        **dict.fromkeys((ChatRoutes, CompletionRoutes, PreviewRoutes, MaskingPolicyRoutes), settings.max_body_bytes),
         LoginRoutes: settings.max_login_body_bytes,
     }
     return [

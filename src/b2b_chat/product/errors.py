@@ -20,6 +20,7 @@ from b2b_chat.kit.errors import BodyTooLarge, InternalError, InvalidRequest, as_
 from b2b_chat.kit.openapi import FailureExample, failures
 from b2b_chat.kit.strict_json import UnsupportedMediaType
 from b2b_chat.kit.strict_query import UnknownParameter
+from b2b_chat.product.openai_errors import OpenAIErrorBody, in_openai_form, is_openai_path
 from b2b_chat.product.refusals import Refusal
 from b2b_chat.product.request_bodies import InvalidUnicode, NulCharacter, TooDeeplyNested
 
@@ -72,9 +73,12 @@ def error_body(refusal: errors.Refusal) -> ErrorBody:
     return ErrorBody(ErrorDetail(refusal.code, refusal.message, refusal.retryable, request_id_for_client(), param))
 
 
-def refuse(_request: Request[Any, Any, Any], error: Exception) -> Response[ErrorBody]:
-    """Answer any exception."""
+def refuse(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+    """Answer any exception, in the form that the caller of the path reads."""
     refusal = refusal_of(error)
+    if is_openai_path(request.scope["path"]):
+        answer = in_openai_form(refusal)
+        return Response(answer.body, status_code=answer.status, headers=answer.headers)
     return Response(error_body(refusal), status_code=refusal.status, headers=refusal.headers)
 
 
@@ -97,14 +101,31 @@ def refusal_of(error: Exception) -> errors.Refusal:
 class Documented(dict[int, ResponseSpec]):
     """The failures of an operation for its OpenAPI description, by status, with an example each."""
 
-    def __init__(self, refusals: Iterable[type[errors.Refusal]]) -> None:
+    def __init__(self, refusals: Iterable[type[errors.Refusal]], *, for_openai: bool = False) -> None:
         self.refusals = tuple(dict.fromkeys(refusals))
-        super().__init__(failures(ErrorBody, map(_example, self.refusals)))
+        self.for_openai = for_openai
+        body = OpenAIErrorBody if for_openai else ErrorBody
+        super().__init__(failures(body, map(_openai_example if for_openai else _example, self.refusals)))
+
+    def between(self, before: Iterable[type[errors.Refusal]], after: Iterable[type[errors.Refusal]]) -> "Documented":
+        """Return these failures with others around them, in the same form."""
+        return Documented((*before, *self.refusals, *after), for_openai=self.for_openai)
 
 
 def documents(*refusals: type[errors.Refusal]) -> Documented:
     """Say in which ways of its own an operation can fail; what its guards and its body add is added by the app."""
     return Documented(refusals)
+
+
+def documents_for_openai(*refusals: type[errors.Refusal]) -> Documented:
+    """Say the same of an operation that OpenAI's clients call."""
+    return Documented(refusals, for_openai=True)
+
+
+def _openai_example(refusal: type[errors.Refusal]) -> FailureExample:
+    status, body, _ = in_openai_form(refusal())
+    meaning = (refusal.__doc__ or "").partition("\n")[0]
+    return FailureExample(status, body.error.code or refusal.code, meaning, msgspec.to_builtins(body))
 
 
 def _example(refusal: type[errors.Refusal]) -> FailureExample:

@@ -130,6 +130,17 @@ async def by_session(connection: ASGIConnection[Any, Any, Any, Any], handler: Ba
         raise SessionRequired
 
 
+async def by_api_key(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """As `signed_in`, but let in a program only: a session is no credential here.
+
+    Raises:
+        Unauthenticated: The request has no API key.
+    """
+    if not connection.headers.get("authorization", "").lower().startswith("bearer "):
+        raise Unauthenticated
+    await signed_in(connection, handler)
+
+
 async def operator_only(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
     """As `signed_in`, but let in an operator of this installation only.
 
@@ -148,6 +159,7 @@ _REFUSALS: Final[dict[Any, tuple[type[Refusal], ...]]] = {
     counted_stranger: (RateLimited, LimitsUnavailable),
     signed_in: (Unauthenticated, UserBlocked),
     by_session: (Unauthenticated, UserBlocked, SessionRequired),
+    by_api_key: (Unauthenticated, UserBlocked),
     operator_only: (Unauthenticated, UserBlocked, OperatorRequired, OperatorNetworkRequired),
 }
 _REFUSALS_FOR_A_SCOPE: Final = (NoCompany, CompanyBlocked, ScopeMissing)
@@ -159,12 +171,13 @@ def refusals_of(handler: HTTPRouteHandler) -> list[type[Refusal]]:
     found = [refusal for guard in guards for refusal in _REFUSALS[guard]]
     if guards and handler.opt.get("scope") is not None:
         found += _REFUSALS_FOR_A_SCOPE
-    if any(guard is not anyone for guard in guards) and not handler.opt.get("before_second_factor"):
+    if any(guard not in {anyone, by_api_key} for guard in guards) and not handler.opt.get("before_second_factor"):
         found.append(SecondFactorRequired)
     if guards and handler.opt.get("step_up"):
         found.append(StepUpRequired)
     if guards and not handler.http_methods <= SAFE_METHODS:
-        found.append(CrossSiteRequest)
+        if by_api_key not in guards:  # no browser adds a key by itself
+            found.append(CrossSiteRequest)
     elif set(guards) - {anyone, counted_stranger}:
         found.append(RateLimited)
     return found

@@ -83,9 +83,9 @@ def describe_refusals(app: Litestar) -> None:
     for route in app.routes:
         for handler in getattr(route, "route_handlers", ()):
             if isinstance(handler, HTTPRouteHandler) and (handler.resolve_guards() or handler.responses):
-                own = handler.responses.refusals if isinstance(handler.responses, Documented) else ()
+                own = handler.responses if isinstance(handler.responses, Documented) else documents()
                 in_body = IN_BODIES if "data" in handler.parsed_fn_signature.parameters else ()
-                handler.responses = documents(*refusals_of(handler), *own, *in_body, *ANYWHERE)
+                handler.responses = own.between(refusals_of(handler), (*in_body, *ANYWHERE))
 
 
 def _finished(document: dict[str, Any], structs: ExactStructs, public_url: str) -> dict[str, Any]:

@@ -50,6 +50,7 @@ Code: TypeAlias = Literal[
     "message_in_progress",
     "message_rejected",
     "method_not_allowed",
+    "model_not_found",
     "model_unavailable",
     "no_company",
     "not_found",
@@ -61,6 +62,7 @@ Code: TypeAlias = Literal[
     "operator_required",
     "personal_data_blocked",
     "rate_limited",
+    "remote_image",
     "role_too_high_for_key",
     "role_too_low",
     "scope_missing",
@@ -85,6 +87,7 @@ Code: TypeAlias = Literal[
     "unknown_parameter",
     "unmaskable_content",
     "unsupported_media_type",
+    "unsupported_parameter",
     "user_blocked",
     "user_not_found",
 ]

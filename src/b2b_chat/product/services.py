@@ -29,6 +29,7 @@ from b2b_chat.product.companies.invites import Invites
 from b2b_chat.product.companies.keys import CompanyKeys
 from b2b_chat.product.companies.members import Members
 from b2b_chat.product.companies.service import Companies
+from b2b_chat.product.conversations.erasing import CallTexts
 from b2b_chat.product.conversations.indexing import SearchIndex
 from b2b_chat.product.conversations.service import Conversations
 from b2b_chat.product.credits.service import Credits
@@ -64,6 +65,7 @@ log = structlog.get_logger(__name__)
 _NOTE_USES_EVERY_SECONDS: Final = 60
 _INDEX_EVERY_SECONDS: Final = 5
 _SETTLE_EVERY_SECONDS: Final = 10
+_ERASE_EVERY_SECONDS: Final = 60
 _FORGET_EVERY_SECONDS: Final = 3600
 _MEASURE_EVERY_SECONDS: Final = 15
 _ACQUIRE_SECONDS: Final = 10
@@ -97,6 +99,7 @@ class Services(DatabaseServices, frozen=True, eq=False):
     databases: Databases
     """That of the services above, one for signing in and readiness, and one for costly reading."""
     search_index: SearchIndex
+    call_texts: CallTexts
     valkey: Valkey | None
     gateway: GatewayClient
     seal: Seal
@@ -152,6 +155,7 @@ def services_of(settings: ProductSettings, *, clock: Clock = utc_now, database: 
         second_factors=SecondFactors(transaction, settings, clock=clock),
         databases=databases,
         search_index=SearchIndex(database),
+        call_texts=CallTexts(database, keep_seconds=settings.completions_keep_seconds),
         logins=Logins(transaction_factory(login), login, sessions, outbox, quiet.tallies, settings, clock),
         invites=Invites(transaction, outbox, limits, settings, clock=clock),
         company_keys=CompanyKeys(transaction, settings, clock=clock),
@@ -241,6 +245,7 @@ def _background(services: Services) -> Iterator[Coroutine[Any, Any, None]]:
     settings = services.settings
     yield _repeat(services.logins.decide_requested, every_seconds=settings.mail_poll_seconds)
     yield _repeat(services.search_index.catch_up, every_seconds=_INDEX_EVERY_SECONDS)
+    yield _repeat(services.call_texts.erase_old, every_seconds=_ERASE_EVERY_SECONDS)
     yield _repeat(services.last_use.write, every_seconds=_NOTE_USES_EVERY_SECONDS)
     yield _repeat(services.tallies.settle, every_seconds=_SETTLE_EVERY_SECONDS)
     yield _repeat(partial(forget_old, services), every_seconds=_FORGET_EVERY_SECONDS)

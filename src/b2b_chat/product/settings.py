@@ -13,14 +13,14 @@ from b2b_chat.kit.valkey import (
     ValkeyTimeoutSeconds,
     ValkeyUrl,
 )
+from b2b_chat.product.completion_settings import CompletionSettings
 from b2b_chat.product.database_settings import PGBOUNCER, MigrationLockTimeoutSeconds
-from b2b_chat.product.sign_in_settings import SignInSettings
 
 _BEATS_UNTIL_GONE: Final = 4
 
 
-class ProductSettings(SignInSettings, frozen=True):
-    """Every setting of product_api, with those of signing in. A variable is its field's name in capitals."""
+class ProductSettings(CompletionSettings, frozen=True):
+    """Every setting of product_api, with those of its parts. A variable is its field's name in capitals."""
 
     database_url: Annotated[Secret, Meta(description="PostgreSQL, as postgresql://user:password@host:5432/name")]
     gateway_shared_secret: Annotated[Secret, Meta(description="Signs calls to gateway_api; the same value there")]

@@ -13,6 +13,10 @@ export interface AnswerUsage {
   total_tokens: number;
   /** Whether the tokens were estimated, because the model did not count them. `false` unless given. */
   estimated?: boolean;
+  /** Those of the prompt that the model had in its cache, where it reports them. */
+  cached_tokens?: number;
+  /** Those of the completion that went into hidden reasoning, where it reports them. */
+  reasoning_tokens?: number;
 }
 
 /** A key of the company, without its secret part. */

@@ -17,10 +17,12 @@ from msgspec import structs
 from b2b_chat.kit.settings import load
 from b2b_chat.product.app import create_app
 from b2b_chat.product.configuration import check
+from b2b_chat.product.openai_errors import is_openai_path
 from b2b_chat.product.settings import ProductSettings
 from support.database.world import Person
 from support.http.serving import free_port, serve
 from support.processes.commands import clean_environ, started
+from support.product.completions import openai_error_of
 
 SHARED_SECRET: Final = "5bd41c93e7f04c1f8aa6f7df2c2f3a90"
 _SSL_CONTEXT: Final = ssl.create_default_context()  # made once: it costs 20 ms, and nothing here is encrypted
@@ -196,7 +198,9 @@ async def client_of(url: str, person: Person | None) -> AsyncIterator[Client]:
 
 
 def error_of(response: httpx.Response) -> tuple[int, str]:
-    """Status and code of a refusal, once its body is seen to be of the one form."""
+    """Status and code of a refusal, once its body is seen to be of the form that is read where it was sent."""
+    if is_openai_path(response.url.path):
+        return openai_error_of(response)[:2]
     body = response.json()
     assert set(body) == {"detail"}, body
     detail = body["detail"]

@@ -20,6 +20,7 @@ TABLE: Final = ROOT / "deploy/CLIENTS.md"
 PROGRAMS: Final = {
     "httpx-sse": "httpx_sse_native.py",
     "EventSource": "eventsource_native.mjs",
+    "fetch-event-source": "fetch_event_source.mjs",
 }
 FEATURES: Final = {
     "native stream": "native_stream",

@@ -115,6 +115,9 @@ async def test_a_body_up_to_the_limit_stays_in_memory_and_one_above_it_is_shed(b
                 assert shed.status_code == 413
                 said = shed.json()
                 assert (said.get("detail") or said.get("error"))["code"] == "body_too_large"
+            if site == "product_api":  # an OpenAI client reads OpenAI's form alone
+                shed = await client.post("/v1/chat/completions", content=b"x" * (MIB + 1))
+                assert (shed.status_code, shed.json()["error"]["code"]) == (413, "body_too_large")
 
 
 async def test_metrics_and_readiness_are_not_for_the_world(behind: Behind, site: SiteName) -> None:
@@ -181,6 +184,10 @@ async def test_an_app_that_is_down_is_said_in_its_own_words(tmp_path: Path) -> N
             assert down.json()["detail"]["retryable"]
             assert down.json()["detail"]["request_id"] == "asked.1"
             assert down.headers["retry-after"]
+            for path in ("/v1/chat/completions", "/v1/responses", "/v1/models/gpt-5.2"):
+                down = await client.post(path, json={}, headers={"X-Request-ID": "asked.1"})
+                assert (down.status_code, down.json()["error"]["type"]) == (503, "server_error")
+                assert (down.headers["retry-after"], down.headers["x-request-id"]) == ("2", "asked.1")
         async with nginx.client("gateway_api") as client:
             down = await client.post("/v1/chat", json={})
             # product_api waits for a gateway that replies so, and signs its call again.
@@ -192,9 +199,12 @@ async def test_an_app_that_is_down_is_said_in_its_own_words(tmp_path: Path) -> N
 async def test_what_nginx_says_as_product_api_has_all_fields_of_an_error() -> None:
     text = (Path(__file__).parents[3] / "deploy" / "nginx" / "product_api.conf").read_text()
     bodies = [line.split("'")[1] for line in text.splitlines() if line.strip().startswith("return ") and "'" in line]
-    assert len(bodies) == 4
-    for body in bodies:
-        assert json.loads(body)["detail"].keys() == {"code", "message", "retryable", "request_id"}
+    assert len(bodies) == 7
+    for body in map(json.loads, bodies):
+        if "error" in body:  # to OpenAI's clients
+            assert body["error"].keys() == {"message", "type", "param", "code"}
+        else:
+            assert body["detail"].keys() == {"code", "message", "retryable", "request_id"}
 
 
 async def test_nginx_answers_for_the_gateway_in_its_vocabulary() -> None:

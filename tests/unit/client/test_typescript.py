@@ -2,12 +2,13 @@
 
 import json
 import re
+import tarfile
 from pathlib import Path
 
 import pytest
 
 import b2b_chat_client
-from support.client.typescript import PACKAGE, built_client, run_node
+from support.client.typescript import PACKAGE, built_client, npm, run_node
 
 PROGRAMS = Path(__file__).parent / "typescript"
 
@@ -33,6 +34,16 @@ def test_it_depends_on_nothing_and_is_of_one_version() -> None:
     packages = {name: part for name, part in lock["packages"].items() if name}
     assert set(packages) == {"node_modules/typescript"}
     assert lock["version"] == project["version"]
+
+
+def test_its_package_holds_what_is_built_alone(client_ts: Path, tmp_path: Path) -> None:
+    npm(client_ts, "pack", "--silent", f"--pack-destination={tmp_path}")
+    (package,) = tmp_path.glob("*.tgz")
+    with tarfile.open(package) as packed:
+        names = {name.removeprefix("package/") for name in packed.getnames()}
+    built = {f"dist/{file.name}" for file in (client_ts / "dist").iterdir()}
+    assert names == {*built, "package.json", "README.md"}
+    assert {"dist/index.js", "dist/index.d.ts"} <= built
 
 
 def test_it_imports_only_itself(client_ts: Path) -> None:

@@ -20,7 +20,7 @@ def test_encodes_an_event() -> None:
 
 
 def test_encodes_an_event_with_an_id() -> None:
-    assert encode(b"delta", b"{}", event_id=b"7") == b"id: 7\nevent: delta\ndata: {}\n\n"
+    assert encode(b"delta", b"{}", event_id=b"7") == b"event: delta\ndata: {}\nid: 7\n\n"
 
 
 def test_reads_what_it_writes() -> None:

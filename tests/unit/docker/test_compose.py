@@ -146,7 +146,11 @@ def test_one_app_does_not_bring_the_other_along() -> None:
 
 
 def test_every_container_runs_with_least_privilege() -> None:
-    writable = {"postgres": ["/tmp", "/run/postgresql"], "valkey": ["/data"], "grafana": ["/tmp", "/var/lib/grafana"]}  # noqa: S108 - mounts of theirs
+    writable = {  # mounts of theirs
+        "postgres": ["/tmp", "/run/postgresql:mode=1777"],  # noqa: S108
+        "valkey": ["/data"],
+        "grafana": ["/tmp", "/var/lib/grafana"],  # noqa: S108
+    }
     for name, described in compose()["services"].items():
         assert described["read_only"] is True, name
         assert described["tmpfs"] == writable.get(name, ["/tmp"]), name  # noqa: S108 - a mount of the container's own

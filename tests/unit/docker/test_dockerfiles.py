@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,15 @@ def test_the_installer_is_known_by_its_hash(dockerfile: Path) -> None:
     pinned = (ROOT / "docker/uv.txt").read_text()
     assert pinned.count("uv==") >= 1
     assert "--hash=sha256:" in pinned
+
+
+def test_it_has_every_member_of_the_workspace_before_it_reads_the_lock(dockerfile: Path) -> None:
+    """Without one of them uv takes the lock for stale."""
+    members = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["uv"]["workspace"]["members"]
+    lines = lines_of(dockerfile)
+    first_sync = next(number for number, line in enumerate(lines) if "uv sync" in line)
+    for member in members:
+        assert f"COPY {member}/pyproject.toml {member}/" in lines[:first_sync]
 
 
 def test_it_installs_by_the_lock_what_its_app_needs_and_no_more(dockerfile: Path) -> None:

@@ -31,14 +31,14 @@ _EVENTS: Final = event_stream(
     "ChatStream",
     example=(
         "retry: 1000\n\n"
-        'id: 1-0\nevent: start\ndata: {"conversation_id":"0198c0de-0000-7000-8000-000000000001",'
+        'event: start\ndata: {"conversation_id":"0198c0de-0000-7000-8000-000000000001",'
         '"user_message_id":"0198c0de-0000-7000-8000-000000000002",'
-        '"assistant_message_id":"0198c0de-0000-7000-8000-000000000003"}\n\n'
-        'id: 1-8\nevent: delta\ndata: {"text":"Rinse it"}\n\n'
-        'id: 1-15\nevent: delta\ndata: {"text":" first."}\n\n'
-        'id: 1-15-end\nevent: final\ndata: {"status":"completed","text":"Rinse it first.",'
+        '"assistant_message_id":"0198c0de-0000-7000-8000-000000000003"}\nid: 1-0\n\n'
+        'event: delta\ndata: {"text":"Rinse it"}\nid: 1-8\n\n'
+        'event: delta\ndata: {"text":" first."}\nid: 1-15\n\n'
+        'event: final\ndata: {"status":"completed","text":"Rinse it first.",'
         '"usage":{"prompt_tokens":14,"completion_tokens":4,"total_tokens":18,"estimated":false},'
-        '"charge_credits":"0.009200","balance_credits":"999.990800"}\n\n'
+        '"charge_credits":"0.009200","balance_credits":"999.990800"}\nid: 1-15-end\n\n'
     ),
 )
 _AT_THE_END: Final = OpenAPIResponse(description="The last event has been seen: there is nothing to come back for.")

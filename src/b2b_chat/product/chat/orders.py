@@ -7,6 +7,7 @@ from uuid import UUID
 from b2b_chat.kit.visible import from_first_visible
 from b2b_chat.product.chat.calls import fingerprint_of
 from b2b_chat.product.chat.schemas import ChatSend
+from b2b_chat.product.conversations.status import Origin
 from b2b_chat.product.masking.call_texts import Call
 
 TITLE_CHARACTERS: Final = 80
@@ -24,6 +25,10 @@ class Order(NamedTuple):
     """What two sends of one order share: all that is asked, not how the answer is fetched."""
     call: Call | None = None
     """What the model is asked, where that is not the conversation with the text at its end."""
+    origin: Origin = "chat"
+    """What a conversation that begins with it is."""
+    ends_unread: bool = False
+    """Whether the answer ends as soon as it has no reader: no one could ask for it again."""
 
     @property
     def title(self) -> str:
@@ -38,13 +43,18 @@ def order_of_message(company_id: UUID, message: ChatSend) -> Order:
     return Order(message.client_message_id, message.conversation_id, message.text, fingerprint)
 
 
-def order_of_call(company_id: UUID, client_message_id: str, call: Call, *, stored_text: str = "") -> Order:
+def order_of_call(
+    company_id: UUID, client_message_id: str, call: Call, *, kept_text: str | None = None, ends_unread: bool = False
+) -> Order:
     """Return the order that a call is.
 
     Args:
         company_id: Whose call it is.
         client_message_id: Its name; the same one never costs twice.
         call: What is asked.
-        stored_text: What is kept of it as the question's text.
+        kept_text: The question's text, where the call is kept as a conversation; else nothing is kept for long.
+        ends_unread: As the order has it.
     """
-    return Order(client_message_id, None, stored_text, fingerprint_of(company_id, call), call)
+    origin: Origin = "completions" if kept_text is None else "kept"
+    fingerprint = fingerprint_of(company_id, call)
+    return Order(client_message_id, None, kept_text or "", fingerprint, call, origin, ends_unread)

@@ -14,7 +14,7 @@ from b2b_chat.kit.connections import Connection
 from b2b_chat.kit.database import Database, new_id
 from b2b_chat.product.chat import statements
 from b2b_chat.product.conversations.schemas import AnswerUsage
-from b2b_chat.product.conversations.status import CutBy
+from b2b_chat.product.conversations.status import CutBy, Origin
 from b2b_chat.product.credits.service import CreditsHeld, InsufficientCredits, TooManyOpenAnswers
 from b2b_chat.product.masking.masks import NOT_MASKED, StoredMasks
 from b2b_chat.product.settings import ProductSettings
@@ -86,10 +86,11 @@ class Question(NamedTuple):
     user_message_id: UUID
     assistant_message_id: UUID
     text: str
-    tokens: int
+    tokens: int | None
     client_message_id: str
     fingerprint: bytes
     masks: StoredMasks
+    origin: Origin
 
 
 class Attempt(NamedTuple):
@@ -196,6 +197,7 @@ class RunRepository:
             new_id(),
             question.tokens,
             *question.masks,
+            question.origin,
         )
         with _collisions_named():
             row = await self._database.run(lambda db: db.fetchrow(statements.ADMIT, *arguments))
@@ -246,16 +248,14 @@ class RunRepository:
             ending.beside_text,
         )
         row = await self._database.run(lambda db: db.fetchrow(statements.SETTLE, *arguments))
-        if row is None:  # an earlier try may have been committed though its connection broke
+        if row is None:  # an earlier try may have been committed
             row = await self._database.run(lambda db: db.fetchrow(statements.FIND_CHARGE, *attempt))
         return None if row is None else (row["charge"], row["balance_credits"])
 
     async def fail(self, attempt: Attempt, error_code: str, *, hold_state: str = "voided") -> bool:
         """Mark the answer as failed and free its hold; False where the attempt is not live."""
-        return (
-            await self._database.run(lambda db: db.fetchval(statements.FAIL, *attempt, error_code, hold_state))
-            is not None
-        )
+        arguments = (*attempt, error_code, hold_state)
+        return await self._database.run(lambda db: db.fetchval(statements.FAIL, *arguments)) is not None
 
     async def restart(self, attempt: Attempt) -> bool:
         """Make a live attempt the next one, with its hold; False where it is not live."""

@@ -10,12 +10,12 @@ from litestar import Controller, Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.openapi.spec import OpenAPIType
 from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter, SkipValidation
-from msgspec import UNSET, Struct
+from msgspec import UNSET
 
 from b2b_chat.kit.disconnects import ClientLeft, WhileClientStays
 from b2b_chat.kit.event_stream import EventStream
-from b2b_chat.kit.fair_gate import FairGate
 from b2b_chat.product.chat.answer_log import AnswerLog, MessageInProgress
+from b2b_chat.product.chat.entrance import Entrance
 from b2b_chat.product.chat.events import (
     EVENT_ID,
     Position,
@@ -41,22 +41,11 @@ from b2b_chat.product.conversations.service import ConversationBusy, Conversatio
 from b2b_chat.product.credits.service import CreditsHeld, InsufficientCredits, TooManyOpenAnswers
 from b2b_chat.product.errors import documents
 from b2b_chat.product.guards import signed_in
-from b2b_chat.product.limits.client_ip import ClientIp
-from b2b_chat.product.limits.service import Limits, RateLimited
+from b2b_chat.product.limits.service import RateLimited
 from b2b_chat.product.masking.refusals import MaskingUnavailable, PersonalDataBlocked
 from b2b_chat.product.settings import ProductSettings
 from b2b_chat.product.viewer import Viewer
 from b2b_chat.product.vocabulary import Scope
-
-
-class Entrance(Struct, frozen=True):
-    """All that the sending of a message needs: one dependency, since Litestar starts a task for each of several."""
-
-    chat: Chat
-    limits: Limits
-    client_ip: ClientIp
-    settings: ProductSettings
-    gate: FairGate
 
 
 class ChatRoutes(Controller):

@@ -15,8 +15,10 @@ class Run:
     It is reserved before it is admitted, so that a request that sees it in the database finds it here.
     """
 
-    def __init__(self, log: AnswerLog) -> None:
+    def __init__(self, log: AnswerLog, *, resume_window_seconds: float | None = None) -> None:
         self.log = log
+        self.resume_window_seconds = resume_window_seconds
+        """How long it goes on without a reader; None for ever."""
         self.is_started = False
         self.is_stopped = False
         self.restarts = 0

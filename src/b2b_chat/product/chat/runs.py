@@ -82,8 +82,8 @@ class Runs:
         """The answers that are being written."""
         return [assistant_message_id for assistant_message_id, run in self._runs.items() if run.is_started]
 
-    def reserve(self, log: AnswerLog) -> Run:
-        """Make a run known that is about to be admitted.
+    def reserve(self, log: AnswerLog, *, ends_unread: bool = False) -> Run:
+        """Make a run known that is about to be admitted; `ends_unread` leaves it no resume window.
 
         Raises:
             AlreadyRunning: The answer has one.
@@ -95,7 +95,8 @@ class Runs:
         if not self._shares.has_room_for(log.company_id):
             raise GatewayUnavailable if self._shares.is_full else CompanyBusy
         self._shares.take(log.company_id)
-        run = self._runs[log.assistant_message_id] = Run(log)
+        window_seconds = 0.0 if ends_unread else self._resume_window_seconds
+        run = self._runs[log.assistant_message_id] = Run(log, resume_window_seconds=window_seconds)
         return run
 
     def discard(self, run: Run) -> None:
@@ -128,7 +129,7 @@ class Runs:
 
     def _leave_unread(self, run: Run) -> None:
         """End the run, unless a reader comes back within the resume window, where there is one."""
-        if self._resume_window_seconds is None:
+        if run.resume_window_seconds is None:
             return
         log, departure = run.log, run.log.departures
 
@@ -137,8 +138,8 @@ class Runs:
             if run.log is log and log.is_unread and log.departures == departure:
                 run.give_up(ClientDisconnected())
 
-        if self._resume_window_seconds:
-            asyncio.get_running_loop().call_later(self._resume_window_seconds, give_up_if_unread)
+        if run.resume_window_seconds:
+            asyncio.get_running_loop().call_later(run.resume_window_seconds, give_up_if_unread)
         else:
             give_up_if_unread()
 
@@ -190,7 +191,7 @@ class Runs:
             not (is_midway and isinstance(failure, RESTARTABLE))
             or run.restarts >= self._max_restarts
             or asyncio.get_running_loop().time() >= deadline_at
-            or (self._resume_window_seconds == 0 and log.would_be_unread)
+            or (run.resume_window_seconds == 0 and log.would_be_unread)
             or not await self._settlement.restart(log)
         ):
             return False

@@ -97,9 +97,7 @@ class Chat:
         elsewhere: Following | None = None,
     ) -> None:
         self._is_draining = False
-        self._elsewhere = elsewhere
-        self._repository = repository
-        self._runs = runs
+        self._elsewhere, self._repository, self._runs = elsewhere, repository, runs
         self._locator = Locator(runs, elsewhere)
         self._prompts = prompts
         self._max_message_chars = settings.max_message_chars
@@ -229,12 +227,13 @@ class Chat:
             user_message_id=log.user_message_id,
             assistant_message_id=log.assistant_message_id,
             text=order.text,
-            tokens=prompt.question_tokens,
+            tokens=prompt.question_tokens if order.call is None else None,  # what is stored of a call is not its text
             client_message_id=order.client_message_id,
             fingerprint=order.fingerprint,
             masks=prompt.masks,
+            origin=order.origin,
         )
-        with self._reserved(log) as run:
+        with self._reserved(log, order) as run:
             held = await self._repository.admit(question, self._prompts.bounds(prompt))
         self._runs.start(run, self._prompts.request(viewer, log, prompt, held, stream=stream))
         return log
@@ -268,11 +267,10 @@ class Chat:
         """Try a failed answer anew, under the ids that it had.
 
         Raises:
-            RateLimited: The viewer, their company or their address sends too many.
             AlreadyRunning, AttemptTaken: Another request does so.
         """
         log = empty_log(sent, attempt=sent.attempt + 1)
-        with self._reserved(log) as run:
+        with self._reserved(log, order) as run:
             headers = await tally.spend()
             prompt = await self._prompts.prompt_of(viewer, order, sent_before=sent)
             log.attempt, held = await self._repository.readmit(sent, viewer.user_id, self._prompts.bounds(prompt))
@@ -280,9 +278,9 @@ class Chat:
         return Accepted(log, headers)
 
     @contextmanager
-    def _reserved(self, log: AnswerLog) -> Iterator[Run]:
+    def _reserved(self, log: AnswerLog, order: Order) -> Iterator[Run]:
         """Make a run known while it is admitted, and forget it when it is not."""
-        run = self._runs.reserve(log)
+        run = self._runs.reserve(log, ends_unread=order.ends_unread)
         try:
             yield run
         except RunInProgress:

@@ -8,6 +8,7 @@ from functools import cache
 from typing import Final, Literal, TypeAlias, TypeVar
 
 import structlog
+from msgspec import UNSET
 from prometheus_client import Counter
 
 from b2b_chat.contract.schemas import ChatRequest, ChatResult
@@ -102,7 +103,14 @@ class Settlement:
 
     def _ending(self, answer: AnswerLog, status: Literal["completed", "stopped", "error"], count: Count) -> Ending:
         used = count.usage
-        usage = AnswerUsage(used.prompt_tokens, used.completion_tokens, used.total_tokens, estimated=count.is_estimated)
+        usage = AnswerUsage(
+            used.prompt_tokens,
+            used.completion_tokens,
+            used.total_tokens,
+            estimated=count.is_estimated,
+            cached_tokens=UNSET if used.cached_tokens is None else used.cached_tokens,
+            reasoning_tokens=UNSET if used.reasoning_tokens is None else used.reasoning_tokens,
+        )
         return Ending(
             status,
             answer.text,

@@ -41,7 +41,7 @@ CONTEXT: Final = """
         LIMIT $5
     ) AS exchange ON true
     WHERE conversations.id = $1 AND conversations.company_id = $2 AND conversations.user_id = $3
-          AND conversations.deleted_at IS NULL
+          AND conversations.deleted_at IS NULL AND conversations.origin <> 'completions'
     ORDER BY exchange.id
 """
 
@@ -82,6 +82,8 @@ _HOLDABLE: Final = """
         FROM account, live_holds_of(account.company_id, $2::uuid) AS open
     )"""
 
+# What is in no list is in no index for searches either: null is neither true nor false.
+#
 # The lock on the conversation is the one that the messages' foreign keys take anyway. Taken here it waits for an
 # erasure that is under way, and sees what came of it.
 #
@@ -102,16 +104,21 @@ ADMIT: Final = f"""
               AND NOT EXISTS (SELECT FROM known WHERE deleted_at IS NOT NULL)
         RETURNING holdable.amount
     ), conversation AS (
-        INSERT INTO conversations (id, company_id, user_id, title)
-        SELECT $11, $1, $2, $12 FROM held
+        INSERT INTO conversations (id, company_id, user_id, title, origin)
+        SELECT $11, $1, $2, $12, $23::text FROM held
         ON CONFLICT (id) DO NOTHING
     ), asked AS (
         INSERT INTO messages (id, company_id, user_id, conversation_id, role, status, text, client_message_id,
-                              fingerprint, completed_at, tokens, masks, masked_by)
-        SELECT $13, $1, $2, $11, 'user', 'completed', $14, $15, $16, now(), $20, $21::jsonb, $22 FROM held
+                              fingerprint, completed_at, tokens, masks, masked_by, is_searchable)
+        SELECT $13, $1, $2, $11, 'user', 'completed', $14, $15, $16, now(), $20, $21::jsonb, $22,
+               CASE WHEN $23::text <> 'completions' THEN false END
+        FROM held
     ), answer AS (
-        INSERT INTO messages (id, company_id, user_id, conversation_id, role, status, reply_to, lease_expires_at)
-        SELECT $17, $1, $2, $11, 'assistant', 'pending', $13, now() + make_interval(secs => $18) FROM held
+        INSERT INTO messages (id, company_id, user_id, conversation_id, role, status, reply_to, lease_expires_at,
+                              is_searchable)
+        SELECT $17, $1, $2, $11, 'assistant', 'pending', $13, now() + make_interval(secs => $18),
+               CASE WHEN $23::text <> 'completions' THEN false END
+        FROM held
     ), hold AS (
         INSERT INTO holds (id, company_id, user_id, message_id, amount_credits)
         SELECT $19, $1, $2, $13, amount FROM held

@@ -30,11 +30,22 @@ class ConversationRow(Row):
     """A user's thread of messages."""
 
     __tablename__ = "conversations"
-    __table_args__ = (Index("ix_conversations_owner", "user_id", "company_id", "id"),)
+    __table_args__ = (
+        CheckConstraint("origin IN ('chat', 'completions', 'kept')", name="origin_is_known"),
+        Index("ix_conversations_owner", "user_id", "company_id", "id"),
+        Index("ix_conversations_listed", "user_id", "company_id", "id", postgresql_where="origin <> 'completions'"),
+        Index(
+            "ix_conversations_to_erase",
+            "created_at",
+            postgresql_where="origin = 'completions' AND deleted_at IS NULL",
+        ),
+    )
 
     company_id: Mapped[UUID] = mapped_column(ForeignKey("companies.id"))
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
     title: Mapped[str] = mapped_column(String(80))
+    origin: Mapped[str] = mapped_column(String(16), server_default="chat")
+    """How it came about; a `completions` one is in no list, and is erased once no replay may need it."""
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     deleted_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     """Since when it is gone for its user: the title and all texts are erased, the rows stay for the ledger."""
@@ -103,5 +114,5 @@ class MessageRow(Row):
     lease_expires_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     completed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
-    is_searchable: Mapped[bool] = mapped_column(Boolean, server_default="false")
-    """Whether it is in the index for searches, which it enters a moment after it was written."""
+    is_searchable: Mapped[bool] = mapped_column(Boolean, nullable=True, server_default="false")
+    """Whether it is in the index for searches, which it enters a moment after it was written; None: it never does."""

@@ -137,4 +137,5 @@ def _owned(company_id: UUID, user_id: UUID) -> tuple[ColumnElement[bool], ...]:
         ConversationRow.company_id == company_id,
         ConversationRow.user_id == user_id,
         ConversationRow.deleted_at.is_(None),
+        ConversationRow.origin != "completions",
     )

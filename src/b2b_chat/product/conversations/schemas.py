@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Annotated, Literal
 from uuid import UUID
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from b2b_chat.contract.schemas import FinishReason
 from b2b_chat.kit.visible import VISIBLE_LINE, require_visible
@@ -19,6 +19,10 @@ class AnswerUsage(Struct, frozen=True):
     completion_tokens: int
     total_tokens: int
     estimated: bool = False
+    cached_tokens: int | UnsetType = UNSET
+    """Those of the prompt that the model had in its cache, where it reports them."""
+    reasoning_tokens: int | UnsetType = UNSET
+    """Those of the completion that went into hidden reasoning, where it reports them."""
 
 
 class Conversation(Struct, frozen=True):

@@ -52,7 +52,8 @@ INVARIANTS: Final = {
         SELECT answer.id::text, answer.status || ', charged without a text'
         FROM messages AS answer JOIN ledger ON ledger.message_id = answer.reply_to
              JOIN conversations ON conversations.id = answer.conversation_id
-        WHERE answer.status NOT IN ('completed', 'stopped') AND answer.text = '' AND conversations.deleted_at IS NULL
+        WHERE answer.status NOT IN ('completed', 'stopped') AND answer.text = '' AND answer.beside_text IS NULL
+              AND conversations.deleted_at IS NULL
     """,
     "all_charges_of_a_message_are_within_its_largest_hold": """
         SELECT first.message_id::text, 'charges ' || charged || ', held ' || COALESCE(held, 0)

@@ -116,7 +116,7 @@ def in_force(stored: StoredPolicies) -> InForce:
         )
     except msgspec.DecodeError:
         log.error("masking_policy_unreadable")  # noqa: TRY400 - the error would repeat what is stored
-        raise MaskingUnavailable from None
+        raise MaskingUnavailable.because_of("policy") from None
     policy = combined(company, floor=floor, wish=wish)
     demanded = _named_only(floor).strengthened(_named_only(wish))
     kinds = frozenset(kind for kind, action in demanded.kinds.items() if action is not MaskingAction.OFF)

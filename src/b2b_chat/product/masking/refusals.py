@@ -1,9 +1,18 @@
 """Why a text is not sent."""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Literal, TypeAlias, get_args
+
+from prometheus_client import Counter
 
 from b2b_chat.product.refusals import Refusal
+
+Unmasked: TypeAlias = Literal["detector", "policy", "masks"]
+"""What failed: finding values, reading the company's policy, or applying stored masks to their text."""
+
+_FAILURES: Final = Counter("product_masking_failures", "Texts that could not be masked, by what failed.", ["problem"])
+for _problem in get_args(Unmasked):
+    _FAILURES.labels(_problem)  # there from the start: an alert sees the first failure as an increase
 
 _RETRY_AFTER_SECONDS: Final = 5
 _NONE: Final[Mapping[str, int]] = {}
@@ -17,6 +26,12 @@ class MaskingUnavailable(Refusal):
 
     def __init__(self) -> None:
         super().__init__(headers={"Retry-After": str(_RETRY_AFTER_SECONDS)})
+
+    @classmethod
+    def because_of(cls, problem: Unmasked) -> "MaskingUnavailable":
+        """Count a failure, and return the refusal that it leads to."""
+        _FAILURES.labels(problem).inc()
+        return cls()
 
 
 class UnmaskableContent(Refusal):

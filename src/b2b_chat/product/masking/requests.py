@@ -141,7 +141,7 @@ def masked_messages(messages: Sequence[ChatMessage], masks: Sequence[Sequence[Ma
     try:
         masked = [_masked(message, own, values) for message, own in zip(messages, masks, strict=True)]
     except (MasksDoNotFit, ValueError):
-        raise MaskingUnavailable from None
+        raise MaskingUnavailable.because_of("masks") from None
     if values:
         masked.insert(0, ChatMessage(role="system", content=INSTRUCTION))
     return MaskedMessages(_SEAL, masked, _Background(values, _hosts(messages), key))

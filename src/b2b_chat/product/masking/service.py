@@ -76,7 +76,7 @@ class Masking:
         except Exception as error:  # noqa: BLE001 - whatever failed, the text does not go out
             # The type alone: messages and tracebacks of a detector carry the text.
             log.error("masking_failed", problem=type(error).__name__)  # noqa: TRY400
-            raise MaskingUnavailable from None
+            raise MaskingUnavailable.because_of("detector") from None
 
     async def check(self) -> None:
         """Show that a canary of every kind is found, whatever the policy.

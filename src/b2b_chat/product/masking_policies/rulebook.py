@@ -4,6 +4,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from b2b_chat.kit.database import Database
+from b2b_chat.product.masking.edition import edition
 from b2b_chat.product.masking.policy import in_force
 from b2b_chat.product.masking.rules import Rules
 from b2b_chat.product.masking.terms import AllowList, Terms
@@ -35,6 +36,7 @@ class Rulebook:
         self._database = database
         self._most = settings.masking_cached_companies
         self._lists: dict[UUID, Lists] = {}
+        self._edition = edition()
 
     async def rules_of(self, viewer: Viewer) -> Rules:
         """Return the rules for a message of a caller.
@@ -48,7 +50,7 @@ class Rulebook:
         return Rules(
             now.policy,
             now.is_off,
-            f"{now.key}-{lists.version}",
+            f"{now.key}-{lists.version}-{self._edition}",
             lists.terms,
             lists.allowed,
             now.floor,

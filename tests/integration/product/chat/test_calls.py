@@ -260,7 +260,7 @@ async def test_a_stored_call_is_replayed_as_it_was_answered(
     assert again == first
     assert joined_calls(log.call_pieces) == first.tool_calls
     *_, final = [event async for event in events_of(log)]
-    assert json.loads(final.split(b"data: ")[1])["tool_calls"] == msgspec.to_builtins(first.tool_calls)
+    assert json.loads(final.split(b"data: ")[1].split(b"\n")[0])["tool_calls"] == msgspec.to_builtins(first.tool_calls)
     assert len([call for call in gateway.calls if call.body]) == 1
     await check_one_charge(world, person)
 

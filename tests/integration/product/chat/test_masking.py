@@ -302,3 +302,20 @@ async def test_a_preview_knows_who_was_named_before(client: Client, world: World
     stranger = await world.person()
     async with client_of(str(client.http.base_url), stranger) as other:
         assert error_of(await other.http.post("/v1/masking/preview", json=body)) == (404, "conversation_not_found")
+
+
+async def test_texts_masked_by_an_older_detector_are_masked_anew_under_the_same_numbers(
+    client: Client, gateway: FakeGateway, world: World, person: Person
+) -> None:
+    """The older detector of this test has missed the address."""
+    conversation = (await client.ask(f"{PERSON}, anna@example.com"))["conversation_id"]
+    (question, _) = await world.messages(person)
+    missed = [mask for mask in json.loads(question["masks"]) if mask[2] == "PERSON"]
+    assert len(missed) == 1
+    old = f"{question['masked_by'].rpartition('-')[0]}-000000"
+    await world.rows("UPDATE messages SET masks = $1::jsonb, masked_by = $2", json.dumps(missed), old)
+    await client.ask("Дальше", conversation_id=conversation)
+    assert [message.text for message in sent(gateway)[1:]] == ["[PERSON_1], [EMAIL_1]"] * 2 + ["Дальше"]
+    rows = await world.messages(person)
+    assert {row["masked_by"] for row in rows} == {question["masked_by"]}
+    assert json.loads(rows[0]["masks"]) == json.loads(question["masks"])

@@ -68,13 +68,13 @@ async def test_a_stream_begins_with_the_time_to_reconnect(
         client_of(url, person) as client,
     ):
         posted = await client.send(stream=True)
-        assert posted.text.startswith("retry: 1500\n\nid: 1-0\nevent: start\n")
+        assert posted.text.startswith("retry: 1500\n\nevent: start\n")
         assert posted.text.count("retry:") == 1
         answer_id = (await anext(read_events(posted))).data["assistant_message_id"]
         followed = await client.http.get(f"/v1/chat/{answer_id}/events")
         resumed = await client.http.get(f"/v1/chat/{answer_id}/events", headers={"Last-Event-ID": "1-4"})
         for response in (followed, resumed):
-            assert response.text.startswith("retry: 1500\n\nid: ")
+            assert response.text.startswith("retry: 1500\n\nevent: ")
 
 
 async def test_a_first_text_is_not_held_back(client: Client, gateway: FakeGateway) -> None:
