@@ -1,16 +1,20 @@
 """Which types the kept operations need."""
 
 from collections.abc import Iterable, Iterator
+from typing import Final
 
 from b2b_chat_client_codegen.document import Alias, Document, ListOf, MapOf, Named, Object, Type
 from b2b_chat_client_codegen.naming import place_of
+
+_WITHOUT_AN_OPERATION: Final = ("ErrorCode",)
+"""What every operation may answer with when it fails."""
 
 
 def needed_types(document: Document) -> list[Object | Alias]:
     """Return the types that the clients' operations take or return, and those within them."""
     known = {each.name: each for each in document.types()}
     needed: set[str] = set()
-    found = [*_of_operations(document)]
+    found = [*_WITHOUT_AN_OPERATION, *_of_operations(document)]
     while found:
         name = found.pop()
         if name not in needed and name in known:

@@ -15,6 +15,7 @@ PIECES: Final = {
     "iban": "AA11", "iban_spaced": "AA11 1111 ", "colons": ":", "hex_colons": "a:", "ipv4": "1.1.1.1.", "ipv6": "1::1:", "plus": "+", "plus_seven": "+7", "phones": "8 (9", "phone_separators": "8 ( ) - . ", "brackets": "(", "plates": "А1", "plates_cut": "А123",
     "birth": "род. 1.1.", "dates": "1.1.1990 ", "months": "1 мая ", "born": "born 1 ", "handles": "@a", "telegram_links": "t.me/", "passports": "паспорт 1", "series": "серия ", "series_numbers": "серия 1234 ", "inn": "инн ", "inn_digits": "инн 123456789 ",
     "square": "[", "token_openings": "[PERSON", "token_unclosed": "[PERSON_1", "token_bare": "PERSON_1", "token_escaped": "\\[", "token_hints": "[PERSON_1|", "curly": "{", "underscores": "_", "emoji": "😀", "combining": "е́", "turkish": "İ", "zero_width": "\u200b",
+    "family_names": "Тлеубек Тлеубеков ", "far_passwords": "password a is ", "mysql": "mysql -p", "vendor_prefixes": "hvs.", "discord": "MTAa.", "card_groups": "2200 - 2200 - ", "latin_companies": "Aa Bb LLC", "slash_phones": "8/916/", "spaced_at": "a @ ", "bare_cities": "обл., Тула, ",
     "known": "Иванов Иван Иванович ", "known_again": "Иванов Иван Иванович. Иванову ", "slashes": "/", "backslashes": "\\", "percent": "%", "stars": "*", "dots": ".", "mixed_words": "аa", "upper": "ЖЖЖ ", "values": "values ", "snils": "123-", "oms": "полис 1234 ",
 }  # fmt: skip
 """What is repeated until the text is as long as asked."""

@@ -68,7 +68,7 @@ _NAME: Final = (
 )
 _HOUSE: Final = (
     r"(?:(?:дом|д|вл|владение|зд|здание|уч|участок|стр|строение|корп|корпус"
-    r"|соор)\.?[ ]{0,2}(?:№ ?)?[0-9]{1,4}[а-яa-z]?(?:[/-][0-9]{1,4}[а-яa-z]?)?"
+    r"|соор)\.?[ ]{0,2}(?:№ ?)?[0-9]{1,4}(?:-?[а-яa-z](?![а-яa-z]))?(?:[/-][0-9]{1,4}[а-яa-z]?)?"
     r"|[0-9]{1,4}(?:[ ]?[а-я]|[ ]?(?:к|корп|с|стр"
     r"|лит)\.?[ ]?[0-9]{1,2})?(?:[/-][0-9]{1,4}[а-я]?)?(?![0-9а-яa-z]|[.:][0-9]))"
 )
@@ -79,7 +79,7 @@ _EXTRA: Final = (
     r"|[. ][ ]?[а-яivx]{1,2}(?![а-яa-z]))|[0-9]{1,3}[ -]?(?:этаж|подъезд)))"
 )
 _TAIL: Final = r"[,]?[ ]{0,2}" + _HOUSE + _EXTRA + r"{0,6}"
-_AFTER: Final = re.compile(r"\.?[ ]{0,2}(?P<name>" + _NAME + ")" + _TAIL)
+_AFTER: Final = re.compile(r"\.?[ ]{0,2}(?P<name>" + _NAME + r"|(?:№ ?)?[0-9]{1,3}(?=,))" + _TAIL)
 _ADJECTIVE: Final = re.compile(
     r"(?:[0-9]{1,2}-(?:й|я|ый|ая)[ ])?(?:[а-я-]{3,30}(?:ий|ый|ой|ая|яя|ое|ее|ом|ем)[ ]){1,2}\Z"
 )
@@ -98,6 +98,7 @@ _REGION: Final = (
 _PART: Final = re.compile(
     r"(?:(?<![0-9])[0-9]{6}|" + _CITY + r"|" + _REGION + r"|" + _CITY + r"[ ]" + _REGION + r")[ ]?\Z"
 )
+_BARE_CITY: Final = re.compile(r"[ ]?[А-ЯЁ][а-яё]{2,24}(?:[ -][А-ЯЁа-яё][а-яё]{1,20}){0,2}[ ]?\Z")
 _CITY_ONLY: Final = re.compile(
     r"[,]?[ ]{0,2}(?:[0-9]{6}[,]?[ ]{0,2})?(?:(?:г|гор|город)\.?[ ]{0,2}[а-я][а-я-]{2,30}(?:[ ][а-я][а-я-]{2,20})?)"
 )
@@ -116,7 +117,7 @@ _HOUSE_ONLY: Final = re.compile(
     r"|стр)\.?[ ]?[0-9]{1,2},[ ]?)?(?:кв|квартира|оф)\.?[ ]?[0-9]{1,4}(?![0-9])"
 )
 _INDEXED: Final = re.compile(
-    r"[0-9](?<![\w.,-][0-9])[0-9]{5},[ ]?[А-ЯЁ][^\n;|<>{}\"]{6,90}?[0-9]{1,4}[а-яА-Я]?(?=[\n;|.)\"]|\Z"
+    r"[0-9](?<![\w.,-][0-9])(?<![0-9] [0-9])[0-9]{5},[ ]?[А-ЯЁ][^\n;|<>{}\"]{6,90}?[0-9]{1,4}[а-яА-Я]?(?=[\n;|.)\"]|\Z"
     r"|,?[ ]{0,2}(?:тел|e-?mail|инн|$))",
     re.MULTILINE,
 )
@@ -197,7 +198,7 @@ def _around(text: Text, start: int, end: int, floor: int) -> Span | None:
         name_start = before.start()
     stop = match.end()
     city = _CITY_ONLY.match(low, stop)
-    begin = _begin(low, name_start, floor)
+    begin = _begin(text, name_start, floor)
     if city is not None and begin == name_start:
         stop = city.end()
     return Span(begin, stop, Kind.ADDRESS, RANK)
@@ -208,9 +209,9 @@ def _is_name(text: Text, kind: str, start: int, end: int) -> bool:
     return kind in _SHORT or any(map(str.isupper, text.raw[start:end]))
 
 
-def _begin(low: str, start: int, floor: int) -> int:
+def _begin(text: Text, start: int, floor: int) -> int:
     """Walk to the left over city, region and index, a part between commas at a time."""
-    begin = start
+    low, begin = text.low, start
     for _ in range(_MOST_PARTS):
         stop = begin
         while stop > floor and low[stop - 1] in " ,":
@@ -218,6 +219,12 @@ def _begin(low: str, start: int, floor: int) -> int:
         left = max(stop - _REACH, floor)
         last = max(low.rfind(mark, left, stop) for mark in ',;:\n(«|"')
         part = _PART.search(low, max(last + 1, left), stop)
+        if part is None and last >= left and _BARE_CITY.match(text.raw, last + 1, stop) is not None:
+            region = max(last - _REACH, floor)
+            edge = max(low.rfind(mark, region, last) for mark in ',;:\n(«|"')
+            if _PART.search(low, max(edge + 1, region), last) is not None:
+                begin = last + 1
+                continue
         if part is None:
             return begin
         begin = part.start()
@@ -231,7 +238,7 @@ def _loose(text: Text) -> Iterator[Span | None]:
     low = text.low
     if any(piece in low for piece in _FLATS):
         for match in _NAMED.finditer(text.raw):
-            yield Span(_begin(low, match.start(), 0), match.end(), Kind.ADDRESS, RANK - 1)
+            yield Span(_begin(text, match.start(), 0), match.end(), Kind.ADDRESS, RANK - 1)
         for match in _NAMED_LOW.finditer(low):
             yield Span(*match.span(1), Kind.ADDRESS, RANK - 1)
         yield from _spans(_HOUSE_ONLY, low, RANK - 2)

@@ -9,6 +9,12 @@ from b2b_chat.product.masking.spans import Span
 from b2b_chat.product.masking.text import Text
 
 RANK: Final = 40
+_LATIN_FORMS: Final = frozenset(("llc", "ltd", "inc", "gmbh", "corp", "plc", "s.a.", "b.v."))
+_LONGEST_LATIN: Final = 110
+_LATIN: Final = re.compile(
+    r"(?<![\w&-])[A-Z][\w&'-]{1,24}(?:[ ][A-Z][\w&'-]{0,24}){0,3},?[ ]"
+    r"(?:LLC|Ltd|Inc|GmbH|Corp|PLC|S\.A\.|B\.V\.)(?!\w)\.?"
+)
 FORMS: Final = frozenset(
     (
         *(
@@ -33,6 +39,7 @@ FORMS: Final = frozenset(
             "нпо",
             "чоп",
         ),
+        *_LATIN_FORMS,
         *("общество с ограниченной ответственностью", "акционерное общество"),
     )
 )
@@ -46,6 +53,11 @@ _AO: Final = re.compile(r"\bАО\b")
 def companies(text: Text) -> Iterator[Span]:
     """Yield the companies of a text: they are requisites, and their names are not people's names."""
     raw = text.raw
+    for form in text.found.keys() & _LATIN_FORMS:
+        for start in text.found[form]:
+            if raw[start].isupper() and raw[start - 1 : start] == " ":
+                named = _LATIN.finditer(raw, max(start - _LONGEST_LATIN, 0), start + len(form) + 1)
+                yield from (Span(*match.span(), Kind.COMPANY, RANK - 15) for match in named)
     if not any(mark in raw for mark in '«"“„'):
         return
     found = {form: text.found[form] for form in FORMS.intersection(text.found)}

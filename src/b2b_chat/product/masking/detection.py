@@ -14,18 +14,19 @@ from b2b_chat.product.masking.emails import SPOKEN_GATE, emails
 from b2b_chat.product.masking.kinds import Kind
 from b2b_chat.product.masking.known_people import KnownPeople
 from b2b_chat.product.masking.labels import LABELS, labelled
-from b2b_chat.product.masking.names import called, people
+from b2b_chat.product.masking.name_calls import called
+from b2b_chat.product.masking.names import people
 from b2b_chat.product.masking.passwords import PASSWORD_LABELS, passwords
 from b2b_chat.product.masking.people_lists import LISTED, listed
 from b2b_chat.product.masking.quotes import Quotes
 from b2b_chat.product.masking.shape import find
 from b2b_chat.product.masking.shapes_contacts import CONTACTS
-from b2b_chat.product.masking.shapes_dates import DATES
+from b2b_chat.product.masking.shapes_dates import AFTER_NAME, DATES
 from b2b_chat.product.masking.shapes_documents import DOCUMENTS
 from b2b_chat.product.masking.shapes_money import MONEY
 from b2b_chat.product.masking.shapes_phones import PHONES
 from b2b_chat.product.masking.shapes_secrets import SECRETS
-from b2b_chat.product.masking.spans import Span, resolve
+from b2b_chat.product.masking.spans import Span, resolve, standing
 from b2b_chat.product.masking.tables import tables
 from b2b_chat.product.masking.terms import Terms
 from b2b_chat.product.masking.text import Gate, Landmarks, Text
@@ -50,6 +51,7 @@ _LANDMARKS: Final = Landmarks(
     )
 )
 _LITERAL_RANK: Final = 100
+_DATE_RANK: Final = 27
 _TURN_SECONDS: Final = 0.001
 _NO_TERMS: Final = Terms(())
 
@@ -78,7 +80,14 @@ class Detector:
                 await asyncio.sleep(0)
                 turn_ends = time.perf_counter() + _TURN_SECONDS
         await asyncio.sleep(0)
-        return resolve(text, found)
+        result: list[Span] = []
+        turn_ends = time.perf_counter() + _TURN_SECONDS
+        for span in standing(text, found):
+            result.append(span)
+            if time.perf_counter() >= turn_ends:
+                await asyncio.sleep(0)
+                turn_ends = time.perf_counter() + _TURN_SECONDS
+        return result
 
 
 def _passes(text: Text, named: Iterable[str], terms: Terms) -> Iterator[Span | None]:
@@ -107,16 +116,23 @@ def _persons(text: Text, named: Iterable[str]) -> Iterator[Span | None]:
     yield from quotes.read()
     known = KnownPeople()
     known.learn(named)
+    found: list[Span] = []
     for span in people(words, quotes):
+        if span is None:
+            yield None
+            continue
+        found.append(span)
         known.learn((text.raw[span.start : span.end],))
         yield span
+        if span.kind is Kind.PERSON and (date := AFTER_NAME.match(text.raw, span.end)) is not None:
+            yield Span(*date.span(1), Kind.BIRTHDATE, _DATE_RANK)
     for finder in (called(text, words), labelled(text), listed(text), tables(text)):
-        for found in finder:
-            if found is not None and found.kind in (Kind.PERSON, Kind.NAME):
-                known.learn((text.raw[found.start : found.end],))
-            yield found
+        for each in finder:
+            if each is not None and each.kind in (Kind.PERSON, Kind.NAME):
+                known.learn((text.raw[each.start : each.end],))
+            yield each
         yield None
-    yield from known.mentions(words)
+    yield from known.mentions(words, found)
 
 
 def _literals(text: Text) -> Iterator[Span]:

@@ -20,9 +20,9 @@ _DOMAIN: Final = re.compile(
     r"(?:[a-zа-я0-9](?:[a-zа-я0-9-]{0,61}[a-zа-я0-9])?\.){1,8}(?:[a-z]{2,24}|рф|рус|бел|xn--[a-z0-9-]{2,30}"
     r"|москва|онлайн|сайт|орг)(?![a-zа-я0-9_-])"
 )
-_SPOKEN: Final = re.compile(r" ?(?:[(\[{<] ?(?:at|собака|собачка|эт|dog|гав) ?[)\]}>]| (?:собака|собачка)) ?")
+_SPOKEN: Final = re.compile(r" @ | ?(?:[(\[{<] ?(?:at|собака|собачка|эт|dog|гав) ?[)\]}>]| (?:собака|собачка)) ?")
 SPOKEN_GATE: Final = Gate(
-    "(at)", "[at]", "{at}", "<at>", "( at )", "[ at ]", "собака", "собачка", "(dog)", "[dog]", "(эт)"
+    " @ ", "(at)", "[at]", "{at}", "<at>", "( at )", "[ at ]", "собака", "собачка", "(dog)", "[dog]", "(эт)"
 )
 _DOTTED: Final = re.compile(r"[a-z0-9-]{1,63}(?: ?(?:\.|[(\[{](?:dot|точка)[)\]}]|точка) ?[a-zа-я0-9-]{1,63}){1,4}")
 _LOCALHOST: Final = re.compile(r"[a-z][a-z0-9-]{1,30}(?:\.local|\.internal|\.lan)(?!\w)")
@@ -41,7 +41,7 @@ def emails(text: Text) -> Iterator[Span]:
         at = low.find("@", at + 1)
     if SPOKEN_GATE.opens(text):
         for sign in _SPOKEN.finditer(low):
-            domain = _DOTTED.match(low, sign.end())
+            domain = (_DOMAIN if sign.group() == " @ " else _DOTTED).match(low, sign.end())
             start = _local_start(low, sign.start())
             if domain is not None and start < sign.start() and low[start].isascii():
                 yield Span(start, domain.end(), Kind.EMAIL, RANK)

@@ -1,7 +1,7 @@
 """Finds the surnames of people who were named in full earlier, in any case, wherever they stand later."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from b2b_chat.product.masking.kinds import Kind
@@ -52,6 +52,7 @@ _ENDED: Final = re.compile(
 )
 _FLEETING: Final = ("ец", "ек", "ок")
 """Endings whose vowel is lost in the other cases: Кравец, Кравца."""
+_NOBODY: Final = Span(1 << 62, 1 << 62, Kind.PERSON)
 _SHORTEST: Final = 2
 
 
@@ -108,14 +109,20 @@ class KnownPeople:
             self._beginnings.add(root[:_SHORTEST])
             self._stems[root] = len(root) > _SHORTEST and surely_surname(word)
 
-    def mentions(self, words: WordList) -> Iterator[Span | None]:
-        """Yield every lone mention of a known surname, and None now and then."""
+    def mentions(self, words: WordList, people: Sequence[Span] = ()) -> Iterator[Span | None]:
+        """Yield every lone mention of a known surname outside `people`, which are in order, and None now and then."""
         if not self._stems:
             return
+        ends = iter(people)
+        person = next(ends, _NOBODY)
         for index, word in enumerate(words.words):
             flags = words.flags[index]
             if not index & 255:
                 yield None
+            while person.end <= words.starts[index]:
+                person = next(ends, _NOBODY)
+            if person.start <= words.starts[index]:
+                continue
             if word[:_SHORTEST] not in self._beginnings or flags & (NEVER | ROLE | CALL | TITLE):
                 continue
             if flags & GIVEN and not flags & DOUBTFUL:

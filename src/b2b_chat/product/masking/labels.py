@@ -12,10 +12,8 @@ from b2b_chat.product.masking.text import Text, lowered
 
 RANK: Final = 29
 _PART: Final = r"(?:[A-ZА-ЯЁÀ-Þ][a-zа-яёß-ÿА-ЯЁA-Z'’-]{1,30}|[A-ZА-ЯЁ]\.)"
-_NAME: Final = (
-    r"(" + _PART + r"(?:[ \u00a0]?(?:(?:оглы|кызы|van|von|de|da|bin|al|el|ibn)[ ])?[ \u00a0]?" + _PART + r"){0,3})"
-)
-_AFTER: Final = re.compile(r"[\"']?[ \u00a0]?[:=—–-][ \u00a0]{0,2}[\"'«]?" + _NAME)
+_NAME: Final = r"(" + _PART + r"(?:[ \u00a0]{0,3}(?:(?:оглы|кызы|van|von|de|da|bin|al|el|ibn)[ ])?" + _PART + r"){0,3})"
+_AFTER: Final = re.compile(r"[\"']?[ \u00a0]?[:=—–>-][ \u00a0]{0,3}[\"'«]?" + _NAME)
 _AFTER_OPEN: Final = re.compile(r"[\"']?[ \u00a0]?[:=—–-]?[ \u00a0]{0,2}[\"'«]?" + _NAME)
 _AFTER_SIGNED: Final = re.compile(r"[^\n]{0,24}\n{1,3}[ ]{0,3}" + _NAME + r"(?=[ ,.]{0,3}(?:\n|\Z))")
 
@@ -102,8 +100,8 @@ _FIRM: Final = (
         "student",
         "tenant",
         "from",
-        "cc:",
-        "to:",
+        "копия",
+        "от кого",
     ),
 )
 """After these and a colon or a dash any two capitalised words are a person."""
@@ -137,6 +135,9 @@ _OPEN: Final = (
         "signed by",
         "on behalf of",
         "in the name of",
+        "cc:",
+        "bcc:",
+        "to:",
     ),
 )
 """After these the colon may be missing."""

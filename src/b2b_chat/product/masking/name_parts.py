@@ -64,6 +64,7 @@ _LIKE_A_PATRONYMIC: Final = (
     *("чна", "чны", "чне", "чну"),
 )
 """Endings by which a word with a capital is a patronymic though no given name stands before it."""
+_SPACES: Final = frozenset((" ", "  ", "   "))
 _SHORTEST: Final = 2
 _LONG: Final = 6
 _SHORT: Final = 6
@@ -120,7 +121,7 @@ def by_initials(words: WordList, index: int) -> Found | None:
         last = index + 1
     two = last > index
     left, right = index - 1, last + 1
-    if left >= 0 and words.gap(left) in (" ", "  ") and words.proper(left, place=two) and not words.has(left, INITIAL):
+    if left >= 0 and words.gap(left) in _SPACES and words.proper(left, place=two) and not words.has(left, INITIAL):
         word = words.words[left]
         if (
             right < len(words.words)

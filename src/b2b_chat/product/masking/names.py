@@ -12,18 +12,23 @@ from b2b_chat.product.masking.lexicon import (
     GIVEN,
     PATRONYMIC,
     ROLE,
-    VOCATIVES,
 )
-from b2b_chat.product.masking.name_context import by_context, by_title
+from b2b_chat.product.masking.name_context import by_context, by_family_name, by_title
 from b2b_chat.product.masking.name_parts import VERBAL, Found, by_initials, by_patronymic, surname_left, surname_right
 from b2b_chat.product.masking.quotes import Quotes
 from b2b_chat.product.masking.spans import Span
 from b2b_chat.product.masking.surnames import surely_surname, surname_like
-from b2b_chat.product.masking.text import Text
-from b2b_chat.product.masking.word_list import INITIAL, PREPOSITION, TITLE, WordList
+from b2b_chat.product.masking.word_list import CUE, INITIAL, PREPOSITION, TITLE, WordList
 
 RANK: Final = 30
 _NAMED_AFTER: Final = frozenset(("им", "имени"))
+_NAMED_THINGS: Final = (
+    *("река", "реки", "реке", "реку", "рекой", "озер", "остров", "посел", "село", "села", "селе", "деревн", "станиц"),
+    *("хутор", "ураган", "тайфун", "шторм", "циклон", "спутник", "астероид", "комет", "теплоход", "ледокол"),
+    *("улиц", "проспект", "площад", "бульвар", "переул", "метро", "станци"),
+)
+"""Beginnings of words for what has people's names: «посёлок Лев Толстой», «ураган Мария»."""
+_LONGEST_THING: Final = 10
 _ADDRESSING: Final = frozenset(
     [
         "это",
@@ -65,9 +70,6 @@ _ADDRESSING: Final = frozenset(
         "передай",
     ]
 )
-_GREETINGS: Final = frozenset(
-    ("привет", "здравствуй", "здравствуйте", "приветствую", "добрый", "доброе", "доброго", "спасибо", "hello", "hi")
-)
 _ENGLISH_CUES: Final = frozenset(
     "hi hello hey dear contact ask tell call from by with and or thanks regards cc to for name is meet met told".split()  # noqa: SIM905 - reads best as lines
 )
@@ -103,10 +105,12 @@ _SHORT: Final = 3
 _SUFFIXES: Final = frozenset(("оглы", "кызы", "углы", "гызы", "оглу", "улы"))
 
 
-def people(words: WordList, quotes: Quotes) -> Iterator[Span]:
-    """Yield the people of a text, each once; also yields nothing for long, so call it in slices."""
+def people(words: WordList, quotes: Quotes) -> Iterator[Span | None]:
+    """Yield the people of a text, each once, and None now and then."""
     free = 0
-    for index in words.triggers:
+    for count, index in enumerate(words.triggers):
+        if not count & 127:
+            yield None
         if index < free:
             continue
         found = _at(words, index)
@@ -140,9 +144,9 @@ def _at(words: WordList, index: int) -> Found | None:
             return found
     if flags & TITLE:
         return by_title(words, index)
-    if flags & (ROLE | CALL | PREPOSITION):
+    if flags & (ROLE | CALL | PREPOSITION | CUE):
         return by_context(words, index)
-    return None
+    return by_family_name(words, index) if not flags else None
 
 
 def _span(words: WordList, first: int, last: int) -> Span:
@@ -151,8 +155,14 @@ def _span(words: WordList, first: int, last: int) -> Span:
     return Span(words.starts[first], end, Kind.NAME if alone else Kind.PERSON, RANK - alone)
 
 
+def _named_thing(words: WordList, index: int) -> bool:
+    """Whether a word is a case of one of the things that bear people's names."""
+    word = words.words[index]
+    return word.startswith(_NAMED_THINGS) and words.joined(index) and len(word) <= _LONGEST_THING
+
+
 def _stands(words: WordList, quotes: Quotes, first: int, last: int) -> bool:
-    if first > 0 and words.words[first - 1] in _NAMED_AFTER:
+    if first > 0 and (words.words[first - 1] in _NAMED_AFTER or _named_thing(words, first - 1)):
         return False
     full = last - first > 1 or ((last > first and words.has(first, INITIAL)) or words.has(last, INITIAL))
     return (full and not quotes.is_title_noun(words.starts[first])) or not quotes.is_title(words.starts[first])
@@ -177,6 +187,8 @@ def _by_given_name(words: WordList, index: int) -> Found | None:
     left, right = surname_left(words, index - 1, lower=False), surname_right(words, index + 1, lower=False)
     if left and not (right and not surname_like(words.words[index - 1])):
         return index - 1, index
+    if right and flags & DOUBTFUL and _of_somebody(words, index):
+        return None
     if right:
         after = index + 2
         more = (
@@ -197,7 +209,13 @@ def _by_given_name(words: WordList, index: int) -> Found | None:
         return before, index
     if flags & DOUBTFUL or (flags & DOUBTFUL_LOW and words.begins_sentence(index)):
         return (index, index) if _addressed(words, index) else None
-    return (index, index) if _alone(words, index) else None
+    return (index, index) if _alone(words, index) and not _shortened(words, index) else None
+
+
+def _of_somebody(words: WordList, index: int) -> bool:
+    """Whether a word for a thing and whose it is read like a name: «Роман Булгакова», but not «Романа Булгакова»."""
+    word, other = words.words[index], words.words[index + 1]
+    return word[-1] not in "аяуюе" and other.endswith(("ова", "ева", "ина", "ского", "цкого"))
 
 
 def _lower_case(words: WordList, index: int) -> Found | None:
@@ -232,6 +250,12 @@ def _lower_case(words: WordList, index: int) -> Found | None:
     return (index, index) if flags & FULL or spoken else None
 
 
+def _shortened(words: WordList, index: int) -> bool:
+    """Whether a full stop behind a word makes it an abbreviation: «Макс. нагрузка»."""
+    raw, end = words.text.raw, words.ends[index]
+    return raw[end : end + 2] == ". " and raw[end + 2 : end + 3].islower()
+
+
 def _alone(words: WordList, index: int) -> bool:
     if not words.words[index].isascii():
         return True
@@ -259,19 +283,3 @@ def _addressed(words: WordList, index: int) -> bool:
         return True
     calls = words.begins_sentence(index) and raw[end : end + 1] in (",", "!")
     return calls and index + 1 < len(words.words) and words.words[index + 1] in _ADDRESSING
-
-
-def called(text: Text, words: WordList) -> Iterator[Span]:
-    """Yield short names that somebody is called by: «Саш, глянь», «Привет, Лен!»."""
-    raw = text.raw
-    for index, word in enumerate(words.words):
-        if word in VOCATIVES and raw[words.ends[index] : words.ends[index] + 1] in (",", "!"):
-            greeted = index > 0 and words.words[index - 1] in ("привет", "здравствуй", "слушай", "спасибо", "ну")
-            if words.whole(index) and (
-                greeted or ((words.capital(index) or index == 0) and words.begins_sentence(index))
-            ):
-                yield Span(words.starts[index], words.ends[index], Kind.NAME, RANK - 1)
-        elif word in _GREETINGS:
-            for other in (index - 1, index + 1):
-                if words.proper(other) and words.gap(min(index, other)) == ", " and not words.flags[other] & PATRONYMIC:
-                    yield Span(words.starts[other], words.ends[other], Kind.NAME, RANK - 2)

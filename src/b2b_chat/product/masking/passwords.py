@@ -50,6 +50,12 @@ _WORDS: Final = (
         "authtoken",
         "client_secret",
         "clientsecret",
+        "accountkey",
+        "account_key",
+        "session_id",
+        "sessionid",
+        "sessid",
+        "secretkey",
     ),
     *("credential", "credentials", "кодовое слово", "кодовое"),
 )
@@ -75,15 +81,20 @@ _OF_WHAT: Final = (
     r"(?:_(?:key|base|id|hash|value|token|v[0-9]))?(?:[ ](?:[а-яa-z0-9.-]{1,20}[ ]){0,2}[а-яa-z0-9.-]{2,24})?"
 )
 _SEPARATOR: Final = r"[ ]?(?::=|=>|[:=]|—|–| - )[ ]{0,2}"
-_QUOTED: Final = re.compile(rf"{_OF_WHAT}[\"']?{_SEPARATOR}[\"'`«]([^\"'`»\n]{{4,200}})[\"'`»]")
+_QUOTED: Final = re.compile(rf"{_OF_WHAT}[\"']?(?:{_SEPARATOR}|[ ]value=)[\"'`«]([^\"'`»\n]{{4,200}})[\"'`»]")
 _SEPARATED: Final = re.compile(rf"{_OF_WHAT}{_SEPARATOR}([^\s\"'`«<,;][^\s\"'`»,;<>]{{3,200}})")
 _SPACED: Final = re.compile(
     r"[ ]+(?:is[ ]+|такой[ ]+|(?:от|to|для|for|на|к|в|on)[ ]+\S{1,20}[ ]+)?([^\s\"'`«»,;()<>:=]{6,128})"
 )
+_FAR: Final = re.compile(
+    r"(?:[ ][a-zа-я0-9.-]{1,20}){1,5}[ ](?:is|это|такой|теперь|на|to)[ :]{1,2}"
+    r"([^\s\"'`«»,;()<>:=]{6,128})"
+)
 _CODE: Final = re.compile(r"[ ]?[:—–-]?[ ]{0,2}(?:карты[ ]|is[ ])?([0-9]{3,8})(?![0-9])")
 _PLACEHOLDERS: Final = re.compile(
     r"(?:\*+|x{3,}|\.{3,}|<.*|\$\{?.*|\{\{.*|%.*%|none|null|true|false|string|str|required|optional|changeme"
-    r"|undefined|(?:os|process|env|self|settings|config|this|request)\.\w.*"
+    r"|undefined|(?:os|process|env|self|settings|config|this|req(?:uest)?|res|ctx|data|params|body|user|args|opt(?:ion)?s|row"
+    r"|form|event|input|payload)\.\w.*"
     r"|[\w.]+\(.*|your[-_ ].*|-+|_+|example|не\b.*|нет|да)\Z",
     re.IGNORECASE,
 )
@@ -123,6 +134,7 @@ _AFTER: Final[tuple[tuple[re.Pattern[str], Callable[[str], bool]], ...]] = (
     (_QUOTED, _no_placeholder),
     (_SEPARATED, _no_word),
     (_SPACED, looks_random),
+    (_FAR, looks_random),
 )
 _AFTER_CODE: Final[tuple[tuple[re.Pattern[str], Callable[[str], bool]], ...]] = ((_CODE, _any),)
 _CODE_SET: Final = frozenset(_CODES)
@@ -134,7 +146,9 @@ def passwords(text: Text) -> Iterator[Span | None]:
     for label in PASSWORD_LABELS.intersection(found):
         for start in found[label]:
             yield (
-                None if low[start - 1 : start].isalpha() else _after(text, start + len(label), codes=label in _CODE_SET)
+                None
+                if low[start - 1 : start].isalpha() and not text.raw[start].isupper()
+                else _after(text, start + len(label), codes=label in _CODE_SET)
             )
 
 

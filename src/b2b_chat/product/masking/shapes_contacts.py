@@ -29,6 +29,8 @@ _MESSENGERS: Final = (
     "вк",
     "vk",
     "t.me",
+    "user=",
+    "username",
 )
 _NO_HANDLES: Final = frozenset(
     [
@@ -89,6 +91,17 @@ CONTACTS: Final = (
         check=_ipv4,
         unless=(
             "верси",
+            "окпд",
+            "оквэд",
+            "обнов",
+            "конфигурац",
+            "платформ",
+            "драйвер",
+            "откат",
+            "патч",
+            "patch",
+            "update",
+            "upgrade",
             "version",
             "ver.",
             "build",
@@ -136,7 +149,7 @@ CONTACTS: Final = (
     ),
     Shape(
         Kind.HANDLE,
-        re.compile(r"(?<=[а-я,:] )@([a-z][a-z0-9_]{3,31})(?![\w@(/.])"),
+        re.compile(r"(?<=[а-я,:;|•·(–—-] )@([a-z][a-z0-9_]{3,31})(?![\w@(/.])"),
         "напиши @⟦anna_k_77⟧",
         gate=(" @",),
         check=_marked_handle,

@@ -14,7 +14,7 @@ _MONTHS: Final = (
 )
 _DATE: Final = (
     r"[0-9](?<![\w.][0-9])(?:[0-9]?[./-][0-9]{1,2}[./-](?:19|20)?[0-9]{2}|(?:9|0)[0-9]{2}[./-][0-9]{2}[./-][0-9]{2}"
-    r"|[0-9]?(?:st|nd|rd|th)? (?:of )?"
+    r"|[0-9]?(?:st|nd|rd|th|[»\"”])? (?:of )?"
     + _MONTHS
     + r"\.?,? (?:19|20)[0-9]{2}(?: года?(?! ?рожд)| г\.(?! ?р))?)(?![0-9]|[.-][0-9])"
 )
@@ -40,6 +40,12 @@ def _date(value: str) -> bool:
     numbers = [int(part) for part in re.findall(r"[0-9]+", value)]
     return all(number <= 31 or 1900 <= number <= 2029 or len(str(number)) == 2 for number in numbers)  # noqa: PLR2004
 
+
+AFTER_NAME: Final = re.compile(
+    r"[ ]?[,;|(\t'\"]{1,3}[ ]?['\"]?([0-3]?[0-9][./-][01]?[0-9][./-](?:19[0-9]{2}|200[0-9]|201[01])"
+    r"|(?:19[0-9]{2}|200[0-9]|201[01])-[01][0-9]-[0-3][0-9])(?![\w.-]|[ ](?:года[ ])?(?:№|по|принят|был|подпис|заключ))"
+)
+"""A date long ago right after a full name: whose birth date else would it be?"""
 
 DATES: Final = (
     Shape(

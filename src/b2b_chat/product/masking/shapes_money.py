@@ -150,7 +150,10 @@ def _iban_beside_its_name(value: str) -> bool:
 MONEY: Final = (
     Shape(
         Kind.CARD,
-        re.compile(_START + r"[0-9]{3}(?:[ \u00a0-]?[0-9]{4}){3}(?:[ -]?[0-9]{1,3})?(?![\w-]|[.,][0-9])"),
+        re.compile(
+            _START
+            + r"[0-9]{3}(?:(?:[ \u00a0\u2009\u202f.-]| - |  )?[0-9]{4}){3}(?:[ -]?[0-9]{1,3})?(?![\w-]|[.,][0-9])"
+        ),
         "карта ⟦2200 1234 5678 9019⟧",
         digits=16,
         check=_card,

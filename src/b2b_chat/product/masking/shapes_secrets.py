@@ -37,7 +37,7 @@ SECRETS: Final = (
             r"|glsa_\w{20,}|lin_api_\w{20,})"
         ),
         "clone ⟦gl" + "pat-" + _BODY[:20] + "⟧",
-        gate=("gl", "gh", "hf_", "npm_", "pypi-", "dop_v1_", "shpat_", "lin_api_"),
+        gate=("gl", "gh", "github_pat_", "hf_", "npm_", "pypi-", "dop_v1_", "shpat_", "lin_api_"),
         rank=90,
     ),
     Shape(
@@ -62,7 +62,7 @@ SECRETS: Final = (
     ),
     Shape(
         Kind.SECRET,
-        re.compile(r"[0-9](?<!\w.)[0-9]{7,9}:[A-Za-z0-9_-]{30,}"),
+        re.compile(r"[0-9](?:(?<!\w.)|(?<=/bot.))[0-9]{7,9}:[A-Za-z0-9_-]{30,}"),
         "⟦74041" + "37819:AA" + _BODY + "4⟧",
         gate=(":",),
         digits=8,
@@ -127,11 +127,61 @@ SECRETS: Final = (
     ),
     Shape(
         Kind.SECRET,
-        re.compile(r"(?:-p|--password|--token|--api-key|-u)[ =]([^\s\"'-][^\s\"']{5,128})"),
+        re.compile(r"(?:-p|--password|--token|--api-key|-u)[ =][\"']?([^\s\"'-][^\s\"']{5,128})"),
         "mysql --password=⟦Zima725@O8W3⟧",
         gate=("-p ", "--password", "--token", "--api-key", "-u "),
         check=looks_random,
         rank=81,
+    ),
+    Shape(
+        Kind.SECRET,
+        re.compile(r"[ ]-p[\"']?([^\s\"'-][^\s\"']{5,128})"),
+        "mysql -u root -p⟦Zima725@O8W3⟧ crm",
+        gate=("mysql", "mariadb", "sshpass"),
+        near=("mysql", "mariadb", "sshpass"),
+        reach=80,
+        check=looks_random,
+        rank=81,
+    ),
+    Shape(
+        Kind.SECRET,
+        re.compile(r"(?:hooks\.slack\.com/(?:services|workflows)|discord(?:app)?\.com/api/webhooks)/([\w/-]{16,240})"),
+        "https://hooks.slack.com/services/⟦T0" + "ABCDEF1/B0ABCDEF1/" + _BODY[:24] + "⟧",
+        gate=("hooks.slack.com", "api/webhooks"),
+        rank=88,
+    ),
+    Shape(
+        Kind.SECRET,
+        re.compile(r"://([^\s:/@\"'<>]{16,256})@(?=[\w.-])"),
+        "https://⟦" + _BODY + "⟧@git.example.com/app.git",
+        gate=("://",),
+        check=looks_random,
+        rank=87,
+    ),
+    Shape(
+        Kind.SECRET,
+        re.compile(
+            r"(?<![\w-])(?:hv[sbr]\.|dckr_pat_|do[or]_v1_|tskey-|sntr[ys][su]_|xkeysib-|PMAK-|NRAK-|gsk_|nvapi-|pplx-|r8_"
+            r"|figd_|ATATT3x|shp(?:ss|ca|pa)_|rubygems_|ntn_|sbp_|AGE-SECRET-KEY-1|tvly-|phc_)"
+            r"[\w-]{16,}"
+        ),
+        "vault login ⟦hv" + "s." + _BODY[:24] + "⟧",
+        gate=(
+            *("hvs.", "hvb.", "hvr.", "dckr_pat_", "doo_v1_", "dor_v1_", "tskey-", "sntrys_", "sntryu_", "xkeysib-"),
+            *("pmak-", "nrak-", "gsk_", "nvapi-", "pplx-", "r8_", "figd_", "atatt3x", "shpss_", "shpca_", "shppa_"),
+            *("rubygems_", "ntn_", "sbp_", "age-secret-key-1", "tvly-", "phc_"),
+        ),
+        check=looks_random,
+        rank=90,
+    ),
+    Shape(
+        Kind.SECRET,
+        re.compile(r"[MNO](?<!\w.)[\w-]{23,27}\.[\w-]{6}\.[\w-]{27,40}(?!\w)"),
+        "⟦M" + "TA" + _BODY[:22] + ".Gh" + "7kQ2." + _BODY[:30] + "⟧",
+        gate=(".",),
+        digits=3,
+        check=_mixed,
+        rank=89,
     ),
     Shape(
         Kind.WALLET,

@@ -1,7 +1,7 @@
 """Spans of a text, and which of them stand where several claim the same characters."""
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from b2b_chat.product.masking.kinds import Kind
@@ -17,18 +17,22 @@ class Span(NamedTuple):
 
 
 def resolve(text: str, found: Iterable[Span]) -> list[Span]:
-    """Return the spans that stand, in order and without overlap.
+    """Return the spans that stand, in order and without overlap."""
+    return list(standing(text, found))
+
+
+def standing(text: str, found: Iterable[Span]) -> Iterator[Span]:
+    """Yield the spans that stand, in order and without overlap.
 
     The higher rank wins, then the longer. What a losing span covers beyond the winners stays covered, under its own
     kind: a value that was found is never left readable because a part of it is also something else.
     """
     ordered = sorted(found)
     if all(a.end <= b.start for a, b in itertools.pairwise(ordered)):
-        return ordered
-    standing: list[Span] = []
+        yield from ordered
+        return
     for group in _overlapping(ordered):
-        standing += group if len(group) == 1 else _settle(text, group)
-    return standing
+        yield from group if len(group) == 1 else _settle(text, group)
 
 
 def _overlapping(ordered: list[Span]) -> Iterable[list[Span]]:
@@ -51,7 +55,7 @@ def _settle(text: str, group: list[Span]) -> list[Span]:
     owners: list[Span | None] = [None] * (max(span.end for span in group) - first)
     for span in sorted(group, key=lambda span: (span.rank, span.end - span.start)):
         owners[span.start - first : span.end - first] = [span] * (span.end - span.start)
-    standing = []
+    pieces = []
     start = 0
     for at in range(1, len(owners) + 1):
         if at == len(owners) or owners[at] is not owners[start]:
@@ -59,9 +63,9 @@ def _settle(text: str, group: list[Span]) -> list[Span]:
             if owner is not None:
                 piece = Span(first + start, first + at, owner.kind, owner.rank)
                 if piece[:2] == owner[:2] or any(map(str.isalnum, text[piece.start : piece.end])):
-                    standing.append(_trimmed(text, piece, owner))
+                    pieces.append(_trimmed(text, piece, owner))
             start = at
-    return standing
+    return pieces
 
 
 def _united(group: list[Span]) -> list[Span]:

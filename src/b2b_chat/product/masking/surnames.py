@@ -25,7 +25,7 @@ _STRONG: Final = re.compile(
 _CERTAIN: Final = re.compile(
     r"(?:[а-я]{2,}(?:[оеё]в|[еи]н|ын)(?:а|у|ым|ой|ою|ых)?|[а-я]{2,}енко|[а-я]{2,}(?:ч|щ|ш)ук(?:а|у|ом|е)?"
     r"|[а-я]{2,}[яа]н(?:а|у|ом|е)?|[а-я]{2,}(?:дзе|швили)|[а-я]{3,}[сц]к(?:ий|ого|ому|им|ая|ой|ую)|[а-я]{2,}аго"
-    r"|[а-я]{2,}(?:ович|евич)(?:а|у|ем|е)?|[а-я]{2,}(?:ман|берг|штейн)(?:а|у|ом|е)?)\Z"
+    r"|[а-я]{2,}[нл]як(?:а|у|ом|е)?|[а-я]{2,}(?:ович|евич)(?:а|у|ем|е)?|[а-я]{2,}(?:ман|берг|штейн)(?:а|у|ом|е)?)\Z"
 )
 _LATIN: Final = re.compile(
     r"(?:[a-z]{2,}(?:[oey]v|yov|iov|off|eff|in|yn)a?|[a-z]{2,}(?:sk|tsk|ck)(?:iy|y|i|aya|aia|aja|a)"
@@ -36,7 +36,7 @@ _LATIN: Final = re.compile(
 _PATRONYMIC: Final = re.compile(
     r"(?:[а-я]{2,}(?:ов|ев|ьев|иев)ич(?:а|у|ем|е|ей|ами|ам)?|(?:иль|кузьм|лук|фом|никит|саввич|савв|аник|акинф"
     r"|ильин)ич(?:а|у|ем|е|ом)?"
-    r"|[а-я]{2,}(?:ов|ев|ьев)н(?:а|ы|е|у|ой|ою|)|[а-я]{2,}(?:инич|ич)н(?:а|ы|е|у|ой|ою)"
+    r"|[а-я]{2,}(?:ов|ев|ьев)н(?:а|ы|е|у|ой|ою|)|[а-я]{2,}(?:инич|ич|в?иш)н(?:а|ы|е|у|ой|ою)"
     r"|(?:саныч|палыч|михалыч|иваныч|петрович|семеныч|василич|николаич|алексеич|сергеич|андреич|степаныч"
     r"|кузьмич|лукич|никитич|ильич|фомич"
     r"|тимофеич|матвеич|егорыч|палн|санн|иванн|марьиванн|михалн|[а-я]{3,}(?:аныч|алыч|еныч|еич|аич))(?:а|у|ем"
@@ -45,6 +45,17 @@ _PATRONYMIC: Final = re.compile(
 _PATRONYMIC_LATIN: Final = re.compile(r"[a-z]{2,}(?:ovich|evich|yevich|ovna|evna|yevna|inichna|ichna)\Z")
 _NO_PATRONYMIC: Final = frozenset(word_list("no_patronymic.txt"))
 _HYPHENS: Final = "-"
+
+
+_FAMILY: Final = re.compile(
+    r"(?:[а-я]{3,}(?:[оеё]в|[иы]н)(?:а|у|ым|ой)?|[а-я]{2,}(?:енко|дзе|швили|[яа]нц?)|[а-я]{3,}чук(?:а|у|ом)?"
+    r"|[a-z]{3,}(?:ov|ev)a?|[a-z]{2,}(?:enko|dze|shvili|yan|chuk))\Z"
+)
+_OF_MANY: Final = re.compile(r"[а-я]+(?:тор|ник|тел|ист|лог|щик|чик|ент|ант|ист|граф)(?:ов|ев)\Z")
+FAMILY_TAILS: Final = frozenset(
+    "ов ев ин ын ен ва на ву ну ым ой ко зе ли ян нц ан ук ка ку ом ov ev va ko ze li an uk".split()  # noqa: SIM905
+)
+"""The last two letters that make a capitalised word worth the question whether it is a surname."""
 
 
 def _last(word: str) -> str:
@@ -60,6 +71,12 @@ def surname_like(word: str) -> bool:
 def surely_surname(word: str) -> bool:
     """Whether a word in lower case ends as few words but surnames do: enough beside a role or a verb of speech."""
     return _CERTAIN.match(_last(word)) is not None
+
+
+def family_name(word: str) -> bool:
+    """Whether a word in lower case ends as surnames do that are no adjectives: enough beside an unknown given name."""
+    last = _last(word)
+    return _FAMILY.match(last) is not None and _OF_MANY.match(last) is None
 
 
 def patronymic(word: str) -> bool:
@@ -106,6 +123,10 @@ PATRONYMIC_TAILS: Final = frozenset(
         "нны",
         "нну",
         "нне",
+        "шна",
+        "шны",
+        "шне",
+        "шну",
         "ich",
         "vna",
         "hna",

@@ -5,12 +5,14 @@ from collections.abc import Iterator
 from typing import Final
 
 from b2b_chat.product.masking.lexicon import CALL, GIVEN, LEXICON, NEVER, PATRONYMIC, PLACE, ROLE
-from b2b_chat.product.masking.surnames import PATRONYMIC_TAILS, patronymic
+from b2b_chat.product.masking.surnames import FAMILY_TAILS, PATRONYMIC_TAILS, patronymic
 from b2b_chat.product.masking.text import Text
 
 INITIAL: Final = 256
 PREPOSITION: Final = 512
 TITLE: Final = 1024
+CUE: Final = 4096
+"""A word after which a surname is a person rather than a place or a title: «вместо Жукова»."""
 
 _WORD: Final = re.compile(r"[a-zà-ÿāăćčďđęěłńňōřśšťůźžа-яіїєґў]+(?:[-'’][a-zà-ÿāăćčďđęěłńňōřśšťůźžа-яіїєґў]+)*")
 _PREPOSITIONS: Final = dict.fromkeys(("у", "от", "к", "ко", "для", "про", "с", "со", "за", "насчет"), PREPOSITION)
@@ -70,6 +72,10 @@ _TITLES: Final = dict.fromkeys(
             "уважаемого",
             "дорогой",
             "дорогая",
+            "проф",
+            "д-р",
+            "prof",
+            "dr",
             "многоуважаемый",
             "многоуважаемая",
             "dear",
@@ -77,12 +83,15 @@ _TITLES: Final = dict.fromkeys(
     ),
     TITLE,
 )
+_CUES: Final = dict.fromkeys(
+    ("вместо", "что", "если", "когда", "пока", "чтобы", "кроме", "хотя", "именно", "него", "нее"), CUE
+)
 _TABLE: Final = {
-    word: LEXICON.get(word, 0) | _PREPOSITIONS.get(word, 0) | _TITLES.get(word, 0)
-    for word in (*LEXICON, *_PREPOSITIONS, *_TITLES)
+    word: LEXICON.get(word, 0) | _PREPOSITIONS.get(word, 0) | _TITLES.get(word, 0) | _CUES.get(word, 0)
+    for word in (*LEXICON, *_PREPOSITIONS, *_TITLES, *_CUES)
 }
-_TRIGGERS: Final = GIVEN | PATRONYMIC | ROLE | CALL | PREPOSITION | TITLE | INITIAL
-_JOINTS: Final = frozenset((" ", "  ", "\t"))
+_TRIGGERS: Final = GIVEN | PATRONYMIC | ROLE | CALL | PREPOSITION | TITLE | INITIAL | CUE
+_JOINTS: Final = frozenset((" ", "  ", "   ", "\t", " \t"))
 _SENTENCE_ENDS: Final = re.compile(r"[.!?…:;\n*|#>]")
 
 
@@ -122,7 +131,7 @@ class WordList:
             ends.append(end)
             words.append(word)
             flags.append(flag)
-            if flag & _TRIGGERS:
+            if flag & _TRIGGERS or (not flag and word[-2:] in FAMILY_TAILS and raw[start].isupper()):
                 self.triggers.append(index)
             if not index & 1023:
                 yield
