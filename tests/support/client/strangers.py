@@ -11,7 +11,8 @@ from typing import Any, Final
 
 import pytest
 
-from support.client.typescript import NPM_INSTALL, node, npm
+from support.client.typescript import node, npm_install
+from support.processes.programs import lacks
 
 STRANGERS: Final = Path(__file__).parents[2] / "system/client/strangers"
 _TIMEOUT_SECONDS: Final = 240
@@ -32,7 +33,7 @@ def installed_strangers(tmp_path_factory: pytest.TempPathFactory) -> Path:
             quietly = ("--quiet", "--no-compile-bytecode")
             _uv("pip", "sync", *quietly, f"--python={folder / 'venv'}", str(folder / "requirements.txt"))
             if _has_node():
-                npm(folder / "node", *NPM_INSTALL)
+                npm_install(folder / "node")
             (folder / "complete").touch()
     return folder
 
@@ -73,4 +74,5 @@ def _uv(*arguments: str) -> None:
     done = subprocess.run(
         ["uv", *arguments], env=environ, capture_output=True, text=True, check=False, timeout=_TIMEOUT_SECONDS
     )
-    assert done.returncode == 0, done.stderr
+    if done.returncode != 0:
+        lacks(f"uv cannot install other people's clients: {done.stderr}")
