@@ -41,7 +41,7 @@ faults seeds="3" *options:
 faults-mutants *words:
     uv run python tests/system/faults/mutants.py "$@"
 
-# Measure: gateway, product, streams [N], latency, hot-company, compare BASE, all; page puts the figures into GROWTH.md
+# Measure: gateway, product, masking, streams [N], latency, hot-company, compare BASE, all; page puts the figures into GROWTH.md
 bench *what:
     PYTHONPATH=tests uv run --extra bench python -m bench "$@"
 

@@ -525,8 +525,27 @@ class CompanyKeys(AsyncResource):
         await self._connection.call(Call("DELETE", path("/v1/company/api-keys/{}", api_key_id), type(None)))
 
 
+class CompanyMaskingCounts(AsyncResource):
+    """The operations of `company.masking.counts`."""
+
+    async def get(self, *, days: int | None = None, last_day: date | None = None) -> types.MaskCounts:
+        """Count the values that were hidden in your company's messages, by kind and by day; never which they were.
+
+        Args:
+            days: How many days.
+            last_day: The last of them, a day of UTC; today unless given.
+        """
+        return await self._connection.call(
+            Call("GET", "/v1/company/masking/counts", types.MaskCounts, query={"days": days, "last_day": last_day})
+        )
+
+
 class CompanyMasking(AsyncResource):
     """The operations of `company.masking`."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        super().__init__(connection)
+        self.counts = CompanyMaskingCounts(connection)
 
     async def change(
         self,

@@ -10,6 +10,7 @@ from bench.cases import gateway as gateways
 from bench.cases import growth as growing
 from bench.cases import hot_company as hot_companies
 from bench.cases import latency as latencies
+from bench.cases import masking as maskings
 from bench.cases import product as products
 from bench.cases import streams as paced_streams
 from bench.page import refresh
@@ -88,6 +89,13 @@ def growth(rounds: int, seconds: float) -> None:
 
 
 @main.command()
+@_rounds
+def masking(rounds: int) -> None:
+    """What masking adds to a chat and to a delta (1 min)."""
+    _bench("masking", lambda bench: maskings.run(bench, rounds=rounds))
+
+
+@main.command()
 @click.argument("base")
 @_rounds
 @_seconds
@@ -102,8 +110,10 @@ def compare(base: str, rounds: int, seconds: float) -> None:
 @click.pass_context
 def everything(context: click.Context, rounds: int, seconds: float) -> None:
     """All but `compare`, and then the page (35 min)."""
-    for command in (latency, product, hot_company, growth, streams, gateway):
+    for command in (latency, product, masking, hot_company, growth, streams, gateway):
         options = {"seconds": seconds} if command is streams else {"rounds": rounds, "seconds": seconds}
+        if command is masking:
+            del options["seconds"]
         try:
             context.invoke(command, **options)
         except Exception as error:  # noqa: BLE001 - whatever ends one benchmark, the others have their figures

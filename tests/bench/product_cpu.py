@@ -43,6 +43,7 @@ class Place(NamedTuple):
     people: list[Person]
     process: subprocess.Popen[bytes]
     database: int
+    database_url: str
 
     def cpu_seconds(self) -> float:
         """What its processes have used so far."""
@@ -140,7 +141,7 @@ def product(variables: dict[str, str], companies: int) -> Iterator[Place]:
                 started.append(subprocess.Popen(command, env={**os.environ, **settings}, stdout=log))
             people = uvloop.run(peopled(url, companies))
             uvloop.run(until_healthy(f"http://127.0.0.1:{port}"))
-            yield Place(f"http://127.0.0.1:{port}", people, started[-1], postgres.child.pid)
+            yield Place(f"http://127.0.0.1:{port}", people, started[-1], postgres.child.pid, url)
         finally:
             for each in started:
                 each.terminate()
@@ -178,15 +179,17 @@ def checked(answer: bytes, deltas: int) -> None:
         assert b"".join(_TEXT.findall(answer)) == text, "the deltas are not the text"
 
 
-async def each_answered(place: Place, *, deltas: int, stream: bool, chats: int, at_once: int) -> dict[str, float]:
-    """CPU for each of many short chats."""
+async def each_answered(
+    place: Place, *, deltas: int, stream: bool, chats: int, at_once: int, text: str = ""
+) -> dict[str, float]:
+    """CPU for each of many short chats, whose questions begin with a text."""
     left = iter(range(chats))
     async with connected(place, at_once) as connections:
 
         async def work(number: int, connection: Answer) -> None:
             for _ in left:
                 person = place.people[number % len(place.people)]
-                checked(await connection.ask(person, f"deltas={deltas} gap=0 wait=0", stream=stream), deltas)
+                checked(await connection.ask(person, f"{text}deltas={deltas} gap=0 wait=0", stream=stream), deltas)
 
         before, database_before = place.cpu_seconds(), place.database_cpu_seconds()
         started_at = time.perf_counter()

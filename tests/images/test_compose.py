@@ -63,7 +63,11 @@ def compose(builder: Builder) -> Iterator[Composed]:
     with engine(ROOT / "build" / "images") as running:
         running.load(builder.base_archive())
         composed = Composed(running)
-        composed("--profile", "dev", "up", "--build", "--detach")
+        try:
+            composed("--profile", "dev", "up", "--build", "--detach")
+        except AssertionError as failure:
+            failure.add_note(composed("logs", "--no-color")[-4000:])
+            raise
         composed.until_healthy()
         # What was new a minute ago may have let calls in before; until then the gateway refuses them.
         deadline = time.monotonic() + READY_SECONDS

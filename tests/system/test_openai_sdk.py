@@ -137,3 +137,48 @@ def test_each_error_is_of_its_class(sdk: OpenAI) -> None:
     with pytest.raises(openai.APIStatusError) as failed:
         ask(sdk, "Hello [[simulate: status=500]]")
     assert failed.value.status_code >= 500
+
+
+def test_a_response_whole_and_streamed(sdk: OpenAI) -> None:
+    once = {"Idempotency-Key": "respond"}
+    asked: Any = {"model": MODEL, "input": "Hello [[simulate: tokens=20]]", "instructions": "Be short."}
+    whole = sdk.responses.create(**asked, extra_headers=once)
+    assert (whole.status, bool(whole.output_text), whole.store) == ("completed", True, False)
+    assert whole.usage is not None
+    with sdk.responses.stream(**asked, extra_headers=once) as stream:
+        told = "".join(event.delta for event in stream if event.type == "response.output_text.delta")
+        final = stream.get_final_response()
+    assert (final.id, final.output_text) == (whole.id, told) == (whole.id, whole.output_text)
+    kinds = [event.type for event in sdk.responses.create(**asked, stream=True)]
+    assert (kinds[0], kinds[-1]) == ("response.created", "response.completed")
+
+
+def test_a_structured_response(sdk: OpenAI) -> None:
+    answer = sdk.responses.parse(model=MODEL, input="Hello", text_format=Step)
+    assert isinstance(answer.output_parsed, Step)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_response_calls_a_tool_and_reads_its_result(sdk: OpenAI, stream: bool) -> None:
+    tools: Any = [{"type": "function", **WEATHER["function"]}]
+    items: list[Any] = [{"role": "user", "content": "What is the weather in Perm?"}]
+    asked: Any = {"model": MODEL, "tools": tools, "input": items, "tool_choice": "required"}
+    if stream:
+        with sdk.responses.stream(**asked) as events:
+            list(events)
+            answer: Any = events.get_final_response()
+    else:
+        answer = sdk.responses.create(**asked)
+    [call] = answer.output
+    assert (call.type, call.name) == ("function_call", "weather")
+    assert "city" in json.loads(call.arguments)
+    items += [*(item.to_dict() for item in answer.output)]
+    items += [{"type": "function_call_output", "call_id": call.call_id, "output": '{"degrees": -5}'}]
+    told = sdk.responses.create(model=MODEL, tools=tools, input=items)
+    assert told.output_text
+
+
+def test_a_response_that_needs_state_is_refused(sdk: OpenAI) -> None:
+    with pytest.raises(openai.BadRequestError) as refused:
+        sdk.responses.create(model=MODEL, input="Hello", previous_response_id="resp_1")
+    assert (refused.value.param, refused.value.code) == ("previous_response_id", "unsupported_parameter")

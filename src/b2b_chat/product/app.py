@@ -39,6 +39,7 @@ from b2b_chat.product.companies.routes import (
 )
 from b2b_chat.product.completions.routes import CompletionRoutes, ModelRoutes
 from b2b_chat.product.configuration import load_settings
+from b2b_chat.product.conversations.mask_count_routes import MaskCountRoutes
 from b2b_chat.product.conversations.routes import ConversationRoutes
 from b2b_chat.product.credits.routes import CompanyUsageRoutes, CreditRoutes, MyUsageRoutes
 from b2b_chat.product.errors import documents, refuse
@@ -49,6 +50,7 @@ from b2b_chat.product.openapi import describe_refusals, openapi_config
 from b2b_chat.product.operators.key_routes import OperatorKeyRoutes
 from b2b_chat.product.operators.routes import OperatorCompanyRoutes, OperatorHealthRoutes, OperatorUserRoutes
 from b2b_chat.product.request_bodies import JsonRequest
+from b2b_chat.product.responses.routes import ResponseRoutes
 from b2b_chat.product.second_factor.routes import SecondFactorRoutes
 from b2b_chat.product.services import Services, opened, services_of
 from b2b_chat.product.settings import ProductSettings
@@ -67,9 +69,11 @@ ROUTES: Final[tuple[Any, ...]] = (
     ChatRoutes,
     ModelRoutes,
     CompletionRoutes,
+    ResponseRoutes,
     ConversationRoutes,
     CreditRoutes,
     CompanyUsageRoutes,
+    MaskCountRoutes,
     MyUsageRoutes,
     CompanyRoutes,
     MemberRoutes,
@@ -141,7 +145,9 @@ def create_litestar(settings: ProductSettings) -> Litestar:
 def _bounded(settings: ProductSettings) -> list[Any]:
     """The routes, each with the largest body that it reads; all that are not named here have the app's small one."""
     sizes_bytes = {
-        **dict.fromkeys((ChatRoutes, CompletionRoutes, PreviewRoutes, MaskingPolicyRoutes), settings.max_body_bytes),
+        **dict.fromkeys(
+            (ChatRoutes, CompletionRoutes, ResponseRoutes, PreviewRoutes, MaskingPolicyRoutes), settings.max_body_bytes
+        ),
         LoginRoutes: settings.max_login_body_bytes,
     }
     return [

@@ -31,6 +31,7 @@ from b2b_chat.product.companies.members import Members
 from b2b_chat.product.companies.service import Companies
 from b2b_chat.product.conversations.erasing import CallTexts
 from b2b_chat.product.conversations.indexing import SearchIndex
+from b2b_chat.product.conversations.mask_counts import MaskStatistics
 from b2b_chat.product.conversations.service import Conversations
 from b2b_chat.product.credits.service import Credits
 from b2b_chat.product.credits.tokens import load_tokenizer
@@ -85,6 +86,7 @@ class DatabaseServices(Struct, frozen=True, eq=False):
     members: Members
     credit: Credits
     usage: UsageReports
+    mask_statistics: MaskStatistics
     users: Users
     operators: Operators
     operator_keys: OperatorKeys
@@ -232,6 +234,7 @@ def _database_services(database: Database, clock: Clock, reading: TransactionFac
         members=Members(transaction, clock=clock),
         credit=Credits(transaction, reading),
         usage=UsageReports(reading, clock=clock),
+        mask_statistics=MaskStatistics(reading, clock=clock),
         users=Users(transaction, clock=clock),
         operators=Operators(transaction, clock=clock),
         operator_keys=OperatorKeys(transaction, clock=clock),

@@ -520,8 +520,35 @@ export class CompanyKeys extends Resource {
   }
 }
 
+/** The operations of `company.masking.counts`. */
+export class CompanyMaskingCounts extends Resource {
+
+  /** Count the values that were hidden in your company's messages, by kind and by day; never which they were. */
+  get(
+    parameters: {
+      /** How many days. */
+      days?: number;
+      /** The last of them, a day of UTC; today unless given. */
+      last_day?: string | null;
+    } = {},
+    options: CallOptions = {},
+  ): Promise<types.MaskCounts> {
+    return this.connection.call<types.MaskCounts>({
+      method: "GET",
+      path: "/v1/company/masking/counts",
+      query: { days: parameters.days, last_day: parameters.last_day },
+    }, options);
+  }
+}
+
 /** The operations of `company.masking`. */
 export class CompanyMasking extends Resource {
+  readonly counts: CompanyMaskingCounts;
+
+  constructor(connection: Connection) {
+    super(connection);
+    this.counts = new CompanyMaskingCounts(connection);
+  }
 
   /** Replace your company's rules. The installation's floor holds above them. */
   change(

@@ -18,7 +18,7 @@ WITH_BODY = [
     operation
     for operation in list_operations()
     if operation.method in {"POST", "PUT", "PATCH"}
-    and not operation.path.startswith(("/v1/chat", "/v1/masking", "/v1/company/masking"))
+    and not operation.path.startswith(("/v1/chat", "/v1/responses", "/v1/masking", "/v1/company/masking"))
     and operation.name != "logOut"
     and "{" not in operation.path
 ]

@@ -132,6 +132,7 @@ class Story(Caller):
             await self._do("GET", path, key)
         for path in ("/v1/company/usage", "/v1/company/usage/members"):
             await self._do("GET", path, owner)
+        await self._be_an_openai_client(key)
         await self._browse(owner, conversation, answer["user_message_id"])
         await self._do("PUT", f"/v1/conversations/{conversation}/title", key, {"title": f"{MARK}-message-Xy1"})
         await self._do("DELETE", f"/v1/conversations/{conversation}", key)
@@ -140,6 +141,15 @@ class Story(Caller):
         self._keep_key(throwaway["key"])
         await self._do("DELETE", f"/v1/company/api-keys/{throwaway['api_key']['id']}", owner)
         return key
+
+    async def _be_an_openai_client(self, key: dict[str, str]) -> None:
+        for path in ("/v1/models", "/v1/models/gpt-5.2"):
+            await self._do("GET", path, key)
+        asked = {"model": "gpt-5.2", "messages": [{"role": "user", "content": PROMPT}]}
+        answer = await self._do("POST", "/v1/chat/completions", key, asked)
+        assert answer["choices"][0]["message"]["content"] == ANSWER
+        response = await self._do("POST", "/v1/responses", key, {"model": "gpt-5.2", "input": PROMPT})
+        assert response["output"][0]["content"][0]["text"] == ANSWER
 
     async def _browse(self, owner: dict[str, str], conversation: str, message: str) -> None:
         """What the web client loads."""

@@ -20,6 +20,7 @@ PATHS: Final = {
     "members": "/company/members",
     "invites": "/company/invites",
     "keys": "/company/keys",
+    "masking": "/company/masking",
     "usage": "/company/usage",
     "ledger": "/company/ledger",
     "audit": "/company/audit",
@@ -51,7 +52,7 @@ async def person(stack: FaultStack, world: World) -> Person:
         person.user_id,
     )
     async with client_of(stack.url, person) as client:
-        await client.ask("Hello")
+        await client.ask("Hello from Arkadiy Vetrov, arkadiy@example.com")
         await client.http.post("/v1/company/invites", json={"email": f"{uuid4()}@example.test", "role": "member"})
     async with session_client(stack.url, world, person) as http:
         key = (await http.post("/v1/company/api-keys", json={"name": "k" * 100, "scopes": ["read"]})).json()

@@ -82,6 +82,12 @@ class MessageRow(Row):
             "user_id",
             postgresql_where="NOT is_searchable AND completed_at IS NOT NULL",
         ),
+        Index(
+            "ix_messages_masked",
+            "company_id",
+            "created_at",
+            postgresql_where=text_sql("role = 'user' AND masks <> '[]'"),
+        ),
         Index("ix_messages_lease", "lease_expires_at", postgresql_where="status IN ('pending', 'streaming')"),
     )
 

@@ -1,5 +1,6 @@
 """SQL of conversations and messages as they are read; the statements of a message's life are in `chat`."""
 
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -17,6 +18,7 @@ from sqlalchemy import (
     or_,
     select,
     table,
+    text,
     union_all,
     update,
 )
@@ -29,6 +31,17 @@ from b2b_chat.product.conversations.status import MessageStatus
 
 # Columns of another domain's table that are read here.
 _LEDGER: Final = table("ledger", column("message_id", Uuid), column("amount_credits", Numeric))
+
+
+# The condition is that of the index, word for word.
+_COUNT_MASKS: Final = text("""
+    SELECT (messages.created_at AT TIME ZONE 'UTC')::date AS day, mask.value ->> 2 AS kind, count(*) AS hidden
+    FROM messages, jsonb_array_elements(messages.masks) AS mask
+    WHERE messages.company_id = :company_id AND messages.created_at >= :since AND messages.created_at < :until
+          AND messages.role = 'user' AND messages.masks <> '[]'
+    GROUP BY day, kind
+    ORDER BY day, hidden DESC, kind
+""")
 
 
 class PricedMessage(NamedTuple):
@@ -103,6 +116,11 @@ class ConversationRepository:
             query = query.where(MessageRow.id < before)
         rows = await self._session.execute(query.order_by(MessageRow.id.desc()).limit(limit))
         return [PricedMessage(message, charge) for message, charge in rows]
+
+    async def count_masks(self, company_id: UUID, since: datetime, until: datetime) -> list[tuple[date, str, int]]:
+        """Days of UTC, kinds, and how many values of each were hidden in a company's messages of a time."""
+        found = await self._session.execute(_COUNT_MASKS, {"company_id": company_id, "since": since, "until": until})
+        return [(day, kind, hidden) for day, kind, hidden in found]
 
 
 def _saying(company_id: UUID, user_id: UUID, text: str) -> Select[UUID] | CompoundSelect[UUID]:

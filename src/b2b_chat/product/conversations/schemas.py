@@ -42,6 +42,14 @@ class ConversationRename(Struct, frozen=True, forbid_unknown_fields=True):
         require_visible("title", self.title)
 
 
+class HiddenValue(Struct, frozen=True):
+    """A value of a text that was replaced by a token when the text crossed the border."""
+
+    text: str
+    kind: str
+    """What it is, such as `PERSON`: the kinds of `GET /v1/company/masking`."""
+
+
 class Message(Struct, frozen=True):
     """One message of a conversation."""
 
@@ -61,3 +69,5 @@ class Message(Struct, frozen=True):
     error_code: str | None
     """Why there is no answer, for an assistant's message in `error`."""
     created_at: datetime
+    hidden: list[HiddenValue] | UnsetType = UNSET
+    """The values of the text that did not cross the border, each once; left out where there are none."""

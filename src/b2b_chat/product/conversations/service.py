@@ -169,6 +169,13 @@ def _message(row: MessageRow, charge_credits: Decimal | None) -> Message:
             "cut_by": row.cut_by,
             "error_code": row.error_code,
             "created_at": row.created_at,
+            **({"hidden": hidden} if (hidden := _hidden(row)) else {}),
         },
         Message,
     )
+
+
+def _hidden(row: MessageRow) -> list[dict[str, str]]:
+    """Return the values that a text's masks hide, each once, in the order in which they are stored."""
+    kinds = {row.text[start:end]: kind for start, end, kind, _ in row.masks or ()}
+    return [{"text": value, "kind": kind} for value, kind in kinds.items() if value]

@@ -1,6 +1,7 @@
 """`/company`: a company in its people's browsers. Everything is changed by the API, which the pages' scripts call."""
 
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -20,17 +21,21 @@ from b2b_chat.product.companies.invites import Invites
 from b2b_chat.product.companies.keys import CompanyKeys
 from b2b_chat.product.companies.members import Members
 from b2b_chat.product.companies.service import Companies
+from b2b_chat.product.conversations.mask_count_routes import MAX_DAYS
+from b2b_chat.product.conversations.mask_counts import MaskStatistics
 from b2b_chat.product.credits.routes import provide_period
 from b2b_chat.product.credits.service import Credits
 from b2b_chat.product.credits.usage import MEMBER_CURSOR, Period, UsageReports
 from b2b_chat.product.guards import by_session
 from b2b_chat.product.identity.sessions import Sessions
+from b2b_chat.product.masking_policies.service import MaskingPolicies
 from b2b_chat.product.viewer import Viewer
 from b2b_chat.product.vocabulary import Role, Scope
 from b2b_chat.product.web import pages
 from b2b_chat.product.web.changes import changes_of
 from b2b_chat.product.web.chart import columns_of, share_of
 from b2b_chat.product.web.console import FRAMED, PAGE_SIZE, Frame, by_text
+from b2b_chat.product.web.masking_page import rules_context
 from b2b_chat.product.web.refusals import REFUSED_AS_PAGES
 
 AUDIT_PARTS: Final[Mapping[str, Any]] = {"actions": list(Action), "changes_of": changes_of}
@@ -134,6 +139,29 @@ class CompanyPages(Controller):
         listed = await company_keys.list_keys(viewer, cursor=cursor, limit=PAGE_SIZE)
         addresses = by_text(await members.addresses(viewer, {key.user_id for key in listed.items}))
         return frame.page("company/keys", listed=listed, scopes=list(Scope), addresses=addresses)
+
+    @get("/masking", opt={"scope": Scope.ADMIN})
+    async def masking_page(
+        self,
+        viewer: NamedDependency[Viewer],
+        frame: NamedDependency[Frame],
+        masking_policies: NamedDependency[MaskingPolicies],
+        mask_statistics: NamedDependency[MaskStatistics],
+        days: Annotated[int, QueryParameter(ge=1, le=MAX_DAYS)] = 30,
+    ) -> Response[bytes]:
+        """Show what is done with personal data, a text to try it with, and how much was hidden."""
+        masking = await masking_policies.get(viewer)
+        counted = await mask_statistics.of_company(viewer, days, None)
+        return frame.page(
+            "company/masking",
+            masking=masking,
+            terms=await masking_policies.get_terms(viewer),
+            counted=counted,
+            chart=columns_of([Decimal(sum(day.counts.values())) for day in counted.days]),
+            days=days,
+            periods=PERIODS_DAYS,
+            **rules_context(masking),
+        )
 
     @get("/usage", opt={"scope": Scope.READ}, dependencies={"period": Provide(provide_period)})
     async def usage_page(

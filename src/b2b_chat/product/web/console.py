@@ -27,6 +27,7 @@ COMPANY_SECTIONS: Final[Mapping[str, Scope | None]] = {
     "members": Scope.ADMIN,
     "invites": Scope.ADMIN,
     "keys": Scope.ADMIN,
+    "masking": Scope.ADMIN,
     "usage": Scope.READ,
     "ledger": Scope.READ,
     "audit": Scope.ADMIN,

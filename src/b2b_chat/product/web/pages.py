@@ -13,8 +13,10 @@ from litestar import Response
 from litestar.config.compression import CompressionConfig
 from litestar.middleware import DefineMiddleware
 from litestar.middleware.compression import CompressionMiddleware
+from msgspec import UNSET
 
 from b2b_chat.product.chat.failures import stored_failure
+from b2b_chat.product.conversations.schemas import Message
 from b2b_chat.product.refusals import Refusal
 from b2b_chat.product.vocabulary import Language
 from b2b_chat.product.web import markdown
@@ -52,6 +54,15 @@ def _credits(amount: Decimal | None) -> str:
     return "" if amount is None else f"{amount.normalize():f}"
 
 
+def _hidden(message: Message, words: Mapping[str, str]) -> markdown.Hidden:
+    """Return what is said of each value of a message that did not cross the border."""
+    if message.hidden is UNSET:
+        return ()
+    return tuple(
+        (value.text, f"{words['js_hidden_when_sent']} {words['js_kind_' + value.kind]}") for value in message.hidden
+    )
+
+
 def _moment(at: datetime) -> str:
     """Return a time for readers without scripts; a script of the page localises it."""
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
@@ -60,7 +71,8 @@ def _moment(at: datetime) -> str:
 _templates: Final = Environment(
     loader=PackageLoader(__package__), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
 )
-_templates.filters["markdown"] = markdown.render
+_templates.filters["markdown"] = lambda message, words: markdown.render(message.text, _hidden(message, words))
+_templates.filters["underlined"] = lambda message, words: markdown.underlined(message.text, _hidden(message, words))
 _templates.filters["credits"] = _credits
 _templates.filters["moment"] = _moment
 _templates.tests["retryable"] = lambda code: stored_failure(code).retryable

@@ -18,6 +18,7 @@ from b2b_chat.product.guards import anyone, by_session, signed_in
 from b2b_chat.product.identity.languages import language_of
 from b2b_chat.product.identity.schemas import Me
 from b2b_chat.product.limits.turns import Turns
+from b2b_chat.product.masking.policy import in_force
 from b2b_chat.product.second_factor.service import SecondFactors
 from b2b_chat.product.settings import ProductSettings
 from b2b_chat.product.viewer import Viewer
@@ -98,6 +99,7 @@ class WebRoutes(Controller):
             balance=await credit.balance(viewer),
             keep_alive_seconds=settings.sse_keep_alive_seconds,
             max_characters=settings.max_message_chars,
+            masks=not in_force(viewer.masking).is_off,
         )
 
     @get("/parts/conversations", guards=[by_session], opt={"scope": Scope.READ})

@@ -4,7 +4,7 @@ set -eu
 if [ ! -e "$PGDATA/PG_VERSION" ]; then
     mkdir -p "$PGDATA"
     (umask 077 && echo "$POSTGRES_PASSWORD" > /tmp/password)
-    initdb --pgdata="$PGDATA" --username="$POSTGRES_USER" --auth-host=scram-sha-256 --pwfile=/tmp/password > /dev/null
+    initdb --encoding=UTF8 --pgdata="$PGDATA" --username="$POSTGRES_USER" --auth-host=scram-sha-256 --pwfile=/tmp/password > /dev/null
     rm /tmp/password
     echo "host all all all scram-sha-256" >> "$PGDATA/pg_hba.conf"
     pg_ctl --pgdata="$PGDATA" --options="-c listen_addresses=''" --wait start > /dev/null

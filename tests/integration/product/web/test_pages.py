@@ -14,7 +14,7 @@ from support.product.sessions import add_operator, add_session, add_user, http_c
 
 FOR_ALL: Final = ["/company", "/company/sessions"]
 FOR_MEMBERS: Final = ["/company/usage", "/company/ledger"]
-FOR_ADMINS: Final = ["/company/members", "/company/invites", "/company/keys", "/company/audit"]
+FOR_ADMINS: Final = ["/company/members", "/company/invites", "/company/keys", "/company/masking", "/company/audit"]
 FOR_OPERATORS: Final = [f"/operator/{section}" for section in OPERATOR_SECTIONS]
 ENGLISH: Final = {"Accept-Language": "en"}
 ALL: Final = [*FOR_ALL, *FOR_MEMBERS, *FOR_ADMINS, *FOR_OPERATORS]

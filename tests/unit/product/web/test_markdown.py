@@ -189,3 +189,42 @@ def test_html_out_of_all_proportion_is_shown_as_it_is_written() -> None:
     rendered = render(text)
     assert rendered.startswith("<pre>")
     assert "&lt;b&gt;" in rendered
+
+
+HIDDEN = (("Ветров Аркадий", "имя"), ("Ветров", "имя"), ("a@b.example", 'почта "и" <b>'), ("x&y", "TERM"))
+
+
+def hidden_value(value: str, title: str) -> str:
+    return f'<span class="hidden-value" title="{title}">{value}</span>'
+
+
+@pytest.mark.parametrize(
+    ("text", "html"),
+    [
+        (
+            "Ветров Аркадий и Ветров",
+            f"<p>{hidden_value('Ветров Аркадий', 'имя')} и {hidden_value('Ветров', 'имя')}</p>\n",
+        ),
+        ("**Ветров**, Ветрова", f"<p><strong>{hidden_value('Ветров', 'имя')}</strong>, Ветрова</p>\n"),
+        ("x&y", f"<p>{hidden_value('x&amp;y', 'TERM')}</p>\n"),
+        ("a@b.example", f"<p>{hidden_value('a@b.example', 'почта &quot;и&quot; &lt;b&gt;')}</p>\n"),
+        ("[Ветров](https://a.example/Ветров)", None),
+    ],
+)
+def test_hidden_values_are_underlined_with_what_they_are(text: str, html: str | None) -> None:
+    rendered = render(text, HIDDEN)
+    assert html is None or rendered == html
+    assert rendered.count("hidden-value") >= 1
+    assert 'href="<' not in rendered
+
+
+@pytest.mark.parametrize("text", ['<span class="hidden-value">x</span>', '<span title="x">', "`<span>`"])
+def test_no_model_can_underline(text: str) -> None:
+    assert "<span" not in render(text, HIDDEN)
+
+
+def test_a_hostile_value_stays_text() -> None:
+    hostile = '"><img src=x onerror=alert(1)>'
+    rendered = render(f"a {hostile} b", ((hostile, hostile),))
+    assert "<img" not in rendered.replace(escape(hostile), "")
+    assert rendered.count("<span") <= 1

@@ -10,6 +10,7 @@ from b2b_chat.kit.exports import CsvDialect
 from b2b_chat.product.audit.actions import Action
 from b2b_chat.product.companies.models import InviteState
 from b2b_chat.product.credits.models import EntryKind
+from b2b_chat.product.masking.kinds import DEFAULTS, Kind, MaskingAction
 from b2b_chat.product.viewer import CompanyBlocked, NoCompany, ScopeMissing, UserBlocked
 from b2b_chat.product.vocabulary import Role, Scope
 from b2b_chat.product.web.console import COMPANY_SECTIONS, OPERATOR_SECTIONS
@@ -53,7 +54,7 @@ def test_nothing_is_there_that_no_page_says() -> None:
     own = set(CONSOLE_WORDS["en"]) - set(WORDS["en"]) - said - set(put_together())
     own -= {f"refused_{code}" for code in codes} | {f"js_{code}" for code in codes}
     assert {name for name in own if not name.startswith(("target_", "fact_", "part_", "problem_"))} == {
-        "js_copied_key", "js_copy_by_hand", "js_no_connection", "js_sign_in_again",
+        "js_bad_line", "js_copied_key", "js_copy_by_hand", "js_no_connection", "js_sign_in_again",
     }  # fmt: skip
 
 
@@ -69,6 +70,8 @@ def put_together() -> list[str]:
     names = [f"action_{action}" for action in Action]
     names += [f"role_{role}" for role in Role] + [f"scope_{scope}" for scope in Scope]
     names += [f"kind_{kind}" for kind in EntryKind] + [f"invite_{state}" for state in (*InviteState, "expired")]
+    names += [f"js_kind_{kind}" for kind in Kind] + [f"masking_group_{group}" for group in DEFAULTS]
+    names += [f"masking_{action}" for action in MaskingAction]
     names += [f"csv_{dialect}" for dialect in CsvDialect]
     names += [f"company_{section}" for section in COMPANY_SECTIONS]
     names += [f"operator_{section}" for section in OPERATOR_SECTIONS]

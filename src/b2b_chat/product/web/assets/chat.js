@@ -3,6 +3,7 @@ import { refresh } from "./conversations.js";
 import { copy, decorate } from "./decorations.js";
 import { draftHere, forgetUnsent, keepDraft, keepRefused, keepUnsent, unsentHere } from "./drafts.js";
 import { loadEarlier } from "./earlier.js";
+import { lookThrough, partsOf } from "./masked.js";
 import { element, heard, sendJson, tell, words } from "./page.js";
 import { follow } from "./run.js";
 import { toEnd } from "./scroller.js";
@@ -55,6 +56,7 @@ function count() {
     .replace("{limit}", numbers.format(limit));
   length.classList.toggle("over", isTooLong(text));
   element("text").setAttribute("aria-invalid", String(isTooLong(text)));
+  lookThrough(isBlank(text) || isTooLong(text) ? "" : text);
 }
 
 function isTooLong(text) {
@@ -64,7 +66,7 @@ function isTooLong(text) {
 // A message and its answer to come, at the end of the page.
 function show(message) {
   const question = fresh("message-user");
-  question.querySelector(".text").textContent = message.text;
+  question.querySelector(".text").replaceChildren(...partsOf(message.text));
   const answer = fresh("message-assistant");
   element("messages").append(question, answer);
   element("hint").hidden = true;

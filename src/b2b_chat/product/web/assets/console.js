@@ -1,6 +1,6 @@
 // The pages for admins and operators: forms that call the API, files, times in the reader's words, what is asked again.
 import { steppedUp } from "./factor.js";
-import { codeOf, element, elements, say, sendJson, signInAgain, words } from "./page.js";
+import { codeOf, element, elements, heard, say, sendJson, signInAgain, words } from "./page.js";
 
 const SAID = "said"; // what was done, for the page that is loaded after it
 const REFRESH_MS = 5000;
@@ -11,6 +11,7 @@ document.addEventListener("submit", (event) => {
   event.preventDefault();
   if ("find" in form.dataset) return go(location.pathname, form);
   if ("download" in form.dataset) return go(form.dataset.download, form);
+  if ("try" in form.dataset) return showMasked(form);
   change(form);
 });
 
@@ -52,8 +53,26 @@ async function change(form) {
   }
 }
 
+const linesOf = (field) => field.value.split("\n").map((line) => line.trim()).filter(Boolean);
+
+// The line of a list that no entry can be, counted as its reader counts.
+function badLine(form) {
+  for (const field of form.querySelectorAll("[data-lines]")) {
+    const lines = field.value.split("\n").map((line) => line.trim());
+    const bad = lines.findIndex((line) => line && (line.length < 2 || line.length > 200));
+    if (bad >= 0) return { field, line: bad + 1 };
+  }
+  return undefined;
+}
+
 // Browsers have no way to say that one of some boxes must be ticked.
 function isWhole(form) {
+  const bad = badLine(form);
+  if (bad) {
+    fail(form, words.bad_line.replace("{line}", bad.line));
+    bad.field.focus();
+    return false;
+  }
   const some = form.querySelector("[data-some]");
   if (!some || some.querySelector(":checked")) return true;
   fail(form, some.dataset.some);
@@ -61,15 +80,51 @@ function isWhole(form) {
   return false;
 }
 
+// A field's name may lead into an object, as in `groups.people`; of a text with an entry a line a list is made.
 function bodyOf(form) {
   const body = {};
   for (const field of form.elements) {
     if (!field.name) continue;
-    if (field.type === "checkbox") body[field.name] = [...(body[field.name] ?? []), ...(field.checked ? [field.value] : [])];
+    const [name, inner] = field.name.split(".");
+    if (inner !== undefined) body[name] = { ...body[name], ...(field.value && { [inner]: field.value }) };
+    else if ("object" in field.dataset) body[name] = { ...body[name] };
+    else if ("lines" in field.dataset) body[name] = linesOf(field);
+    else if (field.type === "checkbox") body[field.name] = [...(body[field.name] ?? []), ...(field.checked ? [field.value] : [])];
     else if ("flag" in field.dataset) body[field.name] = field.value === "true";
     else if (field.value.trim() !== "") body[field.name] = "number" in field.dataset ? Number(field.value) : field.value.trim();
   }
   return Object.keys(body).length ? body : undefined;
+}
+
+// A file's lines go below those that are there, so that nothing is replaced unseen; saving is another step.
+document.addEventListener("change", async (event) => {
+  const { into } = event.target.dataset;
+  const [file] = event.target.files ?? [];
+  if (!into || !file) return;
+  const field = event.target.form.elements[into];
+  const read = await file.text();
+  field.value = [...new Set([...linesOf(field), ...read.replace(/^\ufeff/, "").split(/\r?\n/)])].filter(Boolean).join("\n");
+  event.target.value = "";
+});
+
+// What masking makes of a text, piece by piece: what is hidden is marked, and named by its kind.
+async function showMasked(form) {
+  const shown = form.querySelector("[data-shown]");
+  fail(form, "");
+  const answer = await heard(sendJson("POST", "/v1/masking/preview", { text: form.elements.text.value }));
+  if (!answer) return;
+  if (!answer.ok) return fail(form, await reasonOf(answer));
+  const { parts } = await answer.json();
+  shown.replaceChildren(...parts.map(({ text, kind }) => (kind ? marked(text, kind) : document.createTextNode(text))));
+}
+
+function marked(text, kind) {
+  const mark = document.createElement("mark");
+  mark.textContent = text;
+  const name = document.createElement("small");
+  name.textContent = ` ${words[`kind_${kind}`]}`;
+  mark.append(name);
+  return mark;
 }
 
 async function reasonOf(answer) {
