@@ -5,7 +5,7 @@ from typing import Any, Final, get_args
 
 from litestar import Litestar, Router
 from litestar.handlers import HTTPRouteHandler
-from litestar.openapi.plugins import JsonRenderPlugin, ScalarRenderPlugin
+from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, Contact, License, SecurityScheme
 
 from b2b_chat.kit.api_document.finish import FinishedConfig, finish
@@ -14,16 +14,6 @@ from b2b_chat.product.api_words import words
 from b2b_chat.product.errors import ANYWHERE, IN_BODIES, Documented, documents
 from b2b_chat.product.guards import operator_only, refusals_of
 from b2b_chat.product.refusals import Code
-
-_PAGE_POLICY: Final = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'unsafe-inline' https://cdn.jsdelivr.net; img-src data: https:; "
-        "style-src 'unsafe-inline' https://cdn.jsdelivr.net; font-src https:; connect-src 'self'; base-uri 'none'; "
-        "frame-ancestors 'none'"
-    )
-}
-"""What the page at /openapi may load. It is for developers, and production does not have it."""
-
 
 _DESCRIPTION: Final = """\
 Send messages to an assistant and get its answers, whole or as they are written, each charged exactly once.
@@ -41,10 +31,9 @@ Send messages to an assistant and get its answers, whole or as they are written,
 
 
 def openapi_config(cookie_name: str, public_url: str, structs: ExactStructs, *, is_production: bool) -> FinishedConfig:
-    """Return the description's own part, at /openapi.
+    """Return the description's own part, at /openapi: all operations, those of operators too.
 
-    Production has no page, which runs a third party's script beside the session cookie, and shows the document to
-    operators alone: it is a map for intruders.
+    In production operators alone see it: it is a map for intruders. What customers call is at /docs for everyone.
     """
     return FinishedConfig(
         title="b2b-chat product API",
@@ -58,10 +47,9 @@ def openapi_config(cookie_name: str, public_url: str, structs: ExactStructs, *, 
             "/openapi",
             route_handlers=[],
             include_in_schema=False,
-            response_headers=_PAGE_POLICY,
             guards=[operator_only] if is_production else [],
         ),
-        render_plugins=[JsonRenderPlugin()] if is_production else [ScalarRenderPlugin(), JsonRenderPlugin()],
+        render_plugins=[JsonRenderPlugin()],
         components=Components(
             security_schemes={
                 "ApiKey": SecurityScheme(type="http", scheme="bearer", description="An API key: `b2b_…`"),
