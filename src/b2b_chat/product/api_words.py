@@ -5,6 +5,7 @@ from typing import Final, get_args
 from b2b_chat.contract.schemas import FinishReason
 from b2b_chat.kit.api_document.words import Words
 from b2b_chat.product.chat.openapi import STREAM
+from b2b_chat.product.completions.api_words import OPENAI_FIELDS
 from b2b_chat.product.conversations.status import CutBy, Status
 from b2b_chat.product.refusals import Code
 from b2b_chat.product.vocabulary import Language
@@ -57,6 +58,7 @@ _FIELDS: Final = {
     "is_ready": "Whether everything is ready.",
     "is_set_up": "Whether it is set up.",
     "items": "The items of this page, in order.",
+    "instructions": "What the model is told before the conversation.",
     "joined_at": "When the person joined the company, in UTC.",
     "kind": "Its kind.",
     "kinds": "By kind.",
@@ -66,12 +68,14 @@ _FIELDS: Final = {
     "last_used_at": "When it was last used, in UTC, to the minute; null where it never was.",
     "login_request": "The browser's own secret, which a code is redeemed with; links need none.",
     "memberships": "The companies that the user belongs to.",
+    "max_completion_tokens": "The longest answer, in tokens.",
     "message": "What went wrong, for people.",
     "message_id": "The id of the message.",
     "model": "The name of the model.",
     "name": "Its name.",
     "needs_second_factor": "Whether admins and owners are asked for a second factor.",
     "next_cursor": "The `cursor` of the next page; null at the end.",
+    "order": "The order: ascending or descending.",
     "outcome": "Whether it was done or refused.",
     "parts": "The parts, one by one.",
     "position": "Its place in the company's ledger, counted from one.",
@@ -89,6 +93,7 @@ _FIELDS: Final = {
     "status": "Its state.",
     "terms": "Words and names of the company's own, which are masked.",
     "text": "The text.",
+    "time_zone": "The time zone whose days are meant, as `Europe/Moscow`.",
     "title": "The title, by default the beginning of the first message.",
     "token": "The token, as the mailed link has it after the `#`.",
     "total_tokens": "All tokens.",
@@ -100,54 +105,6 @@ _FIELDS: Final = {
     "user_message_id": "The id of the message that was sent.",
     "version": "Its version.",
     "via": "How this request was authorised.",
-}
-
-_OPENAI_FIELDS: Final = {
-    **dict.fromkeys(
-        (
-            "frequency_penalty",
-            "parallel_tool_calls",
-            "presence_penalty",
-            "reasoning_effort",
-            "seed",
-            "stop",
-            "temperature",
-            "tool_choice",
-            "top_p",
-            "verbosity",
-        ),
-        "As OpenAI's reference has it; passed on.",
-    ),
-    **dict.fromkeys(
-        (
-            "audio",
-            "function_call",
-            "functions",
-            "logit_bias",
-            "logprobs",
-            "modalities",
-            "prediction",
-            "top_logprobs",
-            "web_search_options",
-        ),
-        "As OpenAI's reference has it; not supported, so null or left out.",
-    ),
-    "cached_tokens": "How many of the prompt's tokens were read from a cache.",
-    "choices": "The answers: always one.",
-    "content": "The text; null where the model only calls tools.",
-    "created": "When it was made, in Unix seconds.",
-    "data": "The items.",
-    "index": "Its place, counted from zero.",
-    "messages": "The conversation so far, the question last.",
-    "object": "OpenAI's name for this kind of object.",
-    "output": "What the model says.",
-    "owned_by": "Who offers the model.",
-    "reasoning_tokens": "How many of the written tokens are hidden reasoning.",
-    "service_tier": "Always null.",
-    "stream_options": "How a stream is sent.",
-    "system_fingerprint": "Always null.",
-    "tool_call_id": "The id of the call that this message answers.",
-    "tool_calls": "The calls of tools.",
 }
 
 _TAGS: Final = {
@@ -198,7 +155,7 @@ _HEADERS: Final = {
 def words() -> Words:
     """Return what product_api says about its own document."""
     return Words(
-        fields=_FIELDS | _OPENAI_FIELDS,
+        fields=_FIELDS | OPENAI_FIELDS,
         tags=_TAGS,
         examples=_EXAMPLES,
         enumerations={

@@ -529,7 +529,7 @@ export class CompanyMaskingCounts extends Resource {
       /** How many days. */
       days?: number;
       /** The last of them, a day of UTC; today unless given. */
-      last_day?: string | null;
+      last_day?: string;
     } = {},
     options: CallOptions = {},
   ): Promise<types.MaskCounts> {
