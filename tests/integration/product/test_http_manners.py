@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import date
+from typing import Any
 
 import httpx
 import pytest
@@ -131,7 +132,7 @@ async def test_a_deprecated_operation_says_so_everywhere() -> None:
         """Return what is old."""
         return "old"
 
-    app = Litestar([old])
+    app: Any = Litestar([old])
     assert app.openapi_schema.to_schema()["paths"]["/old"]["get"]["deprecated"] is True
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
