@@ -20,7 +20,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple, cast
 from urllib.parse import urlsplit
 
 import psutil
@@ -34,6 +34,7 @@ from support.http.serving import free_port
 from support.product.app import environ, until_healthy
 
 _TEXT: Final = re.compile(rb'event: delta\ndata: \{"text":"([^"]*)"\}')
+_CONTENT: Final = re.compile(rb'"delta":\{"content":"([^"]*)"\}')
 
 
 class Place(NamedTuple):
@@ -44,6 +45,8 @@ class Place(NamedTuple):
     process: subprocess.Popen[bytes]
     database: int
     database_url: str
+    by_openai: bool = False
+    """Whether it is asked as OpenAI's clients ask."""
 
     def cpu_seconds(self) -> float:
         """What its processes have used so far."""
@@ -86,25 +89,30 @@ class Answer(asyncio.Protocol):
         if self._done is not None and not self._done.done():
             self._done.set_exception(error or ConnectionResetError("closed in mid-answer"))
 
-    async def ask(self, person: Person, text: str, *, stream: bool) -> bytes:
+    async def ask(self, person: Person, text: str, *, stream: bool, by_openai: bool = False) -> bytes:
         """Send a message; return the whole answer, head included."""
         assert self._transport is not None
-        fields = {"client_message_id": uuid.uuid4().hex, "text": text, "stream": stream}
+        fields: dict[str, Any] = {"client_message_id": uuid.uuid4().hex, "text": text, "stream": stream}
+        path, key = b"/v1/chat", b""
+        if by_openai:
+            path, key = b"/v1/chat/completions", b"Idempotency-Key: %b\r\n" % uuid.uuid4().hex.encode()
+            fields = {"model": "gpt-5.2", "messages": [{"role": "user", "content": text}], "stream": stream}
         body = json.dumps(fields).encode()
         self.received.clear()
         self.first_delta_seconds = 0.0
         self._done = asyncio.get_running_loop().create_future()
         self._asked_at = time.perf_counter()
         self._transport.write(
-            b"POST /v1/chat HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n"
-            b"Authorization: Bearer %b\r\nContent-Length: %d\r\n\r\n%b" % (person.api_key.encode(), len(body), body)
+            b"POST %b HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n%b"
+            b"Authorization: Bearer %b\r\nContent-Length: %d\r\n\r\n%b"
+            % (path, key, person.api_key.encode(), len(body), body)
         )
         await self._done
         return bytes(self.received)
 
     def data_received(self, data: bytes) -> None:
         self.received += data
-        if not self.first_delta_seconds and b"event: delta" in data:
+        if not self.first_delta_seconds and (b"event: delta" in data or b'{"content"' in data):
             self.first_delta_seconds = time.perf_counter() - self._asked_at
         if self._done is not None and not self._done.done() and self._is_complete(data):
             self._done.set_result(None)
@@ -174,7 +182,10 @@ def checked(answer: bytes, deltas: int) -> None:
     """See that an answer is complete and exact."""
     text = (PIECE * deltas).encode()
     assert answer.startswith(b"HTTP/1.1 200"), answer[:500]
-    assert b'"text":"%b"' % text in answer, answer[-500:]
+    if b"data: [DONE]" in answer:
+        assert b"".join(_CONTENT.findall(answer)) == text, "the chunks are not the text"
+        return
+    assert b'"text":"%b"' % text in answer or b'"content":"%b"' % text in answer, answer[-500:]
     if b"event: final" in answer:
         assert b"".join(_TEXT.findall(answer)) == text, "the deltas are not the text"
 
@@ -189,7 +200,8 @@ async def each_answered(
         async def work(number: int, connection: Answer) -> None:
             for _ in left:
                 person = place.people[number % len(place.people)]
-                checked(await connection.ask(person, f"{text}deltas={deltas} gap=0 wait=0", stream=stream), deltas)
+                asked = f"{text}deltas={deltas} gap=0 wait=0"
+                checked(await connection.ask(person, asked, stream=stream, by_openai=place.by_openai), deltas)
 
         before, database_before = place.cpu_seconds(), place.database_cpu_seconds()
         started_at = time.perf_counter()
@@ -214,7 +226,7 @@ async def paced(place: Place, *, streams: int, per_second: float, seconds: float
             await asyncio.sleep(number * spread / streams)
             person = place.people[number % len(place.people)]
             text = f"deltas={deltas} gap={gap:.6f} wait={wait}"
-            checked(await connection.ask(person, text, stream=True), deltas)
+            checked(await connection.ask(person, text, stream=True, by_openai=place.by_openai), deltas)
 
         asking = asyncio.gather(*(one(number, connection) for number, connection in enumerate(connections)))
         await asyncio.sleep(spread + wait + gap)
@@ -247,6 +259,15 @@ Case = Callable[[Place], Awaitable[dict[str, float]]]
 CASES: Final[dict[str, Case]] = {
     "whole": lambda place: each_answered(place, deltas=50, stream=False, chats=600, at_once=16),
     "streamed, 100 deltas together": lambda place: each_answered(place, deltas=100, stream=True, chats=400, at_once=16),
+    "completions, whole": lambda place: each_answered(
+        place._replace(by_openai=True), deltas=50, stream=False, chats=600, at_once=16
+    ),
+    "completions, 100 deltas together": lambda place: each_answered(
+        place._replace(by_openai=True), deltas=100, stream=True, chats=400, at_once=16
+    ),
+    "completions, 200 streams of 20/s": lambda place: paced(
+        place._replace(by_openai=True), streams=200, per_second=20, seconds=6
+    ),
     "alone": lambda place: first_deltas(place, chats=100),
     "paced, 200 streams of 20/s": lambda place: paced(place, streams=200, per_second=20, seconds=6),
     "paced, 400 streams of 20/s": lambda place: paced(place, streams=400, per_second=20, seconds=6),
@@ -268,10 +289,11 @@ async def measure(place: Place, options: argparse.Namespace) -> dict[str, list[d
     """Every case that is asked for, so many times."""
     figures: dict[str, list[dict[str, float]]] = {}
     await each_answered(place, deltas=50, stream=False, chats=200, at_once=16)
-    for name, case in CASES.items():
-        if options.case and not any(word in name for word in options.case):
-            continue
-        for number in range(options.rounds):
+    # In turn, since the machine's pace changes and cases are compared.
+    for number in range(options.rounds):
+        for name, case in CASES.items():
+            if options.case and not any(word in name for word in options.case):
+                continue
             print(f"\r{name}: round {number + 1} of {options.rounds} ", end="", file=sys.stderr, flush=True)
             figures.setdefault(name, []).append(await case(place))
         print(file=sys.stderr)

@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
-from litestar.openapi.spec import Example, OpenAPIMediaType, OpenAPIType, Operation, Schema
+from litestar.openapi.spec import Example, OpenAPIMediaType, OpenAPIType, Operation, Parameter, Schema
 
 from b2b_chat.kit.openapi import EVENT_STREAM
+from b2b_chat.kit.text import portable
+from b2b_chat.product.completions.keys import HEADER, KEY
 
 _ID: Final = '"id":"chatcmpl-0198c0de000070008000000000000003","object":"chat.completion.chunk","created":1755000000'
 _CHUNK: Final = f'data: {{{_ID},"model":"gpt-5.2","choices":[{{"index":0,"delta":%s,"finish_reason":%s}}]}}\n\n'
@@ -30,11 +32,21 @@ _STREAM: Final = OpenAPIMediaType(
 )
 
 
+IDEMPOTENCY_KEY: Final = Parameter(
+    name=HEADER,
+    param_in="header",
+    description="Calls with the same key and body are charged once, and get the same answer.",
+    required=False,
+    schema=Schema(type=OpenAPIType.STRING, pattern=portable(KEY)),
+)
+
+
 @dataclass
 class CompletingOperation(Operation):
     """An operation that answers with JSON or, where it is asked to, with a stream of chunks."""
 
     def __post_init__(self) -> None:
-        """Add the stream to what Litestar found."""
+        """Add the stream to what Litestar found, and the header, which is read where calls are named."""
         found: Any = self.responses
         found["200"].content[EVENT_STREAM] = _STREAM
+        self.parameters = [*(self.parameters or ()), IDEMPOTENCY_KEY]

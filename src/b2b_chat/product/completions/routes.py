@@ -1,13 +1,11 @@
 """`/v1/models` and `/v1/chat/completions`, as any OpenAI client calls them."""
 
-from typing import Annotated, Any
+from typing import Any
 
 from litestar import Controller, Request, Response, get, post
 from litestar.di import NamedDependency
-from litestar.openapi.spec import OpenAPIType
-from litestar.params import FromPath, HeaderParameter, JSONBody, SkipValidation
+from litestar.params import FromPath, JSONBody, SkipValidation
 
-from b2b_chat.kit.text import portable
 from b2b_chat.product.chat.answer_log import MessageInProgress
 from b2b_chat.product.chat.calls import OptionsUnsupported
 from b2b_chat.product.chat.entrance import Entrance
@@ -18,7 +16,6 @@ from b2b_chat.product.completions.answers import completion_of
 from b2b_chat.product.completions.calling import sent, streamed, whole
 from b2b_chat.product.completions.catalog import ModelNotFound, list_models, model_named, require_known
 from b2b_chat.product.completions.chunks import Chunks, failure_chunk
-from b2b_chat.product.completions.keys import HEADER, KEY
 from b2b_chat.product.completions.openapi import CompletingOperation
 from b2b_chat.product.completions.refusals import RemoteImage, UnsupportedParameter
 from b2b_chat.product.completions.requests import call_of
@@ -51,15 +48,6 @@ CALL_FAILURES = (
     *ANSWER_FAILURES,
 )
 """How a call can fail."""
-
-IdempotencyKey = Annotated[
-    str | None,
-    HeaderParameter(
-        name=HEADER,
-        description="Calls with the same key and body are charged once, and get the same answer.",
-        schema_extra={"one_of": None, "type": OpenAPIType.STRING, "pattern": portable(KEY)},
-    ),
-]
 
 
 class ModelRoutes(Controller):
@@ -105,10 +93,8 @@ class CompletionRoutes(Controller):
         request: Request[Viewer, Any, Any],
         data: JSONBody[CompletionCreate],
         entrance: NamedDependency[SkipValidation[Entrance]],
-        idempotency_key: IdempotencyKey = None,
     ) -> Response[Completion]:
         """Answer messages as OpenAI's `POST /v1/chat/completions` does, whole or as the answer is written."""
-        del idempotency_key  # documented here, and read where calls are named
         require_known(data.model, entrance.settings.chat_model_names)
         stream = bool(data.stream)
         accepted = await sent(request, entrance, call_of(data), stream=stream, is_kept=bool(data.store))

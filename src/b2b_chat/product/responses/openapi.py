@@ -6,6 +6,7 @@ from typing import Any, Final
 from litestar.openapi.spec import Example, OpenAPIMediaType, OpenAPIType, Operation, Schema
 
 from b2b_chat.kit.openapi import EVENT_STREAM
+from b2b_chat.product.completions.openapi import IDEMPOTENCY_KEY
 
 _STREAM: Final = OpenAPIMediaType(
     schema=Schema(
@@ -30,6 +31,7 @@ class RespondingOperation(Operation):
     """An operation that answers with JSON or, where it is asked to, with a stream of typed events."""
 
     def __post_init__(self) -> None:
-        """Add the stream to what Litestar found."""
+        """Add the stream to what Litestar found, and the header, which is read where calls are named."""
         found: Any = self.responses
         found["200"].content[EVENT_STREAM] = _STREAM
+        self.parameters = [*(self.parameters or ()), IDEMPOTENCY_KEY]

@@ -10,7 +10,7 @@ from litestar.params import JSONBody, SkipValidation
 from b2b_chat.product.chat.entrance import Entrance
 from b2b_chat.product.completions.calling import sent, streamed, whole
 from b2b_chat.product.completions.catalog import require_known
-from b2b_chat.product.completions.routes import CALL_FAILURES, IdempotencyKey
+from b2b_chat.product.completions.routes import CALL_FAILURES
 from b2b_chat.product.errors import documents_for_openai
 from b2b_chat.product.guards import by_api_key
 from b2b_chat.product.responses.answers import response_of
@@ -42,10 +42,8 @@ class ResponseRoutes(Controller):
         request: Request[Viewer, Any, Any],
         data: JSONBody[ResponseCreate],
         entrance: NamedDependency[SkipValidation[Entrance]],
-        idempotency_key: IdempotencyKey = None,
     ) -> Response[ResponseObject]:
         """Answer an input as OpenAI's `POST /v1/responses` does, without state: whole or as typed events."""
-        del idempotency_key  # documented here, and read where calls are named
         require_known(data.model, entrance.settings.chat_model_names)
         stream = bool(data.stream)
         accepted = await sent(request, entrance, call_of(data), stream=stream, is_kept=False)

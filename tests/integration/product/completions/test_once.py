@@ -1,15 +1,18 @@
 """One key, one charge; without a key a call ends with its client; and what is kept of either, how long, for whom."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any, Final
 
 import httpx
 import pytest
+import pytest_asyncio
+from openai import AsyncOpenAI
 
 from b2b_chat.product.services import services_of
 from support.database.world import Person, World
-from support.gateway.fake import ANSWER, FakeGateway, Gate, answering, refusing
+from support.gateway.fake import ANSWER, FakeGateway, Gate, answering, in_turn, refusing
 from support.processes.waiting import until
 from support.product.app import Client, client_of, product_settings, served_product
 from support.product.completions import PATH, body, chunks_of, complete, completed, openai_error_of
@@ -217,3 +220,40 @@ async def test_an_answer_that_is_being_written_is_not_erased(
     gate.open()
     assert (await call)["choices"][0]["message"]["content"] == ANSWER
     assert await erase(database_url) == 1
+
+
+@pytest_asyncio.fixture
+async def impatient(product_url: str, person: Person) -> AsyncIterator[AsyncOpenAI]:
+    """OpenAI's SDK, which hangs up after half a second and tries again by itself."""
+    async with AsyncOpenAI(api_key=person.api_key, base_url=f"{product_url}/v1", timeout=0.5, max_retries=5) as sdk:
+        yield sdk
+
+
+async def test_silent_retries_with_a_key_cost_once(
+    impatient: AsyncOpenAI, gateway: FakeGateway, world: World, person: Person
+) -> None:
+    gateway.reply = gate = Gate("Once ")
+    asked: Any = body()
+    call = asyncio.create_task(impatient.chat.completions.create(**asked, extra_headers={"Idempotency-Key": "same"}))
+    await gateway.call()
+    await asyncio.sleep(0.7)  # the first try has hung up
+    gate.open()
+    assert (await call).choices[0].message.content == ANSWER
+    assert len(gateway.calls) == 1
+    assert await charges(world, person) == 1
+
+
+async def test_silent_retries_without_one_cost_what_was_delivered(
+    impatient: AsyncOpenAI, gateway: FakeGateway, world: World, person: Person
+) -> None:
+    gateway.reply = in_turn(Gate(), answering())
+    asked: Any = body()
+    answer = await impatient.chat.completions.create(**asked)
+    assert answer.choices[0].message.content == ANSWER
+    assert len(gateway.calls) == 2
+
+    async def is_over() -> bool:
+        return sorted(hold["state"] for hold in await world.holds(person)) == ["posted", "voided"]
+
+    await until(is_over)
+    assert await charges(world, person) == 1
