@@ -69,17 +69,13 @@ class Chunks:
         return escaped(self._chunk(name % _encode(text)))
 
     def calls(self, pieces: Sequence[ToolCallPiece]) -> bytes:
-        """Return a chunk with pieces of calls of tools."""
-        told = [
-            CallPiece(
-                piece.index,
-                FunctionPiece(piece.arguments, piece.name),
-                piece.id,
-                UNSET if piece.name is UNSET else "function",
-            )
-            for piece in pieces
-        ]
-        return escaped(self._chunk(b'{"tool_calls":%b}' % _encode(told)))
+        """Return a chunk for each piece of a call: SDKs take two pieces in one chunk for two calls."""
+        return b"".join(map(self._call, pieces))
+
+    def _call(self, piece: ToolCallPiece) -> bytes:
+        kind = UNSET if piece.name is UNSET else "function"
+        told = CallPiece(piece.index, FunctionPiece(piece.arguments, piece.name), piece.id, kind)
+        return escaped(self._chunk(b'{"tool_calls":[%b]}' % _encode(told)))
 
     def end(self, answer: ChatAnswer) -> bytes:
         """Return what follows the last piece: why it ended and what it cost, the usage where asked for, the end."""
@@ -92,7 +88,7 @@ class Chunks:
         return ended + DONE
 
     async def pieces(self) -> AsyncGenerator[bytes, None]:
-        """Yield everything after the opening; what is ready together comes as one chunk.
+        """Yield everything after the opening; text that is ready together comes as one chunk.
 
         Raises:
             AnswerFailed: There is no answer, and nothing of one was sent.

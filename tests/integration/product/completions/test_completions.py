@@ -133,7 +133,8 @@ async def test_calls_of_tools_whole_and_in_pieces(client: Client, gateway: FakeG
     second = ToolCallPiece(1, "call_b", "find", "{}")
     gateway.reply = of_today(events(tool_events(*pieces), tool_events(second), ended(reason="tool_calls")))
     chunks = chunks_of(await complete(client.http, "once", stream=True, tools=[FIND]))
-    told = [piece for chunk in chunks[1:-1] for piece in only(chunk)["tool_calls"]]
+    # The SDK takes two pieces in the first chunk that has any for two calls.
+    told = [piece for chunk in chunks[1:-1] for (piece,) in [only(chunk)["tool_calls"]]]
     assert told[0] == {"index": 0, "id": "call_a", "type": "function", "function": {"name": "find", "arguments": ""}}
     assert "".join(piece["function"]["arguments"] for piece in told if piece["index"] == 0) == '{"a":1}'
     assert all("id" not in piece and "name" not in piece["function"] for piece in told[1:-1])
