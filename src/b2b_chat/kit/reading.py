@@ -1,7 +1,7 @@
 """What reading by HTTP means in every place: `HEAD` beside `GET`, `ETag`, and one address for one thing."""
 
 import hashlib
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
@@ -33,12 +33,8 @@ class Reading:
             return
         asked = next((value for name, value in scope["headers"] if name == b"if-none-match"), b"")
         if scope["method"] == "HEAD":
-            scope, send = _as_get(scope), _WithoutBody(send)
+            scope["method"], send = "GET", _WithoutBody(send)
         await self._app(scope, receive, _Tagged(send, asked))
-
-
-def _as_get(scope: Scope) -> Scope:
-    return cast("Scope", {**cast("dict[str, Any]", scope), "method": "GET"})
 
 
 class _WithoutBody:

@@ -43,6 +43,15 @@ class Examples:
             return [self.of("", schema["items"])]
         return _BY_FORMAT.get(schema.get("format", ""), _BY_TYPE[kind if isinstance(kind, str) else kind[0]])
 
+    def add_nulls(self, value: Any, schema: Schema) -> None:
+        """Add to an example the fields that it must have and that are null: Litestar writes no null."""
+        schema = self._resolved(schema)
+        for name, part in schema.get("properties", {}).items() if isinstance(value, dict) else ():
+            if name in value:
+                self.add_nulls(value[name], part)
+            elif name in schema.get("required", ()) and {"type": "null"} in self._resolved(part).get("oneOf", ()):
+                value[name] = None
+
     def _object(self, schema: Schema) -> dict[str, Any]:
         """Return an object with what it must have; where it offers alternatives, with what the first of them must."""
         first: Schema = next(iter(schema.get("oneOf", ())), {})

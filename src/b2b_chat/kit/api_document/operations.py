@@ -43,6 +43,10 @@ def finish_operations(document: Schema, words: Words, server: str) -> None:
         for parameter in operation.get("parameters", ()):
             _finish_parameter(parameter, words)
         _finish_answers(operation, document, words)
+        for answer in operation["responses"].values():
+            for content in answer.get("content", {}).values():
+                for example in content.get("examples", {}).values():
+                    examples.add_nulls(example["value"], content["schema"])
         body, body_type = _finish_body(operation, examples)
         call = _call(path, method, operation, examples, server)._replace(body=body, body_type=body_type)
         takes_key = words.key_variable is not None and operation.get("security") != [{}]

@@ -33,7 +33,12 @@ def add_stream(document: Schema, stream: Stream) -> dict[str, type]:
         },
     }
     text = f"{stream.prefix}Stream"
-    components[text] = {"type": "string", "description": stream.description}
+    components[text] = {
+        "type": "string",
+        "description": stream.description,
+        "contentMediaType": "text/event-stream",
+        "contentSchema": {"$ref": _REF + item},
+    }
     for part in schemas_in(document["paths"]):
         if part.get("schema") == {"$ref": _REF + text}:
             part["x-itemSchema"] = {"$ref": _REF + item}
