@@ -111,16 +111,40 @@ class WatchedValkey:
         async with client:
             await client.execute_command(*command)
 
+    async def contents(self) -> list[bytes]:
+        """Everything that it holds: each key with its value, of whatever type."""
+        client: Any = Valkey(unix_socket_path=urlsplit(self._server.url).path)
+        async with client:
+            return [key + b" " + repr(await _value(client, key)).encode() async for key in client.scan_iter()]
+
     async def write_in_log(self, text: str) -> None:
         """Have the server log a text."""
         await self.tell("DEBUG", "LOG", text)
 
 
+async def _value(client: Any, key: bytes) -> object:
+    """What a key of a Valkey holds."""
+    match await client.type(key):
+        case b"string":
+            return await client.get(key)
+        case b"hash":
+            return await client.hgetall(key)
+        case b"list":
+            return await client.lrange(key, 0, -1)
+        case b"set":
+            return await client.smembers(key)
+        case b"zset":
+            return await client.zrange(key, 0, -1)
+        case _:
+            return await client.xrange(key)
+
+
 class WatchedStack:
     """PostgreSQL, a Valkey for each app, OpenAI, a mail server and a collector around the two apps."""
 
-    def __init__(self, folder: Path, secrets: Secrets) -> None:
+    def __init__(self, folder: Path, secrets: Secrets, *, workers: int = 1) -> None:
         self.secrets = secrets
+        self._workers = workers
         self.collector = Collector()
         self.mailbox = Mailbox()
         self.signed_calls: list[HttpRequest] = []
@@ -189,6 +213,7 @@ class WatchedStack:
             "DEBUG": "true",
             "GATEWAY_SHARED_SECRET": self.secrets.shared,
             "SHUTDOWN_GRACE_SECONDS": "1",
+            "WORKERS": str(self._workers),
             "READINESS_CACHE_SECONDS": "0",
             "OTEL_EXPORTER_OTLP_ENDPOINT": self.collector.url,
             "OTEL_BSP_SCHEDULE_DELAY": "200",
@@ -250,8 +275,19 @@ class WatchedStack:
 
     async def is_ready(self) -> bool:
         """Whether product_api has all that it needs, and so the gateway too."""
-        async with httpx.AsyncClient() as http:
-            return (await http.get(f"{self.url}/ready")).is_success
+        try:
+            async with httpx.AsyncClient() as http:
+                return (await http.get(f"{self.url}/ready")).is_success
+        except httpx.TransportError:
+            return False
+
+    async def restart(self) -> None:
+        """Stop both apps as a deployment does, and start them again on the same files."""
+        for process in (self.product, self.gateway):
+            await process.stop()
+        for process in (self.gateway, self.product):
+            process.start()
+        await until(self.is_ready, timeout_seconds=_READY_SECONDS)
 
     async def metrics(self) -> dict[str, str]:
         """What each app reports of itself, by the app's name."""

@@ -1,9 +1,9 @@
 """A second evaluation set, written without a look at the rules: `items()` fills templates with values of one seed.
 
-    PYTHONPATH=tests uv run python -m support.masking.second_set second|third > FILE
+    PYTHONPATH=tests uv run python -m support.masking.second_set second|third|fourth > FILE
 
-The templates are in `tests/data/masking`, in `second`, and in `third`, which has other words again: `stratum|text`, a slot in braces, `⏎` for a line's end and `⇥` for a
-tab. A slot is `{m:fio.dat}`: sex or people, form, case. `{kind=text}` labels what it says. Others are in `MAKERS`.
+The templates are in `tests/data/masking`, in `second`, and in `third` and `fourth`, which have other words again. A line
+is `stratum|text`, with slots in braces, `⏎` for a line's end and `⇥` for a tab. A slot is `{m:fio.dat}`: sex or people, form, case. `{kind=text}` labels what it says. Others are in `MAKERS`.
 """
 
 import json

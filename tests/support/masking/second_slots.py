@@ -199,7 +199,7 @@ MAKERS: Final[dict[str, tuple[str, Callable[[Values], str]]]] = {
         lambda v: v.random.choice(("zhukov(at)inbox.ru", "o.lapteva [at] kamaopt [dot] ru", "t.sh at inbox dot ru")),
     ),
     "tg": ("telegram", lambda v: "@" + v.random.choice(("lapteva_olya", "zhukov87", "t_shcheglov_hr"))),
-    "ip": ("ip", lambda v: ".".join(str(v.random.randint(11, 220)) for _ in range(4))),
+    "ip": ("ip", lambda v: ".".join(str(v.random.randint(130, 220)) for _ in range(4))),
     "ip6": ("ip", lambda v: "2a02:6b8:" + ":".join(v.some(HEX, 4) for _ in range(6))),
     "addr": ("address", address),
     "addrlow": ("address", lambda v: address(v).lower()),

@@ -50,14 +50,10 @@ _NAME: Final = re.compile(
 _AO: Final = re.compile(r"\bАО\b")
 
 
-def companies(text: Text) -> Iterator[Span]:
+def companies(text: Text) -> Iterator[Span | None]:
     """Yield the companies of a text: they are requisites, and their names are not people's names."""
     raw = text.raw
-    for form in text.found.keys() & _LATIN_FORMS:
-        for start in text.found[form]:
-            if raw[start].isupper() and raw[start - 1 : start] == " ":
-                named = _LATIN.finditer(raw, max(start - _LONGEST_LATIN, 0), start + len(form) + 1)
-                yield from (Span(*match.span(), Kind.COMPANY, RANK - 15) for match in named)
+    yield from _latin(text)
     if not any(mark in raw for mark in '«"“„'):
         return
     found = {form: text.found[form] for form in FORMS.intersection(text.found)}
@@ -68,3 +64,14 @@ def companies(text: Text) -> Iterator[Span]:
             match = _NAME.match(raw, start + len(form))
             if match is not None and not raw[start - 1 : start].isalpha() and raw[start].isupper():
                 yield Span(start, match.end(), Kind.COMPANY, RANK)
+
+
+def _latin(text: Text) -> Iterator[Span | None]:
+    """Yield names in Latin letters before their legal form, and None for forms without one."""
+    raw, found, free = text.raw, text.found, 0
+    for start, form in sorted((at, each) for each in found.keys() & _LATIN_FORMS for at in found[each]):
+        end = start + len(form)
+        if raw[start].isupper() and raw[start - 1 : start] == " " and not raw[end : end + 1].isalnum():
+            named = _LATIN.search(raw, max(start - _LONGEST_LATIN, free), end + 1)
+            free = end
+            yield None if named is None else Span(*named.span(), Kind.COMPANY, RANK - 15)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from b2b_chat.product.masking.addresses import ANCHORS, ENGLISH_GATE, addresses
+from b2b_chat.product.masking.addresses import ANCHORS, DWELLING, ENGLISH_GATE, addresses
 from b2b_chat.product.masking.companies import FORMS, companies
 from b2b_chat.product.masking.emails import SPOKEN_GATE, emails
 from b2b_chat.product.masking.kinds import Kind
@@ -43,6 +43,7 @@ _LANDMARKS: Final = Landmarks(
         *SPOKEN_GATE.pieces,
         *ENGLISH_GATE.pieces,
         *ANCHORS,
+        *DWELLING,
         *LABELS,
         *LISTED,
         *FORMS,

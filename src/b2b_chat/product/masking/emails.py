@@ -28,8 +28,8 @@ _DOTTED: Final = re.compile(r"[a-z0-9-]{1,63}(?: ?(?:\.|[(\[{](?:dot|точка)
 _LOCALHOST: Final = re.compile(r"[a-z][a-z0-9-]{1,30}(?:\.local|\.internal|\.lan)(?!\w)")
 
 
-def emails(text: Text) -> Iterator[Span]:
-    """Yield the addresses of a text."""
+def emails(text: Text) -> Iterator[Span | None]:
+    """Yield the addresses of a text, and None for each sign that is in none."""
     low = text.low
     at = low.find("@")
     while at >= 0:
@@ -38,9 +38,11 @@ def emails(text: Text) -> Iterator[Span]:
             start = _local_start(low, at)
             if start < at and not _is_login(low, start):
                 yield Span(start, domain.end(), Kind.EMAIL, RANK)
+        yield None
         at = low.find("@", at + 1)
     if SPOKEN_GATE.opens(text):
         for sign in _SPOKEN.finditer(low):
+            yield None
             domain = (_DOMAIN if sign.group() == " @ " else _DOTTED).match(low, sign.end())
             start = _local_start(low, sign.start())
             if domain is not None and start < sign.start() and low[start].isascii():

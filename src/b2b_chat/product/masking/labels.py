@@ -144,10 +144,8 @@ _OPEN: Final = (
 _LOOSE: Final = (
     *(
         "имя",
-        "фамилия",
         "фамилия и имя",
         "name",
-        "surname",
         "user",
         "customer",
         "client",
@@ -157,11 +155,8 @@ _LOOSE: Final = (
         "директор",
         "руководитель",
         "отчество",
-        "first name",
-        "first_name",
-        "last name",
     ),
-    *("last_name", "assignee", "reporter", "owner", "бухгалтер", "юрист", "lastname", "firstname"),
+    *("assignee", "reporter", "owner", "бухгалтер", "юрист"),
     *(
         "получил",
         "сдал",
@@ -199,13 +194,18 @@ _SIGNED: Final = (
         "заранее благодарю",
     ),
 )
+_ALONE: Final = frozenset(
+    ("surname", "lastname", "last_name", "last name", "firstname", "first_name", "first name", "фамилия")
+)
+"""After these and a colon even one word is a name, whatever it looks like."""
 _GROUPS: Final = (
     (frozenset(_FIRM), _AFTER, True),
     (frozenset(_OPEN), _AFTER_OPEN, True),
     (frozenset(_LOOSE), _AFTER, False),
+    (_ALONE, _AFTER, True),
     (frozenset(_SIGNED), _AFTER_SIGNED, True),
 )
-LABELS: Final = frozenset((*_FIRM, *_OPEN, *_LOOSE, *_SIGNED))
+LABELS: Final = frozenset((*_FIRM, *_OPEN, *_LOOSE, *_ALONE, *_SIGNED))
 _FORMS: Final = frozenset(
     [
         "ооо",
@@ -255,15 +255,15 @@ def labelled(text: Text) -> Iterator[Span | None]:
             for start in found[label]:
                 if not low[start - 1 : start].isalnum():
                     match = after.match(raw, start + len(label))
-                    yield None if match is None else _person(match, firm=firm)
+                    yield None if match is None else _person(match, firm=firm, alone=labels is _ALONE)
 
 
-def _person(match: re.Match[str], *, firm: bool) -> Span | None:
+def _person(match: re.Match[str], *, firm: bool, alone: bool) -> Span | None:
     parts = [part.strip(".") for part in re.split(r"[ \u00a0.]+", lowered(match.group(1))) if part]
     if not may_be_name(parts):
         return None
     known = any(LEXICON.get(part, 0) & GIVEN or surname_like(part) for part in parts)
-    if not (known or (firm and len(parts) > 1)):
+    if not (known or (firm and (alone or len(parts) > 1))):
         return None
     return Span(*match.span(1), Kind.PERSON if len(parts) > 1 else Kind.NAME, RANK)
 

@@ -71,12 +71,14 @@ _ADDRESSING: Final = frozenset(
     ]
 )
 _ENGLISH_CUES: Final = frozenset(
-    "hi hello hey dear contact ask tell call from by with and or thanks regards cc to for name is meet met told".split()  # noqa: SIM905 - reads best as lines
+    "hi hello hey dear contact ask tell call from by with and or thanks cc to for name is meet met told ping".split()  # noqa: SIM905 - reads best as lines
 )
 _PLACES_TOO: Final = ("владимир", "софи", "варн", "виктори", "мир", "рай", "рая", "раю", "свет", "слав")
 _THINGS: Final = frozenset(
     ("почта", "почту", "телефон", "номер", "адрес", "карта", "карту", "паспорт", "заявление", "подпись", "зовут")
 )
+_FROM: Final = frozenset(("из", "с", "от", "по"))
+_BEFORE: Final = frozenset(("я", "а", "но"))
 _PARTICLES: Final = frozenset(
     (
         "de",
@@ -150,7 +152,8 @@ def _at(words: WordList, index: int) -> Found | None:
 
 
 def _span(words: WordList, first: int, last: int) -> Span:
-    end = words.ends[last] + bool(words.flags[last] & INITIAL)
+    end = words.ends[last]
+    end += bool(words.flags[last] & INITIAL) and words.text.raw[end : end + 1] == "."
     alone = first == last or (last == first + 1 and not words.joined(first))
     return Span(words.starts[first], end, Kind.NAME if alone else Kind.PERSON, RANK - alone)
 
@@ -163,6 +166,8 @@ def _named_thing(words: WordList, index: int) -> bool:
 
 def _stands(words: WordList, quotes: Quotes, first: int, last: int) -> bool:
     if first > 0 and (words.words[first - 1] in _NAMED_AFTER or _named_thing(words, first - 1)):
+        return False
+    if last + 1 < len(words.words) and words.gap(last) == " & ":
         return False
     full = last - first > 1 or ((last > first and words.has(first, INITIAL)) or words.has(last, INITIAL))
     return (full and not quotes.is_title_noun(words.starts[first])) or not quotes.is_title(words.starts[first])
@@ -273,13 +278,23 @@ def _addressed(words: WordList, index: int) -> bool:
     """Whether a doubtful name is one: by a title, a role or a verb beside it, or because it calls somebody."""
     raw, end = words.text.raw, words.ends[index]
     before = index - 1
-    if before >= 0 and words.joined(before) and (words.has(before, CALL | TITLE | ROLE) or words.words[before] == "я"):
+    if (
+        before >= 0
+        and words.joined(before)
+        and (words.has(before, CALL | TITLE | ROLE | CUE) or words.words[before] in _BEFORE)
+    ):
         return True
     if words.has(index + 1, CALL) and words.joined(index):
         return True
     if before >= 0 and words.joined(before) and _belongs(words, index):
         return True
-    if before >= 0 and words.words[before] == "это" and raw[end : end + 1] in ("", ".", ",", "!", "\n"):
+    if (
+        before >= 0
+        and words.words[before] == "это"
+        and (
+            raw[end : end + 1] in ("", ".", ",", "!", "\n") or (words.joined(index) and words.words[index + 1] in _FROM)
+        )
+    ):
         return True
     calls = words.begins_sentence(index) and raw[end : end + 1] in (",", "!")
     return calls and index + 1 < len(words.words) and words.words[index + 1] in _ADDRESSING

@@ -135,6 +135,22 @@ SECRETS: Final = (
     ),
     Shape(
         Kind.SECRET,
+        re.compile(r"\.login\([\"'][^\"'\n]{1,80}[\"'],[ ]?[\"']([^\"'\n]{4,128})[\"']"),
+        "smtp.login('bot', '⟦Zima725@O8W3⟧')",
+        gate=(".login(",),
+        check=looks_random,
+        rank=81,
+    ),
+    Shape(
+        Kind.SECRET,
+        re.compile(r"redis-cli[^\n]{0,80}?[ ]-a[ ]([^\s\"'-][^\s\"']{5,128})"),
+        "redis-cli -a ⟦Zima725@O8W3⟧",
+        gate=("redis-cli",),
+        check=looks_random,
+        rank=81,
+    ),
+    Shape(
+        Kind.SECRET,
         re.compile(r"[ ]-p[\"']?([^\s\"'-][^\s\"']{5,128})"),
         "mysql -u root -p⟦Zima725@O8W3⟧ crm",
         gate=("mysql", "mariadb", "sshpass"),

@@ -122,7 +122,7 @@ class WordList:
                     flag = GIVEN
             if (
                 end - start == 1
-                and raw[end : end + 1] == "."
+                and (raw[end : end + 1] == "." or (flags and flags[-1] & INITIAL and raw[start - 1] == "."))
                 and raw[start].isupper()
                 and not raw[start - 1 : start].isdigit()
             ):
