@@ -12,19 +12,18 @@ export class AdminAudit extends Resource {
   export(
     parameters: {
       /** Id of a user or key, or user@host of a shell. */
-      actor?: string;
+      actor?: string | null;
       /** The person behind the actor. */
-      user_id?: string;
+      user_id?: string | null;
       /** What was done. */
-      action?: types.Action;
+      action?: types.Action | null;
       /** Id of anything that it was done to. */
-      target?: string;
+      target?: string | null;
       /** From this time on. */
-      since?: string;
+      since?: string | null;
       /** Before this time. */
-      until?: string;
-      /** The id of the company. */
-      company_id?: string;
+      until?: string | null;
+      company_id?: string | null;
       /** How records are written. */
       format?: types.ExportFormat;
       /** Of CSV only. `excel`: semicolons between cells and commas in numbers, as Excel has it in Russian. */
@@ -44,21 +43,20 @@ export class AdminAudit extends Resource {
   list(
     parameters: {
       /** Id of a user or key, or user@host of a shell. */
-      actor?: string;
+      actor?: string | null;
       /** The person behind the actor. */
-      user_id?: string;
+      user_id?: string | null;
       /** What was done. */
-      action?: types.Action;
+      action?: types.Action | null;
       /** Id of anything that it was done to. */
-      target?: string;
+      target?: string | null;
       /** From this time on. */
-      since?: string;
+      since?: string | null;
       /** Before this time. */
-      until?: string;
-      /** The id of the company. */
-      company_id?: string;
+      until?: string | null;
+      company_id?: string | null;
       /** Where the page starts: `next_cursor` of the page before. */
-      cursor?: string;
+      cursor?: string | null;
       /** How many items at most. */
       page_size?: number;
     } = {},
@@ -103,7 +101,6 @@ export class AdminCompanies extends Resource {
       amount_credits: string;
       /** The movement's name outside, as an invoice's number. The same one again moves nothing. */
       external_id: string;
-      /** Kept in the audit log. */
       reason: string;
     },
     options: CallOptions = {},
@@ -129,7 +126,6 @@ export class AdminCompanies extends Resource {
   /** Set up a company with its first owner, who can sign in at once. */
   create(
     parameters: {
-      /** Its name. */
       name: string;
       /** A mail address with a name in ASCII; capitals, and `xn--` or not in its domain, do not matter */
       owner_email: string;
@@ -159,13 +155,13 @@ export class AdminCompanies extends Resource {
     company_id: string,
     parameters: {
       /** From this day of UTC on. */
-      first_day?: string;
+      first_day?: string | null;
       /** Up to and with this day of UTC. */
-      last_day?: string;
+      last_day?: string | null;
       /** Entries of this kind alone. */
-      kind?: "top_up" | "charge" | "adjustment" | (string & {});
+      kind?: "top_up" | "charge" | "adjustment" | (string & {}) | null;
       /** Where the page starts: `next_cursor` of the page before. */
-      cursor?: string;
+      cursor?: string | null;
       /** How many items at most. */
       page_size?: number;
     } = {},
@@ -182,9 +178,9 @@ export class AdminCompanies extends Resource {
   list(
     parameters: {
       /** Part of the name. */
-      search?: string;
+      search?: string | null;
       /** Where the page starts: `next_cursor` of the page before. */
-      cursor?: string;
+      cursor?: string | null;
       /** How many items at most. */
       page_size?: number;
     } = {},
@@ -229,9 +225,7 @@ export class AdminKeys extends Resource {
   /** Make a key that acts in your name. The answer is the only place that ever has it. */
   create(
     parameters: {
-      /** Its name. */
       name: string;
-      /** After how many days it stops to be valid. `90` unless given. */
       expires_in_days?: number;
     },
     options: CallOptions = {},
@@ -247,7 +241,7 @@ export class AdminKeys extends Resource {
   list(
     parameters: {
       /** Where the page starts: `next_cursor` of the page before. */
-      cursor?: string;
+      cursor?: string | null;
       /** How many items at most. */
       page_size?: number;
     } = {},
@@ -301,11 +295,11 @@ export class AdminUsers extends Resource {
   list(
     parameters: {
       /** Part of the address. */
-      search?: string;
+      search?: string | null;
       /** Members of this company only. */
-      company_id?: string;
+      company_id?: string | null;
       /** Where the page starts: `next_cursor` of the page before. */
-      cursor?: string;
+      cursor?: string | null;
       /** How many items at most. */
       page_size?: number;
     } = {},
@@ -362,6 +356,17 @@ export class Admin extends Resource {
 /** The operations of `chat`. */
 export class Chat extends Resource {
 
+  /** Show an answer as it is now, for programs that ask again and again and read no events. */
+  get(
+    assistant_message_id: string,
+    options: CallOptions = {},
+  ): Promise<types.AnswerState> {
+    return this.connection.call<types.AnswerState>({
+      method: "GET",
+      path: path("/v1/chat/{}", assistant_message_id),
+    }, options);
+  }
+
   /** End an answer that is being written, and keep what there is of it. Stopping twice is stopping once. */
   stop(
     assistant_message_id: string,
@@ -381,19 +386,19 @@ export class CompanyAudit extends Resource {
   list(
     parameters: {
       /** Id of a user or key, or user@host of a shell. */
-      actor?: string;
+      actor?: string | null;
       /** The person behind the actor. */
-      user_id?: string;
+      user_id?: string | null;
       /** What was done. */
-      action?: types.Action;
+      action?: types.Action | null;
       /** Id of anything that it was done to. */
-      target?: string;
+      target?: string | null;
       /** From this time on. */
-      since?: string;
+      since?: string | null;
       /** Before this time. */
-      until?: string;
+      until?: string | null;
       /** Where the page starts: `next_cursor` of the page before. */
-      cursor?: string;
+      cursor?: string | null;
       /** How many items at most. */
       page_size?: number;
     } = {},
@@ -415,10 +420,8 @@ export class CompanyInvites extends Resource {
     parameters: {
       /** A mail address with a name in ASCII; capitals, and `xn--` or not in its domain, do not matter */
       email: string;
-      /** The role. */
       role: types.Role;
-      /** The language: `ru` or `en`. */
-      language?: types.Language | null;
+      language?: "ru" | "en" | (string & {}) | null;
     },
     options: CallOptions = {},
   ): Promise<types.Invite> {
@@ -433,7 +436,7 @@ export class CompanyInvites extends Resource {
   list(
     parameters: {
       /** Where the page starts: `next_cursor` of the page before. */
-      cursor?: string;
+      cursor?: string | null;
       /** How many items at most. */
       page_size?: number;
     } = {},
@@ -475,11 +478,8 @@ export class CompanyKeys extends Resource {
   /** Make a key that acts in your name. It is shown this once. Only a person signed in makes keys. */
   create(
     parameters: {
-      /** Its name. */
       name: string;
-      /** What the key may do. */
       scopes: Array<types.Scope>;
-      /** A key without this lasts until it is revoked. */
       expires_in_days?: number | null;
     },
     options: CallOptions = {},
@@ -495,7 +495,7 @@ export class CompanyKeys extends Resource {
   list(
     parameters: {
       /** Where the page starts: `next_cursor` of the page before. */
-      cursor?: string;
+      cursor?: string | null;
       /** How many items at most. */
       page_size?: number;
     } = {},
@@ -529,7 +529,7 @@ export class CompanyMaskingCounts extends Resource {
       /** How many days. */
       days?: number;
       /** The last of them, a day of UTC; today unless given. */
-      last_day?: string;
+      last_day?: string | null;
     } = {},
     options: CallOptions = {},
   ): Promise<types.MaskCounts> {
@@ -553,13 +553,9 @@ export class CompanyMasking extends Resource {
   /** Replace your company's rules. The installation's floor holds above them. */
   change(
     parameters: {
-      /** By group of kinds. */
       groups: types.MaskingGroups;
-      /** By kind. */
       kinds: types.MaskingKinds;
-      /** Whether images may be sent although people or secrets are masked: nothing can be masked in an image. */
       allow_images?: boolean;
-      /** Its version. */
       version: number;
     },
     options: CallOptions = {},
@@ -574,11 +570,8 @@ export class CompanyMasking extends Resource {
   /** Replace both lists. */
   changeTerms(
     parameters: {
-      /** Its version. */
       version: number;
-      /** Words and names of the company's own, which are masked in any case; whole words only. */
       terms: Array<string>;
-      /** Values that are let through: only where all of what was found is in the list, and never secrets. */
       allowed: Array<string>;
     },
     options: CallOptions = {},
@@ -615,7 +608,6 @@ export class CompanyMasking extends Resource {
     parameters: {
       /** At most MAX_MESSAGE_CHARS characters. */
       text: string;
-      /** Whose people and numbers are known already; without it a new conversation begins. */
       conversation_id?: string | null;
     },
     options: CallOptions = {},
@@ -630,11 +622,8 @@ export class CompanyMasking extends Resource {
   /** Replace what you add for your own messages. It makes the rules stricter, and never weaker. */
   setOwn(
     parameters: {
-      /** By group of kinds. */
       groups: types.MaskingGroups;
-      /** By kind. */
       kinds: types.MaskingKinds;
-      /** Whether images may be sent although people or secrets are masked: nothing can be masked in an image. */
       allow_images?: boolean;
     },
     options: CallOptions = {},
@@ -676,7 +665,7 @@ export class CompanyMembers extends Resource {
   list(
     parameters: {
       /** Where the page starts: `next_cursor` of the page before. */
-      cursor?: string;
+      cursor?: string | null;
       /** How many items at most. */
       page_size?: number;
     } = {},
@@ -726,7 +715,6 @@ export class CompanyMembers extends Resource {
   update(
     user_id: string,
     parameters: {
-      /** The role. */
       role: types.Role;
     },
     options: CallOptions = {},
@@ -769,7 +757,6 @@ export class Company extends Resource {
   /** Ask your company's admins and owners for a second factor, or no longer. For owners. */
   update(
     parameters: {
-      /** Whether admins and owners are asked for a second factor. */
       needs_second_factor: boolean;
     },
     options: CallOptions = {},
@@ -796,13 +783,26 @@ export class Conversations extends Resource {
     }, options);
   }
 
-  /** List your conversations, newest first. */
+  /** Show one of your conversations. */
+  get(
+    conversation_id: string,
+    options: CallOptions = {},
+  ): Promise<types.Conversation> {
+    return this.connection.call<types.Conversation>({
+      method: "GET",
+      path: path("/v1/conversations/{}", conversation_id),
+    }, options);
+  }
+
+  /** List your conversations, newest first, or by `order=activity` the one last used first. */
   list(
     parameters: {
       /** Where the page starts: `next_cursor` of the page before. */
-      cursor?: string;
+      cursor?: string | null;
+      /** Newest first, or last used first. */
+      order?: "created" | "activity" | (string & {});
       /** A text in the title or in the messages. */
-      search?: string;
+      search?: string | null;
       /** How many items at most. */
       page_size?: number;
     } = {},
@@ -811,7 +811,7 @@ export class Conversations extends Resource {
     return new Listing(this.connection, {
       method: "GET",
       path: "/v1/conversations",
-      query: { cursor: parameters.cursor, search: parameters.search, limit: parameters.page_size },
+      query: { cursor: parameters.cursor, order: parameters.order, search: parameters.search, limit: parameters.page_size },
     }, options);
   }
 
@@ -819,7 +819,6 @@ export class Conversations extends Resource {
   rename(
     conversation_id: string,
     parameters: {
-      /** The title, by default the beginning of the first message. */
       title: string;
     },
     options: CallOptions = {},
@@ -849,11 +848,11 @@ export class Ledger extends Resource {
   export(
     parameters: {
       /** From this day of UTC on. */
-      first_day?: string;
+      first_day?: string | null;
       /** Up to and with this day of UTC. */
-      last_day?: string;
+      last_day?: string | null;
       /** Entries of this kind alone. */
-      kind?: "top_up" | "charge" | "adjustment" | (string & {});
+      kind?: "top_up" | "charge" | "adjustment" | (string & {}) | null;
       /** How records are written. */
       format?: types.ExportFormat;
       /** Of CSV only. `excel`: semicolons between cells and commas in numbers, as Excel has it in Russian. */
@@ -873,13 +872,13 @@ export class Ledger extends Resource {
   list(
     parameters: {
       /** From this day of UTC on. */
-      first_day?: string;
+      first_day?: string | null;
       /** Up to and with this day of UTC. */
-      last_day?: string;
+      last_day?: string | null;
       /** Entries of this kind alone. */
-      kind?: "top_up" | "charge" | "adjustment" | (string & {});
+      kind?: "top_up" | "charge" | "adjustment" | (string & {}) | null;
       /** Where the page starts: `next_cursor` of the page before. */
-      cursor?: string;
+      cursor?: string | null;
       /** How many items at most. */
       page_size?: number;
     } = {},
@@ -910,12 +909,14 @@ export class Me extends Resource {
 /** The operations of `messages`. */
 export class Messages extends Resource {
 
-  /** List the messages of one of your conversations, oldest first. */
+  /** List the messages of one of your conversations, oldest first, or by `order=desc` newest first. */
   list(
     conversation_id: string,
     parameters: {
       /** Where the page starts: `next_cursor` of the page before. */
-      cursor?: string;
+      cursor?: string | null;
+      /** Oldest or newest first. */
+      order?: "asc" | "desc" | (string & {});
       /** How many items at most. */
       page_size?: number;
     } = {},
@@ -924,7 +925,7 @@ export class Messages extends Resource {
     return new Listing(this.connection, {
       method: "GET",
       path: path("/v1/conversations/{}/messages", conversation_id),
-      query: { cursor: parameters.cursor, limit: parameters.page_size },
+      query: { cursor: parameters.cursor, order: parameters.order, limit: parameters.page_size },
     }, options);
   }
 }
@@ -938,9 +939,8 @@ export class Usage extends Resource {
       /** How many days. */
       days?: number;
       /** The last of them, a day of UTC; today unless given. */
-      last_day?: string;
-      /** The id of the user. */
-      user_id?: string;
+      last_day?: string | null;
+      user_id?: string | null;
     } = {},
     options: CallOptions = {},
   ): Promise<types.UsageReport> {
@@ -957,9 +957,9 @@ export class Usage extends Resource {
       /** How many days. */
       days?: number;
       /** The last of them, a day of UTC; today unless given. */
-      last_day?: string;
+      last_day?: string | null;
       /** Where the page starts: `next_cursor` of the one before. */
-      cursor?: string;
+      cursor?: string | null;
       /** How many items at most. */
       page_size?: number;
     } = {},
@@ -978,7 +978,7 @@ export class Usage extends Resource {
       /** How many days. */
       days?: number;
       /** The last of them, a day of UTC; today unless given. */
-      last_day?: string;
+      last_day?: string | null;
     } = {},
     options: CallOptions = {},
   ): Promise<types.UsageReport> {
