@@ -379,7 +379,11 @@ class Chat(AsyncResource):
     """The operations of `chat`."""
 
     async def get(self, assistant_message_id: UUID | str) -> types.AnswerState:
-        """Show an answer as it is now, for programs that ask again and again and read no events."""
+        """Show an answer as it is now, for programs that ask again and again and read no events.
+
+        Args:
+            assistant_message_id: The id of the answer; with it the answer is followed, stopped and found.
+        """
         return await self._connection.call(Call("GET", path("/v1/chat/{}", assistant_message_id), types.AnswerState))
 
     async def stop(self, assistant_message_id: UUID | str) -> types.ChatAnswer:
@@ -744,7 +748,11 @@ class Conversations(AsyncResource):
         await self._connection.call(Call("DELETE", path("/v1/conversations/{}", conversation_id), type(None)))
 
     async def get(self, conversation_id: UUID | str) -> types.Conversation:
-        """Show one of your conversations."""
+        """Show one of your conversations.
+
+        Args:
+            conversation_id: The id of the conversation.
+        """
         return await self._connection.call(
             Call("GET", path("/v1/conversations/{}", conversation_id), types.Conversation)
         )
