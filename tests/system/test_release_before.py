@@ -21,7 +21,7 @@ from support.faults.processes import Part
 from support.gateway.fake import fake_gateway
 from support.http.serving import free_port
 from support.processes.commands import clean_environ, run
-from support.processes.releases import Release, before_newest_migration
+from support.processes.releases import TREE, Release, before_newest_migration
 from support.processes.waiting import until
 from support.product.app import Client, client_of, environ
 
@@ -88,6 +88,36 @@ async def test_the_release_before_serves_while_and_after_the_new_migrations_run(
         run, "ledger", "verify", environ=clean_environ(tmp_path, DATABASE_URL=old_database_url)
     )
     assert verified.returncode == 0, verified.stderr
+
+
+async def test_a_name_is_one_message_whichever_of_two_releases_is_asked(
+    before: Release, old_database_url: str, tmp_path: Path
+) -> None:
+    """They serve beside each other while the new one is rolled out."""
+    async with (
+        fake_gateway() as gateway,
+        open_world(old_database_url) as world,
+        product_of(before, old_database_url, gateway.url, tmp_path) as old_url,
+    ):
+        person = await world.person()
+        async with client_of(old_url, person) as old:
+            stored = [await old.ask(client_message_id="before")]
+            migrated = await asyncio.to_thread(
+                run, "migrate", environ=clean_environ(tmp_path, DATABASE_URL=old_database_url)
+            )
+            assert migrated.returncode == 0, migrated.stderr
+            async with (
+                product_of(Release(TREE), old_database_url, gateway.url, tmp_path) as new_url,
+                client_of(new_url, person) as new,
+            ):
+                stored.append(await new.ask(client_message_id="new"))
+                stored += await asyncio.gather(*(old.ask(client_message_id="old") for _ in range(5)))
+                names = ("before", "new", "old")
+                repeated = [await client.ask(client_message_id=name) for name in names for client in (old, new)]
+        assert {answer["user_message_id"] for answer in repeated} == {answer["user_message_id"] for answer in stored}
+        assert len(gateway.calls) == 3
+        assert len(await world.ledger(person)) == 1 + 3
+        await world.check_books()
 
 
 @asynccontextmanager

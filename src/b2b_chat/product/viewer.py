@@ -136,6 +136,11 @@ class Viewer(Struct, frozen=True):
         return self.credential_id if self.via == "api_key" else None
 
     @property
+    def sender_id(self) -> UUID:
+        """Whose names `client_message_id`s are: the API key's own, or the user's in all sessions."""
+        return self.credential_id if self.via == "api_key" else self.user_id
+
+    @property
     def company_id(self) -> UUID:
         """The company that the caller acts in.
 

@@ -139,9 +139,10 @@ _BROKEN: dict[str, tuple[str, type[asyncpg.PostgresError]]] = {
     ),
     "a client message id used twice": (
         (
-            "INSERT INTO messages (id, company_id, user_id, conversation_id, role, status, client_message_id) "
-            "SELECT gen_random_uuid(), company_id, user_id, conversation_id, role, status, client_message_id "
-            "FROM messages WHERE company_id = $1 AND role = 'user'"
+            "INSERT INTO messages (id, company_id, user_id, conversation_id, role, status, client_message_id, "
+            "sender_id) "
+            "SELECT gen_random_uuid(), company_id, user_id, conversation_id, role, status, client_message_id, "
+            "sender_id FROM messages WHERE company_id = $1 AND role = 'user'"
         ),
         asyncpg.UniqueViolationError,
     ),

@@ -35,10 +35,10 @@ class Mutant(NamedTuple):
 
 MUTANTS: Final = (
     Mutant(
-        "UNIQUE (user_id, client_message_id)",
-        FIRST_TABLES,
+        "UNIQUE (client_message_id) of a sender",
+        "migrations/versions/0018_senders.py",
         "",
-        'sa.UniqueConstraint("user_id", "client_message_id", name="uq_messages_client_message_id"),',
+        "unique=True,",
         "",
     ),
     Mutant(

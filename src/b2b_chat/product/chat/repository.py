@@ -81,6 +81,7 @@ class Question(NamedTuple):
 
     company_id: UUID
     user_id: UUID
+    sender_id: UUID
     conversation_id: UUID
     title: str
     user_message_id: UUID
@@ -144,16 +145,16 @@ class RunRepository:
             settings.chat_user_hold_percent,
         )
 
-    async def find_sent(self, user_id: UUID, client_message_id: str) -> Sent | None:
-        """What this user sent under this id before."""
-        row = await self._database.run(lambda db: db.fetchrow(statements.FIND_SENT, user_id, client_message_id))
+    async def find_sent(self, user_id: UUID, sender_id: UUID, client_message_id: str) -> Sent | None:
+        """What was sent for this user, by this sender, under this id before."""
+        names = (user_id, sender_id, client_message_id)
+        row = await self._database.run(lambda db: db.fetchrow(statements.FIND_SENT, *names))
         return None if row is None else Sent(**row)
 
     async def find_answer(self, company_id: UUID, user_id: UUID, assistant_message_id: UUID) -> Sent | None:
         """One of a user's answers, with the message that it replies to."""
-        row = await self._database.run(
-            lambda db: db.fetchrow(statements.FIND_ANSWER, assistant_message_id, company_id, user_id)
-        )
+        names = (assistant_message_id, company_id, user_id)
+        row = await self._database.run(lambda db: db.fetchrow(statements.FIND_ANSWER, *names))
         return None if row is None else Sent(**row)
 
     async def find_context(
@@ -164,9 +165,8 @@ class RunRepository:
         With `before`, those that were over when that message was sent: a retry asks what the first try asked, so that
         the gateway knows it again.
         """
-        rows = await self._database.run(
-            lambda db: db.fetch(statements.CONTEXT, conversation_id, company_id, user_id, before, limit)
-        )
+        names = (conversation_id, company_id, user_id)
+        rows = await self._database.run(lambda db: db.fetch(statements.CONTEXT, *names, before, limit))
         if not rows:
             return None
         return [Exchange(Said(*row[:_SAID]), Said(*row[_SAID:])) for row in map(tuple, rows) if row[0] is not None]
@@ -198,6 +198,7 @@ class RunRepository:
             question.tokens,
             *question.masks,
             question.origin,
+            question.sender_id,
         )
         with _collisions_named():
             row = await self._database.run(lambda db: db.fetchrow(statements.ADMIT, *arguments))
@@ -278,8 +279,7 @@ class RunRepository:
 def _held(row: asyncpg.Record | None) -> Decimal:
     """Return what a statement has held."""
     if row is not None and row["amount"] is not None:
-        held: Decimal = row["amount"]
-        return held
+        return Decimal(row["amount"])
     if row is not None and row["has_too_many"]:
         raise TooManyOpenAnswers
     if row is not None and row["is_covered"]:

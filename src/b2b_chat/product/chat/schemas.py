@@ -21,7 +21,8 @@ _TEXT: Final = form(rf"^[^\u0000]*{VISIBLE}[^\u0000]*$", "a text with a visible 
 class ChatSend(Struct, frozen=True, forbid_unknown_fields=True):
     """A message to the assistant.
 
-    `client_message_id` is the sender's own name for this message; sending the same one again never costs twice.
+    `client_message_id` is the sender's own name for this message; sending the same one again never costs twice. Each
+    API key has names of its own; all sessions of a person share theirs.
     Without `conversation_id` a new conversation begins. `stream` decides between server-sent events and JSON; without
     it the header `Accept: text/event-stream` asks for events. `restart` says that the reader of the events understands
     `event: restart`: it drops the text that it has, and the answer that broke off comes anew.

@@ -98,8 +98,7 @@ class Chat:
     ) -> None:
         self._is_draining = False
         self._elsewhere, self._repository, self._runs = elsewhere, repository, runs
-        self._locator = Locator(runs, elsewhere)
-        self._prompts = prompts
+        self._locator, self._prompts = Locator(runs, elsewhere), prompts
         self._max_message_chars = settings.max_message_chars
 
     async def send(self, viewer: Viewer, message: ChatSend, *, stream: bool, admit: Admit) -> Accepted:
@@ -150,7 +149,7 @@ class Chat:
                 self._check_text(order.text)
             return Accepted(await self._send_new(viewer, order, stream=stream), headers)
         except (AlreadySent, Refusal):
-            sent = await self._repository.find_sent(viewer.user_id, order.client_message_id)
+            sent = await self._repository.find_sent(viewer.user_id, viewer.sender_id, order.client_message_id)
             if sent is None:
                 raise
         try:
@@ -222,6 +221,7 @@ class Chat:
         question = Question(
             company_id=viewer.company_id,
             user_id=viewer.user_id,
+            sender_id=viewer.sender_id,
             conversation_id=log.conversation_id,
             title=order.title,
             user_message_id=log.user_message_id,
@@ -242,7 +242,7 @@ class Chat:
         """Return the log of a message that was sent before, wherever it is; a failed one is tried anew."""
 
         async def read() -> Sent:
-            return await self._repository.find_sent(viewer.user_id, order.client_message_id) or sent
+            return await self._repository.find_sent(viewer.user_id, viewer.sender_id, order.client_message_id) or sent
 
         for _ in range(_MAX_LOOKS):
             match await self._locator.locate(sent, read):

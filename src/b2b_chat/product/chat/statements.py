@@ -20,7 +20,13 @@ _SENT: Final = """
     LEFT JOIN ledger ON ledger.message_id = asked.id
 """
 
-FIND_SENT: Final = f"{_SENT} WHERE asked.user_id = $1 AND asked.client_message_id = $2"
+# Messages of releases before the column `sender_id` have none: they may be anyone's who sends for this user.
+FIND_SENT: Final = f"""
+    {_SENT}
+    WHERE asked.user_id = $1 AND asked.client_message_id = $3 AND (asked.sender_id = $2 OR asked.sender_id IS NULL)
+    ORDER BY asked.sender_id
+    LIMIT 1
+"""
 
 FIND_ANSWER: Final = f"{_SENT} WHERE answer.id = $1 AND answer.company_id = $2 AND answer.user_id = $3"
 
@@ -93,7 +99,8 @@ _HOLDABLE: Final = """
 # statement's snapshot shows, before it notices that another transaction has changed that row.
 ADMIT: Final = f"""
     WITH sent AS MATERIALIZED (
-        SELECT FROM messages WHERE user_id = $2 AND client_message_id = $15
+        SELECT FROM messages
+        WHERE user_id = $2 AND client_message_id = $15 AND (sender_id = $24 OR sender_id IS NULL)
     ), {_HOLDABLE.format(condition=" AND NOT EXISTS (SELECT FROM sent)")}, known AS (
         SELECT deleted_at FROM conversations WHERE id = $11 FOR KEY SHARE
     ), held AS (
@@ -109,9 +116,9 @@ ADMIT: Final = f"""
         ON CONFLICT (id) DO NOTHING
     ), asked AS (
         INSERT INTO messages (id, company_id, user_id, conversation_id, role, status, text, client_message_id,
-                              fingerprint, completed_at, tokens, masks, masked_by, is_searchable)
+                              fingerprint, completed_at, tokens, masks, masked_by, is_searchable, sender_id)
         SELECT $13, $1, $2, $11, 'user', 'completed', $14, $15, $16, now(), $20, $21::jsonb, $22,
-               CASE WHEN $23::text <> 'completions' THEN false END
+               CASE WHEN $23::text <> 'completions' THEN false END, $24::uuid
         FROM held
     ), answer AS (
         INSERT INTO messages (id, company_id, user_id, conversation_id, role, status, reply_to, lease_expires_at,

@@ -16,7 +16,6 @@ from sqlalchemy import (
     Numeric,
     String,
     Text,
-    UniqueConstraint,
     func,
 )
 from sqlalchemy import text as text_sql
@@ -60,7 +59,13 @@ class MessageRow(Row):
 
     __tablename__ = "messages"
     __table_args__ = (
-        UniqueConstraint("user_id", "client_message_id", name="uq_messages_client_message_id"),
+        Index(
+            "uq_messages_client_message_id",
+            "user_id",
+            "client_message_id",
+            text_sql("COALESCE(sender_id, user_id)"),
+            unique=True,
+        ),
         CheckConstraint("role IN ('user', 'assistant')", name="role_is_known"),
         CheckConstraint("status IN ('pending', 'streaming', 'completed', 'stopped', 'error')", name="status_is_known"),
         CheckConstraint("(role = 'assistant') = (reply_to IS NOT NULL)", name="assistants_reply"),
@@ -98,6 +103,8 @@ class MessageRow(Row):
     status: Mapped[str] = mapped_column(String(16))
     text: Mapped[str] = mapped_column(Text, server_default="")
     client_message_id: Mapped[str | None] = mapped_column(String(128))
+    sender_id: Mapped[UUID | None]
+    """Whose name `client_message_id` is: an API key, or the user in a session; None for what other releases wrote."""
     fingerprint: Mapped[bytes | None] = mapped_column(LargeBinary(32))
     reply_to: Mapped[UUID | None] = mapped_column(ForeignKey("messages.id"), unique=True)
     attempt: Mapped[int] = mapped_column(Integer, server_default="1")

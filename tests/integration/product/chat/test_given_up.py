@@ -19,7 +19,7 @@ from support.product.app import Client, served_product
 
 SAME = {"client_message_id": "same"}
 FAIL = "SET status = 'error'"
-FIND_SENT = "asked.client_message_id = $2"
+FIND_SENT = "asked.client_message_id = $3"
 SOCKET = ".s.PGSQL.5432"
 
 
