@@ -334,6 +334,10 @@ class Admin(AsyncResource):
 class Chat(AsyncResource):
     """The operations of `chat`."""
 
+    async def get(self, assistant_message_id: UUID | str) -> types.AnswerState:
+        """Show an answer as it is now, for programs that ask again and again and read no events."""
+        return await self._connection.call(Call("GET", path("/v1/chat/{}", assistant_message_id), types.AnswerState))
+
     async def stop(self, assistant_message_id: UUID | str) -> types.ChatAnswer:
         """End an answer that is being written, and keep what there is of it. Stopping twice is stopping once."""
         return await self._connection.call(
@@ -618,13 +622,25 @@ class Conversations(AsyncResource):
         """Erase all that was said in one of your conversations. What it cost stays in the ledger."""
         await self._connection.call(Call("DELETE", path("/v1/conversations/{}", conversation_id), type(None)))
 
+    async def get(self, conversation_id: UUID | str) -> types.Conversation:
+        """Show one of your conversations."""
+        return await self._connection.call(
+            Call("GET", path("/v1/conversations/{}", conversation_id), types.Conversation)
+        )
+
     def list(
-        self, *, cursor: str | None = None, search: str | None = None, page_size: int | None = None
+        self,
+        *,
+        cursor: str | None = None,
+        order: Literal["created", "activity"] | None = None,
+        search: str | None = None,
+        page_size: int | None = None,
     ) -> AsyncListing[types.Conversation]:
-        """List your conversations, newest first.
+        """List your conversations, newest first, or by `order=activity` the one last used first.
 
         Args:
             cursor: Where the page starts: `next_cursor` of the page before.
+            order: Newest first, or last used first.
             search: A text in the title or in the messages.
             page_size: How many items at most.
         """
@@ -634,7 +650,7 @@ class Conversations(AsyncResource):
                 "GET",
                 "/v1/conversations",
                 Page[types.Conversation],
-                query={"cursor": cursor, "search": search, "limit": page_size},
+                query={"cursor": cursor, "order": order, "search": search, "limit": page_size},
             ),
         )
 
@@ -732,12 +748,18 @@ class Messages(AsyncResource):
     """The operations of `messages`."""
 
     def list(
-        self, conversation_id: UUID | str, *, cursor: str | None = None, page_size: int | None = None
+        self,
+        conversation_id: UUID | str,
+        *,
+        cursor: str | None = None,
+        order: Literal["asc", "desc"] | None = None,
+        page_size: int | None = None,
     ) -> AsyncListing[types.Message]:
-        """List the messages of one of your conversations, oldest first.
+        """List the messages of one of your conversations, oldest first, or by `order=desc` newest first.
 
         Args:
             cursor: Where the page starts: `next_cursor` of the page before.
+            order: Oldest or newest first.
             page_size: How many items at most.
         """
         return AsyncListing(
@@ -746,7 +768,7 @@ class Messages(AsyncResource):
                 "GET",
                 path("/v1/conversations/{}/messages", conversation_id),
                 Page[types.Message],
-                query={"cursor": cursor, "limit": page_size},
+                query={"cursor": cursor, "order": order, "limit": page_size},
             ),
         )
 

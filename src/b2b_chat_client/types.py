@@ -47,6 +47,9 @@ if TYPE_CHECKING:
         "audit.read",
         "audit.export",
     ]
+    AnswerStateStatus: TypeAlias = Literal["pending", "streaming", "completed", "stopped", "error"]
+    AnswerStateFinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter"]
+    AnswerStateCutBy: TypeAlias = Literal["model", "limit", "balance"]
     AuditActorKind: TypeAlias = Literal["user", "api_key", "operator", "command_line", "stranger"]
     AuditRecordOutcome: TypeAlias = Literal["ok", "refused"]
     ChatAnswerStatus: TypeAlias = Literal["pending", "streaming", "completed", "stopped", "error"]
@@ -97,6 +100,9 @@ if TYPE_CHECKING:
     ToolCallType: TypeAlias = Literal["function"]
 else:  # A release of the server may know more values than this one of the client.
     Action = str
+    AnswerStateStatus = str
+    AnswerStateFinishReason = str
+    AnswerStateCutBy = str
     AuditActorKind = str
     AuditRecordOutcome = str
     ChatAnswerStatus = str
@@ -117,6 +123,24 @@ else:  # A release of the server may know more values than this one of the clien
     Role = str
     Scope = str
     ToolCallType = str
+
+
+class AnswerState(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`AnswerState` of the API."""
+
+    conversation_id: UUID
+    user_message_id: UUID
+    assistant_message_id: UUID
+    status: AnswerStateStatus
+    text: str
+    usage: AnswerUsage | None = None
+    charge_credits: Decimal | None = None
+    finish_reason: AnswerStateFinishReason | None = None
+    cut_by: AnswerStateCutBy | None = None
+    error_code: str | None = None
+    retryable: bool | None = None
+    tool_calls: list[ToolCall] | None = None
+    refusal: bool | None = None
 
 
 class AnswerUsage(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -222,6 +246,7 @@ class Conversation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     id: UUID
     title: str
     created_at: datetime
+    updated_at: datetime
 
 
 class DayUsage(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -538,6 +563,10 @@ class UserMembership(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 __all__ = [
     "Action",
+    "AnswerState",
+    "AnswerStateCutBy",
+    "AnswerStateFinishReason",
+    "AnswerStateStatus",
     "AnswerUsage",
     "ApiKey",
     "AuditActor",

@@ -356,6 +356,17 @@ export class Admin extends Resource {
 /** The operations of `chat`. */
 export class Chat extends Resource {
 
+  /** Show an answer as it is now, for programs that ask again and again and read no events. */
+  get(
+    assistant_message_id: string,
+    options: CallOptions = {},
+  ): Promise<types.AnswerState> {
+    return this.connection.call<types.AnswerState>({
+      method: "GET",
+      path: path("/v1/chat/{}", assistant_message_id),
+    }, options);
+  }
+
   /** End an answer that is being written, and keep what there is of it. Stopping twice is stopping once. */
   stop(
     assistant_message_id: string,
@@ -772,11 +783,24 @@ export class Conversations extends Resource {
     }, options);
   }
 
-  /** List your conversations, newest first. */
+  /** Show one of your conversations. */
+  get(
+    conversation_id: string,
+    options: CallOptions = {},
+  ): Promise<types.Conversation> {
+    return this.connection.call<types.Conversation>({
+      method: "GET",
+      path: path("/v1/conversations/{}", conversation_id),
+    }, options);
+  }
+
+  /** List your conversations, newest first, or by `order=activity` the one last used first. */
   list(
     parameters: {
       /** Where the page starts: `next_cursor` of the page before. */
       cursor?: string | null;
+      /** Newest first, or last used first. */
+      order?: "created" | "activity" | (string & {});
       /** A text in the title or in the messages. */
       search?: string | null;
       /** How many items at most. */
@@ -787,7 +811,7 @@ export class Conversations extends Resource {
     return new Listing(this.connection, {
       method: "GET",
       path: "/v1/conversations",
-      query: { cursor: parameters.cursor, search: parameters.search, limit: parameters.page_size },
+      query: { cursor: parameters.cursor, order: parameters.order, search: parameters.search, limit: parameters.page_size },
     }, options);
   }
 
@@ -885,12 +909,14 @@ export class Me extends Resource {
 /** The operations of `messages`. */
 export class Messages extends Resource {
 
-  /** List the messages of one of your conversations, oldest first. */
+  /** List the messages of one of your conversations, oldest first, or by `order=desc` newest first. */
   list(
     conversation_id: string,
     parameters: {
       /** Where the page starts: `next_cursor` of the page before. */
       cursor?: string | null;
+      /** Oldest or newest first. */
+      order?: "asc" | "desc" | (string & {});
       /** How many items at most. */
       page_size?: number;
     } = {},
@@ -899,7 +925,7 @@ export class Messages extends Resource {
     return new Listing(this.connection, {
       method: "GET",
       path: path("/v1/conversations/{}/messages", conversation_id),
-      query: { cursor: parameters.cursor, limit: parameters.page_size },
+      query: { cursor: parameters.cursor, order: parameters.order, limit: parameters.page_size },
     }, options);
   }
 }

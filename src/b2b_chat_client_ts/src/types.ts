@@ -3,6 +3,22 @@
 /** What was done, as `thing.verb`. */
 export type Action = "invite.create" | "invite.resend" | "invite.revoke" | "invite.accept" | "member.change_role" | "member.block" | "member.unblock" | "member.remove" | "api_key.create" | "api_key.revoke" | "company.create" | "company.block" | "company.unblock" | "credits.add" | "credits.adjust" | "user.block" | "user.unblock" | "operator.create" | "operator.remove" | "masking.policy" | "masking.terms" | "masking.floor" | "operator_key.create" | "operator_key.revoke" | "session.start" | "session.end" | "second_factor.set_up" | "second_factor.prove" | "second_factor.reset" | "company.ask_second_factor" | "company.read" | "user.read" | "ledger.read" | "audit.read" | "audit.export" | (string & {});
 
+export interface AnswerState {
+  conversation_id: string;
+  user_message_id: string;
+  assistant_message_id: string;
+  status: "pending" | "streaming" | "completed" | "stopped" | "error" | (string & {});
+  text: string;
+  usage: AnswerUsage | null;
+  charge_credits: string | null;
+  finish_reason: "stop" | "length" | "tool_calls" | "content_filter" | (string & {}) | null;
+  cut_by: "model" | "limit" | "balance" | (string & {}) | null;
+  error_code: string | null;
+  retryable: boolean | null;
+  tool_calls?: Array<ToolCall>;
+  refusal?: boolean;
+}
+
 export interface AnswerUsage {
   prompt_tokens: number;
   completion_tokens: number;
@@ -88,6 +104,7 @@ export interface Conversation {
   id: string;
   title: string;
   created_at: string;
+  updated_at: string;
 }
 
 /** Of CSV only. `excel`: semicolons between cells and commas in numbers, as Excel has it in Russian. */

@@ -4,9 +4,17 @@ import json
 from typing import Any, Final
 
 import httpx
+import msgspec
+
+from b2b_chat.contract.content import ToolCallPiece
+from b2b_chat.contract.schemas import ChatResult, FinishReason, Usage
+from b2b_chat.contract.sse import encode
+from support.gateway.fake import Call, Reply, whole
 
 PATH: Final = "/v1/chat/completions"
 HELLO: Final = [{"role": "user", "content": "Hello"}]
+USAGE: Final = Usage(11, 7, 18, cached_tokens=4, reasoning_tokens=3)
+_PONG: Final = json.dumps({"version": "0", "model": "gpt-5.2", "server_time": 1, "contract": 3}).encode()
 FIND: Final = {"type": "function", "function": {"name": "find", "parameters": {"type": "object"}}}
 
 
@@ -49,3 +57,22 @@ def openai_error_of(response: httpx.Response) -> tuple[int, str, str | None]:
     assert response.headers["content-type"] == "application/json"
     assert response.headers["x-request-id"]
     return response.status_code, error["code"], error["param"]
+
+
+def of_today(reply: Reply) -> Reply:
+    """A gateway that takes options and tools."""
+
+    async def answer(call: Call) -> None:
+        await (reply(call) if call.body else call.send(whole(200, _PONG)))
+
+    return answer
+
+
+def tool_events(*pieces: ToolCallPiece) -> bytes:
+    """`event: tool_call`, once for each piece."""
+    return b"".join(encode(b"tool_call", msgspec.json.encode(piece)) for piece in pieces)
+
+
+def ended(text: str = "", reason: FinishReason = "stop", **fields: Any) -> bytes:
+    """`event: final`, with details of the usage."""
+    return encode(b"final", msgspec.json.encode(ChatResult(text, USAGE, reason, **fields)))

@@ -69,6 +69,8 @@ class AnswerLog:
         self.user_message_id = user_message_id
         self.assistant_message_id = assistant_message_id
         self.attempt = attempt
+        self.wanted_tokens: int | None = None
+        """The longest answer that its sender wants."""
         self.pieces: list[str] = []
         self.call_pieces: list[ToolCallPiece] = []
         """The pieces of the tools that the model calls, with values in place of tokens."""

@@ -5,13 +5,15 @@ from decimal import Decimal
 from typing import Literal, NamedTuple, TypeAlias
 
 import msgspec
+from msgspec import UNSET
 
 from b2b_chat.product.chat.answer_log import AnswerLog, Ended, MessageInProgress
-from b2b_chat.product.chat.failures import ClientDisconnected, stored_failure
+from b2b_chat.product.chat.failures import AnswerFailed, ClientDisconnected, stored_failure
 from b2b_chat.product.chat.relay.following import Following
 from b2b_chat.product.chat.repository import Sent
 from b2b_chat.product.chat.run import Run
 from b2b_chat.product.chat.runs import Runs
+from b2b_chat.product.chat.schemas import AnswerState, ChatAnswer
 from b2b_chat.product.conversations.schemas import AnswerUsage
 from b2b_chat.product.conversations.status import MessageStatus
 
@@ -89,6 +91,29 @@ class Locator:
             case MessageStatus.ERROR:
                 return Failed(sent, log_of(sent))
         return None
+
+
+def state_of(sent: Sent, run: Run | None) -> AnswerState:
+    """Return an answer as it is now: by the database, and while it is written here, with what there is of its text."""
+    log = log_of(sent)
+    answer = log.outcome if isinstance(log.outcome, ChatAnswer) else None
+    failure = log.outcome if isinstance(log.outcome, AnswerFailed) else None
+    is_live = sent.status in {MessageStatus.PENDING, MessageStatus.STREAMING}
+    return AnswerState(
+        conversation_id=sent.conversation_id,
+        user_message_id=sent.user_message_id,
+        assistant_message_id=sent.assistant_message_id,
+        status=MessageStatus(sent.status).value,
+        text=run.log.text if is_live and run is not None else log.text,
+        usage=None if answer is None else answer.usage,
+        charge_credits=None if answer is None else answer.charge_credits,
+        finish_reason=sent.finish_reason,
+        cut_by=sent.cut_by,
+        error_code=None if failure is None else failure.code,
+        retryable=None if failure is None else failure.retryable,
+        tool_calls=UNSET if answer is None else answer.tool_calls,
+        refusal=UNSET if answer is None else answer.refusal,
+    )
 
 
 def empty_log(sent: Sent, *, attempt: int) -> AnswerLog:

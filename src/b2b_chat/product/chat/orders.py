@@ -4,6 +4,8 @@ import hashlib
 from typing import Final, NamedTuple
 from uuid import UUID
 
+from msgspec import UNSET
+
 from b2b_chat.kit.visible import from_first_visible
 from b2b_chat.product.chat.calls import fingerprint_of
 from b2b_chat.product.chat.schemas import ChatSend
@@ -27,6 +29,8 @@ class Order(NamedTuple):
     """What the model is asked, where that is not the conversation with the text at its end."""
     origin: Origin = "chat"
     """What a conversation that begins with it is."""
+    max_completion_tokens: int | None = None
+    """The longest answer that the sender of a message wants."""
     ends_unread: bool = False
     """Whether the answer ends as soon as it has no reader: no one could ask for it again."""
 
@@ -38,9 +42,18 @@ class Order(NamedTuple):
 
 def order_of_message(company_id: UUID, message: ChatSend) -> Order:
     """Return the order that a message is."""
-    asked = (str(company_id), str(message.conversation_id or ""), message.text)
+    asked: tuple[str, ...] = (str(company_id), str(message.conversation_id or ""), message.text)
+    longest = None if message.max_completion_tokens is UNSET else message.max_completion_tokens
+    if longest is not None:  # else the fingerprint is that of releases before this option
+        asked = (*asked, str(longest))
     fingerprint = hashlib.sha256("\0".join(asked).encode()).digest()
-    return Order(message.client_message_id, message.conversation_id, message.text, fingerprint)
+    return Order(
+        message.client_message_id,
+        message.conversation_id,
+        message.text,
+        fingerprint,
+        max_completion_tokens=longest,
+    )
 
 
 def order_of_call(
@@ -57,4 +70,4 @@ def order_of_call(
     """
     origin: Origin = "completions" if kept_text is None else "kept"
     fingerprint = fingerprint_of(company_id, call)
-    return Order(client_message_id, None, kept_text or "", fingerprint, call, origin, ends_unread)
+    return Order(client_message_id, None, kept_text or "", fingerprint, call, origin, ends_unread=ends_unread)

@@ -91,7 +91,8 @@ class Prompts:
         if order.call is not None:
             return await self.prompt_of_call(viewer, order.call)
         conversation_id = order.conversation_id if sent_before is None else sent_before.conversation_id
-        return await self.prompt(viewer, conversation_id, order.text, sent_before=sent_before)
+        prompt = await self.prompt(viewer, conversation_id, order.text, sent_before=sent_before)
+        return prompt._replace(max_completion_tokens=order.max_completion_tokens)
 
     async def prompt(
         self, viewer: Viewer, conversation_id: UUID | None, text: str, *, sent_before: Sent | None = None

@@ -28,7 +28,7 @@ from b2b_chat.product.chat.events import (
 from b2b_chat.product.chat.failures import ANSWER_FAILURES, AnswerFailed, ClientDisconnected
 from b2b_chat.product.chat.openapi import AnsweringOperation, FollowingOperation
 from b2b_chat.product.chat.prompts import TextTooLong
-from b2b_chat.product.chat.schemas import ChatAnswer, ChatSend
+from b2b_chat.product.chat.schemas import AnswerState, ChatAnswer, ChatSend
 from b2b_chat.product.chat.service import (
     AnswerNotFound,
     Chat,
@@ -106,6 +106,18 @@ class ChatRoutes(Controller):
             raise located(failure, log) from None
         finally:
             log.detach()
+
+    @get(
+        "/chat/{assistant_message_id:uuid}",
+        operation_id="getAnswer",
+        opt={"scope": Scope.CHAT},
+        responses=documents(AnswerNotFound),
+    )
+    async def answer(
+        self, viewer: NamedDependency[Viewer], assistant_message_id: FromPath[UUID], chat: NamedDependency[Chat]
+    ) -> AnswerState:
+        """Show an answer as it is now, for programs that ask again and again and read no events."""
+        return await chat.answer(viewer, assistant_message_id)
 
     @get(
         "/chat/{assistant_message_id:uuid}/events",

@@ -40,6 +40,8 @@ class ChatSend(Struct, frozen=True, forbid_unknown_fields=True):
     conversation_id: UUID | None = None
     stream: bool | UnsetType = UNSET
     restart: bool = False
+    max_completion_tokens: Annotated[int, Meta(ge=1, le=1_000_000)] | UnsetType = UNSET
+    """The longest answer that you want, hidden reasoning included; at most CHAT_MAX_COMPLETION_TOKENS."""
 
 
 class ChatAnswer(Struct, frozen=True):
@@ -57,6 +59,33 @@ class ChatAnswer(Struct, frozen=True):
     """Why the model ended the answer: `length` means that it was cut at a limit. Null for a stopped answer."""
     cut_by: CutBy | None = None
     """For `length`: whose limit it was, the model's, CHAT_MAX_COMPLETION_TOKENS (`limit`), or the balance's."""
+    tool_calls: list[ToolCall] | UnsetType = UNSET
+    """The tools that the model calls, where tools were offered."""
+    refusal: bool | UnsetType = UNSET
+    """True where the text is the model's refusal."""
+
+
+class AnswerState(Struct, frozen=True):
+    """An answer as it is now. Ask again while its status is `pending` or `streaming`."""
+
+    conversation_id: UUID
+    user_message_id: UUID
+    assistant_message_id: UUID
+    status: Status
+    text: str
+    """What there is of it; while another process writes it, nothing."""
+    usage: AnswerUsage | None
+    """The tokens that it took; null until it has ended."""
+    charge_credits: Decimal | None
+    """What it cost; null until it has ended, and for one that failed."""
+    finish_reason: FinishReason | None
+    """Why the model ended the answer: `length` means that it was cut at a limit. Null for a stopped answer."""
+    cut_by: CutBy | None
+    """For `length`: whose limit it was, the model's, the one that was asked for or set (`limit`), or the balance's."""
+    error_code: str | None
+    """Why there is no answer, for the status `error`."""
+    retryable: bool | None
+    """For the status `error`: whether sending the same message again may help."""
     tool_calls: list[ToolCall] | UnsetType = UNSET
     """The tools that the model calls, where tools were offered."""
     refusal: bool | UnsetType = UNSET

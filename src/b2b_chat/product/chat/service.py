@@ -11,7 +11,7 @@ from b2b_chat.kit.visible import is_blank
 from b2b_chat.product.chat.admission import Admit, Headers, Tally
 from b2b_chat.product.chat.answer_log import AnswerLog, MessageInProgress
 from b2b_chat.product.chat.failures import AnswerFailed
-from b2b_chat.product.chat.locate import Elsewhere, Failed, Here, Locator, Stored, empty_log
+from b2b_chat.product.chat.locate import Elsewhere, Failed, Here, Locator, Stored, empty_log, state_of
 from b2b_chat.product.chat.orders import Order, order_of_message
 from b2b_chat.product.chat.prompts import Prompts, TextTooLong
 from b2b_chat.product.chat.relay.following import Following
@@ -26,7 +26,7 @@ from b2b_chat.product.chat.repository import (
 )
 from b2b_chat.product.chat.run import Run
 from b2b_chat.product.chat.runs import AlreadyRunning, Runs
-from b2b_chat.product.chat.schemas import ChatAnswer, ChatSend
+from b2b_chat.product.chat.schemas import AnswerState, ChatAnswer, ChatSend
 from b2b_chat.product.conversations.service import ConversationBusy, ConversationNotFound
 from b2b_chat.product.refusals import Refusal
 from b2b_chat.product.settings import ProductSettings
@@ -175,6 +175,17 @@ class Chat:
 
         return (await self._locator.locate(await read(), read)).log
 
+    async def answer(self, viewer: Viewer, assistant_message_id: UUID) -> AnswerState:
+        """Return one of the viewer's answers as it is now.
+
+        Raises:
+            AnswerNotFound: It is not the viewer's.
+        """
+        sent = await self._repository.find_answer(viewer.company_id, viewer.user_id, assistant_message_id)
+        if sent is None:
+            raise AnswerNotFound
+        return state_of(sent, self._runs.find(assistant_message_id))
+
     async def stop(self, viewer: Viewer, assistant_message_id: UUID) -> ChatAnswer:
         """End an answer that is being written, and keep and charge what there is of it; else return how it ended.
 
@@ -218,6 +229,7 @@ class Chat:
             user_message_id=new_id(),
             assistant_message_id=new_id(),
         )
+        log.wanted_tokens = prompt.max_completion_tokens
         question = Question(
             company_id=viewer.company_id,
             user_id=viewer.user_id,
@@ -273,6 +285,7 @@ class Chat:
         with self._reserved(log, order) as run:
             headers = await tally.spend()
             prompt = await self._prompts.prompt_of(viewer, order, sent_before=sent)
+            log.wanted_tokens = prompt.max_completion_tokens
             log.attempt, held = await self._repository.readmit(sent, viewer.user_id, self._prompts.bounds(prompt))
         self._runs.start(run, self._prompts.request(viewer, log, prompt, held, stream=stream))
         return Accepted(log, headers)

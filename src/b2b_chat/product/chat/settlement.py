@@ -58,7 +58,7 @@ class Settlement:
 
     async def complete(self, answer: AnswerLog, request: ChatRequest, result: ChatResult) -> Outcome:
         """Store the answer and charge for it; where the upstream did not count, by a flagged estimate."""
-        ended = Ended("completed", result.finish_reason, self._cut_by(request, result))
+        ended = Ended("completed", result.finish_reason, self._cut_by(answer, request, result))
         return await self._keep(answer, ended, await self._counting.of_whole(answer, request, result.usage))
 
     async def stop(self, answer: AnswerLog, request: ChatRequest) -> Outcome:
@@ -129,13 +129,14 @@ class Settlement:
             _CREDITS.inc(float(settled[0]))
         return settled
 
-    def _cut_by(self, request: ChatRequest, result: ChatResult) -> CutBy | None:
+    def _cut_by(self, answer: AnswerLog, request: ChatRequest, result: ChatResult) -> CutBy | None:
         """Name the limit that ended an answer."""
         if result.finish_reason != "length":
             return None
         if result.usage is not None and result.usage.completion_tokens < request.max_completion_tokens:
             return "model"
-        return "balance" if request.max_completion_tokens < self._max_completion_tokens else "limit"
+        wanted = answer.wanted_tokens or self._max_completion_tokens
+        return "balance" if request.max_completion_tokens < min(wanted, self._max_completion_tokens) else "limit"
 
     async def _persist(self, answer: AnswerLog, write: Callable[[], Awaitable[ResultT]]) -> ResultT:
         """Write when it is the company's turn, and again while the database is away, for as long as the lease may hold.

@@ -113,7 +113,7 @@ ADMIT: Final = f"""
     ), conversation AS (
         INSERT INTO conversations (id, company_id, user_id, title, origin)
         SELECT $11, $1, $2, $12, $23::text FROM held
-        ON CONFLICT (id) DO NOTHING
+        ON CONFLICT (id) DO UPDATE SET updated_at = now()
     ), asked AS (
         INSERT INTO messages (id, company_id, user_id, conversation_id, role, status, text, client_message_id,
                               fingerprint, completed_at, tokens, masks, masked_by, is_searchable, sender_id)

@@ -32,6 +32,7 @@ class ConversationRow(Row):
     __table_args__ = (
         CheckConstraint("origin IN ('chat', 'completions', 'kept')", name="origin_is_known"),
         Index("ix_conversations_owner", "user_id", "company_id", "id"),
+        Index("ix_conversations_activity", "user_id", "company_id", "updated_at", "id"),
         Index("ix_conversations_listed", "user_id", "company_id", "id", postgresql_where="origin <> 'completions'"),
         Index(
             "ix_conversations_to_erase",
@@ -46,6 +47,8 @@ class ConversationRow(Row):
     origin: Mapped[str] = mapped_column(String(16), server_default="chat")
     """How it came about; a `completions` one is in no list, and is erased once no replay may need it."""
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    updated_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    """When something was last said in it. Nullable, since a constraint would be checked while all chats wait."""
     deleted_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     """Since when it is gone for its user: the title and all texts are erased, the rows stay for the ledger."""
 

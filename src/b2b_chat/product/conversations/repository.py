@@ -19,6 +19,7 @@ from sqlalchemy import (
     select,
     table,
     text,
+    tuple_,
     union_all,
     update,
 )
@@ -44,6 +45,14 @@ _COUNT_MASKS: Final = text("""
 """)
 
 
+class Place(NamedTuple):
+    """A place in a list of conversations: what stands before it is listed already."""
+
+    id: UUID
+    at: datetime | None = None
+    """The conversation's last activity, in a list that is ordered by it."""
+
+
 class PricedMessage(NamedTuple):
     """A message, and what it cost as an answer."""
 
@@ -58,16 +67,28 @@ class ConversationRepository:
         self._session = session
 
     async def list_conversations(
-        self, company_id: UUID, user_id: UUID, *, containing: str | None, before: UUID | None, limit: int
+        self,
+        company_id: UUID,
+        user_id: UUID,
+        *,
+        containing: str | None,
+        before: Place | None,
+        by_activity: bool = False,
+        limit: int,
     ) -> list[ConversationRow]:
-        """A user's conversations in a company, newest first, below an id; with a text in them where one is given."""
+        """A user's conversations in a company, newest or last used first, below a place in that order.
+
+        With `containing`, those with that text in their title or in a message.
+        """
         query = select(ConversationRow).where(*_owned(company_id, user_id))
+        order = (ConversationRow.updated_at, ConversationRow.id) if by_activity else (ConversationRow.id,)
         if before is not None:
-            query = query.where(ConversationRow.id < before)
+            query = query.where(tuple_(*order) < tuple_(*((before.at, before.id) if by_activity else (before.id,))))
         if containing is not None:
             said = ConversationRow.id.in_(_saying(company_id, user_id, containing))
             query = query.where(or_(ConversationRow.title.regexp_match(pattern_of(containing)), said))
-        return list(await self._session.scalars(query.order_by(ConversationRow.id.desc()).limit(limit)))
+        newest_first = query.order_by(*(column.desc() for column in order))
+        return list(await self._session.scalars(newest_first.limit(limit)))
 
     async def find(self, company_id: UUID, user_id: UUID, conversation_id: UUID) -> ConversationRow | None:
         """This user's conversation in this company, if it is one."""

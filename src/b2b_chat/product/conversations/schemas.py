@@ -31,6 +31,8 @@ class Conversation(Struct, frozen=True):
     id: UUID
     title: str
     created_at: datetime
+    updated_at: datetime
+    """When something was last said in it."""
 
 
 class ConversationRename(Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,18 +1,24 @@
 """Conversations: reading, finding, renaming and erasing them."""
 
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Final
 from uuid import UUID
 
 import msgspec
 
+from b2b_chat.kit.errors import InvalidRequest
 from b2b_chat.kit.pagination import Page, id_from_cursor
 from b2b_chat.product.conversations.models import ConversationRow, MessageRow
-from b2b_chat.product.conversations.repository import ConversationRepository
+from b2b_chat.product.conversations.repository import ConversationRepository, Place
 from b2b_chat.product.conversations.schemas import Conversation, ConversationRename, Message
 from b2b_chat.product.limits.turns import Turns
 from b2b_chat.product.refusals import Refusal
 from b2b_chat.product.transactions import Transaction, TransactionFactory
 from b2b_chat.product.viewer import Viewer
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 class ConversationNotFound(Refusal):
@@ -43,21 +49,27 @@ class Conversations:
         self._searching = Turns()
 
     async def list_conversations(
-        self, viewer: Viewer, *, search: str | None = None, cursor: str | None, limit: int
+        self,
+        viewer: Viewer,
+        *,
+        search: str | None = None,
+        cursor: str | None,
+        by_activity: bool = False,
+        limit: int,
     ) -> Page[Conversation]:
-        """The viewer's conversations, newest first; those with a text in their title or messages, where one is given.
+        """The viewer's conversations, newest or last used first; where a text is given, those that have it.
 
         Raises:
             InvalidRequest: The cursor is not one that this list gave.
             RateLimited: Some more searches of the viewer are under way.
             TookTooLong: The search took too long.
         """
-        before = id_from_cursor(cursor)
+        before = _place_of(cursor, by_activity=by_activity)
         if search is None:
             async with self._transaction() as tx:
-                return await _list_page(tx, viewer, None, before, limit)
+                return await _list_page(tx, viewer, None, before, by_activity=by_activity, limit=limit)
         async with self._searching.turn(viewer.user_id), self._reading() as tx:
-            return await _list_page(tx, viewer, search, before, limit)
+            return await _list_page(tx, viewer, search, before, by_activity=by_activity, limit=limit)
 
     async def get(self, viewer: Viewer, conversation_id: UUID) -> Conversation:
         """One of the viewer's conversations.
@@ -98,9 +110,9 @@ class Conversations:
             await tx[ConversationRepository].erase(row)
 
     async def list_messages(
-        self, viewer: Viewer, conversation_id: UUID, *, cursor: str | None, limit: int
+        self, viewer: Viewer, conversation_id: UUID, *, cursor: str | None, newest_first: bool = False, limit: int
     ) -> Page[Message]:
-        """The messages of one of the viewer's conversations, oldest first.
+        """The messages of one of the viewer's conversations, oldest first or newest first.
 
         Raises:
             ConversationNotFound: It is not the viewer's.
@@ -109,9 +121,15 @@ class Conversations:
         after = id_from_cursor(cursor)
         async with self._transaction() as tx:
             _found(await tx[ConversationRepository].find(viewer.company_id, viewer.user_id, conversation_id))
-            rows = await tx[ConversationRepository].list_messages(
-                viewer.company_id, conversation_id, after=after, limit=limit + 1
-            )
+            conversations = tx[ConversationRepository]
+            if newest_first:
+                rows = await conversations.list_latest_messages(
+                    viewer.company_id, conversation_id, before=after, limit=limit + 1
+                )
+            else:
+                rows = await conversations.list_messages(
+                    viewer.company_id, conversation_id, after=after, limit=limit + 1
+                )
         items = [_message(*row) for row in rows[:limit]]
         return Page(items, str(items[-1].id) if len(rows) > limit else None)
 
@@ -135,13 +153,37 @@ class Conversations:
 
 
 async def _list_page(
-    tx: Transaction, viewer: Viewer, containing: str | None, before: UUID | None, limit: int
+    tx: Transaction, viewer: Viewer, containing: str | None, before: Place | None, *, by_activity: bool, limit: int
 ) -> Page[Conversation]:
     rows = await tx[ConversationRepository].list_conversations(
-        viewer.company_id, viewer.user_id, containing=containing, before=before, limit=limit + 1
+        viewer.company_id,
+        viewer.user_id,
+        containing=containing,
+        before=before,
+        by_activity=by_activity,
+        limit=limit + 1,
     )
     items = [_conversation(row) for row in rows[:limit]]
-    return Page(items, str(items[-1].id) if len(rows) > limit else None)
+    return Page(items, _cursor_of(items[-1], by_activity=by_activity) if len(rows) > limit else None)
+
+
+def _cursor_of(last: Conversation, *, by_activity: bool) -> str:
+    return f"{last.id}_{(last.updated_at - _EPOCH) // _MICROSECOND}" if by_activity else str(last.id)
+
+
+def _place_of(cursor: str | None, *, by_activity: bool) -> Place | None:
+    """Return the place that a cursor names.
+
+    Raises:
+        InvalidRequest: It is not of a list in this order.
+    """
+    if cursor is None:
+        return None
+    conversation_id, separator, microseconds = cursor.partition("_")
+    if bool(separator) is not by_activity:
+        raise InvalidRequest("cursor: not one of this list.", param="cursor")
+    at = _EPOCH + int(microseconds) * _MICROSECOND if by_activity else None
+    return Place(UUID(conversation_id), at)
 
 
 def _found(row: ConversationRow | None) -> ConversationRow:
@@ -151,7 +193,7 @@ def _found(row: ConversationRow | None) -> ConversationRow:
 
 
 def _conversation(row: ConversationRow) -> Conversation:
-    return Conversation(row.id, row.title, row.created_at)
+    return Conversation(row.id, row.title, row.created_at, row.updated_at or row.created_at)
 
 
 def _message(row: MessageRow, charge_credits: Decimal | None) -> Message:

@@ -3,11 +3,9 @@
 import json
 from typing import Any
 
-import msgspec
 import pytest
 
 from b2b_chat.contract.content import ToolCallPiece
-from b2b_chat.contract.schemas import ChatResult, Usage
 from b2b_chat.contract.sse import encode
 from support.database.world import Person, World
 from support.gateway.fake import (
@@ -22,12 +20,22 @@ from support.gateway.fake import (
     final,
     in_turn,
     refusing,
+    sending,
     whole,
 )
 from support.product.app import Client, client_of, served_product
-from support.product.completions import FIND, chunks_of, complete, completed, openai_error_of
+from support.product.completions import (
+    FIND,
+    USAGE,
+    chunks_of,
+    complete,
+    completed,
+    ended,
+    of_today,
+    openai_error_of,
+    tool_events,
+)
 
-USAGE = Usage(11, 7, 18, cached_tokens=4, reasoning_tokens=3)
 DETAILED = {
     "prompt_tokens": 11,
     "completion_tokens": 7,
@@ -40,24 +48,6 @@ DETAILED = {
         "rejected_prediction_tokens": 0,
     },
 }
-PONG = json.dumps({"version": "0", "model": "gpt-5.2", "server_time": 1, "contract": 3}).encode()
-
-
-def of_today(reply: Any) -> Any:
-    """A gateway that takes options and tools."""
-
-    async def answer(call: Call) -> None:
-        await (reply(call) if call.body else call.send(whole(200, PONG)))
-
-    return answer
-
-
-def tool_events(*pieces: ToolCallPiece) -> bytes:
-    return b"".join(encode(b"tool_call", msgspec.json.encode(piece)) for piece in pieces)
-
-
-def ended(text: str = "", reason: Any = "stop", **fields: Any) -> bytes:
-    return encode(b"final", msgspec.json.encode(ChatResult(text, USAGE, reason, **fields)))
 
 
 def only(chunk: dict[str, Any]) -> dict[str, Any]:
@@ -263,6 +253,14 @@ async def test_a_failure_before_the_first_text_is_a_status(
     assert response.headers.get("x-should-retry") == retries
     assert [hold["state"] for hold in await world.holds(person)] == ["voided"]
     await world.check_books()
+
+
+async def test_the_option_that_the_model_does_not_take_is_named(client: Client, gateway: FakeGateway) -> None:
+    detail = {"type": "invalid_request_error", "code": "upstream_rejected", "message": "No.", "retryable": False}
+    refusal = json.dumps({"error": {**detail, "param": "temperature"}}).encode()
+    gateway.reply = of_today(sending(whole(400, refusal)))
+    refused = await complete(client.http, temperature=0.5)
+    assert openai_error_of(refused) == (400, "message_rejected", "temperature")
 
 
 async def test_a_failure_after_the_first_text_ends_the_stream_without_done(

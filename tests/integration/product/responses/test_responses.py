@@ -4,39 +4,19 @@ import json
 from typing import Any, Final
 
 import httpx
-import msgspec
 import pytest
 
 from b2b_chat.contract.content import ToolCallPiece
-from b2b_chat.contract.schemas import ChatResult, Usage
+from b2b_chat.contract.schemas import FinishReason
 from b2b_chat.contract.sse import encode
 from support.database.world import Person, World
-from support.gateway.fake import ANSWER, Call, FakeGateway, Gate, answering, delta, error_event, events, refusing, whole
+from support.gateway.fake import ANSWER, FakeGateway, Gate, answering, delta, error_event, events, refusing
 from support.processes.waiting import until
 from support.product.app import Client, client_of, served_product
-from support.product.completions import completed, openai_error_of
+from support.product.completions import USAGE, completed, ended, of_today, openai_error_of, tool_events
 
 PATH: Final = "/v1/responses"
-USAGE = Usage(11, 7, 18, cached_tokens=4, reasoning_tokens=3)
 FIND: Final = {"type": "function", "name": "find", "parameters": {"type": "object"}, "strict": True}
-PONG = json.dumps({"version": "0", "model": "gpt-5.2", "server_time": 1, "contract": 3}).encode()
-
-
-def of_today(reply: Any) -> Any:
-    """A gateway that takes options and tools."""
-
-    async def answer(call: Call) -> None:
-        await (reply(call) if call.body else call.send(whole(200, PONG)))
-
-    return answer
-
-
-def ended(text: str = "", reason: Any = "stop", **fields: Any) -> bytes:
-    return encode(b"final", msgspec.json.encode(ChatResult(text, USAGE, reason, **fields)))
-
-
-def called(*pieces: ToolCallPiece) -> bytes:
-    return b"".join(encode(b"tool_call", msgspec.json.encode(piece)) for piece in pieces)
 
 
 async def respond(http: httpx.AsyncClient, key: str | None = None, **fields: Any) -> httpx.Response:
@@ -132,7 +112,7 @@ async def test_the_events_of_calls(client: Client, gateway: FakeGateway) -> None
         ToolCallPiece(0, arguments=":1}"),
         ToolCallPiece(1, "call_b", "find", "{}"),
     ]
-    gateway.reply = of_today(events(delta("So:"), *map(called, pieces), ended("So:", "tool_calls")))
+    gateway.reply = of_today(events(delta("So:"), *map(tool_events, pieces), ended("So:", "tool_calls")))
     found = await streamed(client.http, "same", tools=[FIND])
     added = [event for event in found if event["type"] == "response.output_item.added"]
     assert [(event["output_index"], event["item"]["type"]) for event in added] == [
@@ -160,7 +140,7 @@ async def test_a_refusal(client: Client, gateway: FakeGateway) -> None:
 
 
 @pytest.mark.parametrize(("reason", "why"), [("length", "max_output_tokens"), ("content_filter", "content_filter")])
-async def test_what_is_cut_is_incomplete(client: Client, gateway: FakeGateway, reason: str, why: str) -> None:
+async def test_what_is_cut_is_incomplete(client: Client, gateway: FakeGateway, reason: FinishReason, why: str) -> None:
     gateway.reply = events(delta("Once"), ended("Once", reason))
     found = await streamed(client.http, "same")
     assert found[-1]["type"] == "response.incomplete"
