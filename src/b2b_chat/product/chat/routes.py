@@ -28,15 +28,9 @@ from b2b_chat.product.chat.events import (
 from b2b_chat.product.chat.failures import ANSWER_FAILURES, AnswerFailed, ClientDisconnected
 from b2b_chat.product.chat.openapi import AnsweringOperation, FollowingOperation
 from b2b_chat.product.chat.prompts import TextTooLong
+from b2b_chat.product.chat.refusals import AnswerNotFound, EmptyText, IdempotencyConflict, NothingToStop, ShuttingDown
 from b2b_chat.product.chat.schemas import AnswerState, ChatAnswer, ChatSend
-from b2b_chat.product.chat.service import (
-    AnswerNotFound,
-    Chat,
-    EmptyText,
-    IdempotencyConflict,
-    NothingToStop,
-    ShuttingDown,
-)
+from b2b_chat.product.chat.service import Chat
 from b2b_chat.product.conversations.service import ConversationBusy, ConversationNotFound
 from b2b_chat.product.credits.service import CreditsHeld, InsufficientCredits, TooManyOpenAnswers
 from b2b_chat.product.errors import documents

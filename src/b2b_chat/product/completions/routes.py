@@ -11,7 +11,7 @@ from b2b_chat.product.chat.calls import OptionsUnsupported
 from b2b_chat.product.chat.entrance import Entrance
 from b2b_chat.product.chat.failures import ANSWER_FAILURES
 from b2b_chat.product.chat.prompts import TextTooLong
-from b2b_chat.product.chat.service import IdempotencyConflict, ShuttingDown
+from b2b_chat.product.chat.refusals import IdempotencyConflict, ShuttingDown
 from b2b_chat.product.completions.answers import completion_of
 from b2b_chat.product.completions.calling import sent, streamed, whole
 from b2b_chat.product.completions.catalog import ModelNotFound, list_models, model_named, require_known

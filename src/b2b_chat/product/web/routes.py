@@ -10,7 +10,7 @@ from litestar.params import FromPath, FromQuery, SkipValidation
 
 from b2b_chat.kit.pagination import Page
 from b2b_chat.kit.text import LINE, text_parameter
-from b2b_chat.product.chat.service import AnswerNotFound
+from b2b_chat.product.chat.refusals import AnswerNotFound
 from b2b_chat.product.conversations.schemas import Message
 from b2b_chat.product.conversations.service import Conversations
 from b2b_chat.product.credits.service import Credits

@@ -19,8 +19,8 @@ from b2b_chat.product.chat.calls import OptionsUnsupported
 from b2b_chat.product.chat.events import events_of
 from b2b_chat.product.chat.failures import AnswerCut, MessageRejected
 from b2b_chat.product.chat.orders import order_of_call
+from b2b_chat.product.chat.refusals import IdempotencyConflict
 from b2b_chat.product.chat.schemas import ChatAnswer
-from b2b_chat.product.chat.service import IdempotencyConflict
 from b2b_chat.product.limits.service import Counted
 from b2b_chat.product.masking.call_texts import Call
 from b2b_chat.product.masking.policy import StoredPolicies
