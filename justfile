@@ -103,6 +103,10 @@ client-types:
     uv run ruff check --quiet --fix-only src/b2b_chat_client
     uv run ruff format --quiet src/b2b_chat_client
 
+# Keep product_api's OpenAPI document as the last release's, which later changes may not break
+api-released:
+    uv run b2b-chat openapi product | PYTHONPATH=tests uv run python -m support.api_changes > tests/data/api/released.json
+
 # Check the import contracts
 arch:
     uv run lint-imports

@@ -42,6 +42,7 @@ class AdminAudit(AsyncResource):
             target: Id of anything that it was done to.
             since: From this time on.
             until: Before this time.
+            company_id: The id of the company.
             format: How records are written.
             dialect: Of CSV only. `excel`: semicolons between cells and commas in numbers, as Excel has it in Russian.
         """
@@ -86,6 +87,7 @@ class AdminAudit(AsyncResource):
             target: Id of anything that it was done to.
             since: From this time on.
             until: Before this time.
+            company_id: The id of the company.
             cursor: Where the page starts: `next_cursor` of the page before.
             page_size: How many items at most.
         """
@@ -119,6 +121,7 @@ class AdminCompanies(AsyncResource):
         """Add credits that were paid for. The same `external_id` again adds nothing and answers the same.
 
         Args:
+            company_id: The id of the company.
             amount_credits: More than zero, with up to nine digits before the point and six behind it.
             external_id: The movement's name outside, as an invoice's number. The same one again moves nothing.
         """
@@ -143,9 +146,11 @@ class AdminCompanies(AsyncResource):
         """Correct an entry of the ledger, up or down. The same `external_id` again changes nothing.
 
         Args:
+            company_id: The id of the company.
             corrects_position: The `position` of the entry that is corrected.
             amount_credits: More or less than zero, with up to nine digits before the point and six behind it.
             external_id: The movement's name outside, as an invoice's number. The same one again moves nothing.
+            reason: Kept in the audit log.
         """
         return await self._connection.call(
             Call(
@@ -162,13 +167,18 @@ class AdminCompanies(AsyncResource):
         )
 
     async def block(self, company_id: UUID | str) -> types.Company:
-        """Block a company: no one may act in it, by session or key."""
+        """Block a company: no one may act in it, by session or key.
+
+        Args:
+            company_id: The id of the company.
+        """
         return await self._connection.call(Call("POST", path("/admin/companies/{}/block", company_id), types.Company))
 
     async def create(self, *, name: str, owner_email: str) -> types.Company:
         """Set up a company with its first owner, who can sign in at once.
 
         Args:
+            name: Its name.
             owner_email: A mail address with a name in ASCII; capitals, and `xn--` or not in its domain, do not matter
         """
         return await self._connection.call(
@@ -176,7 +186,11 @@ class AdminCompanies(AsyncResource):
         )
 
     async def get(self, company_id: UUID | str) -> types.CompanyOverview:
-        """Show a company with its balance."""
+        """Show a company with its balance.
+
+        Args:
+            company_id: The id of the company.
+        """
         return await self._connection.call(Call("GET", path("/admin/companies/{}", company_id), types.CompanyOverview))
 
     def ledger(
@@ -192,6 +206,7 @@ class AdminCompanies(AsyncResource):
         """List the movements of a company's balance, newest first: all, or those of some days or of one kind.
 
         Args:
+            company_id: The id of the company.
             first_day: From this day of UTC on.
             last_day: Up to and with this day of UTC.
             kind: Entries of this kind alone.
@@ -235,7 +250,11 @@ class AdminCompanies(AsyncResource):
         )
 
     async def unblock(self, company_id: UUID | str) -> types.Company:
-        """Unblock a company."""
+        """Unblock a company.
+
+        Args:
+            company_id: The id of the company.
+        """
         return await self._connection.call(Call("POST", path("/admin/companies/{}/unblock", company_id), types.Company))
 
 
@@ -251,7 +270,12 @@ class AdminKeys(AsyncResource):
     """The operations of `admin.keys`."""
 
     async def create(self, *, name: str, expires_in_days: int | UnsetType = UNSET) -> types.NewOperatorKey:
-        """Make a key that acts in your name. The answer is the only place that ever has it."""
+        """Make a key that acts in your name. The answer is the only place that ever has it.
+
+        Args:
+            name: Its name.
+            expires_in_days: After how many days it stops to be valid. `90` unless given.
+        """
         return await self._connection.call(
             Call("POST", "/admin/keys", types.NewOperatorKey, body={"name": name, "expires_in_days": expires_in_days})
         )
@@ -269,7 +293,11 @@ class AdminKeys(AsyncResource):
         )
 
     async def revoke(self, api_key_id: UUID | str) -> None:
-        """Revoke a key for good: one of your own, or another operator's once a second operator does the same."""
+        """Revoke a key for good: one of your own, or another operator's once a second operator does the same.
+
+        Args:
+            api_key_id: The id of the API key.
+        """
         await self._connection.call(Call("DELETE", path("/admin/keys/{}", api_key_id), type(None)))
 
 
@@ -277,11 +305,19 @@ class AdminUsers(AsyncResource):
     """The operations of `admin.users`."""
 
     async def block(self, user_id: UUID | str) -> types.User:
-        """Let a person do nothing any more, in any company; it ends all sessions and stops all keys."""
+        """Let a person do nothing any more, in any company; it ends all sessions and stops all keys.
+
+        Args:
+            user_id: The id of the user.
+        """
         return await self._connection.call(Call("POST", path("/admin/users/{}/block", user_id), types.User))
 
     async def get(self, user_id: UUID | str) -> types.User:
-        """Show a person with the companies."""
+        """Show a person with the companies.
+
+        Args:
+            user_id: The id of the user.
+        """
         return await self._connection.call(Call("GET", path("/admin/users/{}", user_id), types.User))
 
     def list(
@@ -311,11 +347,19 @@ class AdminUsers(AsyncResource):
         )
 
     async def reset_second_factor(self, user_id: UUID | str) -> None:
-        """Let a person who is no operator set up a new second factor."""
+        """Let a person who is no operator set up a new second factor.
+
+        Args:
+            user_id: The id of the user.
+        """
         await self._connection.call(Call("DELETE", path("/admin/users/{}/second-factor", user_id), type(None)))
 
     async def unblock(self, user_id: UUID | str) -> types.User:
-        """Let a person sign in again, and the keys be used. For another operator it takes two, as blocking does."""
+        """Let a person sign in again, and the keys be used. For another operator it takes two, as blocking does.
+
+        Args:
+            user_id: The id of the user.
+        """
         return await self._connection.call(Call("POST", path("/admin/users/{}/unblock", user_id), types.User))
 
 
@@ -335,11 +379,19 @@ class Chat(AsyncResource):
     """The operations of `chat`."""
 
     async def get(self, assistant_message_id: UUID | str) -> types.AnswerState:
-        """Show an answer as it is now, for programs that ask again and again and read no events."""
+        """Show an answer as it is now, for programs that ask again and again and read no events.
+
+        Args:
+            assistant_message_id: The id of the answer; with it the answer is followed, stopped and found.
+        """
         return await self._connection.call(Call("GET", path("/v1/chat/{}", assistant_message_id), types.AnswerState))
 
     async def stop(self, assistant_message_id: UUID | str) -> types.ChatAnswer:
-        """End an answer that is being written, and keep what there is of it. Stopping twice is stopping once."""
+        """End an answer that is being written, and keep what there is of it. Stopping twice is stopping once.
+
+        Args:
+            assistant_message_id: The id of the answer; with it the answer is followed, stopped and found.
+        """
         return await self._connection.call(
             Call("POST", path("/v1/chat/{}/stop", assistant_message_id), types.ChatAnswer)
         )
@@ -396,12 +448,14 @@ class CompanyInvites(AsyncResource):
     """The operations of `company.invites`."""
 
     async def create(
-        self, *, email: str, role: types.Role, language: Literal["ru", "en"] | UnsetType | None = UNSET
+        self, *, email: str, role: types.Role, language: types.Language | UnsetType | None = UNSET
     ) -> types.Invite:
         """Invite a person by mail, with a role up to your own; with an API key of all scopes, as a member.
 
         Args:
             email: A mail address with a name in ASCII; capitals, and `xn--` or not in its domain, do not matter
+            role: The role.
+            language: The language: `ru` or `en`.
         """
         return await self._connection.call(
             Call("POST", "/v1/company/invites", types.Invite, body={"email": email, "role": role, "language": language})
@@ -420,11 +474,19 @@ class CompanyInvites(AsyncResource):
         )
 
     async def resend(self, invite_id: UUID | str) -> types.Invite:
-        """Mail an invite again, with a new link and new time. The link before it no longer works."""
+        """Mail an invite again, with a new link and new time. The link before it no longer works.
+
+        Args:
+            invite_id: The id of the invite.
+        """
         return await self._connection.call(Call("POST", path("/v1/company/invites/{}/resend", invite_id), types.Invite))
 
     async def revoke(self, invite_id: UUID | str) -> None:
-        """Take an invite back."""
+        """Take an invite back.
+
+        Args:
+            invite_id: The id of the invite.
+        """
         await self._connection.call(Call("DELETE", path("/v1/company/invites/{}", invite_id), type(None)))
 
 
@@ -434,7 +496,13 @@ class CompanyKeys(AsyncResource):
     async def create(
         self, *, name: str, scopes: Sequence[types.Scope], expires_in_days: int | UnsetType | None = UNSET
     ) -> types.NewApiKey:
-        """Make a key that acts in your name. It is shown this once. Only a person signed in makes keys."""
+        """Make a key that acts in your name. It is shown this once. Only a person signed in makes keys.
+
+        Args:
+            name: Its name.
+            scopes: What the key may do.
+            expires_in_days: A key without this lasts until it is revoked.
+        """
         return await self._connection.call(
             Call(
                 "POST",
@@ -457,7 +525,11 @@ class CompanyKeys(AsyncResource):
         )
 
     async def revoke(self, api_key_id: UUID | str) -> None:
-        """End a key for good."""
+        """End a key for good.
+
+        Args:
+            api_key_id: The id of the API key.
+        """
         await self._connection.call(Call("DELETE", path("/v1/company/api-keys/{}", api_key_id), type(None)))
 
 
@@ -491,7 +563,14 @@ class CompanyMasking(AsyncResource):
         version: int,
         allow_images: bool | UnsetType = UNSET,
     ) -> types.MaskingPolicy:
-        """Replace your company's rules. The installation's floor holds above them."""
+        """Replace your company's rules. The installation's floor holds above them.
+
+        Args:
+            groups: By group of kinds.
+            kinds: By kind.
+            allow_images: Whether images may be sent although people or secrets are masked: nothing can be masked in an image.
+            version: Its version.
+        """
         return await self._connection.call(
             Call(
                 "PUT",
@@ -502,7 +581,13 @@ class CompanyMasking(AsyncResource):
         )
 
     async def change_terms(self, *, version: int, terms: Sequence[str], allowed: Sequence[str]) -> types.MaskingTerms:
-        """Replace both lists."""
+        """Replace both lists.
+
+        Args:
+            version: Its version.
+            terms: Words and names of the company's own, which are masked in any case; whole words only.
+            allowed: Values that are let through: only where all of what was found is in the list, and never secrets.
+        """
         return await self._connection.call(
             Call(
                 "PUT",
@@ -527,6 +612,7 @@ class CompanyMasking(AsyncResource):
 
         Args:
             text: At most MAX_MESSAGE_CHARS characters.
+            conversation_id: Whose people and numbers are known already; without it a new conversation begins.
         """
         return await self._connection.call(
             Call(
@@ -540,7 +626,13 @@ class CompanyMasking(AsyncResource):
     async def set_own(
         self, *, groups: types.MaskingGroups, kinds: types.MaskingKinds, allow_images: bool | UnsetType = UNSET
     ) -> types.MaskingPolicy:
-        """Replace what you add for your own messages. It makes the rules stricter, and never weaker."""
+        """Replace what you add for your own messages. It makes the rules stricter, and never weaker.
+
+        Args:
+            groups: By group of kinds.
+            kinds: By kind.
+            allow_images: Whether images may be sent although people or secrets are masked: nothing can be masked in an image.
+        """
         return await self._connection.call(
             Call(
                 "PUT",
@@ -555,11 +647,19 @@ class CompanyMembers(AsyncResource):
     """The operations of `company.members`."""
 
     async def block(self, user_id: UUID | str) -> types.Member:
-        """Block a member in your company: no session or key of theirs can act in it."""
+        """Block a member in your company: no session or key of theirs can act in it.
+
+        Args:
+            user_id: The id of the user.
+        """
         return await self._connection.call(Call("POST", path("/v1/company/members/{}/block", user_id), types.Member))
 
     async def get(self, user_id: UUID | str) -> types.Member:
-        """Show one member of your company."""
+        """Show one member of your company.
+
+        Args:
+            user_id: The id of the user.
+        """
         return await self._connection.call(Call("GET", path("/v1/company/members/{}", user_id), types.Member))
 
     def list(self, *, cursor: str | None = None, page_size: int | None = None) -> AsyncListing[types.Member]:
@@ -575,19 +675,36 @@ class CompanyMembers(AsyncResource):
         )
 
     async def remove(self, user_id: UUID | str) -> None:
-        """Remove a member from your company, and revoke the member's keys for it."""
+        """Remove a member from your company, and revoke the member's keys for it.
+
+        Args:
+            user_id: The id of the user.
+        """
         await self._connection.call(Call("DELETE", path("/v1/company/members/{}", user_id), type(None)))
 
     async def reset_second_factor(self, user_id: UUID | str) -> None:
-        """Let another person of your company, and of no other, set up a new second factor. For owners."""
+        """Let another person of your company, and of no other, set up a new second factor. For owners.
+
+        Args:
+            user_id: The id of the user.
+        """
         await self._connection.call(Call("DELETE", path("/v1/company/members/{}/second-factor", user_id), type(None)))
 
     async def unblock(self, user_id: UUID | str) -> types.Member:
-        """Let a member act in your company again; with an API key, only one who is no admin or owner."""
+        """Let a member act in your company again; with an API key, only one who is no admin or owner.
+
+        Args:
+            user_id: The id of the user.
+        """
         return await self._connection.call(Call("POST", path("/v1/company/members/{}/unblock", user_id), types.Member))
 
     async def update(self, user_id: UUID | str, *, role: types.Role) -> types.Member:
-        """Give a member another role, up to your own. It ends the member's sessions."""
+        """Give a member another role, up to your own. It ends the member's sessions.
+
+        Args:
+            user_id: The id of the user.
+            role: The role.
+        """
         return await self._connection.call(
             Call("PATCH", path("/v1/company/members/{}", user_id), types.Member, body={"role": role})
         )
@@ -609,7 +726,11 @@ class Company(AsyncResource):
         return await self._connection.call(Call("GET", "/v1/company", types.Company))
 
     async def update(self, *, needs_second_factor: bool) -> types.Company:
-        """Ask your company's admins and owners for a second factor, or no longer. For owners."""
+        """Ask your company's admins and owners for a second factor, or no longer. For owners.
+
+        Args:
+            needs_second_factor: Whether admins and owners are asked for a second factor.
+        """
         return await self._connection.call(
             Call("PATCH", "/v1/company", types.Company, body={"needs_second_factor": needs_second_factor})
         )
@@ -619,11 +740,19 @@ class Conversations(AsyncResource):
     """The operations of `conversations`."""
 
     async def erase(self, conversation_id: UUID | str) -> None:
-        """Erase all that was said in one of your conversations. What it cost stays in the ledger."""
+        """Erase all that was said in one of your conversations. What it cost stays in the ledger.
+
+        Args:
+            conversation_id: The id of the conversation.
+        """
         await self._connection.call(Call("DELETE", path("/v1/conversations/{}", conversation_id), type(None)))
 
     async def get(self, conversation_id: UUID | str) -> types.Conversation:
-        """Show one of your conversations."""
+        """Show one of your conversations.
+
+        Args:
+            conversation_id: The id of the conversation.
+        """
         return await self._connection.call(
             Call("GET", path("/v1/conversations/{}", conversation_id), types.Conversation)
         )
@@ -655,7 +784,12 @@ class Conversations(AsyncResource):
         )
 
     async def rename(self, conversation_id: UUID | str, *, title: str) -> types.Conversation:
-        """Give one of your conversations another title."""
+        """Give one of your conversations another title.
+
+        Args:
+            conversation_id: The id of the conversation.
+            title: The title, by default the beginning of the first message.
+        """
         return await self._connection.call(
             Call("PUT", path("/v1/conversations/{}/title", conversation_id), types.Conversation, body={"title": title})
         )
@@ -758,6 +892,7 @@ class Messages(AsyncResource):
         """List the messages of one of your conversations, oldest first, or by `order=desc` newest first.
 
         Args:
+            conversation_id: The id of the conversation.
             cursor: Where the page starts: `next_cursor` of the page before.
             order: Oldest or newest first.
             page_size: How many items at most.
@@ -784,6 +919,7 @@ class Usage(AsyncResource):
         Args:
             days: How many days.
             last_day: The last of them, a day of UTC; today unless given.
+            user_id: The id of the user.
         """
         return await self._connection.call(
             Call(

@@ -47,16 +47,99 @@ if TYPE_CHECKING:
         "audit.read",
         "audit.export",
     ]
-    AnswerStateStatus: TypeAlias = Literal["pending", "streaming", "completed", "stopped", "error"]
-    AnswerStateFinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter"]
-    AnswerStateCutBy: TypeAlias = Literal["model", "limit", "balance"]
     AuditActorKind: TypeAlias = Literal["user", "api_key", "operator", "command_line", "stranger"]
     AuditRecordOutcome: TypeAlias = Literal["ok", "refused"]
-    ChatAnswerStatus: TypeAlias = Literal["pending", "streaming", "completed", "stopped", "error"]
-    ChatAnswerFinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter"]
-    ChatAnswerCutBy: TypeAlias = Literal["model", "limit", "balance"]
     CsvDialect: TypeAlias = Literal["standard", "excel"]
+    CutBy: TypeAlias = Literal["model", "limit", "balance"]
+    ErrorCode: TypeAlias = Literal[
+        "address_not_supported",
+        "already_invited",
+        "already_member",
+        "answer_cut",
+        "answer_empty",
+        "answer_not_found",
+        "api_key_not_found",
+        "asset_not_found",
+        "balance_out_of_range",
+        "body_too_large",
+        "client_disconnected",
+        "company_blocked",
+        "company_busy",
+        "company_not_found",
+        "content_filtered",
+        "context_length_exceeded",
+        "conversation_busy",
+        "conversation_not_found",
+        "credits_held",
+        "cross_site_request",
+        "database_unavailable",
+        "empty_text",
+        "external_id_conflict",
+        "gateway_outdated",
+        "gateway_refused",
+        "gateway_timeout",
+        "gateway_unavailable",
+        "idempotency_conflict",
+        "insufficient_credits",
+        "internal_error",
+        "interrupted",
+        "invalid_proof",
+        "invalid_request",
+        "invalid_unicode",
+        "invite_closed",
+        "invite_not_found",
+        "last_owner",
+        "ledger_entry_not_found",
+        "limits_unavailable",
+        "masking_changed",
+        "masking_unavailable",
+        "member_not_found",
+        "message_in_progress",
+        "message_rejected",
+        "method_not_allowed",
+        "model_not_found",
+        "model_unavailable",
+        "no_company",
+        "not_found",
+        "not_ready",
+        "nothing_to_stop",
+        "nul_character",
+        "operator_not_found",
+        "operator_network_required",
+        "operator_required",
+        "personal_data_blocked",
+        "rate_limited",
+        "remote_image",
+        "role_too_high_for_key",
+        "role_too_low",
+        "scope_missing",
+        "session_not_found",
+        "session_required",
+        "second_factor_not_needed",
+        "second_factor_not_set_up",
+        "second_factor_protected",
+        "second_factor_required",
+        "second_factor_wrong",
+        "second_operator_required",
+        "shutting_down",
+        "sign_in_too_old",
+        "step_up_required",
+        "text_too_long",
+        "too_deeply_nested",
+        "too_many_api_keys",
+        "too_many_invites",
+        "too_many_open_answers",
+        "took_too_long",
+        "unauthenticated",
+        "unknown_parameter",
+        "unmaskable_content",
+        "unsupported_media_type",
+        "unsupported_parameter",
+        "user_blocked",
+        "user_not_found",
+    ]
     ExportFormat: TypeAlias = Literal["ndjson", "csv"]
+    FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter"]
     GatewayHealthStatus: TypeAlias = Literal["ready", "refused", "unreachable"]
     InviteState: TypeAlias = Literal["pending", "accepted", "revoked", "expired"]
     Kind: TypeAlias = Literal[
@@ -88,266 +171,379 @@ if TYPE_CHECKING:
         "TERM",
         "TEXT",
     ]
+    Language: TypeAlias = Literal["ru", "en"]
     LedgerEntryKind: TypeAlias = Literal["top_up", "charge", "adjustment"]
     MaskingAction: TypeAlias = Literal["off", "mask", "block"]
     MeVia: TypeAlias = Literal["session", "api_key"]
     MessageRole: TypeAlias = Literal["user", "assistant"]
     MessageStatus: TypeAlias = Literal["pending", "streaming", "completed", "stopped", "error"]
-    MessageFinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter"]
-    MessageCutBy: TypeAlias = Literal["model", "limit", "balance"]
     Role: TypeAlias = Literal["member", "admin", "owner"]
     Scope: TypeAlias = Literal["chat", "read", "admin"]
     ToolCallType: TypeAlias = Literal["function"]
 else:  # A release of the server may know more values than this one of the client.
     Action = str
-    AnswerStateStatus = str
-    AnswerStateFinishReason = str
-    AnswerStateCutBy = str
     AuditActorKind = str
     AuditRecordOutcome = str
-    ChatAnswerStatus = str
-    ChatAnswerFinishReason = str
-    ChatAnswerCutBy = str
     CsvDialect = str
+    CutBy = str
+    ErrorCode = str
     ExportFormat = str
+    FinishReason = str
     GatewayHealthStatus = str
     InviteState = str
     Kind = str
+    Language = str
     LedgerEntryKind = str
     MaskingAction = str
     MeVia = str
     MessageRole = str
     MessageStatus = str
-    MessageFinishReason = str
-    MessageCutBy = str
     Role = str
     Scope = str
     ToolCallType = str
 
 
 class AnswerState(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`AnswerState` of the API."""
+    """An answer as it is now. Ask again while its status is `pending` or `streaming`."""
 
     conversation_id: UUID
+    """The id of the conversation."""
     user_message_id: UUID
+    """The id of the message that was sent."""
     assistant_message_id: UUID
-    status: AnswerStateStatus
+    """The id of the answer; with it the answer is followed, stopped and found."""
+    status: MessageStatus
+    """Its state."""
     text: str
+    """What there is of it; while another process writes it, nothing."""
     usage: AnswerUsage | None = None
+    """The tokens that it took; null until it has ended."""
     charge_credits: Decimal | None = None
-    finish_reason: AnswerStateFinishReason | None = None
-    cut_by: AnswerStateCutBy | None = None
+    """What it cost; null until it has ended, and for one that failed."""
+    finish_reason: FinishReason | None = None
+    """Why the model ended the answer: `length` means that it was cut at a limit. Null for a stopped answer."""
+    cut_by: CutBy | None = None
+    """For `length`: whose limit it was, the model's, the one that was asked for or set (`limit`), or the balance's."""
     error_code: str | None = None
+    """Why there is no answer, for the status `error`."""
     retryable: bool | None = None
+    """For the status `error`: whether sending the same message again may help."""
     tool_calls: list[ToolCall] | None = None
+    """The tools that the model calls, where tools were offered."""
     refusal: bool | None = None
+    """True where the text is the model's refusal."""
 
 
 class AnswerUsage(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`AnswerUsage` of the API."""
+    """Tokens that the answer took; `estimated` where the model did not count them."""
 
     prompt_tokens: int
+    """Tokens that were sent to the model."""
     completion_tokens: int
+    """Tokens that the model wrote, hidden reasoning included."""
     total_tokens: int
+    """All tokens."""
     estimated: bool | None = None
+    """Whether the tokens were estimated, because the model did not count them. `false` unless given."""
     cached_tokens: int | None = None
+    """Those of the prompt that the model had in its cache, where it reports them."""
     reasoning_tokens: int | None = None
+    """Those of the completion that went into hidden reasoning, where it reports them."""
 
 
 class ApiKey(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`ApiKey` of the API."""
+    """A key of the company, without its secret part."""
 
     id: UUID
+    """Its id."""
     name: str
+    """Its name."""
     prefix: str
+    """How the key begins, to recognise it by."""
     scopes: list[Scope]
+    """What the key may do."""
     user_id: UUID
+    """The user for whom it acts."""
     created_at: datetime
+    """When it was made, in UTC."""
     expires_at: datetime | None = None
+    """When it stops to be valid; null where it never does."""
     revoked_at: datetime | None = None
+    """When it was revoked; null where it was not."""
     last_used_at: datetime | None = None
+    """When it was last used, in UTC, to the minute; null where it never was."""
 
 
 class AuditActor(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`AuditActor` of the API."""
+    """Who acted."""
 
     kind: AuditActorKind
+    """Its kind."""
     id: str
+    """The id of the user or of the key that was used; `user@host` of a shell on the server; `unknown` of a stranger."""
     user_id: UUID | None = None
+    """The person behind it, where one is known."""
 
 
 class AuditRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`AuditRecord` of the API."""
+    """One action."""
 
     id: UUID
+    """Its id."""
     at: datetime
+    """When it happened, in UTC."""
     company_id: UUID | None = None
+    """The company it concerns."""
     actor: AuditActor
     action: Action
+    """What was done."""
     outcome: AuditRecordOutcome
+    """Whether it was done or refused."""
     reason: str | None = None
+    """The code of the refusal."""
     request_id: str | None = None
+    """Under which the server's log has the request."""
     client_request_id: str | None = None
+    """The `X-Request-ID` that the client sent."""
     count: int
+    """How often, where one record stands for what was done again within a minute."""
     targets: dict[str, str]
+    """To what it was done, as `{"user_id": …}`."""
     before: dict[str, Any] | None = None
+    """The target's relevant state before the action, where it changed."""
     after: dict[str, Any] | None = None
+    """The target's relevant state after the action, where it changed."""
 
 
 class Balance(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`Balance` of the API."""
+    """What a company has."""
 
     balance_credits: Decimal
+    """The company's balance, as a decimal string."""
     held_credits: Decimal
+    """The part that is set aside for answers being written now."""
     available_credits: Decimal
+    """What can be spent now: the balance without what is held."""
 
 
 class ChatAnswer(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`ChatAnswer` of the API."""
+    """The answer to a message, with what it took and cost."""
 
     conversation_id: UUID
+    """The id of the conversation."""
     user_message_id: UUID
+    """The id of the message that was sent."""
     assistant_message_id: UUID
-    status: ChatAnswerStatus
+    """The id of the answer; with it the answer is followed, stopped and found."""
+    status: MessageStatus
+    """Its state."""
     text: str
+    """The text."""
     usage: AnswerUsage
+    """The tokens that the answer took."""
     charge_credits: Decimal
+    """What was charged, as a decimal string of credits."""
     balance_credits: Decimal
-    finish_reason: ChatAnswerFinishReason | None = None
-    cut_by: ChatAnswerCutBy | None = None
+    """The company's balance, as a decimal string."""
+    finish_reason: FinishReason | None = None
+    """Why the model ended the answer: `length` means that it was cut at a limit. Null for a stopped answer."""
+    cut_by: CutBy | None = None
+    """For `length`: whose limit it was, the model's, CHAT_MAX_COMPLETION_TOKENS (`limit`), or the balance's."""
     tool_calls: list[ToolCall] | None = None
+    """The tools that the model calls, where tools were offered."""
     refusal: bool | None = None
+    """True where the text is the model's refusal."""
 
 
 class Company(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`Company` of the API."""
+    """A company."""
 
     id: UUID
+    """Its id."""
     name: str
+    """Its name."""
     created_at: datetime
+    """When it was made, in UTC."""
     blocked_at: datetime | None = None
+    """Since when an operator has blocked it."""
     needs_second_factor: bool
+    """Whether its admins and owners are asked for a second factor."""
 
 
 class CompanyOverview(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`CompanyOverview` of the API."""
+    """A company, as operators see it."""
 
     id: UUID
+    """Its id."""
     name: str
+    """Its name."""
     created_at: datetime
+    """When it was made, in UTC."""
     blocked_at: datetime | None = None
+    """Since when it is blocked; null where it is not."""
     balance_credits: Decimal
+    """The company's balance, as a decimal string."""
     held_credits: Decimal
+    """The part of the balance that is set aside for answers being written now."""
 
 
 class Conversation(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`Conversation` of the API."""
+    """A thread of messages; its title is the beginning of the first one."""
 
     id: UUID
+    """Its id."""
     title: str
+    """The title, by default the beginning of the first message."""
     created_at: datetime
+    """When it was made, in UTC."""
     updated_at: datetime
+    """When something was last said in it."""
 
 
 class DayUsage(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`DayUsage` of the API."""
+    """What was used on a day of UTC."""
 
     day: date
+    """The day."""
     answers: int
+    """Paid answers only; failed ones are not counted."""
     charge_credits: Decimal
+    """What was charged, as a decimal string of credits."""
 
 
 class FunctionCall(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`FunctionCall` of the API."""
+    """What a tool is called with: `arguments` is JSON as the model wrote it, which need not be valid."""
 
     name: str
+    """Its name."""
     arguments: str
+    """The arguments of the call, as a JSON text that the model wrote."""
 
 
 class GatewayHealth(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`GatewayHealth` of the API."""
+    """gateway_api, according to its answer to a signed ping."""
 
     status: GatewayHealthStatus
+    """Its state."""
     code: str | None = None
+    """The gateway's code for refusing our ping."""
     version: str | None = None
+    """Its version."""
     model: str | None = None
+    """The name of the model."""
     clock_skew_seconds: int | None = None
+    """How far its clock is ahead of ours, to a second; known of a gateway that answers, be it a refusal."""
     answered_in_seconds: float | None = None
+    """How long its answer took."""
 
 
 class HiddenValue(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`HiddenValue` of the API."""
+    """A value of a text that was replaced by a token when the text crossed the border."""
 
     text: str
+    """The text."""
     kind: str
+    """What it is, such as `PERSON`: the kinds of `GET /v1/company/masking`."""
 
 
 class InstallationHealth(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`InstallationHealth` of the API."""
+    """Both services, now."""
 
     at: datetime
+    """When it happened, in UTC."""
     product: ProductHealth
     gateway: GatewayHealth
 
 
 class Invite(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`Invite` of the API."""
+    """An invite into the company. Only the mail has its token."""
 
     id: UUID
+    """Its id."""
     email: str
+    """The mail address."""
     role: Role
+    """The role."""
     state: InviteState
+    """Its state."""
     invited_by: UUID
+    """The id of the user who invited."""
     created_at: datetime
+    """When it was made, in UTC."""
     sent_at: datetime
+    """When the mail with the valid token was written; resending moves it."""
     expires_at: datetime
+    """When it stops to be valid; null where it never does."""
     closed_at: datetime | None = None
+    """When it was accepted or revoked."""
 
 
 class LedgerEntry(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`LedgerEntry` of the API."""
+    """One movement of the balance."""
 
     position: int
+    """Its place in the company's ledger, counted from one."""
     kind: LedgerEntryKind
+    """Its kind."""
     amount_credits: Decimal
+    """By how many credits the balance moves, as a decimal string."""
     balance_after_credits: Decimal
+    """The balance after this entry."""
     message_id: UUID | None = None
+    """The user's message that was answered, for a charge."""
     external_id: str | None = None
+    """What the operator called the movement, for a top-up or an adjustment."""
     corrects_position: int | None = None
+    """The position of the entry that an adjustment corrects."""
     created_at: datetime
+    """When it was made, in UTC."""
     supplements_position: int | None = None
+    """The position of an earlier charge for the same message that this charge adds to."""
 
 
 class MaskCounts(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`MaskCounts` of the API."""
+    """How many values were hidden in the messages of a company's people."""
 
     first_day: date
+    """The first of the days."""
     last_day: date
+    """The last of the days."""
     values: int
+    """How many in all."""
     counts: dict[str, int]
+    """How many by kind, most first."""
     days: list[MaskDay]
+    """The days, in order."""
 
 
 class MaskDay(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`MaskDay` of the API."""
+    """A day of UTC, and what was hidden on it."""
 
     day: date
+    """The day."""
     counts: dict[str, int]
+    """How many values by kind; kinds without any are left out."""
 
 
 class MaskingGroups(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`MaskingGroups` of the API."""
+    """What is done with the kinds of a group: nothing (`off`), hidden (`mask`), or the message refused (`block`)."""
 
     people: MaskingAction | None = None
+    """Names, birth dates, addresses, passports, driver's licences, SNILS, OMS, a person's INN, OGRNIP, plates."""
     contacts: MaskingAction | None = None
+    """E-mail addresses, phones, handles, IP addresses."""
     money: MaskingAction | None = None
+    """Cards, accounts, IBANs, wallets."""
     secrets: MaskingAction | None = None
+    """Keys, passwords, tokens."""
     requisites: MaskingAction | None = None
+    """INN, KPP, OGRN, BIK and names of legal persons."""
     terms: MaskingAction | None = None
+    """The company's own words."""
 
 
 class MaskingKinds(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`MaskingKinds` of the API."""
+    """What is done with single kinds, where it is not what is done with their group."""
 
     PERSON: MaskingAction | None = None
     NAME: MaskingAction | None = None
@@ -378,195 +574,278 @@ class MaskingKinds(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class MaskingPolicy(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`MaskingPolicy` of the API."""
+    """What is done with personal data in your messages, and why."""
 
     in_force: dict[str, MaskingAction]
+    """By kind: the strictest of the company's rules, the installation's floor and your own."""
     company: MaskingRules
+    """The company's own rules. What they do not name is as the defaults have it."""
     version: int
+    """How often they were changed."""
     floor: MaskingRules
+    """The least that is done for every company of this installation."""
     own: MaskingRules
+    """What you add for your own messages."""
     terms_version: int
+    """How often the company's lists were changed."""
     terms: int
+    """How many words of the company's own are masked."""
     allowed: int
+    """How many values are let through."""
     updated_at: datetime | None = None
+    """When the company's rules or lists were changed; null where they never were."""
 
 
 class MaskingPreview(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`MaskingPreview` of the API."""
+    """What would become of a text."""
 
     parts: list[PreviewPart]
+    """The text in pieces, in order and whole: parts and no offsets, since programs count characters differently."""
     masked_text: str
+    """What would cross the border."""
     counts: dict[str, int]
+    """How many values of each kind would be hidden or blocked."""
     is_blocked: bool
+    """Whether the message would be refused, because a kind in it is blocked."""
 
 
 class MaskingRules(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`MaskingRules` of the API."""
+    """What is done with groups and, more closely, with kinds. What neither names is left to the rules below."""
 
     groups: MaskingGroups
+    """By group of kinds."""
     kinds: MaskingKinds
+    """By kind."""
     allow_images: bool | None = None
+    """Whether images may be sent although people or secrets are masked: nothing can be masked in an image."""
 
 
 class MaskingTerms(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`MaskingTerms` of the API."""
+    """The company's lists."""
 
     version: int
+    """Its version."""
     terms: list[str]
+    """Words and names of the company's own, which are masked."""
     allowed: list[str]
+    """Values that are let through."""
 
 
 class Me(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`Me` of the API."""
+    """You."""
 
     user_id: UUID
+    """The id of the user."""
     email: str
+    """The mail address."""
     via: MeVia
+    """How this request was authorised."""
     is_operator: bool
+    """Whether the user is an operator of this installation."""
     company: MyCompany | None = None
+    """The one that you are acting in."""
     companies: list[MyCompany]
+    """All that you belong to, the latest joined first."""
 
 
 class Member(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`Member` of the API."""
+    """A person of a company."""
 
     user_id: UUID
+    """The id of the user."""
     email: str
+    """The mail address."""
     role: Role
+    """The role."""
     joined_at: datetime
+    """When the person joined the company, in UTC."""
     blocked_at: datetime | None = None
+    """Since when the company's admins do not let the member act in it."""
 
 
 class MemberUsage(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`MemberUsage` of the API."""
+    """The use of one person in the company, who may have left it since."""
 
     user_id: UUID
+    """The id of the user."""
     email: str
+    """The mail address."""
     answers: int
+    """How many answers were paid for."""
     charge_credits: Decimal
+    """What was charged, as a decimal string of credits."""
 
 
 class Message(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`Message` of the API."""
+    """One message of a conversation."""
 
     id: UUID
+    """Its id."""
     role: MessageRole
+    """The role."""
     status: MessageStatus
+    """Its state."""
     text: str
+    """The text."""
     client_message_id: str | None = None
+    """The sender's own name for a user's message: with it a failed one is sent again."""
     usage: AnswerUsage | None = None
+    """The tokens that the answer took."""
     charge_credits: Decimal | None = None
-    finish_reason: MessageFinishReason | None = None
-    cut_by: MessageCutBy | None = None
+    """What an answer cost."""
+    finish_reason: FinishReason | None = None
+    """Why the model ended an answer: `length` means that it was cut at a limit."""
+    cut_by: CutBy | None = None
+    """For `length`: whose limit it was, the model's, CHAT_MAX_COMPLETION_TOKENS (`limit`), or the balance's."""
     error_code: str | None = None
+    """Why there is no answer, for an assistant's message in `error`."""
     created_at: datetime
+    """When it was made, in UTC."""
     hidden: list[HiddenValue] | None = None
+    """The values of the text that did not cross the border, each once; left out where there are none."""
 
 
 class MyCompany(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`MyCompany` of the API."""
+    """A company that you belong to."""
 
     id: UUID
+    """Its id."""
     name: str
+    """Its name."""
     role: Role
+    """The role."""
     is_blocked: bool
+    """You cannot act in it now: it was blocked, or you were in it."""
 
 
 class NewApiKey(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`NewApiKey` of the API."""
+    """A key that was just made."""
 
     api_key: ApiKey
     key: str
+    """The key itself. It is shown this once and cannot be seen again."""
 
 
 class NewOperatorKey(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`NewOperatorKey` of the API."""
+    """A key that was just made."""
 
     api_key: OperatorKey
     key: str
+    """The key itself. It is shown this once and cannot be seen again."""
 
 
 class OperatorKey(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`OperatorKey` of the API."""
+    """A key of an operator, without its secret part."""
 
     id: UUID
+    """Its id."""
     name: str
+    """Its name."""
     prefix: str
+    """How the key begins, to recognise it by."""
     user_id: UUID
+    """The operator for whom it acts."""
     made_in_shell: bool
+    """Whether it was made on the server's command line. Only such a key may change credits and keys."""
     created_at: datetime
+    """When it was made, in UTC."""
     expires_at: datetime | None = None
+    """None for old keys only."""
     revoked_at: datetime | None = None
+    """When it was revoked; null where it was not."""
     last_used_at: datetime | None = None
+    """When it was last used, in UTC, to the minute; null where it never was."""
 
 
 class PartHealth(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`PartHealth` of the API."""
+    """One of the things that product_api needs."""
 
     name: str
+    """Its name."""
     problem: str | None = None
+    """What is missing of it, by its closest name; None where it is ready."""
 
 
 class PreviewPart(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`PreviewPart` of the API."""
+    """A piece of the text; one with a kind would be hidden or blocked."""
 
     text: str
+    """The text."""
     kind: Kind | None = None
+    """Its kind."""
     action: MaskingAction | None = None
+    """What was done."""
 
 
 class ProductHealth(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`ProductHealth` of the API."""
+    """product_api, as the process sees itself that answers."""
 
     version: str
+    """Its version."""
     is_ready: bool
+    """Whether everything is ready."""
     parts: list[PartHealth]
+    """The parts, one by one."""
 
 
 class ToolCall(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`ToolCall` of the API."""
+    """A call of a tool, in a message of the model."""
 
     id: str
+    """Its id."""
     function: FunctionCall
     type: ToolCallType | None = None
+    """The type. `function` unless given."""
 
 
 class UsageReport(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`UsageReport` of the API."""
+    """What was used in some days."""
 
     first_day: date
+    """The first of the days."""
     last_day: date
+    """The last of the days."""
     answers: int
+    """In all of them."""
     charge_credits: Decimal
+    """What was charged, as a decimal string of credits."""
     days: list[DayUsage]
+    """Each of them, in order."""
 
 
 class User(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`User` of the API."""
+    """A person known to this installation."""
 
     id: UUID
+    """Its id."""
     email: str
+    """The mail address."""
     created_at: datetime
+    """When it was made, in UTC."""
     blocked_at: datetime | None = None
+    """Since when it is blocked; null where it is not."""
     is_operator: bool
+    """Whether the user is an operator of this installation."""
     memberships: list[UserMembership]
+    """The companies that the user belongs to."""
 
 
 class UserMembership(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`UserMembership` of the API."""
+    """A company that a user belongs to."""
 
     company_id: UUID
+    """The id of the company."""
     company_name: str
+    """The company's name."""
     role: Role
+    """The role."""
     blocked_at: datetime | None = None
+    """Since when the company's admins do not let the user act in it."""
 
 
 __all__ = [
     "Action",
     "AnswerState",
-    "AnswerStateCutBy",
-    "AnswerStateFinishReason",
-    "AnswerStateStatus",
     "AnswerUsage",
     "ApiKey",
     "AuditActor",
@@ -575,15 +854,15 @@ __all__ = [
     "AuditRecordOutcome",
     "Balance",
     "ChatAnswer",
-    "ChatAnswerCutBy",
-    "ChatAnswerFinishReason",
-    "ChatAnswerStatus",
     "Company",
     "CompanyOverview",
     "Conversation",
     "CsvDialect",
+    "CutBy",
     "DayUsage",
+    "ErrorCode",
     "ExportFormat",
+    "FinishReason",
     "FunctionCall",
     "GatewayHealth",
     "GatewayHealthStatus",
@@ -592,6 +871,7 @@ __all__ = [
     "Invite",
     "InviteState",
     "Kind",
+    "Language",
     "LedgerEntry",
     "LedgerEntryKind",
     "MaskCounts",
@@ -608,8 +888,6 @@ __all__ = [
     "Member",
     "MemberUsage",
     "Message",
-    "MessageCutBy",
-    "MessageFinishReason",
     "MessageRole",
     "MessageStatus",
     "MyCompany",

@@ -4,7 +4,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from litestar import Litestar
@@ -14,6 +14,7 @@ from litestar.types import ASGIApp
 
 from b2b_chat.contract.schemas import ChatRequest
 from b2b_chat.gateway.answers import Answers
+from b2b_chat.gateway.api_words import WORDS
 from b2b_chat.gateway.chat_endpoint import ChatEndpoint
 from b2b_chat.gateway.errors import on_exception
 from b2b_chat.gateway.log_ids import configure_log_ids
@@ -24,17 +25,22 @@ from b2b_chat.gateway.stores import Stores
 from b2b_chat.gateway.upstream import open_upstreams
 from b2b_chat.gateway.verification import Verification
 from b2b_chat.kit import metrics, tracing
+from b2b_chat.kit.api_document.finish import finish
 from b2b_chat.kit.clock import Clock, utc_now
 from b2b_chat.kit.draining import drained_on_sigterm
 from b2b_chat.kit.garbage import spare_collector
 from b2b_chat.kit.health import Readiness, draining_check, health, health_head, ready_route
 from b2b_chat.kit.logging import configure_logging
+from b2b_chat.kit.openapi import ExactStructs
 from b2b_chat.kit.request_body import UnreadBodies
 from b2b_chat.kit.request_id import RequestId
 from b2b_chat.kit.security_headers import SecurityHeaders
 from b2b_chat.kit.service_manager import report_ready
 from b2b_chat.kit.strict_json import StrictJsonRequest
 from b2b_chat.kit.strict_query import StrictQueries
+
+_SERVER: Final = "https://gateway.example.com"
+"""In the document, which no installation serves: where its gateway is, only product_api's settings say."""
 
 
 def create_app(settings: GatewaySettings | None = None, *, clock: Clock = utc_now) -> ASGIApp:
@@ -81,14 +87,14 @@ def create_app(settings: GatewaySettings | None = None, *, clock: Clock = utc_no
 
 def openapi_schema() -> dict[str, Any]:
     """Return the OpenAPI document. It is not served; the command line prints it."""
-    config = openapi_config(version("b2b-chat"))
-    described = _litestar(None, None, 0, chat, openapi_config=config)
+    config, structs = openapi_config(version("b2b-chat")), ExactStructs()
+    described = _litestar(None, None, 0, chat, openapi_config=config, plugins=[structs])
     document = described.openapi_schema.to_schema()
     # Litestar documents neither that unknown fields are refused, nor the limits of what is inside a union.
     _, exact = msgspec.json.schema_components([ChatRequest], ref_template="#/components/schemas/{name}")
     document["components"]["schemas"].update(exact)
     portable: dict[str, Any] = json.loads(json.dumps(document).replace(r"\\Z", "$"))  # only Python ends texts so
-    return portable
+    return finish(portable, structs, WORDS, _SERVER)
 
 
 def _litestar(

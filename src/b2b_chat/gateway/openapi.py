@@ -8,22 +8,13 @@ import msgspec
 from litestar import post
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.openapi.spec import (
-    Components,
-    Example,
-    OpenAPIMediaType,
-    OpenAPIType,
-    Operation,
-    Reference,
-    Schema,
-    SecurityScheme,
-)
+from litestar.openapi.spec import Components, Contact, Example, License, Operation, SecurityScheme
 from litestar.params import Body
 
 from b2b_chat.contract.errors import FAILURES, Code, ErrorBody
 from b2b_chat.contract.schemas import CHAT_PATH, MODEL_GPT_5_2, ChatRequest, ChatResult
 from b2b_chat.contract.signing import NONCE_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER
-from b2b_chat.kit.openapi import FailureExample, failures
+from b2b_chat.kit.openapi import EVENT_STREAM, FailureExample, event_stream, failures
 
 DOOR_CODES: Final[tuple[Code, ...]] = (
     "missing_signature",
@@ -63,46 +54,6 @@ _STREAM_EXAMPLE: Final = (
     'event: final\ndata: {"text":"Rinse it first.",'
     '"usage":{"prompt_tokens":14,"completion_tokens":4,"total_tokens":18},"finish_reason":"stop","upstream":"primary"}\n\n'
 )
-_DELTA: Final = Schema(
-    type=OpenAPIType.OBJECT,
-    required=["text"],
-    properties={"text": Schema(type=OpenAPIType.STRING), "refusal": Schema(type=OpenAPIType.BOOLEAN)},
-)
-_TOOL_CALL: Final = Schema(
-    type=OpenAPIType.OBJECT,
-    description="The next piece of the call at this index; its first has the id and the name.",
-    required=["index"],
-    properties={
-        "index": Schema(type=OpenAPIType.INTEGER),
-        "id": Schema(type=OpenAPIType.STRING),
-        "name": Schema(type=OpenAPIType.STRING),
-        "arguments": Schema(type=OpenAPIType.STRING),
-    },
-)
-_EVENT: Final = Schema(
-    type=OpenAPIType.OBJECT,
-    description=(
-        "One event: `delta` with a piece of the text, or `tool_call` with a piece of a call, as the answer comes; then "
-        "one `final` with the whole of it (ChatResult) or one `error` (ErrorBody). A stream that ends with neither has "
-        "failed. Comments keep proxies awake."
-    ),
-    required=["event", "data"],
-    properties={
-        "event": Schema(type=OpenAPIType.STRING, enum=["delta", "tool_call", "final", "error"]),
-        "data": Schema(
-            type=OpenAPIType.STRING,
-            content_media_type="application/json",
-            content_schema=Schema(
-                any_of=[
-                    Reference(ref="#/components/schemas/ChatResult"),
-                    Reference(ref="#/components/schemas/ErrorBody"),
-                    _DELTA,
-                    _TOOL_CALL,
-                ]
-            ),
-        ),
-    },
-)
 _SCHEMES: Final = {
     "timestamp": (TIMESTAMP_HEADER, "Unix seconds, digits only."),
     "nonce": (NONCE_HEADER, "16 to 128 of A-Z a-z 0-9 _ -, never used before."),
@@ -120,9 +71,7 @@ class StreamingOperation(Operation):
     def __post_init__(self) -> None:
         """Add the stream to what Litestar found: one status, two media types."""
         found: Any = self.responses
-        found["200"].content["text/event-stream"] = OpenAPIMediaType(
-            schema=_EVENT, examples={"stream": Example(summary="A short answer", value=_STREAM_EXAMPLE)}
-        )
+        found["200"].content[EVENT_STREAM] = event_stream("ChatStream", example=_STREAM_EXAMPLE)
 
 
 def documents(codes: Iterable[Code]) -> dict[int, ResponseSpec]:
@@ -140,6 +89,8 @@ def openapi_config(version: str) -> OpenAPIConfig:
         title="gateway_api",
         version=version,
         description="Checks signatures, asks OpenAI, and normalises the answers.",
+        contact=Contact(name="The operators of this installation"),
+        license=License(name="Apache-2.0", identifier="Apache-2.0"),
         use_handler_docstrings=True,
         components=Components(
             security_schemes={

@@ -1,12 +1,12 @@
 """What Litestar's OpenAPI document lacks: closed objects, portable patterns, answers that are event streams."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple
 
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.openapi.spec import Example, OpenAPIMediaType, OpenAPIType, Operation, Reference, Schema
+from litestar.openapi.spec import Example, OpenAPIMediaType, Operation, Reference, Schema
 from litestar.params import BodyKwarg
 from litestar.plugins import OpenAPISchemaPlugin
 from litestar.typing import FieldDefinition
@@ -29,6 +29,10 @@ class ExactStructs(OpenAPISchemaPlugin):
     letter.
     """
 
+    def __init__(self) -> None:
+        self.classes: dict[str, type] = {}
+        """The Structs that were described, by the title of their schema."""
+
     def is_plugin_supported_field(self, field_definition: FieldDefinition) -> bool:
         """Whether a field is of a Struct."""
         return not field_definition.is_union and field_definition.is_subclass_of(Struct)
@@ -41,6 +45,8 @@ class ExactStructs(OpenAPISchemaPlugin):
             if plugin is not self and schema_creator.plugin_supports_field(plugin, field_definition)
         )
         schema: Schema = litestars.to_openapi_schema(field_definition, schema_creator)
+        described = field_definition.origin or field_definition.type_
+        self.classes[str(schema.title or described.__name__)] = described
         if field_definition.type_.__struct_config__.forbid_unknown_fields:
             schema.additional_properties = False
         schema.properties = {name: _alone(part) for name, part in (schema.properties or {}).items()}
@@ -113,22 +119,9 @@ def failures(body: type[Struct], examples: Iterable[FailureExample]) -> dict[int
     }
 
 
-def event_stream(
-    description: str, *, names: Sequence[str], data: Sequence[Schema | Reference], example: str
-) -> OpenAPIMediaType:
-    """An answer by server-sent events: what these are called, what their data may be, and how one looks."""
-    event = Schema(
-        type=OpenAPIType.OBJECT,
-        description=description,
-        required=["event", "data"],
-        properties={
-            "event": Schema(type=OpenAPIType.STRING, enum=list(names)),
-            "id": Schema(type=OpenAPIType.STRING),
-            "data": Schema(
-                type=OpenAPIType.STRING,
-                content_media_type="application/json",
-                content_schema=Schema(any_of=list(data)),
-            ),
-        },
+def event_stream(component: str, *, example: str) -> OpenAPIMediaType:
+    """An answer by server-sent events: the component that describes it, and how one looks."""
+    return OpenAPIMediaType(
+        schema=Reference(ref=f"#/components/schemas/{component}"),
+        examples={"stream": Example(summary="A short answer", value=example)},
     )
-    return OpenAPIMediaType(schema=event, examples={"stream": Example(summary="A short answer", value=example)})

@@ -15,7 +15,8 @@ class AllMethods(ReceiveRoutePlugin):
     def receive_route(self, route: BaseRoute) -> None:
         """Replace Litestar's answer, which may be that of an earlier state of the route."""
         if isinstance(route, HTTPRoute):
-            allowed = ", ".join(sorted(route.methods))
+            methods = route.methods | {"HEAD"} if "GET" in route.methods else route.methods  # kit.reading answers it
+            allowed = ", ".join(sorted(methods))
             handler = route.route_handler_map["OPTIONS"][0]
 
             def options(scope: Scope) -> Response[None]:  # noqa: ARG001 - the signature that Litestar has inspected

@@ -12,6 +12,7 @@ from litestar.exceptions import HTTPException
 from litestar.types import ASGIApp
 
 from b2b_chat.kit import metrics, tracing
+from b2b_chat.kit.cross_origin import CrossOrigin
 from b2b_chat.kit.draining import drained_on_sigterm
 from b2b_chat.kit.errors import Refusal
 from b2b_chat.kit.fair_gate import FairGate
@@ -21,6 +22,7 @@ from b2b_chat.kit.known_hosts import KnownHosts
 from b2b_chat.kit.logging import configure_logging
 from b2b_chat.kit.openapi import ExactStructs
 from b2b_chat.kit.options import AllMethods
+from b2b_chat.kit.reading import Reading
 from b2b_chat.kit.request_body import UnreadBodies
 from b2b_chat.kit.request_id import RequestId
 from b2b_chat.kit.security_headers import SecurityHeaders
@@ -57,6 +59,7 @@ from b2b_chat.product.settings import ProductSettings
 from b2b_chat.product.web.company_pages import CompanyPages
 from b2b_chat.product.web.link_pages import LINK_PAGES
 from b2b_chat.product.web.operator_pages import OperatorPages, health_part
+from b2b_chat.product.web.reference_pages import ReferencePages
 from b2b_chat.product.web.routes import WebRoutes
 
 ROUTES: Final[tuple[Any, ...]] = (
@@ -89,6 +92,7 @@ ROUTES: Final[tuple[Any, ...]] = (
     OperatorAuditRoutes,
     OperatorHealthRoutes,
     WebRoutes,
+    ReferencePages,
     *LINK_PAGES,
     CompanyPages,
     OperatorPages,
@@ -100,7 +104,8 @@ def create_app(settings: ProductSettings | None = None) -> ASGIApp:
     """The ASGI app that Granian serves; settings come from the environment unless given."""
     settings = settings or load_settings()
     configure_logging("product_api", level="DEBUG" if settings.debug else settings.log_level)
-    app: ASGIApp = UnreadBodies(create_litestar(settings))
+    app: ASGIApp = Reading(UnreadBodies(create_litestar(settings)))
+    app = CrossOrigin(app, origins=settings.cors_allowed_origins.replace(",", " ").split())
     if settings.app_env == "dev":  # elsewhere nginx stands before it
         app = KnownHosts(app, known={urlsplit(settings.public_url).hostname or ""})
     return RequestId(SecurityHeaders(app), keeps_clients_ids=True)
@@ -108,7 +113,7 @@ def create_app(settings: ProductSettings | None = None) -> ASGIApp:
 
 def create_litestar(settings: ProductSettings) -> Litestar:
     """The Litestar app inside, which also knows the OpenAPI description."""
-    services = services_of(settings)
+    services, structs = services_of(settings), ExactStructs()
 
     @asynccontextmanager
     async def lifespan(_app: Litestar) -> AsyncIterator[None]:
@@ -131,8 +136,10 @@ def create_litestar(settings: ProductSettings) -> Litestar:
         middleware=[StrictQueries],
         request_class=JsonRequest,
         request_max_body_size=settings.max_small_body_bytes,
-        plugins=[AllMethods(), ExactStructs()],
-        openapi_config=openapi_config(services.session_cookie.name, is_production=settings.app_env == "prod"),
+        plugins=[AllMethods(), structs],
+        openapi_config=openapi_config(
+            services.session_cookie.name, settings.public_url, structs, is_production=settings.app_env == "prod"
+        ),
         logging_config=None,
         debug=False,
     )

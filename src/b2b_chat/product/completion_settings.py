@@ -1,4 +1,4 @@
-"""The settings of the completions, by environment variable."""
+"""The settings of the API that programs of others call, by environment variable."""
 
 from typing import Annotated
 
@@ -8,7 +8,7 @@ from b2b_chat.product.sign_in_settings import SignInSettings
 
 
 class CompletionSettings(SignInSettings, frozen=True, kw_only=True):
-    """The part of `ProductSettings` about the API that any OpenAI client speaks."""
+    """The part of `ProductSettings` about OpenAI's clients, and about pages of other websites."""
 
     chat_model_names: Annotated[
         str,
@@ -27,3 +27,12 @@ class CompletionSettings(SignInSettings, frozen=True, kw_only=True):
             "Idempotency-Key, seconds; then its text is erased",
         ),
     ] = 86_400
+    cors_allowed_origins: Annotated[
+        str,
+        Meta(
+            max_length=4000,
+            pattern=r"^(https?://[a-z0-9.:\[\]-]+([ ,]+https?://[a-z0-9.:\[\]-]+)*)?\Z",
+            description="Websites whose pages may call the API with an API key, with commas between, as "
+            "https://app.example.com; none if empty",
+        ),
+    ] = ""

@@ -33,7 +33,9 @@ class ErrorDetail(Struct, frozen=True):
     """What went wrong, for programs and for people."""
 
     code: str
+    """The code, for programs."""
     message: str
+    """What went wrong, for people."""
     retryable: bool
     """Whether the same request, unchanged, may succeed later."""
     request_id: str | None

@@ -33,7 +33,10 @@ class CrossSiteRequest(Refusal):
     """Another website's page sent this, with or without its visitor's knowledge."""
 
     code, status = "cross_site_request", 403
-    message = "This came from another website. From there only an API key may be used."
+    message = (
+        "This came from another website. From there only an API key may be used, and by pages only if the operator has "
+        "named their website in CORS_ALLOWED_ORIGINS."
+    )
 
 
 class OperatorNetworkRequired(Refusal):

@@ -40,6 +40,7 @@ class OpenAIError(Struct, frozen=True):
     param: str | None
     """The field or header at fault, where there is one."""
     code: str | None
+    """The code, for programs."""
 
 
 class OpenAIErrorBody(Struct, frozen=True):

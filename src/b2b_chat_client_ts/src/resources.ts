@@ -12,18 +12,19 @@ export class AdminAudit extends Resource {
   export(
     parameters: {
       /** Id of a user or key, or user@host of a shell. */
-      actor?: string | null;
+      actor?: string;
       /** The person behind the actor. */
-      user_id?: string | null;
+      user_id?: string;
       /** What was done. */
-      action?: types.Action | null;
+      action?: types.Action;
       /** Id of anything that it was done to. */
-      target?: string | null;
+      target?: string;
       /** From this time on. */
-      since?: string | null;
+      since?: string;
       /** Before this time. */
-      until?: string | null;
-      company_id?: string | null;
+      until?: string;
+      /** The id of the company. */
+      company_id?: string;
       /** How records are written. */
       format?: types.ExportFormat;
       /** Of CSV only. `excel`: semicolons between cells and commas in numbers, as Excel has it in Russian. */
@@ -43,20 +44,21 @@ export class AdminAudit extends Resource {
   list(
     parameters: {
       /** Id of a user or key, or user@host of a shell. */
-      actor?: string | null;
+      actor?: string;
       /** The person behind the actor. */
-      user_id?: string | null;
+      user_id?: string;
       /** What was done. */
-      action?: types.Action | null;
+      action?: types.Action;
       /** Id of anything that it was done to. */
-      target?: string | null;
+      target?: string;
       /** From this time on. */
-      since?: string | null;
+      since?: string;
       /** Before this time. */
-      until?: string | null;
-      company_id?: string | null;
+      until?: string;
+      /** The id of the company. */
+      company_id?: string;
       /** Where the page starts: `next_cursor` of the page before. */
-      cursor?: string | null;
+      cursor?: string;
       /** How many items at most. */
       page_size?: number;
     } = {},
@@ -101,6 +103,7 @@ export class AdminCompanies extends Resource {
       amount_credits: string;
       /** The movement's name outside, as an invoice's number. The same one again moves nothing. */
       external_id: string;
+      /** Kept in the audit log. */
       reason: string;
     },
     options: CallOptions = {},
@@ -126,6 +129,7 @@ export class AdminCompanies extends Resource {
   /** Set up a company with its first owner, who can sign in at once. */
   create(
     parameters: {
+      /** Its name. */
       name: string;
       /** A mail address with a name in ASCII; capitals, and `xn--` or not in its domain, do not matter */
       owner_email: string;
@@ -155,13 +159,13 @@ export class AdminCompanies extends Resource {
     company_id: string,
     parameters: {
       /** From this day of UTC on. */
-      first_day?: string | null;
+      first_day?: string;
       /** Up to and with this day of UTC. */
-      last_day?: string | null;
+      last_day?: string;
       /** Entries of this kind alone. */
-      kind?: "top_up" | "charge" | "adjustment" | (string & {}) | null;
+      kind?: "top_up" | "charge" | "adjustment" | (string & {});
       /** Where the page starts: `next_cursor` of the page before. */
-      cursor?: string | null;
+      cursor?: string;
       /** How many items at most. */
       page_size?: number;
     } = {},
@@ -178,9 +182,9 @@ export class AdminCompanies extends Resource {
   list(
     parameters: {
       /** Part of the name. */
-      search?: string | null;
+      search?: string;
       /** Where the page starts: `next_cursor` of the page before. */
-      cursor?: string | null;
+      cursor?: string;
       /** How many items at most. */
       page_size?: number;
     } = {},
@@ -225,7 +229,9 @@ export class AdminKeys extends Resource {
   /** Make a key that acts in your name. The answer is the only place that ever has it. */
   create(
     parameters: {
+      /** Its name. */
       name: string;
+      /** After how many days it stops to be valid. `90` unless given. */
       expires_in_days?: number;
     },
     options: CallOptions = {},
@@ -241,7 +247,7 @@ export class AdminKeys extends Resource {
   list(
     parameters: {
       /** Where the page starts: `next_cursor` of the page before. */
-      cursor?: string | null;
+      cursor?: string;
       /** How many items at most. */
       page_size?: number;
     } = {},
@@ -295,11 +301,11 @@ export class AdminUsers extends Resource {
   list(
     parameters: {
       /** Part of the address. */
-      search?: string | null;
+      search?: string;
       /** Members of this company only. */
-      company_id?: string | null;
+      company_id?: string;
       /** Where the page starts: `next_cursor` of the page before. */
-      cursor?: string | null;
+      cursor?: string;
       /** How many items at most. */
       page_size?: number;
     } = {},
@@ -386,19 +392,19 @@ export class CompanyAudit extends Resource {
   list(
     parameters: {
       /** Id of a user or key, or user@host of a shell. */
-      actor?: string | null;
+      actor?: string;
       /** The person behind the actor. */
-      user_id?: string | null;
+      user_id?: string;
       /** What was done. */
-      action?: types.Action | null;
+      action?: types.Action;
       /** Id of anything that it was done to. */
-      target?: string | null;
+      target?: string;
       /** From this time on. */
-      since?: string | null;
+      since?: string;
       /** Before this time. */
-      until?: string | null;
+      until?: string;
       /** Where the page starts: `next_cursor` of the page before. */
-      cursor?: string | null;
+      cursor?: string;
       /** How many items at most. */
       page_size?: number;
     } = {},
@@ -420,8 +426,10 @@ export class CompanyInvites extends Resource {
     parameters: {
       /** A mail address with a name in ASCII; capitals, and `xn--` or not in its domain, do not matter */
       email: string;
+      /** The role. */
       role: types.Role;
-      language?: "ru" | "en" | (string & {}) | null;
+      /** The language: `ru` or `en`. */
+      language?: types.Language | null;
     },
     options: CallOptions = {},
   ): Promise<types.Invite> {
@@ -436,7 +444,7 @@ export class CompanyInvites extends Resource {
   list(
     parameters: {
       /** Where the page starts: `next_cursor` of the page before. */
-      cursor?: string | null;
+      cursor?: string;
       /** How many items at most. */
       page_size?: number;
     } = {},
@@ -478,8 +486,11 @@ export class CompanyKeys extends Resource {
   /** Make a key that acts in your name. It is shown this once. Only a person signed in makes keys. */
   create(
     parameters: {
+      /** Its name. */
       name: string;
+      /** What the key may do. */
       scopes: Array<types.Scope>;
+      /** A key without this lasts until it is revoked. */
       expires_in_days?: number | null;
     },
     options: CallOptions = {},
@@ -495,7 +506,7 @@ export class CompanyKeys extends Resource {
   list(
     parameters: {
       /** Where the page starts: `next_cursor` of the page before. */
-      cursor?: string | null;
+      cursor?: string;
       /** How many items at most. */
       page_size?: number;
     } = {},
@@ -529,7 +540,7 @@ export class CompanyMaskingCounts extends Resource {
       /** How many days. */
       days?: number;
       /** The last of them, a day of UTC; today unless given. */
-      last_day?: string | null;
+      last_day?: string;
     } = {},
     options: CallOptions = {},
   ): Promise<types.MaskCounts> {
@@ -553,9 +564,13 @@ export class CompanyMasking extends Resource {
   /** Replace your company's rules. The installation's floor holds above them. */
   change(
     parameters: {
+      /** By group of kinds. */
       groups: types.MaskingGroups;
+      /** By kind. */
       kinds: types.MaskingKinds;
+      /** Whether images may be sent although people or secrets are masked: nothing can be masked in an image. */
       allow_images?: boolean;
+      /** Its version. */
       version: number;
     },
     options: CallOptions = {},
@@ -570,8 +585,11 @@ export class CompanyMasking extends Resource {
   /** Replace both lists. */
   changeTerms(
     parameters: {
+      /** Its version. */
       version: number;
+      /** Words and names of the company's own, which are masked in any case; whole words only. */
       terms: Array<string>;
+      /** Values that are let through: only where all of what was found is in the list, and never secrets. */
       allowed: Array<string>;
     },
     options: CallOptions = {},
@@ -608,6 +626,7 @@ export class CompanyMasking extends Resource {
     parameters: {
       /** At most MAX_MESSAGE_CHARS characters. */
       text: string;
+      /** Whose people and numbers are known already; without it a new conversation begins. */
       conversation_id?: string | null;
     },
     options: CallOptions = {},
@@ -622,8 +641,11 @@ export class CompanyMasking extends Resource {
   /** Replace what you add for your own messages. It makes the rules stricter, and never weaker. */
   setOwn(
     parameters: {
+      /** By group of kinds. */
       groups: types.MaskingGroups;
+      /** By kind. */
       kinds: types.MaskingKinds;
+      /** Whether images may be sent although people or secrets are masked: nothing can be masked in an image. */
       allow_images?: boolean;
     },
     options: CallOptions = {},
@@ -665,7 +687,7 @@ export class CompanyMembers extends Resource {
   list(
     parameters: {
       /** Where the page starts: `next_cursor` of the page before. */
-      cursor?: string | null;
+      cursor?: string;
       /** How many items at most. */
       page_size?: number;
     } = {},
@@ -715,6 +737,7 @@ export class CompanyMembers extends Resource {
   update(
     user_id: string,
     parameters: {
+      /** The role. */
       role: types.Role;
     },
     options: CallOptions = {},
@@ -757,6 +780,7 @@ export class Company extends Resource {
   /** Ask your company's admins and owners for a second factor, or no longer. For owners. */
   update(
     parameters: {
+      /** Whether admins and owners are asked for a second factor. */
       needs_second_factor: boolean;
     },
     options: CallOptions = {},
@@ -798,11 +822,11 @@ export class Conversations extends Resource {
   list(
     parameters: {
       /** Where the page starts: `next_cursor` of the page before. */
-      cursor?: string | null;
+      cursor?: string;
       /** Newest first, or last used first. */
       order?: "created" | "activity" | (string & {});
       /** A text in the title or in the messages. */
-      search?: string | null;
+      search?: string;
       /** How many items at most. */
       page_size?: number;
     } = {},
@@ -819,6 +843,7 @@ export class Conversations extends Resource {
   rename(
     conversation_id: string,
     parameters: {
+      /** The title, by default the beginning of the first message. */
       title: string;
     },
     options: CallOptions = {},
@@ -848,11 +873,11 @@ export class Ledger extends Resource {
   export(
     parameters: {
       /** From this day of UTC on. */
-      first_day?: string | null;
+      first_day?: string;
       /** Up to and with this day of UTC. */
-      last_day?: string | null;
+      last_day?: string;
       /** Entries of this kind alone. */
-      kind?: "top_up" | "charge" | "adjustment" | (string & {}) | null;
+      kind?: "top_up" | "charge" | "adjustment" | (string & {});
       /** How records are written. */
       format?: types.ExportFormat;
       /** Of CSV only. `excel`: semicolons between cells and commas in numbers, as Excel has it in Russian. */
@@ -872,13 +897,13 @@ export class Ledger extends Resource {
   list(
     parameters: {
       /** From this day of UTC on. */
-      first_day?: string | null;
+      first_day?: string;
       /** Up to and with this day of UTC. */
-      last_day?: string | null;
+      last_day?: string;
       /** Entries of this kind alone. */
-      kind?: "top_up" | "charge" | "adjustment" | (string & {}) | null;
+      kind?: "top_up" | "charge" | "adjustment" | (string & {});
       /** Where the page starts: `next_cursor` of the page before. */
-      cursor?: string | null;
+      cursor?: string;
       /** How many items at most. */
       page_size?: number;
     } = {},
@@ -914,7 +939,7 @@ export class Messages extends Resource {
     conversation_id: string,
     parameters: {
       /** Where the page starts: `next_cursor` of the page before. */
-      cursor?: string | null;
+      cursor?: string;
       /** Oldest or newest first. */
       order?: "asc" | "desc" | (string & {});
       /** How many items at most. */
@@ -939,8 +964,9 @@ export class Usage extends Resource {
       /** How many days. */
       days?: number;
       /** The last of them, a day of UTC; today unless given. */
-      last_day?: string | null;
-      user_id?: string | null;
+      last_day?: string;
+      /** The id of the user. */
+      user_id?: string;
     } = {},
     options: CallOptions = {},
   ): Promise<types.UsageReport> {
@@ -957,9 +983,9 @@ export class Usage extends Resource {
       /** How many days. */
       days?: number;
       /** The last of them, a day of UTC; today unless given. */
-      last_day?: string | null;
+      last_day?: string;
       /** Where the page starts: `next_cursor` of the one before. */
-      cursor?: string | null;
+      cursor?: string;
       /** How many items at most. */
       page_size?: number;
     } = {},
@@ -978,7 +1004,7 @@ export class Usage extends Resource {
       /** How many days. */
       days?: number;
       /** The last of them, a day of UTC; today unless given. */
-      last_day?: string | null;
+      last_day?: string;
     } = {},
     options: CallOptions = {},
   ): Promise<types.UsageReport> {

@@ -3,199 +3,350 @@
 /** What was done, as `thing.verb`. */
 export type Action = "invite.create" | "invite.resend" | "invite.revoke" | "invite.accept" | "member.change_role" | "member.block" | "member.unblock" | "member.remove" | "api_key.create" | "api_key.revoke" | "company.create" | "company.block" | "company.unblock" | "credits.add" | "credits.adjust" | "user.block" | "user.unblock" | "operator.create" | "operator.remove" | "masking.policy" | "masking.terms" | "masking.floor" | "operator_key.create" | "operator_key.revoke" | "session.start" | "session.end" | "second_factor.set_up" | "second_factor.prove" | "second_factor.reset" | "company.ask_second_factor" | "company.read" | "user.read" | "ledger.read" | "audit.read" | "audit.export" | (string & {});
 
+/** An answer as it is now. Ask again while its status is `pending` or `streaming`. */
 export interface AnswerState {
+  /** The id of the conversation. */
   conversation_id: string;
+  /** The id of the message that was sent. */
   user_message_id: string;
+  /** The id of the answer; with it the answer is followed, stopped and found. */
   assistant_message_id: string;
-  status: "pending" | "streaming" | "completed" | "stopped" | "error" | (string & {});
+  /** Its state. */
+  status: MessageStatus;
+  /** What there is of it; while another process writes it, nothing. */
   text: string;
+  /** The tokens that it took; null until it has ended. */
   usage: AnswerUsage | null;
+  /** What it cost; null until it has ended, and for one that failed. */
   charge_credits: string | null;
-  finish_reason: "stop" | "length" | "tool_calls" | "content_filter" | (string & {}) | null;
-  cut_by: "model" | "limit" | "balance" | (string & {}) | null;
+  /** Why the model ended the answer: `length` means that it was cut at a limit. Null for a stopped answer. */
+  finish_reason: FinishReason | null;
+  /** For `length`: whose limit it was, the model's, the one that was asked for or set (`limit`), or the balance's. */
+  cut_by: CutBy | null;
+  /** Why there is no answer, for the status `error`. */
   error_code: string | null;
+  /** For the status `error`: whether sending the same message again may help. */
   retryable: boolean | null;
+  /** The tools that the model calls, where tools were offered. */
   tool_calls?: Array<ToolCall>;
+  /** True where the text is the model's refusal. */
   refusal?: boolean;
 }
 
+/** Tokens that the answer took; `estimated` where the model did not count them. */
 export interface AnswerUsage {
+  /** Tokens that were sent to the model. */
   prompt_tokens: number;
+  /** Tokens that the model wrote, hidden reasoning included. */
   completion_tokens: number;
+  /** All tokens. */
   total_tokens: number;
+  /** Whether the tokens were estimated, because the model did not count them. `false` unless given. */
   estimated?: boolean;
+  /** Those of the prompt that the model had in its cache, where it reports them. */
   cached_tokens?: number;
+  /** Those of the completion that went into hidden reasoning, where it reports them. */
   reasoning_tokens?: number;
 }
 
+/** A key of the company, without its secret part. */
 export interface ApiKey {
+  /** Its id. */
   id: string;
+  /** Its name. */
   name: string;
+  /** How the key begins, to recognise it by. */
   prefix: string;
+  /** What the key may do. */
   scopes: Array<Scope>;
+  /** The user for whom it acts. */
   user_id: string;
+  /** When it was made, in UTC. */
   created_at: string;
+  /** When it stops to be valid; null where it never does. */
   expires_at: string | null;
+  /** When it was revoked; null where it was not. */
   revoked_at: string | null;
+  /** When it was last used, in UTC, to the minute; null where it never was. */
   last_used_at: string | null;
 }
 
+/** Who acted. */
 export interface AuditActor {
+  /** Its kind. */
   kind: "user" | "api_key" | "operator" | "command_line" | "stranger" | (string & {});
+  /** The id of the user or of the key that was used; `user@host` of a shell on the server; `unknown` of a stranger. */
   id: string;
+  /** The person behind it, where one is known. */
   user_id: string | null;
 }
 
+/** One action. */
 export interface AuditRecord {
+  /** Its id. */
   id: string;
+  /** When it happened, in UTC. */
   at: string;
+  /** The company it concerns. */
   company_id: string | null;
   actor: AuditActor;
+  /** What was done. */
   action: Action;
+  /** Whether it was done or refused. */
   outcome: "ok" | "refused" | (string & {});
+  /** The code of the refusal. */
   reason: string | null;
+  /** Under which the server's log has the request. */
   request_id: string | null;
+  /** The `X-Request-ID` that the client sent. */
   client_request_id: string | null;
+  /** How often, where one record stands for what was done again within a minute. */
   count: number;
+  /** To what it was done, as `{"user_id": …}`. */
   targets: Record<string, string>;
+  /** The target's relevant state before the action, where it changed. */
   before: Record<string, unknown> | null;
+  /** The target's relevant state after the action, where it changed. */
   after: Record<string, unknown> | null;
 }
 
+/** What a company has. */
 export interface Balance {
+  /** The company's balance, as a decimal string. */
   balance_credits: string;
+  /** The part that is set aside for answers being written now. */
   held_credits: string;
+  /** What can be spent now: the balance without what is held. */
   available_credits: string;
 }
 
+/** The answer to a message, with what it took and cost. */
 export interface ChatAnswer {
+  /** The id of the conversation. */
   conversation_id: string;
+  /** The id of the message that was sent. */
   user_message_id: string;
+  /** The id of the answer; with it the answer is followed, stopped and found. */
   assistant_message_id: string;
-  status: "pending" | "streaming" | "completed" | "stopped" | "error" | (string & {});
+  /** Its state. */
+  status: MessageStatus;
+  /** The text. */
   text: string;
+  /** The tokens that the answer took. */
   usage: AnswerUsage;
+  /** What was charged, as a decimal string of credits. */
   charge_credits: string;
+  /** The company's balance, as a decimal string. */
   balance_credits: string;
-  finish_reason?: "stop" | "length" | "tool_calls" | "content_filter" | (string & {}) | null;
-  cut_by?: "model" | "limit" | "balance" | (string & {}) | null;
+  /** Why the model ended the answer: `length` means that it was cut at a limit. Null for a stopped answer. */
+  finish_reason?: FinishReason | null;
+  /** For `length`: whose limit it was, the model's, CHAT_MAX_COMPLETION_TOKENS (`limit`), or the balance's. */
+  cut_by?: CutBy | null;
+  /** The tools that the model calls, where tools were offered. */
   tool_calls?: Array<ToolCall>;
+  /** True where the text is the model's refusal. */
   refusal?: boolean;
 }
 
+/** A company. */
 export interface Company {
+  /** Its id. */
   id: string;
+  /** Its name. */
   name: string;
+  /** When it was made, in UTC. */
   created_at: string;
+  /** Since when an operator has blocked it. */
   blocked_at: string | null;
+  /** Whether its admins and owners are asked for a second factor. */
   needs_second_factor: boolean;
 }
 
+/** A company, as operators see it. */
 export interface CompanyOverview {
+  /** Its id. */
   id: string;
+  /** Its name. */
   name: string;
+  /** When it was made, in UTC. */
   created_at: string;
+  /** Since when it is blocked; null where it is not. */
   blocked_at: string | null;
+  /** The company's balance, as a decimal string. */
   balance_credits: string;
+  /** The part of the balance that is set aside for answers being written now. */
   held_credits: string;
 }
 
+/** A thread of messages; its title is the beginning of the first one. */
 export interface Conversation {
+  /** Its id. */
   id: string;
+  /** The title, by default the beginning of the first message. */
   title: string;
+  /** When it was made, in UTC. */
   created_at: string;
+  /** When something was last said in it. */
   updated_at: string;
 }
 
 /** Of CSV only. `excel`: semicolons between cells and commas in numbers, as Excel has it in Russian. */
 export type CsvDialect = "standard" | "excel" | (string & {});
 
+/** Whose limit cut an answer: the model's, the operator's, or the balance's. */
+export type CutBy = "model" | "limit" | "balance" | (string & {});
+
+/** What was used on a day of UTC. */
 export interface DayUsage {
+  /** The day. */
   day: string;
+  /** Paid answers only; failed ones are not counted. */
   answers: number;
+  /** What was charged, as a decimal string of credits. */
   charge_credits: string;
 }
+
+/** Every code of a failure. New ones may be added: take an unknown one by its status and `retryable`. */
+export type ErrorCode = "address_not_supported" | "already_invited" | "already_member" | "answer_cut" | "answer_empty" | "answer_not_found" | "api_key_not_found" | "asset_not_found" | "balance_out_of_range" | "body_too_large" | "client_disconnected" | "company_blocked" | "company_busy" | "company_not_found" | "content_filtered" | "context_length_exceeded" | "conversation_busy" | "conversation_not_found" | "credits_held" | "cross_site_request" | "database_unavailable" | "empty_text" | "external_id_conflict" | "gateway_outdated" | "gateway_refused" | "gateway_timeout" | "gateway_unavailable" | "idempotency_conflict" | "insufficient_credits" | "internal_error" | "interrupted" | "invalid_proof" | "invalid_request" | "invalid_unicode" | "invite_closed" | "invite_not_found" | "last_owner" | "ledger_entry_not_found" | "limits_unavailable" | "masking_changed" | "masking_unavailable" | "member_not_found" | "message_in_progress" | "message_rejected" | "method_not_allowed" | "model_not_found" | "model_unavailable" | "no_company" | "not_found" | "not_ready" | "nothing_to_stop" | "nul_character" | "operator_not_found" | "operator_network_required" | "operator_required" | "personal_data_blocked" | "rate_limited" | "remote_image" | "role_too_high_for_key" | "role_too_low" | "scope_missing" | "session_not_found" | "session_required" | "second_factor_not_needed" | "second_factor_not_set_up" | "second_factor_protected" | "second_factor_required" | "second_factor_wrong" | "second_operator_required" | "shutting_down" | "sign_in_too_old" | "step_up_required" | "text_too_long" | "too_deeply_nested" | "too_many_api_keys" | "too_many_invites" | "too_many_open_answers" | "took_too_long" | "unauthenticated" | "unknown_parameter" | "unmaskable_content" | "unsupported_media_type" | "unsupported_parameter" | "user_blocked" | "user_not_found" | (string & {});
 
 /** How records are written. */
 export type ExportFormat = "ndjson" | "csv" | (string & {});
 
+/** Why the model ended an answer. */
+export type FinishReason = "stop" | "length" | "tool_calls" | "content_filter" | (string & {});
+
+/** What a tool is called with: `arguments` is JSON as the model wrote it, which need not be valid. */
 export interface FunctionCall {
+  /** Its name. */
   name: string;
+  /** The arguments of the call, as a JSON text that the model wrote. */
   arguments: string;
 }
 
+/** gateway_api, according to its answer to a signed ping. */
 export interface GatewayHealth {
+  /** Its state. */
   status: "ready" | "refused" | "unreachable" | (string & {});
+  /** The gateway's code for refusing our ping. */
   code: string | null;
+  /** Its version. */
   version: string | null;
+  /** The name of the model. */
   model: string | null;
+  /** How far its clock is ahead of ours, to a second; known of a gateway that answers, be it a refusal. */
   clock_skew_seconds: number | null;
+  /** How long its answer took. */
   answered_in_seconds: number | null;
 }
 
+/** A value of a text that was replaced by a token when the text crossed the border. */
 export interface HiddenValue {
+  /** The text. */
   text: string;
+  /** What it is, such as `PERSON`: the kinds of `GET /v1/company/masking`. */
   kind: string;
 }
 
+/** Both services, now. */
 export interface InstallationHealth {
+  /** When it happened, in UTC. */
   at: string;
   product: ProductHealth;
   gateway: GatewayHealth;
 }
 
+/** An invite into the company. Only the mail has its token. */
 export interface Invite {
+  /** Its id. */
   id: string;
+  /** The mail address. */
   email: string;
+  /** The role. */
   role: Role;
+  /** Its state. */
   state: "pending" | "accepted" | "revoked" | "expired" | (string & {});
+  /** The id of the user who invited. */
   invited_by: string;
+  /** When it was made, in UTC. */
   created_at: string;
+  /** When the mail with the valid token was written; resending moves it. */
   sent_at: string;
+  /** When it stops to be valid; null where it never does. */
   expires_at: string;
+  /** When it was accepted or revoked. */
   closed_at: string | null;
 }
 
 /** What a span of text is. */
 export type Kind = "PERSON" | "NAME" | "BIRTHDATE" | "ADDRESS" | "PASSPORT" | "LICENCE" | "SNILS" | "OMS" | "INN" | "OGRNIP" | "PLATE" | "EMAIL" | "PHONE" | "HANDLE" | "IP" | "CARD" | "ACCOUNT" | "IBAN" | "WALLET" | "SECRET" | "ORGINN" | "KPP" | "OGRN" | "BIK" | "COMPANY" | "TERM" | "TEXT" | (string & {});
 
+/** A language of pages and mails. */
+export type Language = "ru" | "en" | (string & {});
+
+/** One movement of the balance. */
 export interface LedgerEntry {
+  /** Its place in the company's ledger, counted from one. */
   position: number;
+  /** Its kind. */
   kind: "top_up" | "charge" | "adjustment" | (string & {});
+  /** By how many credits the balance moves, as a decimal string. */
   amount_credits: string;
+  /** The balance after this entry. */
   balance_after_credits: string;
+  /** The user's message that was answered, for a charge. */
   message_id: string | null;
+  /** What the operator called the movement, for a top-up or an adjustment. */
   external_id: string | null;
+  /** The position of the entry that an adjustment corrects. */
   corrects_position: number | null;
+  /** When it was made, in UTC. */
   created_at: string;
+  /** The position of an earlier charge for the same message that this charge adds to. */
   supplements_position: number | null;
 }
 
+/** How many values were hidden in the messages of a company's people. */
 export interface MaskCounts {
+  /** The first of the days. */
   first_day: string;
+  /** The last of the days. */
   last_day: string;
+  /** How many in all. */
   values: number;
+  /** How many by kind, most first. */
   counts: Record<string, number>;
+  /** The days, in order. */
   days: Array<MaskDay>;
 }
 
+/** A day of UTC, and what was hidden on it. */
 export interface MaskDay {
+  /** The day. */
   day: string;
+  /** How many values by kind; kinds without any are left out. */
   counts: Record<string, number>;
 }
 
 /** What is done with the values of a kind, from the weakest to the strongest. */
 export type MaskingAction = "off" | "mask" | "block" | (string & {});
 
+/** What is done with the kinds of a group: nothing (`off`), hidden (`mask`), or the message refused (`block`). */
 export interface MaskingGroups {
+  /** Names, birth dates, addresses, passports, driver's licences, SNILS, OMS, a person's INN, OGRNIP, plates. */
   people?: MaskingAction;
+  /** E-mail addresses, phones, handles, IP addresses. */
   contacts?: MaskingAction;
+  /** Cards, accounts, IBANs, wallets. */
   money?: MaskingAction;
+  /** Keys, passwords, tokens. */
   secrets?: MaskingAction;
+  /** INN, KPP, OGRN, BIK and names of legal persons. */
   requisites?: MaskingAction;
+  /** The company's own words. */
   terms?: MaskingAction;
 }
 
+/** What is done with single kinds, where it is not what is done with their group. */
 export interface MaskingKinds {
   PERSON?: MaskingAction;
   NAME?: MaskingAction;
@@ -225,119 +376,206 @@ export interface MaskingKinds {
   TERM?: MaskingAction;
 }
 
+/** What is done with personal data in your messages, and why. */
 export interface MaskingPolicy {
+  /** By kind: the strictest of the company's rules, the installation's floor and your own. */
   in_force: Record<string, MaskingAction>;
+  /** The company's own rules. What they do not name is as the defaults have it. */
   company: MaskingRules;
+  /** How often they were changed. */
   version: number;
+  /** The least that is done for every company of this installation. */
   floor: MaskingRules;
+  /** What you add for your own messages. */
   own: MaskingRules;
+  /** How often the company's lists were changed. */
   terms_version: number;
+  /** How many words of the company's own are masked. */
   terms: number;
+  /** How many values are let through. */
   allowed: number;
+  /** When the company's rules or lists were changed; null where they never were. */
   updated_at: string | null;
 }
 
+/** What would become of a text. */
 export interface MaskingPreview {
+  /** The text in pieces, in order and whole: parts and no offsets, since programs count characters differently. */
   parts: Array<PreviewPart>;
+  /** What would cross the border. */
   masked_text: string;
+  /** How many values of each kind would be hidden or blocked. */
   counts: Record<string, number>;
+  /** Whether the message would be refused, because a kind in it is blocked. */
   is_blocked: boolean;
 }
 
+/** What is done with groups and, more closely, with kinds. What neither names is left to the rules below. */
 export interface MaskingRules {
+  /** By group of kinds. */
   groups: MaskingGroups;
+  /** By kind. */
   kinds: MaskingKinds;
+  /** Whether images may be sent although people or secrets are masked: nothing can be masked in an image. */
   allow_images?: boolean;
 }
 
+/** The company's lists. */
 export interface MaskingTerms {
+  /** Its version. */
   version: number;
+  /** Words and names of the company's own, which are masked. */
   terms: Array<string>;
+  /** Values that are let through. */
   allowed: Array<string>;
 }
 
+/** You. */
 export interface Me {
+  /** The id of the user. */
   user_id: string;
+  /** The mail address. */
   email: string;
+  /** How this request was authorised. */
   via: "session" | "api_key" | (string & {});
+  /** Whether the user is an operator of this installation. */
   is_operator: boolean;
+  /** The one that you are acting in. */
   company: MyCompany | null;
+  /** All that you belong to, the latest joined first. */
   companies: Array<MyCompany>;
 }
 
+/** A person of a company. */
 export interface Member {
+  /** The id of the user. */
   user_id: string;
+  /** The mail address. */
   email: string;
+  /** The role. */
   role: Role;
+  /** When the person joined the company, in UTC. */
   joined_at: string;
+  /** Since when the company's admins do not let the member act in it. */
   blocked_at: string | null;
 }
 
+/** The use of one person in the company, who may have left it since. */
 export interface MemberUsage {
+  /** The id of the user. */
   user_id: string;
+  /** The mail address. */
   email: string;
+  /** How many answers were paid for. */
   answers: number;
+  /** What was charged, as a decimal string of credits. */
   charge_credits: string;
 }
 
+/** One message of a conversation. */
 export interface Message {
+  /** Its id. */
   id: string;
+  /** The role. */
   role: "user" | "assistant" | (string & {});
-  status: "pending" | "streaming" | "completed" | "stopped" | "error" | (string & {});
+  /** Its state. */
+  status: MessageStatus;
+  /** The text. */
   text: string;
+  /** The sender's own name for a user's message: with it a failed one is sent again. */
   client_message_id: string | null;
+  /** The tokens that the answer took. */
   usage: AnswerUsage | null;
+  /** What an answer cost. */
   charge_credits: string | null;
-  finish_reason: "stop" | "length" | "tool_calls" | "content_filter" | (string & {}) | null;
-  cut_by: "model" | "limit" | "balance" | (string & {}) | null;
+  /** Why the model ended an answer: `length` means that it was cut at a limit. */
+  finish_reason: FinishReason | null;
+  /** For `length`: whose limit it was, the model's, CHAT_MAX_COMPLETION_TOKENS (`limit`), or the balance's. */
+  cut_by: CutBy | null;
+  /** Why there is no answer, for an assistant's message in `error`. */
   error_code: string | null;
+  /** When it was made, in UTC. */
   created_at: string;
+  /** The values of the text that did not cross the border, each once; left out where there are none. */
   hidden?: Array<HiddenValue>;
 }
 
+/** Where a message is in its life. */
+export type MessageStatus = "pending" | "streaming" | "completed" | "stopped" | "error" | (string & {});
+
+/** A company that you belong to. */
 export interface MyCompany {
+  /** Its id. */
   id: string;
+  /** Its name. */
   name: string;
+  /** The role. */
   role: Role;
+  /** You cannot act in it now: it was blocked, or you were in it. */
   is_blocked: boolean;
 }
 
+/** A key that was just made. */
 export interface NewApiKey {
   api_key: ApiKey;
+  /** The key itself. It is shown this once and cannot be seen again. */
   key: string;
 }
 
+/** A key that was just made. */
 export interface NewOperatorKey {
   api_key: OperatorKey;
+  /** The key itself. It is shown this once and cannot be seen again. */
   key: string;
 }
 
+/** A key of an operator, without its secret part. */
 export interface OperatorKey {
+  /** Its id. */
   id: string;
+  /** Its name. */
   name: string;
+  /** How the key begins, to recognise it by. */
   prefix: string;
+  /** The operator for whom it acts. */
   user_id: string;
+  /** Whether it was made on the server's command line. Only such a key may change credits and keys. */
   made_in_shell: boolean;
+  /** When it was made, in UTC. */
   created_at: string;
+  /** None for old keys only. */
   expires_at: string | null;
+  /** When it was revoked; null where it was not. */
   revoked_at: string | null;
+  /** When it was last used, in UTC, to the minute; null where it never was. */
   last_used_at: string | null;
 }
 
+/** One of the things that product_api needs. */
 export interface PartHealth {
+  /** Its name. */
   name: string;
+  /** What is missing of it, by its closest name; None where it is ready. */
   problem: string | null;
 }
 
+/** A piece of the text; one with a kind would be hidden or blocked. */
 export interface PreviewPart {
+  /** The text. */
   text: string;
+  /** Its kind. */
   kind?: Kind;
+  /** What was done. */
   action?: MaskingAction;
 }
 
+/** product_api, as the process sees itself that answers. */
 export interface ProductHealth {
+  /** Its version. */
   version: string;
+  /** Whether everything is ready. */
   is_ready: boolean;
+  /** The parts, one by one. */
   parts: Array<PartHealth>;
 }
 
@@ -347,32 +585,53 @@ export type Role = "member" | "admin" | "owner" | (string & {});
 /** What an API key may be used for. */
 export type Scope = "chat" | "read" | "admin" | (string & {});
 
+/** A call of a tool, in a message of the model. */
 export interface ToolCall {
+  /** Its id. */
   id: string;
   function: FunctionCall;
+  /** The type. `function` unless given. */
   type?: "function" | (string & {});
 }
 
+/** What was used in some days. */
 export interface UsageReport {
+  /** The first of the days. */
   first_day: string;
+  /** The last of the days. */
   last_day: string;
+  /** In all of them. */
   answers: number;
+  /** What was charged, as a decimal string of credits. */
   charge_credits: string;
+  /** Each of them, in order. */
   days: Array<DayUsage>;
 }
 
+/** A person known to this installation. */
 export interface User {
+  /** Its id. */
   id: string;
+  /** The mail address. */
   email: string;
+  /** When it was made, in UTC. */
   created_at: string;
+  /** Since when it is blocked; null where it is not. */
   blocked_at: string | null;
+  /** Whether the user is an operator of this installation. */
   is_operator: boolean;
+  /** The companies that the user belongs to. */
   memberships: Array<UserMembership>;
 }
 
+/** A company that a user belongs to. */
 export interface UserMembership {
+  /** The id of the company. */
   company_id: string;
+  /** The company's name. */
   company_name: string;
+  /** The role. */
   role: Role;
+  /** Since when the company's admins do not let the user act in it. */
   blocked_at: string | null;
 }

@@ -19,6 +19,7 @@ from b2b_chat.contract.errors import FAILURES
 from b2b_chat.contract.schemas import ChatRequest
 from b2b_chat.contract.signing import sign
 from b2b_chat.gateway.app import openapi_schema
+from support.api_documents import for_schemathesis, misshaped, undescribed
 from support.gateway.app import SECRET, gateway, gateway_settings
 from support.openai.simulated import simulated_openai
 
@@ -63,7 +64,7 @@ def url() -> Iterator[str]:
         yield url
 
 
-schema = schemathesis.openapi.from_dict(openapi_schema())
+schema = schemathesis.openapi.from_dict(for_schemathesis(openapi_schema()))
 schema.auth()(Signing)
 
 
@@ -153,3 +154,8 @@ def test_no_error_is_of_another_shape(document: dict[str, Any]) -> None:
 
 def test_what_is_given_by_us_is_not_asked_of_the_caller(document: dict[str, Any]) -> None:
     assert all("parameters" not in operation for operation in operations(document).values())
+
+
+def test_everything_is_described_in_a_form_that_generators_read(document: dict[str, Any]) -> None:
+    assert undescribed(document) == []
+    assert misshaped(document) == []

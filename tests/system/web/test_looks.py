@@ -99,6 +99,10 @@ async def show_nothing(page: Page) -> None:
     await page.goto("/c/01a217fa-2fdd-752b-b4db-387206776ccf")
 
 
+async def show_reference(page: Page) -> None:
+    await page.goto("/docs")
+
+
 STATES: Final[dict[str, Callable[[Page], Awaitable[None]]]] = {
     "sign-in": show_signing_in,
     "code": show_code,
@@ -109,6 +113,7 @@ STATES: Final[dict[str, Callable[[Page], Awaitable[None]]]] = {
     "failure": show_failure,
     "offline": show_offline,
     "not-found": show_nothing,
+    "reference": show_reference,
 }
 """What there is to see beside a conversation."""
 

@@ -3,39 +3,32 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
-from litestar.openapi.spec import OpenAPIFormat, OpenAPIResponse, OpenAPIType, Operation, Parameter, Reference, Schema
+from litestar.openapi.spec import OpenAPIResponse, OpenAPIType, Operation, Parameter, Reference, Schema
 
+from b2b_chat.contract.schemas import ChatDelta
+from b2b_chat.kit.api_document.words import Stream
 from b2b_chat.kit.openapi import EVENT_STREAM, event_stream
 from b2b_chat.product.chat.events import EVENT_ID
-
-_TEXT: Final = Schema(type=OpenAPIType.STRING)
-_ID: Final = Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.UUID)
-
-
-def _object(**properties: Schema | Reference) -> Schema:
-    return Schema(type=OpenAPIType.OBJECT, required=list(properties), properties=properties)
+from b2b_chat.product.chat.schemas import ChatFinal, ChatRestart, ChatStart
+from b2b_chat.product.errors import ErrorBody
 
 
-_EVENTS: Final = event_stream(
+class ChatFailed(ErrorBody, frozen=True):
+    """The data of `event: error`: as the body of a failed answer. The stream ends with it."""
+
+
+STREAM: Final = Stream(
+    "Chat",
     "`start` with the ids, `delta` with pieces of the text as they come, then one `final` with the whole answer, its "
     "usage, charge and balance, or one `error` with a code of `sendMessage`. For a reader that asked for it by "
     "`restart`, a `restart` says that the answer broke off and is written anew: the text before it is void. A stream "
     "that ends with neither `final` nor `error` broke off: follow the answer from the last id on. Comments keep "
-    "proxies awake, and `retry` says after how many milliseconds to reconnect.",
-    names=["start", "delta", "restart", "final", "error"],
-    data=[
-        _object(conversation_id=_ID, user_message_id=_ID, assistant_message_id=_ID),
-        _object(text=_TEXT),
-        _object(attempt=Schema(type=OpenAPIType.INTEGER)),
-        _object(
-            status=_TEXT,
-            text=_TEXT,
-            usage=Reference(ref="#/components/schemas/AnswerUsage"),
-            charge_credits=_TEXT,
-            balance_credits=_TEXT,
-        ),
-        Reference(ref="#/components/schemas/ErrorBody"),
-    ],
+    "proxies awake, and `retry` says after how many milliseconds to reconnect. In a browser's EventSource the `error` "
+    "event has data only where the answer failed: without data the connection broke.",
+    {"start": ChatStart, "delta": ChatDelta, "restart": ChatRestart, "final": ChatFinal, "error": ChatFailed},
+)
+_EVENTS: Final = event_stream(
+    "ChatStream",
     example=(
         "retry: 1000\n\n"
         'event: start\ndata: {"conversation_id":"0198c0de-0000-7000-8000-000000000001",'
@@ -49,6 +42,7 @@ _EVENTS: Final = event_stream(
     ),
 )
 _AT_THE_END: Final = OpenAPIResponse(description="The last event has been seen: there is nothing to come back for.")
+_LIMITS: Final = {name: Reference(ref=f"#/components/headers/{name}") for name in ("RateLimit-Policy", "RateLimit")}
 _LAST_EVENT_ID: Final = Parameter(
     name="Last-Event-ID",
     param_in="header",
@@ -67,6 +61,8 @@ class AnsweringOperation(Operation):
         found: Any = self.responses
         found["200"].content[EVENT_STREAM] = _EVENTS
         found["204"] = _AT_THE_END
+        for status in ("200", "429"):
+            found[status].headers = {**(found[status].headers or {}), **_LIMITS}
         self.parameters = [*(self.parameters or ()), _LAST_EVENT_ID]
 
 

@@ -29,6 +29,7 @@ class ChatSend(Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     client_message_id: Annotated[str, Meta(min_length=1, max_length=128, pattern=PRINTABLE_ASCII)]
+    """Your own name for this message, best a new UUID. The same one again gives the same answer, charged once."""
     text: Annotated[
         str,
         # For the document only: each of these is refused by a code of its own, which a constraint would hide.
@@ -38,8 +39,11 @@ class ChatSend(Struct, frozen=True, forbid_unknown_fields=True):
         ),
     ]
     conversation_id: UUID | None = None
+    """The conversation that it belongs to; without one a new conversation begins."""
     stream: bool | UnsetType = UNSET
+    """Whether the answer comes as server-sent events; without it the header `Accept` decides."""
     restart: bool = False
+    """Whether you understand `event: restart`."""
     max_completion_tokens: Annotated[int, Meta(ge=1, le=1_000_000)] | UnsetType = UNSET
     """The longest answer that you want, hidden reasoning included; at most CHAT_MAX_COMPLETION_TOKENS."""
 
@@ -104,6 +108,7 @@ class ChatRestart(Struct, frozen=True):
     """The data of `event: restart`: the answer begins anew, and the text before is void."""
 
     attempt: int
+    """Which attempt this is, counted from one."""
 
 
 class ChatFinal(Struct, frozen=True):

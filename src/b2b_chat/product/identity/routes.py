@@ -38,7 +38,7 @@ LoginProofBody = Annotated[
         schema_extra={
             "one_of": [
                 Schema(required=["token"], max_properties=1),
-                Schema(required=["email", "code"], schema_not=Schema(required=["token"])),
+                Schema(required=["email", "code"], properties={"token": Schema(schema_not=Schema())}),
             ]
         },
     ),

@@ -81,6 +81,7 @@ class LoginProof(Struct, frozen=True, forbid_unknown_fields=True):
     token: Token | UnsetType = UNSET
     email: Email | UnsetType = UNSET
     code: Code | UnsetType = UNSET
+    """The code that the mail shows."""
     login_request: Token | UnsetType = UNSET
 
     def __post_init__(self) -> None:

@@ -110,12 +110,14 @@ class IncompleteDetails(Struct, frozen=True):
     """Why an answer is cut."""
 
     reason: Literal["max_output_tokens", "content_filter"]
+    """Which limit cut it, or that a filter did."""
 
 
 class ResponseFailure(Struct, frozen=True):
     """Why there is no answer."""
 
     code: str
+    """The code, for programs."""
     message: str
 
 

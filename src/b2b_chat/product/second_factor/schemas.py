@@ -38,6 +38,7 @@ class SecondFactorCode(Struct, frozen=True, forbid_unknown_fields=True):
             examples=["123456"],
         ),
     ]
+    """The digits, or the recovery code."""
 
 
 class RecoveryCodes(Struct, frozen=True):

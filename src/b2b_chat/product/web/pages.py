@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -13,6 +14,7 @@ from litestar import Response
 from litestar.config.compression import CompressionConfig
 from litestar.middleware import DefineMiddleware
 from litestar.middleware.compression import CompressionMiddleware
+from markupsafe import Markup, escape
 from msgspec import UNSET
 
 from b2b_chat.product.chat.failures import stored_failure
@@ -37,6 +39,7 @@ COMPRESSED: Final = DefineMiddleware(
 """For pages and assets. No page has a secret beside a stranger's text, so sizes reveal nothing (BREACH)."""
 _ASSET_HEADERS: Final = {"Cache-Control": "public, max-age=31536000, immutable"}
 _MEDIA_TYPES: Final = {"js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
+_CODE: Final = re.compile("`([^`]+)`")
 _SAID_BY_SCRIPTS: Final = frozenset({"js", "refused"})
 _ASSETS: Final = {asset.name: asset.read_bytes() for asset in (files(__package__) / "assets").iterdir()}
 ASSETS_VERSION: Final = hashlib.sha256(b"".join(_ASSETS[name] for name in sorted(_ASSETS))).hexdigest()[:16]
@@ -68,6 +71,11 @@ def _moment(at: datetime) -> str:
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
+def _inline(text: str) -> Markup:
+    """Return a text in which what stands between backticks is code."""
+    return Markup(_CODE.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped before
+
+
 _templates: Final = Environment(
     loader=PackageLoader(__package__), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
 )
@@ -75,6 +83,7 @@ _templates.filters["markdown"] = lambda message, words: markdown.render(message.
 _templates.filters["underlined"] = lambda message, words: markdown.underlined(message.text, _hidden(message, words))
 _templates.filters["credits"] = _credits
 _templates.filters["moment"] = _moment
+_templates.filters["inline"] = _inline
 _templates.tests["retryable"] = lambda code: stored_failure(code).retryable
 _templates.globals["assets"] = f"/assets/{ASSETS_VERSION}"
 

@@ -16,3 +16,9 @@ CONSOLE_WORDS: Final[Mapping[Language, Mapping[str, str]]] = {
     for language in WORDS
 }
 """The texts of the pages for admins and operators, which the chat's page need not carry."""
+REFERENCE_WORDS: Final[Mapping[Language, Mapping[str, str]]] = {
+    language: {name: CONSOLE_WORDS[language][name] for name in ("title", "to_chat")}
+    | json.loads((_FOLDER / f"reference.{language}.json").read_bytes())
+    for language in WORDS
+}
+"""The texts of the API's reference."""
