@@ -28,6 +28,7 @@ class Message(msgspec.Struct, frozen=True):
     client_message_id: str
     text: str
     conversation_id: UUID | str | None = None
+    max_completion_tokens: int | msgspec.UnsetType = msgspec.UNSET
     stream: bool = True
     restart: bool = True
 

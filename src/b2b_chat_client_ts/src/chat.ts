@@ -15,6 +15,8 @@ export interface SendOptions {
    * attempts share and which every error carries.
    */
   client_message_id?: string;
+  /** The longest answer that you want, hidden reasoning included. */
+  max_completion_tokens?: number;
   /** Aborting it leaves the answer, which goes on and is kept. */
   signal?: AbortSignal;
   /** Whether aborting the signal also stops the answer, so that no more of it is written or charged. */
@@ -30,8 +32,8 @@ export class Chat extends resources.Chat {
 
   /** Send a message, and return its answer as it is written. Nothing is sent before the stream is read. */
   stream(text: string, options: SendOptions = {}): AnswerStream {
-    const { conversation_id, client_message_id = webcrypto.randomUUID(), signal, stopOnAbort } = options;
-    const reading = new Reading({ client_message_id, text, conversation_id });
+    const { signal, stopOnAbort, client_message_id = webcrypto.randomUUID(), ...rest } = options;
+    const reading = new Reading({ client_message_id, text, ...rest });
     if (stopOnAbort) {
       signal?.addEventListener("abort", () => void this.stopIfKnown(reading), { once: true });
     }

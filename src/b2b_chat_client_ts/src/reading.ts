@@ -21,6 +21,7 @@ export interface Message {
   client_message_id: string;
   text: string;
   conversation_id?: string | undefined;
+  max_completion_tokens?: number | undefined;
 }
 
 /** One answer as far as it has been read. */

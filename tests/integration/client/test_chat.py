@@ -64,6 +64,13 @@ async def test_an_answer_comes_whole_with_its_cost(face: Face, world: World, per
     await world.check_books()
 
 
+async def test_an_answer_is_as_long_as_asked_for(face: Face, gateway: FakeGateway) -> None:
+    await face.send("Hello", max_completion_tokens=17)
+    await face.send("Hello")
+    assert gateway.calls[0].request.max_completion_tokens == 17
+    assert gateway.calls[1].request.max_completion_tokens != 17
+
+
 async def test_a_stream_shows_the_ids_then_pieces_then_the_whole(face: Face) -> None:
     first, *pieces, last = await face.events("Hello")
     assert isinstance(first, Start)
