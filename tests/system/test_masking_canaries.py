@@ -22,7 +22,7 @@ from support.product.app import Client, client_of, error_of
 
 PATHS: Final = (
     "whole", "stream", "retry", "history", "restart", "policy switched on", "stop", "second worker", "edited title",
-    "preview", "blocked", "completions", "tools", "images",
+    "preview", "blocked", "completions", "tools", "responses", "images",
 )  # fmt: skip
 CHANNELS: Final = (
     "OpenAI", "border", "product stdout", "product stderr", "gateway stdout", "gateway stderr", "product metrics",
@@ -34,7 +34,7 @@ POLICY: Final = "/v1/company/masking"
 CONNECTIONS: Final = 8
 """New connections at once: the system spreads them over the workers."""
 IMAGE: Final = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
-TOOL: Final = {"type": "function", "function": {"name": "find", "parameters": {"type": "object"}}}
+TOOL: Final[dict[str, Any]] = {"type": "function", "function": {"name": "find", "parameters": {"type": "object"}}}
 
 
 class Evidence(NamedTuple):
@@ -92,6 +92,7 @@ class Walk:
         preview = await self.client.http.post("/v1/masking/preview", json={"text": texts["preview"]})
         assert preview.status_code == 200, preview.text
         await self._completions(texts)
+        await self._responses(texts["responses"])
         await self._refused(texts)
         await self._restarted(texts["restart"])
 
@@ -164,6 +165,21 @@ class Walk:
         body = {"model": models["data"][0]["id"], "messages": messages, **options}
         answer = await self.client.http.post("/v1/chat/completions", json=body)
         assert answer.status_code == 200, answer.text
+
+    async def _responses(self, text: str) -> None:
+        """The same by OpenAI's newer API."""
+        models = (await self.client.http.get("/v1/models")).json()
+        call = {"type": "function_call", "call_id": "call_1", "name": "find", "arguments": json.dumps({"line": text})}
+        items = [
+            {"role": "user", "content": text},
+            call,
+            {"type": "function_call_output", "call_id": "call_1", "output": text},
+        ]
+        tools = [{**TOOL["function"], "type": "function", "description": text}]
+        for stream in (False, True):
+            body = {"model": models["data"][0]["id"], "instructions": text, "input": items, "tools": tools}
+            answer = await self.client.http.post("/v1/responses", json={**body, "stream": stream})
+            assert answer.status_code == 200, answer.text
 
     async def _refused(self, texts: dict[str, str]) -> None:
         models = (await self.client.http.get("/v1/models")).json()
