@@ -126,7 +126,8 @@ class Story(Caller):
         await self._do("POST", "/v1/chat", key, again)
         await self._do("GET", f"/v1/chat/{message}/events", key)
         await self._do("POST", f"/v1/chat/{message}/stop", key)
-        for path in ("/v1/conversations", f"/v1/conversations/{conversation}/messages", "/v1/balance", "/v1/ledger"):
+        one = f"/v1/conversations/{conversation}"
+        for path in ("/v1/conversations", one, f"{one}/messages", f"/v1/chat/{message}", "/v1/balance", "/v1/ledger"):
             await self._do("GET", path, key)
         for path in ("/v1/ledger/export", "/v1/ledger/export?format=csv", "/v1/me/usage"):
             await self._do("GET", path, key)
