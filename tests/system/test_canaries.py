@@ -42,7 +42,7 @@ CHANNELS: Final = [
 METRICS: Final = CHANNELS[-2:]
 CANNOT_FAIL: Final = {
     ("GET", "/sign-in"),
-    ("HEAD", "/health"),
+    *(("GET", path) for path in ("/docs", "/docs/openapi.json")),
     *((method, path) for method in ("GET", "HEAD") for path in ("/auth/verify", "/invites/accept")),
 }
 """They give every caller the same answer, and need nothing for it."""
