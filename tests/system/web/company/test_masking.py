@@ -66,3 +66,27 @@ async def test_lists_are_filled_from_a_file_and_a_bad_line_is_named(
         "Сапсан your company's words",
         "Ветрову Аркадию Львовичу people's names",
     ]
+
+
+async def test_a_list_saved_by_excel_in_russian_is_read_as_it_was_meant(page: Page, tmp_path: Path) -> None:
+    file = tmp_path / "words.csv"
+    file.write_bytes("проект Кречет\r\nСапсан\r\n".encode("cp1251"))
+    await page.goto("/company/masking")
+    await page.locator("#lists [data-into=terms]").set_input_files(file)
+    await expect(page.locator("#lists [name=terms]")).to_have_value("проект Кречет\nСапсан")
+
+
+async def test_trying_a_text_says_that_it_would_be_refused(page: Page) -> None:
+    await page.goto("/company/masking")
+    await page.locator("#rules").get_by_label("Contacts").select_option("block")
+    await page.locator("#rules").get_by_role("button", name="Save").click()
+    await status_says(page, "Saved.")
+    attempt = page.locator("#try")
+    await attempt.locator("textarea").fill("Write to Arkadiy Vetrov, arkadiy@example.com")
+    await attempt.get_by_role("button").click()
+    await expect(attempt.locator(".failure")).to_contain_text("will be refused")
+    await expect(attempt.locator(".failure")).to_contain_text("mail addresses")
+    await attempt.locator("textarea").fill("Write to Arkadiy Vetrov")
+    await attempt.get_by_role("button").click()
+    await expect(attempt.locator("mark")).to_have_count(1)
+    await expect(attempt.locator(".failure")).to_have_text("")

@@ -102,10 +102,19 @@ document.addEventListener("change", async (event) => {
   const [file] = event.target.files ?? [];
   if (!into || !file) return;
   const field = event.target.form.elements[into];
-  const read = await file.text();
-  field.value = [...new Set([...linesOf(field), ...read.replace(/^\ufeff/, "").split(/\r?\n/)])].filter(Boolean).join("\n");
+  const read = decoded(await file.arrayBuffer());
+  field.value = [...new Set([...linesOf(field), ...read.split(/\r?\n/)])].filter(Boolean).join("\n");
   event.target.value = "";
 });
+
+// Excel in Russian saves lists in windows-1251. Read as UTF-8 they would be saved as words that no text contains.
+function decoded(bytes) {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    return new TextDecoder("windows-1251").decode(bytes);
+  }
+}
 
 // What masking makes of a text, piece by piece: what is hidden is marked, and named by its kind.
 async function showMasked(form) {
@@ -115,6 +124,8 @@ async function showMasked(form) {
   if (!answer) return;
   if (!answer.ok) return fail(form, await reasonOf(answer));
   const { parts } = await answer.json();
+  const refused = new Set(parts.filter(({ action }) => action === "block").map(({ kind }) => words[`kind_${kind}`]));
+  if (refused.size) fail(form, `${words.blocked} ${[...refused].join(", ")}.`);
   shown.replaceChildren(...parts.map(({ text, kind }) => (kind ? marked(text, kind) : document.createTextNode(text))));
 }
 
