@@ -32,6 +32,7 @@ IDS_IN_BODIES: Final[Mapping[str, dict[str, Any]]] = {
 
 WITHOUT_OWN_IDS: Final = {
     "getBalance", "listLedger", "getMasking", "getMaskingTerms", "getCompanyUsage", "listMemberUsage", "getMyUsage",
+    "getMaskingCounts", "masking_page",
     "getSecondFactor", "second_factor", "overview_page", "usage_page", "ledger_page", "sessions_page",
 }  # fmt: skip
 """The lists and pages that show none of the ids that a company with everything knows."""

@@ -43,7 +43,7 @@ async def test_conversations_newest_first(client: Client) -> None:
     items = await pages_make_the_whole(client, "/v1/conversations", 6)
     assert [item["id"] for item in items] == [answer["conversation_id"] for answer in reversed(answers)]
     assert [item["title"] for item in items] == [f"Thread {number}" for number in reversed(range(6))]
-    assert set(items[0]) == {"id", "title", "created_at"}
+    assert set(items[0]) == {"id", "title", "created_at", "updated_at"}
 
 
 async def test_messages_oldest_first(client: Client, gateway: FakeGateway) -> None:

@@ -13,7 +13,7 @@ from support.product.sessions import add_session, http_client
 
 METHODS: Final[defaultdict[str, set[str]]] = defaultdict(lambda: {"OPTIONS"})
 for _operation in list_operations():
-    METHODS[_operation.path].add(_operation.method)
+    METHODS[_operation.path] |= {_operation.method} | ({"HEAD"} if _operation.method == "GET" else set())
 
 
 @pytest.mark.parametrize("path", sorted(METHODS))
