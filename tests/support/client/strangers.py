@@ -29,9 +29,7 @@ def installed_strangers(tmp_path_factory: pytest.TempPathFactory) -> Path:
             shutil.rmtree(folder, ignore_errors=True)
             shutil.copytree(STRANGERS, folder, ignore=shutil.ignore_patterns("node_modules"))
             _uv("venv", "--quiet", str(folder / "venv"))
-            # Not compiled: most of what is installed is never imported.
-            quietly = ("--quiet", "--no-compile-bytecode")
-            _uv("pip", "sync", *quietly, f"--python={folder / 'venv'}", str(folder / "requirements.txt"))
+            _uv("pip", "sync", "--quiet", f"--python={folder / 'venv'}", str(folder / "requirements.txt"))
             if _has_node():
                 npm_install(folder / "node")
             (folder / "complete").touch()
@@ -70,7 +68,7 @@ def _has_node() -> bool:
 
 
 def _uv(*arguments: str) -> None:
-    environ = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
+    environ = {name: value for name, value in os.environ.items() if name not in {"VIRTUAL_ENV", "UV_COMPILE_BYTECODE"}}
     done = subprocess.run(
         ["uv", *arguments], env=environ, capture_output=True, text=True, check=False, timeout=_TIMEOUT_SECONDS
     )

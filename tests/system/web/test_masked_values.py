@@ -26,7 +26,7 @@ async def test_the_composer_says_what_will_be_hidden_and_shows_what_is_sent(page
     await page.screenshot(path=pictures / "masked-sent.png")
     assert await violations(page) == []
     await page.keyboard.press("Escape")
-    await expect(page.locator("#sent")).to_be_hidden()
+    await expect(page.locator("#as-sent")).to_be_hidden()
     await page.screenshot(path=pictures / "masked-composer.png")
     await page.fill("#text", "")
     await expect(hint).to_be_hidden()

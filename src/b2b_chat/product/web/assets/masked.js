@@ -80,5 +80,5 @@ element("show-sent")?.addEventListener("click", () => {
       return mark;
     }),
   );
-  element("sent").showModal();
+  element("as-sent").showModal();
 });
