@@ -68,6 +68,15 @@ class WatchedProcess:
         with self.files["stdout"].open("ab") as stdout, self.files["stderr"].open("ab") as stderr:
             self._process = subprocess.Popen([*COMMAND, self._command], env=self._environ, stdout=stdout, stderr=stderr)
 
+    async def until_healthy(self, url: str) -> None:
+        """Return once it answers; start it again where it has ended, since another process had taken its port."""
+        waiting = asyncio.create_task(until_healthy(url, timeout_seconds=_READY_SECONDS))
+        while not waiting.done():
+            if self._process is not None and self._process.poll() is not None:
+                self.start()
+            await asyncio.wait({waiting}, timeout=0.5)
+        await waiting
+
     def write_on_stderr(self, text: bytes) -> None:
         """As if the process itself did: into what its descriptor leads to."""
         assert self._process is not None
@@ -256,8 +265,8 @@ class WatchedStack:
             self.postgres.create_app_user()
             await upgrade_to_head_async(DatabaseOwner(self.owner_url_of(DATABASE), APP_USER))
             self.product.start()
-            for url in (self.gateway_url, self.url):
-                await until_healthy(url, timeout_seconds=_READY_SECONDS)
+            await self.gateway.until_healthy(self.gateway_url)
+            await self.product.until_healthy(self.url)
             await until(self.is_ready, timeout_seconds=_READY_SECONDS)
             if shutil.which("nginx", path=TOOL_PATH):
                 home = self.folder / "nginx"
