@@ -21,7 +21,7 @@ class AsyncConnection:
 
     Args:
         configuration: Where to, and how.
-        http: Sends the requests; it is closed by whoever made it.
+        http: Sends the requests. The caller closes it.
     """
 
     def __init__(self, configuration: Configuration, http: httpx.AsyncClient) -> None:

@@ -1,4 +1,4 @@
-"""One call of an operation: what is sent, and what comes of it."""
+"""One call of an operation: the requests that it sends, and its result."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace

@@ -77,7 +77,7 @@ _FIELDS: Final = {
     "upstream": "Which upstream it was.",
     "url": "A data URL of the image.",
     "usage": "The tokens that it took.",
-    "user_id": "The id of the user who asks.",
+    "user_id": "The id of the caller's user.",
     "verbosity": "How long the answer is.",
     "version": "Its version.",
 }

@@ -1,4 +1,4 @@
-"""Calls as OpenAI's clients send them, and what comes back, held to OpenAI's form."""
+"""Calls as OpenAI's clients send them; answers are checked against OpenAI's form."""
 
 import json
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""Which calls are tried again, what is sent, and what comes of a response."""
+"""Which calls are retried, what each try sends, and the result of each response."""
 
 import json
 from datetime import UTC, date, datetime

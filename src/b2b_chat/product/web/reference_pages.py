@@ -17,7 +17,7 @@ _KEPT: Final = "reference"
 
 
 class ReferencePages(Controller):
-    """What developers read. Both answers are made once in a process; neither differs by who asks."""
+    """What developers read. Both answers are made once in a process, and are the same for every caller."""
 
     include_in_schema = False
     middleware = (pages.COMPRESSED,)
