@@ -1,6 +1,6 @@
 """An answer in OpenAI's form as it is written: chunks, the last one with `finish_reason`, then `[DONE]`."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -42,7 +42,6 @@ class Chunks:
     """
 
     def __init__(self, log: AnswerLog, *, with_usage: bool) -> None:
-        self._log = log
         self._with_usage = with_usage
         head = {
             "id": completion_id(log.assistant_message_id),
@@ -87,46 +86,15 @@ class Chunks:
             ended += b'data: %b,"choices":[],"usage":%b}\n\n' % (self._head, _encode(usage_of(answer)))
         return ended + DONE
 
-    async def pieces(self) -> AsyncGenerator[bytes, None]:
-        """Yield everything after the opening; text that is ready together comes as one chunk.
+    def failure(self, error: Exception) -> bytes:
+        """Return why a stream ends without an answer; no `[DONE]` follows, so that no client takes it for whole.
 
         Raises:
-            AnswerFailed: There is no answer, and nothing of one was sent.
+            Exception: It is a defect, which cuts the stream.
         """
-        log, seen, calls_seen = self._log, 0, 0
-        while True:
-            await log.changed(seen, calls_seen)
-            if log.successor is not None and not log.has_begun:
-                log = log.successor
-            elif seen < len(log.pieces):
-                text = "".join(log.pieces[seen:])
-                seen = len(log.pieces)
-                yield self.text(text, is_refusal=log.is_refusal)
-            elif calls_seen < len(log.call_pieces):
-                pieces = log.call_pieces[calls_seen:]
-                calls_seen = len(log.call_pieces)
-                yield self.calls(pieces)
-            elif log.outcome is not None:
-                if isinstance(log.outcome, AnswerFailed):
-                    if not log.has_begun:
-                        raise log.outcome
-                    yield failure_chunk(log.outcome)
-                else:
-                    yield self.end(log.outcome)
-                return
-            elif log.is_closed_here:
-                return
+        if not isinstance(error, AnswerFailed):
+            raise error
+        return b"data: %b\n\n" % _encode(openai_error(error))
 
     def _chunk(self, delta: bytes) -> bytes:
         return self._before_delta + delta + self._after_delta
-
-
-def failure_chunk(error: Exception) -> bytes:
-    """Return why a stream ends without an answer; no `[DONE]` follows, so that no client takes it for whole.
-
-    Raises:
-        Exception: It is a defect, which cuts the stream.
-    """
-    if not isinstance(error, AnswerFailed):
-        raise error
-    return b"data: %b\n\n" % _encode(openai_error(error))

@@ -15,7 +15,7 @@ from b2b_chat.product.chat.refusals import IdempotencyConflict, ShuttingDown
 from b2b_chat.product.completions.answers import completion_of
 from b2b_chat.product.completions.calling import sent, streamed, whole
 from b2b_chat.product.completions.catalog import ModelNotFound, list_models, model_named, require_known
-from b2b_chat.product.completions.chunks import Chunks, failure_chunk
+from b2b_chat.product.completions.chunks import Chunks
 from b2b_chat.product.completions.openapi import CompletingOperation
 from b2b_chat.product.completions.refusals import RemoteImage, UnsupportedParameter
 from b2b_chat.product.completions.requests import call_of
@@ -101,4 +101,4 @@ class CompletionRoutes(Controller):
         if not stream:
             return await whole(request, accepted, completion_of)
         with_usage = data.stream_options is not None and bool(data.stream_options.include_usage)
-        return streamed(entrance, accepted, Chunks(accepted.log, with_usage=with_usage), failure_chunk)
+        return streamed(entrance, accepted, Chunks(accepted.log, with_usage=with_usage))

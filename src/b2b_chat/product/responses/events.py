@@ -1,6 +1,6 @@
 """A response as OpenAI's typed events, in their order, while the answer is written."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
@@ -61,35 +61,9 @@ class Events:
             "response.in_progress", self._response
         )
 
-    async def pieces(self) -> AsyncGenerator[bytes, None]:
-        """Yield everything after the opening; what is ready together comes as one event.
-
-        Raises:
-            AnswerFailed: There is no answer, and nothing of one was sent.
-        """
-        log, seen, calls_seen = self._log, 0, 0
-        while True:
-            await log.changed(seen, calls_seen)
-            if log.successor is not None and not log.has_begun:
-                log = log.successor
-            elif seen < len(log.pieces):
-                text = "".join(log.pieces[seen:])
-                seen = len(log.pieces)
-                yield self._text(text, is_refusal=log.is_refusal)
-            elif calls_seen < len(log.call_pieces):
-                pieces = log.call_pieces[calls_seen:]
-                calls_seen = len(log.call_pieces)
-                yield b"".join(self._call(piece) for piece in pieces)
-            elif log.outcome is not None:
-                if isinstance(log.outcome, AnswerFailed):
-                    if not log.has_begun:
-                        raise log.outcome
-                    yield self.failure(log.outcome)
-                else:
-                    yield self._end(log.outcome)
-                return
-            elif log.is_closed_here:
-                return
+    def calls(self, pieces: Sequence[ToolCallPiece]) -> bytes:
+        """Return the events of pieces of calls, one after the other."""
+        return b"".join(self._call(piece) for piece in pieces)
 
     def failure(self, error: Exception) -> bytes:
         """Return the event that ends a response without an answer.
@@ -101,7 +75,8 @@ class Events:
             raise error
         return self._lifecycle("response.failed", failed(self._response, error))
 
-    def _text(self, text: str, *, is_refusal: bool) -> bytes:
+    def text(self, text: str, *, is_refusal: bool) -> bytes:
+        """Return the events of a piece of the text."""
         opened = b""
         if self._message_index is None:
             self._is_refusal = is_refusal
@@ -137,7 +112,8 @@ class Events:
             delta=piece.arguments,
         )
 
-    def _end(self, answer: ChatAnswer) -> bytes:
+    def end(self, answer: ChatAnswer) -> bytes:
+        """Return the events that follow the last piece."""
         status: ItemStatus = "completed" if incomplete_details(answer) is None else "incomplete"
         done: dict[int, tuple[bytes, dict[str, Any]]] = {}
         if self._message_index is not None:

@@ -50,4 +50,4 @@ class ResponseRoutes(Controller):
         if not stream:
             return await whole(request, accepted, partial(response_of, data))
         events = Events(accepted.log, data)
-        return streamed(entrance, accepted, events, events.failure)
+        return streamed(entrance, accepted, events)
